@@ -1,0 +1,67 @@
+# `make help` lists the targets. `make run` and `make test` need nothing but Go.
+
+GO      ?= go
+T       ?= 60s
+LISTEN  ?= 127.0.0.1:8000
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: build ## build perchd and serve on LISTEN (127.0.0.1:8000)
+	./bin/perchd --listen $(LISTEN)
+
+.PHONY: build
+build: ## build bin/perchd and bin/perchbench, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## run all tests; what needs a program that is missing skips and says how to get it
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run all tests with the race detector, in random order (needs gcc)
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+
+.PHONY: check
+check: ## gofmt, go vet, staticcheck, and who may import whom
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt-ed:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -count=1 -run '^TestLayout' .
+
+.PHONY: conformance
+conformance: ## run the conformance cases, each by name
+	$(GO) test ./internal/conformance -v -count=1
+
+# A fuzz run takes one target of one package, so they are found and run in turn.
+.PHONY: fuzz
+fuzz: ## run every fuzz target for T (60s) each
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "== $$pkg $$target $(T)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) $$pkg; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## run the Go benchmarks of all packages
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: baseline
+baseline: ## build the yardsticks of bench/baseline (needs gcc)
+	$(MAKE) -C bench/baseline
+
+.PHONY: cover
+cover: ## run all tests, write cover.html, print the total
+	$(GO) test -coverpkg ./... -coverprofile cover.out ./...
+	$(GO) tool cover -html cover.out -o cover.html
+	@$(GO) tool cover -func cover.out | tail -n 1
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin cover.out cover.html
+	$(MAKE) -C bench/baseline clean

@@ -1,0 +1,73 @@
+//go:build linux
+
+package perch
+
+import (
+	"log/slog"
+	"math"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/internal/sock"
+)
+
+// noLimit stands for "no limit" in a resolved Config.
+const noLimit = math.MaxInt
+
+// sharedReserve is how many descriptors of the process are not for
+// connections: the loops' own, and room for files, HTTP requests and the like.
+func sharedReserve(loops, limit int) int { return min(64+4*loops, limit/4) }
+
+// plan settles how many loops there are, whether each has a descriptor table of
+// its own, and how many connections that allows.
+func (srv *Server) plan() {
+	c := &srv.cfg
+	limit := sock.DescriptorLimit()
+	loops := c.Loops
+	if loops == 0 {
+		loops = runtime.NumCPU()
+	}
+	shared := limit - sharedReserve(loops, limit)
+	perLoop := limit - sock.PrivateReserve
+	private := (c.PrivateFDs || c.MaxConnections > shared) && perLoop > 0
+	if private {
+		if err := tryPrivateTable(); err != nil {
+			private = false
+			srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "no private descriptor tables; they need CAP_SYS_ADMIN in a container", slog.String("error", err.Error()))
+		}
+	}
+	if private && c.Loops == 0 && c.MaxConnections > 0 {
+		// The kernel does not spread connections evenly: a tenth more.
+		loops = max(loops, (c.MaxConnections*11/10+perLoop-1)/perLoop)
+	}
+	most := shared
+	if private {
+		most = loops * perLoop
+	}
+	switch {
+	case c.MaxConnections <= 0: // as many as there can be
+		srv.maxConnections = most
+		if private {
+			srv.maxConnections = most * 10 / 11
+		}
+	case c.MaxConnections > most:
+		srv.maxConnections = most
+		srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "fewer connections than configured: the descriptor limit (ulimit -n) is in the way",
+			slog.Int("configured", c.MaxConnections), slog.Int("limit", most), slog.Int("ulimit", limit))
+	default:
+		srv.maxConnections = c.MaxConnections
+	}
+	c.Loops, c.PrivateFDs = loops, private
+	srv.log.LogAttrs(srv.ctx, slog.LevelInfo, "plan", slog.Int("loops", loops), slog.Int("max_connections", srv.maxConnections), slog.Bool("private_fds", private))
+}
+
+// tryPrivateTable finds out whether the system lets us, on a thread that ends.
+func tryPrivateTable() error {
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread goes with the goroutine
+		result <- unix.Unshare(unix.CLONE_FILES)
+	}()
+	return <-result
+}

@@ -1,0 +1,351 @@
+//go:build linux
+
+package perch
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/sock"
+)
+
+// closeOpen begins our side of the closing handshake, behind what is queued.
+func (l *loop) closeOpen(i uint32, s *slot, cause *CloseError) {
+	l.setCause(s, cause)
+	l.queueClose(i, s, cause.Code, cause.Reason)
+	l.setState(s, stateClosing)
+}
+
+// failWith tells the peer why, then hears no more of it: the close frame, FIN,
+// and input discarded until the peer had its chance to read both.
+func (l *loop) failWith(i uint32, s *slot, code CloseCode, reason string, err error) {
+	if s.state != stateOpen {
+		if s.state == stateClosing { // our close frame is out already: one is all there may be
+			l.setState(s, stateFailing)
+			l.markDirty(i, s)
+		}
+		return
+	}
+	l.setCause(s, &CloseError{Code: code, Reason: reason, Err: err})
+	l.queueClose(i, s, code, reason)
+	l.setState(s, stateFailing)
+}
+
+// slow gives up on a connection that does not read: what is queued behind the
+// frame being sent is dropped, and it has CloseTimeout to read why.
+func (l *loop) slow(i uint32, s *slot, cause error) {
+	l.stats.SlowConsumers++
+	c := l.slab.thaw(s)
+	before := c.out.bytes
+	c.out.truncate(&l.bufs)
+	l.queued += int64(c.out.bytes - before)
+	l.failWith(i, s, CloseSlowConsumer, "slow consumer", cause)
+}
+
+// fail ends a connection that nothing more can be said on.
+func (l *loop) fail(i uint32, s *slot, err error) {
+	if s.state == stateClosed {
+		return
+	}
+	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: err})
+	l.kill(i, s)
+}
+
+// abort ends a connection with a RST: the peer had its time.
+func (l *loop) abort(i uint32, s *slot, err error) {
+	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Err: err})
+	l.slab.thaw(s).reset = true
+	l.kill(i, s)
+}
+
+// kill lists the connection to be reaped at the end of the tick. Nothing is
+// sent or received on it any more.
+func (l *loop) kill(i uint32, s *slot) {
+	l.setState(s, stateClosed)
+	l.dead = append(l.dead, i)
+}
+
+// setCause keeps the first cause: the true one.
+func (l *loop) setCause(s *slot, cause *CloseError) {
+	if c := l.slab.thaw(s); c.cause == nil {
+		c.cause = cause
+	}
+}
+
+// queueClose queues a close frame as the last one.
+func (l *loop) queueClose(i uint32, s *slot, code CloseCode, reason string) {
+	var payload [frame.MaxControlPayload]byte
+	l.queueControl(i, s, frame.OpClose, frame.AppendClose(payload[:0], code, reason))
+}
+
+// queueControl queues a control frame behind everything.
+func (l *loop) queueControl(i uint32, s *slot, op Opcode, p []byte) {
+	masked, key := s.flags&flagClient != 0, l.keyFor(s)
+	if l.corked == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) && cap(l.cork)-len(l.cork) >= len(p)+frame.MaxHeaderSize {
+		l.cork = appendFrame(l.cork, op, p, masked, key)
+		return
+	}
+	if l.corked == i && len(l.cork) > 0 {
+		l.flushCork(i, s)
+		if s.state == stateClosed {
+			return
+		}
+	}
+	c := l.slab.thaw(s)
+	if c.out.empty() {
+		c.out.since = l.coarse
+	}
+	buf := c.out.tail(len(p)+frame.MaxHeaderSize, &l.bufs)
+	before := len(buf.B)
+	buf.B = appendFrame(buf.B, op, p, masked, key)
+	c.out.grown(len(buf.B) - before)
+	l.queued += int64(len(buf.B) - before)
+	l.markDirty(i, s)
+}
+
+// pong answers a ping: at once, or ahead of what is queued. Pings that come
+// while the socket is full get one pong, the newest (RFC 6455 §5.5.3).
+func (l *loop) pong(i uint32, s *slot, p []byte) {
+	c := l.slab.coldOf(s)
+	if c == nil || c.out.empty() {
+		l.queueControl(i, s, frame.OpPong, p)
+		return
+	}
+	c.out.pong(p, s.flags&flagClient != 0, l.keyFor(s))
+	l.markDirty(i, s)
+}
+
+// peerClosed acts on a close frame (RFC 6455 §5.5.1): ours is the answer if it
+// was first, and the end of the handshake if it was not.
+func (l *loop) peerClosed(i uint32, s *slot, p []byte) {
+	code, reason, err := frame.ParseClose(p)
+	if err != nil {
+		l.protocolError(i, s, err)
+		return
+	}
+	if s.state == stateClosing {
+		l.setState(s, stateDraining)
+		l.markDirty(i, s)
+		return
+	}
+	l.setCause(s, &CloseError{Code: code, Reason: string(reason), Remote: true})
+	l.queueClose(i, s, code, "")
+	l.setState(s, stateReplying)
+	l.slab.thaw(s) // settle has something to follow up on
+}
+
+// endOfInput acts on the peer's FIN. Without a closing handshake it is an
+// abnormal end (RFC 6455 §7.1.5), but what is queued may still be read.
+func (l *loop) endOfInput(i uint32, s *slot) {
+	c := l.slab.coldOf(s)
+	if s.state == stateOpen && c != nil && !c.out.empty() {
+		l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: io.EOF})
+		l.setState(s, stateDraining)
+		l.interest(i, s)
+		return
+	}
+	l.fail(i, s, io.EOF)
+}
+
+// flushed goes on with a closing connection whose last byte is sent.
+func (l *loop) flushed(i uint32, s *slot) {
+	switch s.state {
+	case stateReplying, stateDraining:
+		if s.flags&flagClient == 0 { // RFC 6455 §7.1.1: the server closes first
+			l.kill(i, s)
+			return
+		}
+		l.setState(s, stateLingering)
+	case stateFailing:
+		// Closing with unread input would send RST, and the peer might never read
+		// our close frame.
+		sock.ShutdownWrite(int(s.fd))
+		l.setState(s, stateLingering)
+	}
+}
+
+// discard reads what nobody wants any more.
+func (l *loop) discard(i uint32, s *slot) {
+	n, e := sock.Recv(int(s.fd), l.rbuf[:readBudget])
+	if e == unix.EAGAIN {
+		return
+	}
+	c := l.slab.thaw(s)
+	c.discard += n
+	if e != 0 || n == 0 || c.discard > lingerBytes {
+		l.kill(i, s)
+	}
+}
+
+// reap closes descriptors and frees slots: the only place that does. OnClose
+// is called here.
+func (l *loop) reap() {
+	for len(l.dead) > 0 { // OnClose may close others
+		dead := l.dead
+		l.dead = l.spareDead[:0]
+		for _, i := range dead {
+			l.reapOne(i, l.slab.at(i))
+		}
+		l.spareDead = dead
+	}
+}
+
+func (l *loop) reapOne(i uint32, s *slot) {
+	c := l.slab.thaw(s)
+	if s.fd >= 0 {
+		if c.reset {
+			sock.Reset(int(s.fd))
+		} else {
+			sock.Close(int(s.fd))
+		}
+		s.fd = -1
+		l.resumeAccept()
+	}
+	if l.workEnds(i, s, c) {
+		if f := l.routeOf(s).onClose; f != nil && s.flags&(flagOpened|flagClient) != 0 {
+			l.callClose(i, s, f, c.cause)
+		}
+		l.release(i, s, c)
+	}
+}
+
+// release frees the slot of a connection whose last callback has returned.
+func (l *loop) release(i uint32, s *slot, c *cold) {
+	if s.flags&flagOpened != 0 {
+		l.stats.Closed++
+		l.stats.closeCode(c.cause.Code)
+	}
+	if k := l.slab.peer(i); k != (addrKey{}) {
+		l.srv.addrs.remove(k)
+		l.slab.setPeer(i, addrKey{})
+	}
+	l.queued -= int64(c.out.bytes)
+	c.out.reset(&l.bufs)
+	if c.in != nil {
+		l.dropInput(c)
+	}
+	if c.asmBuf != nil {
+		l.dropMessage(c)
+	}
+	l.endDial(c)
+	if s.flags&flagClient != 0 {
+		l.srv.releaseRoute(s.route)
+	}
+	c.parser, c.cause, c.upgrade, c.dropped = nil, nil, nil, 0
+	l.slab.freeze(s)
+	l.slab.dealloc(i, s)
+	s.state = stateFree
+	l.srv.connections.Add(-1)
+}
+
+// callClose calls OnClose; a panic in it has nothing left to close.
+func (l *loop) callClose(i uint32, s *slot, f func(Conn, *CloseError), cause *CloseError) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.logPanic(i, p)
+		}
+	}()
+	f(l.conn(i, s), cause)
+}
+
+// recovered turns a handler's panic into the end of its own connection: 1011.
+func (l *loop) recovered(i uint32, s *slot) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if l.current == noSlot { // not a handler's: a bug of ours must not be hidden
+		panic(p)
+	}
+	l.logPanic(i, p)
+	l.current = noSlot
+	if !l.asm.Idle() {
+		l.asmBuf.B = l.asm.Take()
+		l.freshAssembler(l.asmBuf)
+	}
+	switch s.state {
+	case stateOpen:
+		l.failWith(i, s, CloseInternalError, "internal error", ErrPanic)
+	case stateClosing, stateClosed:
+	case stateHandshake:
+		l.corked = noSlot
+		l.refuse(i, s, 500, "internal server error", nil)
+	default:
+		l.fail(i, s, ErrPanic)
+	}
+	l.corked = noSlot
+	if len(l.cork) > 0 {
+		l.flushCork(i, s)
+	}
+	if s.state != stateClosed && s.cold != 0 {
+		l.settle(i, s)
+	}
+}
+
+func (l *loop) logPanic(i uint32, p any) {
+	l.stats.Panics++
+	l.srv.log.LogAttrs(l.srv.ctx, slog.LevelError, "handler panicked",
+		slog.String("connection_id", l.conn(i, l.slab.at(i)).ID().String()), slog.Any("error", p), slog.String("stack", string(debug.Stack())))
+}
+
+// callDo runs a posted function as a callback of the connection.
+func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
+	defer l.recovered(i, s)
+	l.current = i
+	f(l.conn(i, s))
+	l.current = noSlot
+}
+
+// brokenCause is the error behind EPOLLERR or EPOLLHUP.
+func brokenCause(fd int) error {
+	if e := sock.Error(fd); e != 0 {
+		return e
+	}
+	return io.EOF
+}
+
+// shutdown sends 1001 to everyone and ends the loop when the last one is gone.
+func (l *loop) shutdown() {
+	if l.stopping {
+		return
+	}
+	l.stopping = true
+	for l.listener >= 0 && l.acceptAt == 0 { // what waits in the queue would be reset
+		before := l.stats.Accepted
+		if l.accept(); l.stats.Accepted == before {
+			break
+		}
+	}
+	l.closeListener()
+	l.each(func(i uint32, s *slot) {
+		switch s.state {
+		case stateOpen:
+			l.closeOpen(i, s, &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown})
+		case stateConnecting, stateAnswer:
+			l.abort(i, s, errors.Join(ErrDial, ErrShutdown))
+		}
+	})
+}
+
+// abortAll ends every connection at once.
+func (l *loop) abortAll() {
+	l.each(func(i uint32, s *slot) {
+		if s.state != stateClosed {
+			l.abort(i, s, ErrShutdown)
+		}
+	})
+}
+
+// each visits every slot in use.
+func (l *loop) each(f func(i uint32, s *slot)) {
+	for i := range uint32(l.slab.made) {
+		if s := l.slab.at(i); s.state != stateFree {
+			f(i, s)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+// Command perchbench runs the bare engine for load tests and for the conformance suite: no limits
+// on rates and fragments, messages up to 16 MiB + 1 KiB.
+//
+//	perchbench serve --listen ADDR [--loops N] [--max-conns N] [--private-fds]
+//
+// WS /ws sends every message back as it is. WS /fan is one room: any text message goes to all
+// connections, its sender included. bench/baseline has the load generator.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	o, err := parse(os.Args[1:], os.Stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "perchbench: %v\nperchbench serve --help lists the options.\n", err)
+		os.Exit(2)
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	if err := serve(o, os.Stderr, signals); err != nil {
+		fmt.Fprintln(os.Stderr, "perchbench:", err)
+		os.Exit(1)
+	}
+}
+
+// options is what the command line asks for.
+type options struct {
+	listen     string
+	loops      int
+	maxConns   int
+	privateFDs bool
+	cpuProfile string // file; "" for none
+	pprof      string // address of a net/http/pprof server; "" for none
+}
+
+func parse(args []string, out io.Writer) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("perchbench serve", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.StringVar(&o.listen, "listen", "127.0.0.1:8000", "`address` to serve on")
+	fs.IntVar(&o.loops, "loops", 0, "event `loops`, 0: one per CPU")
+	fs.IntVar(&o.maxConns, "max-conns", 0, "`connections` in all, 0: what the descriptor limit allows")
+	fs.BoolVar(&o.privateFDs, "private-fds", false, "a descriptor table per loop")
+	fs.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the whole run to this `file`")
+	fs.StringVar(&o.pprof, "pprof", "", "serve net/http/pprof on this `address`")
+	if len(args) == 0 {
+		return o, errors.New("want: perchbench serve [options]")
+	}
+	switch args[0] {
+	case "serve":
+		args = args[1:]
+	case "-h", "-help", "--help":
+	default:
+		return o, fmt.Errorf("unknown command %q", args[0])
+	}
+	err := fs.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fs.SetOutput(out)
+		fs.Usage()
+	case err == nil && fs.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	case err == nil && o.loops < 0:
+		err = fmt.Errorf("invalid value %d for --loops", o.loops)
+	case err == nil && o.maxConns < 0:
+		err = fmt.Errorf("invalid value %d for --max-conns", o.maxConns)
+	}
+	return o, err
+}
+
+// report writes what the server counted as one JSON object.
+func report(w io.Writer, stats any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(stats)
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	rpprof "runtime/pprof"
+	"time"
+
+	"github.com/perchws/perch"
+)
+
+const (
+	maxMessage = 16<<20 + 1<<10 // the largest case of the conformance suite, and room for a header of its own
+	deadline   = 10 * time.Second
+)
+
+// config is the engine without the limits that protect a public server.
+func config(o options) perch.Config {
+	return perch.Config{
+		Addr:                    o.listen,
+		Loops:                   o.loops,
+		PrivateFDs:              o.privateFDs,
+		MaxConnections:          o.maxConns,
+		MaxConnectionsPerIP:     -1,
+		NewConnectionsPerSecond: -1,
+		MaxMessageSize:          maxMessage,
+		MaxFragments:            -1,
+		Rate:                    perch.Rate{Messages: -1, Burst: -1, Bytes: -1},
+	}
+}
+
+// handle puts the endpoints on a server that has not started.
+func handle(srv *perch.Server) {
+	srv.Handle("/ws", perch.Handler{
+		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) { _ = c.Send(op, p) },
+	})
+	var fan *perch.Route
+	fan = srv.Handle("/fan", perch.Handler{
+		OnMessage: func(_ perch.Conn, op perch.Opcode, p []byte) {
+			if op == perch.Text {
+				fan.Broadcast(perch.Prepare(op, p))
+			}
+		},
+	})
+}
+
+// serve runs until a signal, then closes every client with 1001 and writes the counters to out.
+func serve(o options, out io.Writer, signals <-chan os.Signal) error {
+	cfg := config(o)
+	cfg.Logger = slog.New(slog.NewTextHandler(out, nil))
+	srv := perch.New(cfg)
+	handle(srv)
+	// Files and other listeners come after Start: with private descriptor tables the loops must not
+	// inherit them (docs/architecture.md).
+	if err := srv.Start(); err != nil {
+		return err
+	}
+	cfg.Logger.Info("perchbench serves", "echo", "ws://"+srv.Addr().String()+"/ws", "fan-out", "ws://"+srv.Addr().String()+"/fan")
+	stopProfiles, err := startProfiles(o)
+	if err != nil {
+		return errors.Join(err, srv.Close())
+	}
+	defer stopProfiles()
+
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-signals:
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- srv.Shutdown(ctx) }()
+	select {
+	case err = <-done:
+	case s := <-signals:
+		return fmt.Errorf("second %v: clients were not waited for", s)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil // clients that do not answer are no fault of ours
+	}
+	return errors.Join(err, report(out, srv.Stats()))
+}
+
+// startProfiles starts what the options ask for; stop ends the CPU profile and closes its file.
+func startProfiles(o options) (stop func(), err error) {
+	if o.pprof != "" {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		srv := &http.Server{Addr: o.pprof, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+		go func() {
+			if err := srv.ListenAndServe(); err != nil {
+				fmt.Fprintln(os.Stderr, "perchbench: pprof:", err)
+			}
+		}()
+	}
+	if o.cpuProfile == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(o.cpuProfile)
+	if err != nil {
+		return nil, err
+	}
+	if err := rpprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		rpprof.StopCPUProfile()
+		if err := f.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "perchbench: profile:", err)
+		}
+	}, nil
+}

@@ -1,0 +1,159 @@
+//go:build linux
+
+package perch
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"time"
+)
+
+// Config is how a Server is set up. The zero value serves. A zero field is the
+// default in its comment; −1 is no limit, or never.
+type Config struct {
+	Addr       string // host:port to listen on; 127.0.0.1:8000. "-": no listener, for clients only
+	Loops      int    // event loops; as many as CPUs
+	Workers    int    // goroutines for blocking handlers; 4 × CPUs
+	PrivateFDs bool   // a descriptor table per loop; set by itself when MaxConnections needs it
+
+	MaxConnections          int // what the descriptor limit allows
+	MaxConnectionsPerIP     int // 100 (IPv6: per /64); loopback is never limited
+	NewConnectionsPerSecond int // 1000
+
+	MaxMessageSize int   // bytes of one message received; 64 KiB
+	MaxFragments   int   // frames of one message received; 1024
+	MaxOutput      int   // bytes queued for one connection; 1 MiB
+	MaxOutputTotal int64 // bytes queued in all; 256 MiB
+	Rate           Rate  // of messages received, per connection
+
+	HandshakeTimeout time.Duration // from accept to the end of the head; 5 s
+	MessageTimeout   time.Duration // from a message's first byte to its last; 30 s
+	CloseTimeout     time.Duration // for the peer's answer to our close; 5 s
+	WriteTimeout     time.Duration // without any byte taken by the peer; 30 s
+	PingInterval     time.Duration // of silence until we ping; 30 s
+	PingTimeout      time.Duration // of silence in all until we close; 60 s
+
+	Origins        []string       // allowed Origin values; nil: the same host; "*": all
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	HTTP           http.Handler   // requests that are no upgrade; nil: 404
+	Logger         *slog.Logger   // nil: nothing is logged
+}
+
+// Rate bounds what one connection may send us. Over it the connection is
+// closed with 1008. Zero fields are the defaults, −1 is no limit.
+type Rate struct {
+	Messages int // per second; 100
+	Burst    int // messages at once; 200
+	Bytes    int // per second, and at once; 1 MiB
+}
+
+// lingerTimeout and lingerBytes bound the time and the input that a connection
+// gets between our last byte and its end, so that the peer can read that byte.
+const (
+	lingerTimeout = 2 * time.Second
+	lingerBytes   = 1 << 20
+)
+
+// withDefaults returns c with every field meant as it stands: no zero defaults,
+// and math.MaxInt or a duration of 0 for "no limit".
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	count := func(key string, p *int, def int) {
+		switch {
+		case *p == 0:
+			*p = def
+		case *p == -1:
+			*p = math.MaxInt
+		case *p < -1:
+			errs = append(errs, fmt.Errorf("%s: %d is neither a limit nor -1 (none)", key, *p))
+		}
+	}
+	period := func(key string, p *time.Duration, def time.Duration) {
+		switch {
+		case *p == 0:
+			*p = def
+		case *p == -1:
+			*p = 0
+		case *p < 0:
+			errs = append(errs, fmt.Errorf("%s: %v is neither a time nor -1 (never)", key, *p))
+		}
+	}
+	positive := func(key string, p *int, def int) {
+		if *p == 0 {
+			*p = def
+		}
+		if *p < 1 {
+			errs = append(errs, fmt.Errorf("%s: %d is less than 1", key, *p))
+		}
+	}
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:8000"
+	}
+	if c.Loops < 0 || c.Loops > maxLoops {
+		errs = append(errs, fmt.Errorf("Loops: %d is not within 1..%d", c.Loops, maxLoops))
+	}
+	positive("Workers", &c.Workers, 4*runtime.NumCPU())
+	if c.MaxConnections < -1 {
+		errs = append(errs, fmt.Errorf("MaxConnections: %d is neither a limit nor -1 (all the descriptors)", c.MaxConnections))
+	}
+	count("MaxConnectionsPerIP", &c.MaxConnectionsPerIP, 100)
+	count("NewConnectionsPerSecond", &c.NewConnectionsPerSecond, 1000)
+	count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
+	count("MaxFragments", &c.MaxFragments, 1024)
+	count("MaxOutput", &c.MaxOutput, 1<<20)
+	if c.MaxOutputTotal == 0 {
+		c.MaxOutputTotal = 256 << 20
+	}
+	if c.MaxOutputTotal == -1 {
+		c.MaxOutputTotal = math.MaxInt64
+	}
+	if c.MaxOutputTotal < 0 {
+		errs = append(errs, fmt.Errorf("MaxOutputTotal: %d is neither a limit nor -1 (none)", c.MaxOutputTotal))
+	}
+	if err := c.Rate.defaults(Rate{Messages: 100, Burst: 200, Bytes: 1 << 20}); err != nil {
+		errs = append(errs, err)
+	}
+	period("HandshakeTimeout", &c.HandshakeTimeout, 5*time.Second)
+	period("MessageTimeout", &c.MessageTimeout, 30*time.Second)
+	period("CloseTimeout", &c.CloseTimeout, 5*time.Second)
+	period("WriteTimeout", &c.WriteTimeout, 30*time.Second)
+	period("PingInterval", &c.PingInterval, 30*time.Second)
+	period("PingTimeout", &c.PingTimeout, 60*time.Second)
+	if c.PingInterval != 0 && c.PingTimeout != 0 && c.PingTimeout <= c.PingInterval {
+		errs = append(errs, fmt.Errorf("PingTimeout: %v is not above PingInterval, %v", c.PingTimeout, c.PingInterval))
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return c, fmt.Errorf("perch: config: %w", err)
+	}
+	return c, nil
+}
+
+// defaults fills r's zero fields from def and resolves −1.
+func (r *Rate) defaults(def Rate) error {
+	for _, f := range []struct {
+		key string
+		p   *int
+		def int
+	}{{"Messages", &r.Messages, def.Messages}, {"Burst", &r.Burst, def.Burst}, {"Bytes", &r.Bytes, def.Bytes}} {
+		switch {
+		case *f.p == 0:
+			*f.p = f.def
+		case *f.p == -1:
+			*f.p = math.MaxInt
+		case *f.p < -1:
+			return fmt.Errorf("Rate.%s: %d is neither a limit nor -1 (none)", f.key, *f.p)
+		}
+	}
+	return nil
+}
+
+// unlimited reports that there is nothing to count.
+func (r *Rate) unlimited() bool { return r.Messages == math.MaxInt && r.Bytes == math.MaxInt }

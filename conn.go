@@ -1,0 +1,227 @@
+//go:build linux
+
+package perch
+
+import (
+	"net/netip"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/sock"
+)
+
+// Conn is one WebSocket connection, inside a callback of its loop. It is a
+// small comparable value; to reach the connection later or from elsewhere keep
+// its [Conn.Ref]. No method blocks.
+type Conn struct {
+	l    *loop
+	slot uint32
+	gen  uint32
+}
+
+// live returns the slot if the connection takes messages.
+func (c Conn) live() *slot {
+	c.l.own.Check()
+	if s := c.l.slab.find(c.slot); s != nil && s.gen.Load() == c.gen && s.state == stateOpen {
+		return s
+	}
+	return nil
+}
+
+// present returns the slot if the connection has not been reaped.
+func (c Conn) present() *slot {
+	c.l.own.Check()
+	if s := c.l.slab.find(c.slot); s != nil && s.gen.Load() == c.gen {
+		return s
+	}
+	return nil
+}
+
+// Send queues one message. p is copied. Everything queued in a tick leaves in
+// one write. Text must be UTF-8: it is the caller's word, not checked again.
+// Errors: ErrClosed, ErrOpcode, ErrSlowConsumer, ErrOverloaded.
+func (c Conn) Send(op Opcode, p []byte) error {
+	s := c.live()
+	if s == nil {
+		return ErrClosed
+	}
+	if !op.IsData() {
+		return ErrOpcode
+	}
+	return c.l.send(c.slot, s, op, p)
+}
+
+// SendText is Send of a string.
+func (c Conn) SendText(p string) error { return c.Send(Text, stringBytes(p)) }
+
+// SendPrepared queues a message without copying it. Errors are those of Send.
+func (c Conn) SendPrepared(p *Prepared) error {
+	s := c.live()
+	if s == nil {
+		return ErrClosed
+	}
+	return c.l.sendPrepared(c.slot, s, p)
+}
+
+// Close begins the closing handshake (RFC 6455 §7.1.2) behind what is queued:
+// the peer has CloseTimeout to read that and answer. Messages that still arrive
+// are not delivered. reason is cut to 123 bytes. Errors: ErrClosed,
+// ErrCloseCode.
+func (c Conn) Close(code CloseCode, reason string) error {
+	s := c.live()
+	if s == nil {
+		return ErrClosed
+	}
+	if !code.Valid() {
+		return ErrCloseCode
+	}
+	c.l.closeOpen(c.slot, s, &CloseError{Code: code, Reason: reason})
+	return nil
+}
+
+// Value is what SetValue, or OnUpgrade's Response, has set; nil otherwise.
+func (c Conn) Value() any {
+	if c.present() == nil {
+		return nil
+	}
+	return c.l.slab.value(c.slot)
+}
+
+// SetValue keeps v with the connection until OnClose has returned.
+func (c Conn) SetValue(v any) {
+	if c.present() != nil {
+		c.l.slab.setValue(c.slot, v)
+	}
+}
+
+// RemoteAddr is the address of the socket's other end: a proxy's, if there is
+// one (see Request.RemoteAddr). It asks the kernel; the zero value if the peer
+// is gone.
+func (c Conn) RemoteAddr() netip.AddrPort {
+	s := c.present()
+	if s == nil || s.fd < 0 {
+		return netip.AddrPort{}
+	}
+	return sock.PeerAddr(int(s.fd))
+}
+
+// Queued is the number of bytes queued for the peer and not yet taken by the
+// kernel.
+func (c Conn) Queued() int {
+	s := c.present()
+	if s == nil {
+		return 0
+	}
+	n := 0
+	if cold := c.l.slab.coldOf(s); cold != nil {
+		n = cold.out.len()
+	}
+	if c.l.corked == c.slot {
+		n += len(c.l.cork)
+	}
+	return n
+}
+
+// ID names the connection for ever.
+func (c Conn) ID() ID { return c.Ref().ID() }
+
+// Ref is the handle for other goroutines, and for later.
+func (c Conn) Ref() Ref { return Ref(c) }
+
+// send encodes a message for an open connection: into the cork if it is this
+// connection's own event and nothing is queued before it, else into its outbox.
+func (l *loop) send(i uint32, s *slot, op Opcode, p []byte) error {
+	size := len(p) + frame.MaxHeaderSize
+	if l.corked == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) {
+		if len(l.cork)+size > cap(l.cork) && len(l.cork) > 0 {
+			l.flushCork(i, s)
+		}
+		if size <= cap(l.cork)-len(l.cork) && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) {
+			if s.flags&flagClient == 0 {
+				l.cork = frame.AppendFrame(l.cork, op, p)
+			} else {
+				l.cork = frame.AppendMaskedFrame(l.cork, op, p, l.maskKey())
+			}
+			l.stats.MessagesSent++
+			return nil
+		}
+	}
+	if s.state != stateOpen { // the flush above found it broken
+		return ErrClosed
+	}
+	out, err := l.admit(i, s, size)
+	if err != nil {
+		return err
+	}
+	buf := out.tail(size, &l.bufs)
+	before := len(buf.B)
+	buf.B = appendFrame(buf.B, op, p, s.flags&flagClient != 0, l.keyFor(s))
+	out.grown(len(buf.B) - before)
+	l.queued += int64(len(buf.B) - before)
+	l.stats.MessagesSent++
+	l.pressure(s, out)
+	l.markDirty(i, s)
+	return nil
+}
+
+// sendPrepared queues shared bytes; a client must mask, so it copies.
+func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
+	if s.flags&flagClient != 0 {
+		return l.send(i, s, p.Opcode(), p.Payload())
+	}
+	b := p.Bytes()
+	if l.corked == i && len(l.cork) > 0 {
+		if len(b) <= cap(l.cork)-len(l.cork) {
+			l.cork = append(l.cork, b...)
+			l.stats.MessagesSent++
+			return nil
+		}
+		l.flushCork(i, s)
+		if s.state != stateOpen {
+			return ErrClosed
+		}
+	}
+	out, err := l.admit(i, s, len(b))
+	if err != nil {
+		return err
+	}
+	out.share(b)
+	l.queued += int64(len(b))
+	l.stats.MessagesSent++
+	l.pressure(s, out)
+	l.markDirty(i, s)
+	return nil
+}
+
+// admit returns the connection's outbox if it may take a message of n bytes
+// more. What counts is what was queued before: an empty queue takes any one
+// message. Over a limit the route's policy is applied.
+func (l *loop) admit(i uint32, s *slot, n int) (*outbox, error) {
+	c := l.slab.thaw(s)
+	if c.out.bytes == 0 {
+		c.out.since = l.coarse
+		return &c.out, nil
+	}
+	over := l.srv.queued.Load()+int64(n) > l.srv.cfg.MaxOutputTotal
+	if c.out.bytes < l.srv.cfg.MaxOutput && !over {
+		return &c.out, nil
+	}
+	cause := ErrSlowConsumer
+	if over {
+		cause = ErrOverloaded
+	}
+	if l.routeOf(s).onGap != nil {
+		c.dropped++
+		l.stats.MessagesDropped++
+		return nil, cause
+	}
+	l.slow(i, s, cause)
+	return nil, cause
+}
+
+// keyFor is a masking key where one is needed.
+func (l *loop) keyFor(s *slot) uint32 {
+	if s.flags&flagClient != 0 {
+		return l.maskKey()
+	}
+	return 0
+}

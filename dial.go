@@ -1,0 +1,198 @@
+//go:build linux
+
+package perch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+
+	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/sock"
+)
+
+// DialOptions are what DialWith adds to a Dial.
+type DialOptions struct {
+	Header       http.Header // of the request
+	Subprotocols []string    // offered, in order of preference
+	LocalAddr    netip.Addr  // to connect from
+}
+
+// errDialTimeout is a dial that took longer than HandshakeTimeout.
+var errDialTimeout = errors.Join(ErrDial, os.ErrDeadlineExceeded)
+
+// dialing is a client connection that is not open yet.
+type dialing struct {
+	ctx     context.Context
+	route   *Route
+	host    string // of the URL, with its port as given
+	port    uint16
+	target  string
+	options DialOptions
+	addr    netip.AddrPort
+	key     string
+	parser  handshake.Parser
+	err     error // of resolving
+	cancel  func() bool
+}
+
+// Dial opens a client connection on one of the server's loops. It returns at
+// once: what becomes of it is told by h.OnOpen, or by h.OnClose with an error
+// that wraps ErrDial. ctx bounds the attempt, as HandshakeTimeout does; once
+// open the connection does not depend on it. Of h, OnUpgrade is not used. Any
+// goroutine; the server must be started. Errors: those of the URL, which must be
+// ws://; ErrServerClosed; ErrOverloaded when MaxConnections is reached.
+func (srv *Server) Dial(ctx context.Context, url string, h Handler) error {
+	return srv.DialWith(ctx, url, DialOptions{}, h)
+}
+
+// DialWith is Dial with options.
+func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h Handler) error {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDial, err)
+	}
+	if u.Scheme != "ws" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("%w: %q is not a ws:// URL", ErrDial, rawURL)
+	}
+	d := &dialing{ctx: ctx, host: u.Host, port: 80, target: u.RequestURI(), options: o, key: handshake.NewKey()}
+	if p := u.Port(); p != "" {
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || n == 0 {
+			return fmt.Errorf("%w: port %q", ErrDial, p)
+		}
+		d.port = uint16(n)
+	}
+	if _, err := handshake.AppendRequest(nil, d.host, d.target, d.key, o.Subprotocols, o.Header); err != nil {
+		return fmt.Errorf("%w: %w", ErrDial, err)
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
+		d.addr = netip.AddrPortFrom(a.Unmap(), d.port)
+	}
+	if !srv.running.Load() {
+		return ErrServerClosed
+	}
+	if srv.connections.Add(1) > int64(srv.maxConnections) {
+		srv.connections.Add(-1)
+		return fmt.Errorf("%w: %w", ErrDial, ErrOverloaded)
+	}
+	if d.route, err = srv.dialRoute(h); err != nil {
+		srv.connections.Add(-1)
+		return err
+	}
+	l := srv.loops[srv.nextDial.Add(1)%uint32(len(srv.loops))]
+	if err := l.post(post{kind: postDial, dial: d}, nil); err != nil {
+		srv.connections.Add(-1)
+		srv.releaseRoute(d.route.index)
+		return ErrServerClosed
+	}
+	return nil
+}
+
+// dial gives the attempt a slot and connects, as soon as the address is known.
+func (l *loop) dial(d *dialing) {
+	i, s, ok := l.slab.alloc()
+	if !ok || l.stopping {
+		if ok {
+			l.slab.dealloc(i, s)
+		}
+		l.srv.connections.Add(-1)
+		if d.route.onClose != nil {
+			l.callClose(0, l.slab.at(0), func(_ Conn, err *CloseError) { d.route.onClose(Conn{l: l, slot: noSlot}, err) },
+				&CloseError{Code: CloseGoingAway, Err: errors.Join(ErrDial, ErrOverloaded)})
+		}
+		l.srv.releaseRoute(d.route.index)
+		return
+	}
+	s.fd, s.flags, s.route = -1, flagClient, d.route.index
+	l.setState(s, stateConnecting)
+	l.slab.thaw(s).dial = d
+	cancelled := post{kind: postCancel, dial: d, slot: i, gen: s.gen.Load()}
+	d.cancel = context.AfterFunc(d.ctx, func() { l.post(cancelled, nil) })
+	if d.addr.IsValid() {
+		l.connect(i, s, d)
+		return
+	}
+	resolved := cancelled
+	resolved.kind = postResolved
+	go d.resolve(l, resolved)
+}
+
+// resolve finds the address, on a goroutine of its own: it may block.
+func (d *dialing) resolve(l *loop, done post) {
+	host, _, err := net.SplitHostPort(d.host)
+	if err != nil {
+		host = d.host
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(d.ctx, "ip", host)
+	if err != nil {
+		d.err = err
+	} else {
+		d.addr = netip.AddrPortFrom(addrs[0].Unmap(), d.port)
+	}
+	l.post(done, nil)
+}
+
+// connect begins the TCP connection.
+func (l *loop) connect(i uint32, s *slot, d *dialing) {
+	if s.state != stateConnecting {
+		return
+	}
+	if d.err != nil {
+		l.fail(i, s, errors.Join(ErrDial, d.err))
+		return
+	}
+	fd, e := sock.Connect(d.addr, d.options.LocalAddr)
+	if e != 0 {
+		l.fail(i, s, errors.Join(ErrDial, e))
+		return
+	}
+	s.fd = int32(fd)
+	s.flags |= flagOut
+	if err := l.poller.Add(fd, l.token(i, s), interestOf(flagOut)); err != nil {
+		l.fail(i, s, errors.Join(ErrDial, err))
+	}
+}
+
+// connected sends the request, or learns that there is no connection.
+func (l *loop) connected(i uint32, s *slot) {
+	if e := sock.Error(int(s.fd)); e != 0 {
+		l.fail(i, s, errors.Join(ErrDial, e))
+		return
+	}
+	d := l.slab.coldOf(s).dial
+	request, err := handshake.AppendRequest(l.cork, d.host, d.target, d.key, d.options.Subprotocols, d.options.Header)
+	if err != nil {
+		l.fail(i, s, errors.Join(ErrDial, err))
+		return
+	}
+	l.cork, l.corkHead = request, len(request)
+	l.setState(s, stateAnswer)
+	l.flushCork(i, s)
+	if s.state != stateClosed {
+		l.interest(i, s)
+	}
+}
+
+// cancelDial ends an attempt whose context has ended.
+func (l *loop) cancelDial(i uint32, s *slot, d *dialing) {
+	if c := l.slab.coldOf(s); c != nil && c.dial == d && s.state != stateClosed {
+		l.fail(i, s, errors.Join(ErrDial, context.Cause(d.ctx)))
+	}
+}
+
+// endDial forgets the attempt: it has succeeded or failed.
+func (l *loop) endDial(c *cold) {
+	if c.dial != nil {
+		if c.dial.cancel != nil {
+			c.dial.cancel()
+		}
+		c.dial = nil
+	}
+}

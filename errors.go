@@ -1,0 +1,97 @@
+//go:build linux
+
+package perch
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/perchws/perch/frame"
+)
+
+// What callers branch on.
+var (
+	// ErrClosed: the connection is closed, or closing and takes no more.
+	ErrClosed = errors.New("perch: connection closed")
+	// ErrServerClosed: the server is stopped or was never started.
+	ErrServerClosed = errors.New("perch: server closed")
+	// ErrSlowConsumer: the peer reads more slowly than it is sent to. From a send
+	// it means that the message was not queued; as the cause of a close, that
+	// this is why.
+	ErrSlowConsumer = errors.New("perch: slow consumer")
+	// ErrOverloaded: the bound on all queued output of the process is reached.
+	ErrOverloaded = errors.New("perch: output memory exhausted")
+	// ErrOpcode: only text and binary messages can be sent.
+	ErrOpcode = errors.New("perch: not a data opcode")
+	// ErrCloseCode: the code may not stand in a close frame.
+	ErrCloseCode = errors.New("perch: close code not allowed")
+	// ErrUTF8: a text message is not UTF-8.
+	ErrUTF8 = errors.New("perch: text is not UTF-8")
+)
+
+// Causes of a close, found with errors.Is in a CloseError.
+var (
+	ErrHeartbeat      = errors.New("perch: heartbeat timeout")
+	ErrWriteTimeout   = errors.New("perch: write timeout")
+	ErrCloseTimeout   = errors.New("perch: closing handshake timed out")
+	ErrMessageTimeout = errors.New("perch: message took too long")
+	ErrRateLimit      = errors.New("perch: rate limit")
+	ErrPanic          = errors.New("perch: handler panicked")
+	ErrShutdown       = errors.New("perch: server shut down")
+	ErrDial           = errors.New("perch: dial failed")
+)
+
+// Close codes of Perch's own, in the range of RFC 6455 §7.4.2 for libraries.
+const (
+	CloseSlowConsumer     CloseCode = 3000
+	CloseHeartbeatTimeout CloseCode = 3001
+)
+
+// CloseError says why a connection closed.
+type CloseError struct {
+	Code   CloseCode // CloseAbnormal (1006) without a closing handshake, CloseNoStatus (1005) if the peer gave none
+	Reason string    // of the close frame
+	Remote bool      // the peer closed, or vanished; otherwise we did
+	Err    error     // the cause below, nil for an ordinary close
+}
+
+// Error implements error.
+func (e *CloseError) Error() string {
+	who := "closed by us"
+	if e.Remote {
+		who = "closed by peer"
+	}
+	s := fmt.Sprintf("perch: %s: %v", who, e.Code)
+	if e.Reason != "" {
+		s += fmt.Sprintf(" %q", e.Reason)
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *CloseError) Unwrap() error { return e.Err }
+
+// Names of package frame that every user needs.
+type (
+	Opcode    = frame.Opcode
+	CloseCode = frame.CloseCode
+	Prepared  = frame.Prepared
+)
+
+// The opcodes of messages, and the close codes that applications send most.
+const (
+	Text   = frame.OpText
+	Binary = frame.OpBinary
+
+	CloseNormal          = frame.CloseNormal
+	CloseGoingAway       = frame.CloseGoingAway
+	ClosePolicyViolation = frame.ClosePolicyViolation
+	CloseInternalError   = frame.CloseInternalError
+	CloseTryAgainLater   = frame.CloseTryAgainLater
+)
+
+// Prepare encodes a message once, for any number of receivers.
+func Prepare(op Opcode, p []byte) *Prepared { return frame.Prepare(op, p) }

@@ -1,0 +1,121 @@
+//go:build linux
+
+package perch
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Handler is what the connections of one route do. Its functions run on the
+// connection's loop, one after the other, and must not block. Every field is
+// optional; settings left zero are the server's.
+type Handler struct {
+	Settings
+
+	// OnUpgrade decides about a request that is a correct upgrade from an
+	// allowed origin. nil accepts.
+	OnUpgrade func(r *Request) Response
+
+	// OnOpen is the first callback of a connection. r is valid until it returns.
+	OnOpen func(c Conn, r *Request)
+
+	// OnMessage gets one whole message; text is valid UTF-8. p is valid until it
+	// returns.
+	OnMessage func(c Conn, op Opcode, p []byte)
+
+	// OnPong gets the round-trip time of the ping that the engine sent when the
+	// connection was silent.
+	OnPong func(c Conn, rtt time.Duration)
+
+	// OnDrain says that the queue, which was over half of MaxOutput, is under a
+	// quarter of it now.
+	OnDrain func(c Conn)
+
+	// OnGap, if set, chooses what happens to messages for a connection whose
+	// queue is full: they are dropped, and OnGap is told how many as soon as
+	// there is room, so that it can say so to the peer. Without it such a
+	// connection is closed with 3000. There is no silent loss.
+	OnGap func(c Conn, dropped int)
+
+	// OnClose is the last callback of a connection that was open. c answers ID
+	// and Value.
+	OnClose func(c Conn, err *CloseError)
+}
+
+// BlockingHandler is a Handler whose functions run on the worker pool and may
+// block. At most one runs at a time for a connection, in order; while its
+// connection lags, reading from it stops.
+type BlockingHandler struct {
+	Settings
+
+	OnUpgrade func(r *Request) Response        // see Handler
+	OnOpen    func(c Ref, r *Request)          // see Handler
+	OnMessage func(c Ref, op Opcode, p []byte) // see Handler
+	OnClose   func(c Ref, err *CloseError)     // see Handler; c answers ID and Value
+}
+
+// Settings of one route; a zero field is the server's (see Config).
+type Settings struct {
+	Subprotocols   []string // in order of preference
+	Origins        []string
+	MaxMessageSize int
+	MaxFragments   int
+	Rate           Rate
+	PingInterval   time.Duration
+	PingTimeout    time.Duration
+}
+
+// Response answers an upgrade request. The zero value accepts it.
+type Response struct {
+	Status      int         // 0 or 101: accept; any other: refuse
+	Reason      string      // body of a refusal
+	Header      http.Header // added to the response
+	Subprotocol string      // instead of the one chosen from Settings.Subprotocols
+	Value       any         // the connection's user value
+}
+
+// Reject refuses an upgrade with an HTTP status, 403 for instance, and a text
+// for its body.
+func Reject(status int, reason string) Response { return Response{Status: status, Reason: reason} }
+
+// resolve fills s from the server's configuration.
+func (s Settings) resolve(c *Config) (Settings, error) {
+	d := Config{
+		MaxMessageSize: s.MaxMessageSize, MaxFragments: s.MaxFragments,
+		PingInterval: s.PingInterval, PingTimeout: s.PingTimeout,
+	}
+	if d.MaxMessageSize == 0 {
+		d.MaxMessageSize = c.MaxMessageSize
+	}
+	if d.MaxFragments == 0 {
+		d.MaxFragments = c.MaxFragments
+	}
+	if d.PingInterval == 0 {
+		d.PingInterval = orNever(c.PingInterval)
+	}
+	if d.PingTimeout == 0 {
+		d.PingTimeout = orNever(c.PingTimeout)
+	}
+	d, err := d.withDefaults()
+	rate := s.Rate.defaults(c.Rate)
+	if err := errors.Join(err, rate); err != nil {
+		return s, fmt.Errorf("route settings: %w", err)
+	}
+	s.MaxMessageSize, s.MaxFragments = d.MaxMessageSize, d.MaxFragments
+	s.PingInterval, s.PingTimeout = d.PingInterval, d.PingTimeout
+	if s.Origins == nil {
+		s.Origins = c.Origins
+	}
+	return s, nil
+}
+
+// orNever turns a resolved duration into what withDefaults takes.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}

@@ -1,0 +1,370 @@
+package handshake
+
+const (
+	// MaxHead is the largest head accepted, in bytes, blank line included.
+	MaxHead = 8 << 10
+	// MaxHeaders is the largest number of header lines accepted.
+	MaxHeaders = 64
+)
+
+// Parser scans the head of one request or response as it arrives. It goes on
+// where the last call stopped: no byte is scanned twice, however the head is
+// cut, and a wrong byte is reported by the call that brings it.
+//
+// It keeps offsets and no slices: the bytes may move between calls. The zero
+// value is ready; one Parser serves one goroutine at a time.
+type Parser struct {
+	scanned
+	fields [MaxHeaders]field
+	kinds  [MaxHeaders]kind
+}
+
+// scanned is all of a Parser that Reset has to clear.
+type scanned struct {
+	state  state
+	fault  fault
+	answer bool   // a response is parsed
+	skip   uint8  // 2 after the empty line tolerated before a request
+	match  uint8  // bytes of the version or status code seen
+	minor  uint8  // of HTTP/1.x
+	count  uint8  // header lines done
+	kind   kind   // of the line in progress
+	pos    uint16 // bytes scanned
+	mark   uint16 // where the element in progress begins
+	status uint16 // of a response, not beyond 999
+
+	methodEnd                 uint16
+	targetAt, targetEnd       uint16
+	pathAt, pathEnd           uint16 // absolute URI with no path: one of the slashes before the authority
+	authorityAt, authorityEnd uint16 // of an absolute URI; 0: another form
+
+	first    [kinds]uint8 // 1 + index of the first line of a kind; 0: none
+	repeated uint16       // bit k: kind k stands in several lines
+}
+
+// field is one header line.
+type field struct{ name, nameEnd, value, valueEnd uint16 }
+
+// state is the element the next byte belongs to.
+//
+//	request   begin → [emptyLF → begin] → method → target → proto → protoEnd → lineLF
+//	response  proto → protoEnd → status → statusEnd → [reason] → lineLF
+//	both      lineLF → line → name → space → value → lineLF …
+//	          line → endLF → done
+//	any       failed, for ever: only fail goes there
+type state uint8
+
+const (
+	stateBegin state = iota
+	stateEmptyLF
+	stateMethod
+	stateTarget
+	stateProto
+	stateProtoEnd
+	stateStatus
+	stateStatusEnd
+	stateReason
+	stateLineLF
+	stateLine
+	stateName
+	stateSpace
+	stateValue
+	stateEndLF
+	stateDone
+	stateFailed
+)
+
+// Reset readies p for another head.
+func (p *Parser) Reset() { p.scanned = scanned{} }
+
+// Request scans a request. head is all of it that has arrived, with the same
+// bytes in front as at the last call, usually with more behind.
+//
+//	n == 0, err == nil   not enough yet
+//	n > 0                the head is head[:n], blank line included; see Head.
+//	                     Nothing behind it has been looked at
+//	err != nil           *Error; it stays, whatever follows
+func (p *Parser) Request(head []byte) (n int, err error) {
+	return p.scan(head)
+}
+
+// Response scans a response, for the client; otherwise it is as Request. The
+// same Parser must not have seen a request since its last Reset.
+func (p *Parser) Response(head []byte) (n int, err error) {
+	if p.state == stateBegin {
+		p.answer = true
+		p.state = stateProto
+	}
+	return p.scan(head)
+}
+
+// scan runs the states over what is new in b.
+func (p *Parser) scan(b []byte) (int, error) {
+	if len(b) > MaxHead {
+		b = b[:MaxHead]
+	}
+	i := int(p.pos)
+	for i < len(b) && p.state < stateDone {
+		c := b[i]
+		switch p.state {
+		case stateBegin:
+			if c == '\r' && p.skip == 0 {
+				// One empty line is tolerated, RFC 9112 §2.2.
+				p.state = stateEmptyLF
+				i++
+				continue
+			}
+			p.mark = uint16(i)
+			p.state = stateMethod
+
+		case stateEmptyLF:
+			if c != '\n' {
+				return p.fail(i, faultBareCR)
+			}
+			i++
+			p.skip = uint8(i)
+			p.state = stateBegin
+
+		case stateMethod:
+			for i < len(b) && class[b[i]]&classToken != 0 {
+				i++
+			}
+			if i == len(b) {
+				continue
+			}
+			if b[i] != ' ' || i == int(p.mark) {
+				return p.fail(i, faultMethod)
+			}
+			if string(b[p.mark:i]) == "CONNECT" {
+				return p.fail(i, faultConnect)
+			}
+			p.methodEnd = uint16(i)
+			i++
+			p.targetAt = uint16(i)
+			p.state = stateTarget
+
+		case stateTarget:
+			for i < len(b) && class[b[i]]&classTarget != 0 {
+				i++
+			}
+			if i == len(b) {
+				continue
+			}
+			if b[i] != ' ' {
+				return p.fail(i, faultTarget)
+			}
+			p.targetEnd = uint16(i)
+			if !p.splitTarget(b) {
+				return p.fail(i, faultTargetForm)
+			}
+			i++
+			p.state = stateProto
+
+		case stateProto:
+			const want = "HTTP/1."
+			switch {
+			case c == want[p.match]:
+			case p.match == 5 && class[c]&classDigit != 0:
+				return p.fail(i, faultProtoVersion)
+			default:
+				return p.fail(i, faultProto)
+			}
+			i++
+			if p.match++; int(p.match) == len(want) {
+				p.match = 0
+				p.state = stateProtoEnd
+			}
+
+		case stateProtoEnd: // the minor version, then what ends it
+			switch {
+			case p.match == 0 && class[c]&classDigit != 0:
+				p.minor = c - '0'
+				p.match = 1
+			case p.match == 1 && !p.answer && c == '\r':
+				if p.isStar(b) && string(b[p.skip:p.methodEnd]) != "OPTIONS" {
+					return p.fail(i, faultTargetForm) // RFC 9112 §3.2.4
+				}
+				p.state = stateLineLF
+			case p.match == 1 && p.answer && c == ' ':
+				p.match = 0
+				p.state = stateStatus
+			case p.match == 1 && c == '\n':
+				return p.fail(i, faultBareLF)
+			default:
+				return p.fail(i, faultProto)
+			}
+			i++
+
+		case stateStatus:
+			if class[c]&classDigit == 0 || p.match == 0 && c == '0' {
+				return p.fail(i, faultStatusLine)
+			}
+			p.status = p.status*10 + uint16(c-'0')
+			i++
+			if p.match++; p.match == 3 {
+				p.state = stateStatusEnd
+			}
+
+		case stateStatusEnd: // the space is often left out when no reason follows
+			switch c {
+			case ' ':
+				p.state = stateReason
+			case '\r':
+				p.state = stateLineLF
+			default:
+				return p.fail(i, faultStatusLine)
+			}
+			i++
+
+		case stateReason:
+			if i = control(b, i); i == len(b) {
+				continue
+			}
+			if b[i] != '\r' {
+				return p.fail(i, faultOfControl(b[i]))
+			}
+			i++
+			p.state = stateLineLF
+
+		case stateLineLF:
+			if c != '\n' {
+				return p.fail(i, faultBareCR)
+			}
+			i++
+			p.state = stateLine
+
+		case stateLine:
+			switch {
+			case class[c]&classToken != 0:
+				if p.count == MaxHeaders {
+					return p.fail(i, faultTooManyHeaders)
+				}
+				p.mark = uint16(i)
+				p.state = stateName
+			case c == '\r':
+				p.state = stateEndLF
+			case c == ' ' || c == '\t':
+				return p.fail(i, faultFold) // RFC 9112 §5.2
+			case c == '\n':
+				return p.fail(i, faultBareLF)
+			case c == ':':
+				return p.fail(i, faultEmptyName)
+			default:
+				return p.fail(i, faultName)
+			}
+			i++
+
+		case stateName:
+			for i < len(b) && class[b[i]]&classToken != 0 {
+				i++
+			}
+			if i == len(b) {
+				continue
+			}
+			if b[i] != ':' {
+				return p.fail(i, faultOfName(b[i]))
+			}
+			p.kind = kindOf(b[p.mark:i])
+			if p.kind == kindHost && p.first[kindHost] != 0 && !p.answer {
+				return p.fail(i, faultTwoHosts) // RFC 9112 §3.2
+			}
+			f := &p.fields[p.count]
+			f.name, f.nameEnd = p.mark, uint16(i)
+			i++
+			p.state = stateSpace
+
+		case stateSpace:
+			for i < len(b) && (b[i] == ' ' || b[i] == '\t') {
+				i++
+			}
+			if i == len(b) {
+				continue
+			}
+			p.mark = uint16(i)
+			p.state = stateValue
+
+		case stateValue:
+			if i = control(b, i); i == len(b) {
+				continue
+			}
+			if b[i] != '\r' {
+				return p.fail(i, faultOfControl(b[i]))
+			}
+			if !p.endField(b, i) {
+				return p.fail(i, faultHost)
+			}
+			i++
+			p.state = stateLineLF
+
+		case stateEndLF:
+			if c != '\n' {
+				return p.fail(i, faultBareCR)
+			}
+			if !p.answer && p.minor > 0 && p.first[kindHost] == 0 {
+				return p.fail(i, faultNoHost) // RFC 9112 §3.2
+			}
+			i++
+			p.state = stateDone
+		}
+	}
+	if p.state == stateDone {
+		p.pos = uint16(i)
+		return i, nil
+	}
+	if p.state == stateFailed {
+		return 0, faults[p.fault]
+	}
+	if i == MaxHead {
+		return p.fail(i, faultHeadTooLarge)
+	}
+	if i > int(p.pos) {
+		p.pos = uint16(i)
+	}
+	return 0, nil
+}
+
+// endField records the line in progress, whose value ends before the CR at i.
+func (p *Parser) endField(b []byte, i int) bool {
+	end := i
+	for end > int(p.mark) && (b[end-1] == ' ' || b[end-1] == '\t') {
+		end--
+	}
+	f := &p.fields[p.count]
+	f.value, f.valueEnd = p.mark, uint16(end)
+	p.kinds[p.count] = p.kind
+	p.count++
+	if k := p.kind; k != kindOther {
+		if p.first[k] == 0 {
+			p.first[k] = p.count
+		} else {
+			p.repeated |= 1 << k
+		}
+		if k == kindHost && !p.answer && f.value != f.valueEnd {
+			return validHost(b[f.value:f.valueEnd])
+		}
+	}
+	return true
+}
+
+func (p *Parser) fail(i int, f fault) (int, error) {
+	p.pos = uint16(i)
+	p.state, p.fault = stateFailed, f
+	return 0, faults[f]
+}
+
+func faultOfControl(c byte) fault {
+	if c == '\n' {
+		return faultBareLF
+	}
+	return faultValue
+}
+
+func faultOfName(c byte) fault {
+	switch c {
+	case ' ', '\t':
+		return faultSpaceBeforeColon // RFC 9112 §5.1
+	case '\n':
+		return faultBareLF
+	}
+	return faultName
+}

@@ -1,0 +1,179 @@
+//go:build linux
+
+package perch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/internal/sock"
+)
+
+// maxWeb is how many plain HTTP requests may be under way at a time.
+const maxWeb = 1024
+
+// maxNote is the input that can go along with a socket: one read of the loop,
+// and what was kept before it.
+const maxNote = 2 * readBudget
+
+// web answers what is no upgrade with net/http. A loop passes it the socket,
+// with the bytes already read, through a pair of unix sockets: that works out of
+// a private descriptor table as well. Every response closes its connection.
+type web struct {
+	log    *slog.Logger
+	server http.Server
+	conns  chan net.Conn
+	done   chan struct{}
+	once   sync.Once
+	inside atomic.Int64
+	taking sync.WaitGroup
+}
+
+func newWeb(cfg *Config) *web {
+	w := &web{log: cfg.Logger, conns: make(chan net.Conn), done: make(chan struct{})}
+	w.server = http.Server{
+		Handler:           cfg.HTTP,
+		ReadHeaderTimeout: cfg.HandshakeTimeout,
+		WriteTimeout:      cfg.WriteTimeout,
+		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
+	}
+	w.server.SetKeepAlivesEnabled(false)
+	go w.server.Serve(w)
+	return w
+}
+
+// take receives sockets from one loop's pair until that is closed.
+func (w *web) take(pair int) error {
+	f := os.NewFile(uintptr(pair), "perch-http")
+	c, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return err
+	}
+	w.taking.Add(1)
+	go func() {
+		defer w.taking.Done()
+		defer c.Close()
+		w.receive(c.(*net.UnixConn))
+	}()
+	return nil
+}
+
+func (w *web) receive(c *net.UnixConn) {
+	note, oob := make([]byte, maxNote), make([]byte, unix.CmsgSpace(4))
+	for {
+		n, oobn, _, _, err := c.ReadMsgUnix(note, oob)
+		if err != nil || n == 0 && oobn == 0 {
+			return
+		}
+		fd, ok := sock.Rights(oob[:oobn])
+		if !ok {
+			w.inside.Add(-1) // no descriptor was free for it: it is closed
+			continue
+		}
+		f := os.NewFile(uintptr(fd), "perch-http")
+		conn, err := net.FileConn(f)
+		f.Close()
+		if err != nil {
+			w.inside.Add(-1)
+			w.log.LogAttrs(context.Background(), slog.LevelWarn, "HTTP connection lost", slog.String("error", err.Error()))
+			continue
+		}
+		select {
+		case w.conns <- &webConn{Conn: conn, web: w, head: append([]byte(nil), note[:n]...)}:
+		case <-w.done:
+			w.inside.Add(-1)
+			conn.Close()
+		}
+	}
+}
+
+// Accept, Close and Addr make w the listener of its server.
+func (w *web) Accept() (net.Conn, error) {
+	select {
+	case c := <-w.conns:
+		return c, nil
+	case <-w.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (w *web) Close() error {
+	w.once.Do(func() { close(w.done) })
+	return nil
+}
+
+// Addr is not known to w.
+func (w *web) Addr() net.Addr { return &net.TCPAddr{} }
+
+// shutdown waits for the requests under way until ctx ends.
+func (w *web) shutdown(ctx context.Context) error {
+	err := w.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, w.server.Close())
+	}
+	w.taking.Wait()
+	return err
+}
+
+// webConn is a connection whose first bytes the loop has read already.
+type webConn struct {
+	net.Conn
+	web  *web
+	head []byte
+	gone atomic.Bool
+}
+
+// Read gives the bytes read before first.
+func (c *webConn) Read(p []byte) (int, error) {
+	if len(c.head) > 0 {
+		n := copy(p, c.head)
+		c.head = c.head[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// Close makes room for another.
+func (c *webConn) Close() error {
+	if c.gone.CompareAndSwap(false, true) {
+		c.web.inside.Add(-1)
+	}
+	return c.Conn.Close()
+}
+
+// handOff passes the connection to net/http. Its slot is free afterwards; the
+// socket lives on in the other descriptor.
+func (l *loop) handOff(i uint32, s *slot, b []byte) {
+	w := l.srv.web
+	if l.stopping || w.inside.Add(1) > maxWeb {
+		if !l.stopping {
+			w.inside.Add(-1)
+		}
+		l.refuse(i, s, http.StatusServiceUnavailable, "too many requests under way", retryAfter)
+		return
+	}
+	// Out of our epoll first: the registration belongs to the file, not to the
+	// descriptor that is about to be closed.
+	if err := l.poller.Del(int(s.fd)); err != nil {
+		w.inside.Add(-1)
+		l.fail(i, s, err)
+		return
+	}
+	if e := sock.Pass(l.pair, int(s.fd), b); e != 0 {
+		w.inside.Add(-1)
+		l.fail(i, s, e)
+		return
+	}
+	l.stats.HandedOff++
+	l.kill(i, s)
+}

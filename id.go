@@ -1,0 +1,43 @@
+//go:build linux
+
+package perch
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+)
+
+// ID names a connection in logs and to administrators. It is never used twice,
+// also not by another process: it holds the process's random epoch and the
+// connection's loop, slot and generation. Comparable; the zero ID is nobody's.
+type ID struct {
+	epoch uint64
+	loop  uint16
+	slot  uint32
+	gen   uint32
+}
+
+// String is 36 hexadecimal digits.
+func (id ID) String() string {
+	var b [18]byte
+	binary.BigEndian.PutUint64(b[0:], id.epoch)
+	binary.BigEndian.PutUint16(b[8:], id.loop)
+	binary.BigEndian.PutUint32(b[10:], id.slot)
+	binary.BigEndian.PutUint32(b[14:], id.gen)
+	return hex.EncodeToString(b[:])
+}
+
+// ParseID is the inverse of String.
+func ParseID(s string) (ID, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != 18 {
+		return ID{}, fmt.Errorf("perch: %q is not a connection id", s)
+	}
+	return ID{
+		epoch: binary.BigEndian.Uint64(b[0:]),
+		loop:  binary.BigEndian.Uint16(b[8:]),
+		slot:  binary.BigEndian.Uint32(b[10:]),
+		gen:   binary.BigEndian.Uint32(b[14:]),
+	}, nil
+}

@@ -1,0 +1,117 @@
+//go:build linux
+
+package interop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/perchws/perch"
+)
+
+// client is what a Go library's client can do, the same for all.
+type client interface {
+	send(message) error
+	receive() (message, error)
+	ping() error                                // returns when the pong is there
+	close(code int, reason string) (int, error) // the whole closing handshake; the server's code
+	closedWith(error) (code int, reason string) // what an error of receive says
+	abandon()                                   // closes the socket
+}
+
+// clients dials with each library.
+var clients = map[string]func(ctx context.Context, url string) (client, error){
+	"gorilla": dialGorilla,
+	"coder":   dialCoder,
+	"gobwas":  dialGobwas,
+}
+
+func TestLibraryClients(t *testing.T) {
+	for name, dial := range clients {
+		t.Run(name, func(t *testing.T) {
+			e := startEngine(t)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+
+			c, err := dial(ctx, e.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.abandon()
+			for _, want := range messages() {
+				if err := c.send(want); err != nil {
+					t.Fatalf("send %v: %v", want, err)
+				}
+				got, err := c.receive()
+				if err != nil || got.op != want.op || !bytes.Equal(got.p, want.p) {
+					t.Fatalf("got %v, %v, want %v", got, err, want)
+				}
+			}
+			if err := c.ping(); err != nil {
+				t.Errorf("ping: %v", err)
+			}
+			if code, err := c.close(byeCode, byeReason); err != nil || code != byeCode {
+				t.Errorf("close: %d, %v, want %d", code, err, byeCode)
+			}
+			e.sawClose(t, byeCode, byeReason)
+
+			c, err = dial(ctx, e.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.abandon()
+			if err := c.send(message{perch.Text, []byte(closeMe)}); err != nil {
+				t.Fatal(err)
+			}
+			_, err = c.receive()
+			if code, reason := c.closedWith(err); code != closeCode || reason != closeReason {
+				t.Errorf("the client saw %v, want %d %q", err, closeCode, closeReason)
+			}
+			e.sawOwnClose(t)
+		})
+	}
+}
+
+// listen serves an HTTP handler for the time of the test and returns a ws:// URL.
+func listen(t *testing.T, h http.Handler) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: patience}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	t.Cleanup(func() {
+		_ = srv.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return "ws://" + l.Addr().String() + "/"
+}
+
+func TestLibraryServers(t *testing.T) {
+	for name, serve := range map[string]func(http.ResponseWriter, *http.Request) (int, error){
+		"gorilla": serveGorilla,
+		"coder":   serveCoder,
+		"gobwas":  serveGobwas,
+	} {
+		t.Run(name, func(t *testing.T) {
+			closed := make(chan int, 2)
+			url := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				code, err := serve(w, r)
+				if code == 0 {
+					t.Errorf("the server saw no close: %v", err)
+				}
+				closed <- code
+			}))
+			checkDial(t, echoServer{url, closed})
+			receive(t, closed, "end of the second connection")
+		})
+	}
+}

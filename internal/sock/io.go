@@ -1,0 +1,103 @@
+//go:build linux
+
+package sock
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Recv reads what is there, up to len(p) > 0 bytes. n == 0 without an errno is
+// the end of the input.
+func Recv(fd int, p []byte) (n int, errno unix.Errno) {
+	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
+	if e != 0 {
+		return 0, e
+	}
+	return int(r), 0
+}
+
+// Send writes what there is room for, at most MaxRaw bytes of p. SIGPIPE is not
+// raised; a peer that is gone is EPIPE or ECONNRESET.
+func Send(fd int, p []byte) (n int, errno unix.Errno) {
+	if len(p) > MaxRaw {
+		p = p[:MaxRaw]
+	}
+	r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	if e != 0 {
+		return 0, e
+	}
+	return int(r), 0
+}
+
+// MaxVector is the most slices that one SendVector takes.
+const MaxVector = 64
+
+// Vector gathers slices for one send. It holds on to nothing after Reset.
+type Vector struct {
+	iov   [MaxVector]unix.Iovec
+	n     int
+	bytes int
+	msg   unix.Msghdr
+}
+
+// Add appends b, which must not be empty. It reports whether there was room.
+func (v *Vector) Add(b []byte) bool {
+	if v.n == MaxVector {
+		return false
+	}
+	v.iov[v.n].Base = unsafe.SliceData(b)
+	v.iov[v.n].SetLen(len(b))
+	v.n++
+	v.bytes += len(b)
+	return true
+}
+
+// Len is the number of bytes gathered.
+func (v *Vector) Len() int { return v.bytes }
+
+// Reset forgets the slices, so that they can be collected.
+func (v *Vector) Reset() {
+	clear(v.iov[:v.n])
+	v.n, v.bytes = 0, 0
+}
+
+// Send writes what there is room for of the gathered bytes. More than MaxRaw
+// go through the scheduler, so that a large copy does not hold up a
+// stop-the-world.
+func (v *Vector) Send(fd int) (n int, errno unix.Errno) {
+	v.msg.Iov = &v.iov[0]
+	v.msg.SetIovlen(v.n)
+	call := unix.RawSyscall
+	if v.bytes > MaxRaw {
+		call = unix.Syscall
+	}
+	r, _, e := call(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&v.msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	if e != 0 {
+		return 0, e
+	}
+	return int(r), 0
+}
+
+// ShutdownWrite sends FIN behind what was sent (RFC 6455 §7.1.1 calls it the
+// half-close that lets the peer read our last bytes).
+func ShutdownWrite(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
+
+// Close closes fd. Sockets here never linger, so it does not sleep.
+func Close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+
+// Reset closes fd with a RST: what is not sent yet is dropped.
+func Reset(fd int) {
+	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 0})
+	Close(fd)
+}
+
+// Error takes the pending error of a socket (SO_ERROR), 0 if there is none.
+func Error(fd int) unix.Errno {
+	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return unix.EBADF
+	}
+	return unix.Errno(v)
+}

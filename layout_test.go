@@ -1,0 +1,267 @@
+package perch_test
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const (
+	module   = "github.com/perchws/perch"
+	maxLines = 600 // of a Go file, tests too
+)
+
+// any of our packages may be imported, but for those that exist for tests alone.
+const all = "*"
+
+// mayImport is the import graph: for every package of this module (by directory, "." is the root)
+// the packages of ours that its non-test files may import. Tests may import what they like.
+// A package that is not listed here does not exist: add it together with the reason in
+// docs/architecture.md.
+var mayImport = map[string][]string{
+	"frame":          {},
+	"handshake":      {},
+	"poller":         {},
+	"pool":           {},
+	"internal/owner": {},
+	"internal/sock":  {},
+	"room":           {"frame"},
+	".":              {"frame", "handshake", "poller", "pool", "room", "internal/owner", "internal/sock"},
+	"session":        {},
+	"cluster":        {"frame", "room"},
+	"client":         {".", "frame", "handshake"},
+	"bench":          {".", "frame", "handshake", "poller", "internal/sock"},
+
+	// What makes perchd: public packages only, and not each other.
+	"internal/server/config":  {".", "room", "session", "cluster"},
+	"internal/server/auth":    {".", "room", "session", "cluster"},
+	"internal/server/chat":    {".", "room", "session", "cluster"},
+	"internal/server/admin":   {".", "room", "session", "cluster"},
+	"internal/server/metrics": {".", "room", "session", "cluster"},
+	"internal/server/logging": {".", "room", "session", "cluster"},
+	"internal/server/web":     {".", "room", "session", "cluster"},
+	"internal/server/echo":    {".", "room", "session", "cluster"},
+	"cmd/perchd":              {all},
+	"cmd/perchbench":          {all},
+
+	// For tests alone; nobody lists them.
+	"internal/wstest":      {"frame", "handshake"},
+	"internal/conformance": {all},
+	"internal/interop":     {all},
+}
+
+// testOnly packages are out of reach for non-test files, "*" or not.
+var testOnly = []string{"internal/wstest", "internal/conformance", "internal/interop"}
+
+// mayRequire holds the packages of other modules that non-test files may import, and who may.
+// Everything else in go.mod is there for tests and tools.
+var mayRequire = map[string][]string{
+	"golang.org/x/sys/unix":             {".", "poller", "bench", "internal/sock", "internal/owner"},
+	"github.com/valyala/bytebufferpool": {".", "pool"},
+}
+
+var (
+	// pure packages turn bytes into values: no sockets, files, logs or clocks.
+	pure   = []string{"frame", "handshake"}
+	impure = []string{"io", "log", "log/slog", "net", "net/http", "os", "syscall", "time", "golang.org/x/sys/unix"}
+	// badName lists drawers: names that say nothing about what is inside.
+	badName = []string{"common", "misc", "pkg", "types", "util", "utils"}
+)
+
+// TestLayout parses the files themselves: `go list` would need a build that works, and its answer
+// would be cached.
+func TestLayout(t *testing.T) {
+	faults, files, err := layout(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 10 {
+		t.Fatalf("only %d Go files seen: not the root of the repository?", files)
+	}
+	for _, f := range faults {
+		t.Error(f)
+	}
+}
+
+// TestLayoutDocumented demands a line in docs/dependencies.md for each direct requirement of go.mod.
+func TestLayoutDocumented(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mod)) {
+		f := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+		if len(f) != 2 || f[0] == "module" || f[0] == "go" || f[0] == "toolchain" {
+			continue // indirect ones have a comment, so more fields
+		}
+		name := f[0]
+		if name == "tool" {
+			name = f[1]
+		}
+		if name != "require" && !bytes.Contains(doc, []byte("`"+name+"`")) {
+			t.Errorf("go.mod requires %s, docs/dependencies.md does not say why", name)
+		}
+	}
+}
+
+// layout returns what is wrong with the Go files under root, and how many it looked at.
+func layout(root fs.FS) (faults []string, files int, err error) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	err = fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return checkDir(root, name, d.Name(), fault)
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		files++
+		src, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		if n := bytes.Count(src, []byte("\n")); n > maxLines {
+			fault("%s: %d lines, %d is the ceiling: split it by noun or verb", name, n, maxLines)
+		}
+		dir := path.Dir(name)
+		if _, known := mayImport[dir]; !known {
+			fault("%s: package %q is not in the table of layout_test.go", name, dir)
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(badName, strings.TrimSuffix(f.Name.Name, "_test")) {
+			fault("%s: package name %q says nothing", name, f.Name.Name)
+		}
+		if strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		for _, spec := range f.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if why := checkImport(dir, imported); why != "" {
+				fault("%s: imports %s: %s", name, imported, why)
+			}
+		}
+		return nil
+	})
+	return faults, files, err
+}
+
+// checkDir skips what is no part of the module and refuses directories named like drawers.
+func checkDir(root fs.FS, name, base string, fault func(string, ...any)) error {
+	if name == "." {
+		return nil
+	}
+	if strings.HasPrefix(base, ".") || base == "testdata" || base == "bin" || base == "node_modules" {
+		return fs.SkipDir
+	}
+	if _, err := fs.Stat(root, path.Join(name, "go.mod")); err == nil {
+		return fs.SkipDir // a module of its own: bench/peers
+	}
+	if slices.Contains(badName, base) {
+		fault("%s: directory name %q says nothing", name, base)
+	}
+	return nil
+}
+
+// checkImport returns why a non-test file of package dir must not import this, or "".
+func checkImport(dir, imported string) string {
+	if slices.Contains(pure, dir) && slices.Contains(impure, imported) {
+		return dir + " does no I/O"
+	}
+	ours, ok := strings.CutPrefix(imported+"/", module+"/")
+	if ok {
+		ours = cmp.Or(strings.TrimSuffix(ours, "/"), ".")
+		allowed := mayImport[dir]
+		switch _, known := mayImport[ours]; {
+		case !known:
+			return "not in the table of layout_test.go"
+		case slices.Contains(testOnly, ours) && !slices.Contains(testOnly, dir):
+			return "for tests alone"
+		case slices.Contains(allowed, ours), slices.Contains(allowed, all):
+			return ""
+		}
+		return "not allowed by the table of layout_test.go"
+	}
+	if first, _, _ := strings.Cut(imported, "/"); !strings.Contains(first, ".") {
+		return "" // the standard library
+	}
+	if slices.Contains(testOnly, dir) || slices.Contains(mayRequire[imported], dir) {
+		return ""
+	}
+	return "not in non-test files of this package (docs/dependencies.md)"
+}
+
+// TestLayoutFinds plants each fault in a small tree: a check that cannot fail checks nothing.
+func TestLayoutFinds(t *testing.T) {
+	src := func(pkg string, imports ...string) *fstest.MapFile {
+		var b strings.Builder
+		b.WriteString("package " + pkg + "\n")
+		for _, i := range imports {
+			fmt.Fprintf(&b, "import _ %q\n", i)
+		}
+		return &fstest.MapFile{Data: []byte(b.String())}
+	}
+	long := &fstest.MapFile{Data: []byte("package frame\n" + strings.Repeat("\n", maxLines))}
+	for _, tt := range []struct {
+		name string
+		tree fstest.MapFS
+		want string // part of the one fault; "" means none
+	}{
+		{"allowed", fstest.MapFS{"a.go": src("perch", "net", module+"/frame", "golang.org/x/sys/unix")}, ""},
+		{"allowed in a test", fstest.MapFS{"frame/a_test.go": src("frame", "github.com/gobwas/ws", module)}, ""},
+		{"upwards", fstest.MapFS{"frame/a.go": src("frame", module)}, "not allowed"},
+		{"sideways", fstest.MapFS{"internal/server/web/a.go": src("web", module+"/internal/server/echo")}, "not allowed"},
+		{"internal of the engine", fstest.MapFS{"session/a.go": src("session", module+"/internal/sock")}, "not allowed"},
+		{"unknown package", fstest.MapFS{"internal/drawer/a.go": src("drawer")}, "not in the table"},
+		{"unknown package of a test", fstest.MapFS{"internal/drawer/a_test.go": src("drawer")}, "not in the table"},
+		{"import of an unknown one", fstest.MapFS{"cmd/perchd/a.go": src("main", module+"/internal/drawer")}, "not in the table"},
+		{"test package", fstest.MapFS{"cmd/perchd/a.go": src("main", module+"/internal/wstest")}, "for tests alone"},
+		{"peer", fstest.MapFS{"client/a.go": src("client", "github.com/gorilla/websocket")}, "not in non-test files"},
+		{"peer of the codec", fstest.MapFS{"frame/a.go": src("frame", "github.com/gobwas/ws")}, "not in non-test files"},
+		{"new dependency", fstest.MapFS{"a.go": src("perch", "example.com/x")}, "not in non-test files"},
+		{"codec with sockets", fstest.MapFS{"handshake/a.go": src("handshake", "net")}, "no I/O"},
+		{"long file", fstest.MapFS{"frame/a.go": long}, "ceiling"},
+		{"long test", fstest.MapFS{"frame/a_test.go": long}, "ceiling"},
+		{"package name", fstest.MapFS{"frame/a.go": src("util")}, "says nothing"},
+		{"other module", fstest.MapFS{"bench/peers/go.mod": {}, "bench/peers/a.go": src("main", "example.com/x")}, ""},
+		{"testdata", fstest.MapFS{"frame/testdata/a.go": src("util", "example.com/x")}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			faults, _, err := layout(tt.tree)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.want == "" && len(faults) != 0 {
+				t.Errorf("faults %q, want none", faults)
+			}
+			if tt.want != "" && (len(faults) != 1 || !strings.Contains(faults[0], tt.want)) {
+				t.Errorf("faults %q, want one with %q", faults, tt.want)
+			}
+		})
+	}
+	faults, _, err := layout(fstest.MapFS{"internal/util/readme": {}})
+	if err != nil || len(faults) != 1 {
+		t.Errorf("directory util: faults %q, %v, want one", faults, err)
+	}
+}

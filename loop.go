@@ -1,0 +1,263 @@
+//go:build linux
+
+package perch
+
+import (
+	cryptorand "crypto/rand"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/owner"
+	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/poller"
+	"github.com/perchws/perch/pool"
+)
+
+// Budgets of one tick: what is left over keeps the next wait at zero, so that
+// nobody starves.
+const (
+	eventBudget  = 512       // events
+	readBudget   = 64 << 10  // bytes of one read
+	acceptBudget = 128       // connections accepted
+	postBudget   = 4096      // posts carried out
+	flushBudget  = 256 << 10 // bytes sent to one connection at the end of a tick
+	pingBudget   = 1000      // pings a sweep begins
+	corkSize     = 64 << 10  // bytes gathered for one send
+)
+
+// maxLoops is what the loop's place in an ID allows.
+const maxLoops = 1 << 16
+
+// listenerSlot marks the listener's events.
+const listenerSlot = 1<<31 - 1
+
+// loop is one event loop: a goroutine locked to its OS thread, an epoll
+// instance, and the connections that it accepted or dialled. A connection
+// belongs to one loop for life.
+type loop struct {
+	// Immutable after newLoop.
+	srv    *Server
+	tid    atomic.Int64 // of its thread, while it runs
+	id     int
+	poller *poller.Poller
+	pair   int // to pass descriptors to net/http, out of a private table too; see http.go
+
+	// Owned by the loop; see own.Check.
+	own       owner.Owner
+	listener  int // −1: none, or closed
+	slab      slab
+	events    []poller.Event
+	now       int64  // ns since the server's start, read once a tick
+	coarse    uint32 // now in quanta
+	nextSweep int64  // when the next sweep is due
+	slept     bool   // since the last tick
+	hand      uint32 // the slot at which the sweep goes on
+	rbuf      []byte // everything is read into it
+	cork      []byte // what the connection whose event this is has sent
+	corked    uint32 // that connection, noSlot: none
+	corkHead  int    // bytes of cork, at its start, that are no frame
+	current   uint32 // slot whose callback runs, noSlot: none
+	asm       frame.Assembler
+	asmBuf    *pool.Buffer // whose memory asm uses
+	parser    *handshake.Parser
+	request   Request
+	bufs      pool.Buffers
+	vector    sock.Vector
+	keys      *rand.ChaCha8 // masking keys, seeded by the system
+	queued    int64         // bytes in outboxes
+	reported  int64         // of queued, what srv.queued has
+	acceptAt  int64         // accepting is paused until then; 0: it is not
+	stopping  bool
+	stopped   bool
+	stats     Stats
+
+	// Work of this tick, or left for the next. The spare ones are the lists'
+	// memory for the turn after.
+	dirty, flushing       []uint32 // slots to flush at the end of the tick
+	resumed, spareResumed []Conn   // not paused any more: their kept input is due
+	dead, spareDead       []uint32 // closed, to be reaped
+	ready                 []pool.Job
+	waiting               []*work // refused by the full worker pool
+	spareWork             []*work
+
+	// Any goroutine.
+	mail mailbox
+	shot snapshot
+}
+
+func newLoop(s *Server, id, most int) (*loop, error) {
+	p, err := poller.New()
+	if err != nil {
+		return nil, err
+	}
+	var seed [32]byte
+	cryptorand.Read(seed[:])
+	l := &loop{
+		srv: s, id: id, poller: p, pair: -1, listener: -1,
+		slab:   newSlab(most),
+		events: make([]poller.Event, eventBudget),
+		rbuf:   make([]byte, 2*readBudget),
+		cork:   make([]byte, 0, corkSize),
+		corked: noSlot, current: noSlot,
+		parser: new(handshake.Parser),
+		keys:   rand.NewChaCha8(seed),
+	}
+	l.freshAssembler(l.bufs.Get())
+	return l, nil
+}
+
+// run is the life of the loop. It returns when the loop is stopped, or with the
+// error that ended it; its goroutine must then end too, still locked, so that
+// a private descriptor table goes with the thread.
+func (l *loop) run() error {
+	l.own.Claim()
+	defer l.end()
+	for !l.stopped {
+		if err := l.tick(); err != nil {
+			return fmt.Errorf("perch: loop %d: %w", l.id, err)
+		}
+	}
+	return nil
+}
+
+// tick is one turn of the loop. The order is the contract: docs/architecture.md.
+func (l *loop) tick() error {
+	n, err := l.poller.Wait(l.events, l.idle)
+	if err != nil {
+		return err
+	}
+	l.clock()
+	for i := range l.events[:n] {
+		l.dispatch(&l.events[i])
+	}
+	l.resume()
+	l.drainMailbox()
+	if l.now >= l.nextSweep {
+		l.sweep()
+	}
+	l.submit()
+	l.flushDirty()
+	l.reap()
+	l.account()
+	return nil
+}
+
+// idle is asked when no event is ready: how long may the loop sleep?
+func (l *loop) idle() time.Duration {
+	if len(l.dirty) > 0 || len(l.resumed) > 0 || len(l.dead) > 0 || len(l.ready) > 0 || l.mail.next < len(l.mail.taken) || l.mail.waiting() {
+		return 0
+	}
+	now := l.srv.since()
+	l.watch(now)
+	l.slept = true
+	if l.slab.live == 0 && l.acceptAt == 0 {
+		return -1
+	}
+	return max(time.Duration(l.nextSweep-now), 0)
+}
+
+// clock reads the time, once a tick. coarse counts quanta of it.
+func (l *loop) clock() {
+	now := l.srv.since()
+	if !l.slept {
+		l.watch(now)
+	}
+	l.slept = false
+	l.now = now
+	l.coarse = uint32(now / l.srv.quantum)
+}
+
+// watch takes the time of the tick that ends now.
+func (l *loop) watch(now int64) {
+	took := now - l.now
+	l.stats.Ticks.add(took)
+	if took > int64(slowTick) && l.now != 0 {
+		l.stats.SlowTicks++
+		l.srv.log.LogAttrs(l.srv.ctx, slog.LevelWarn, "slow tick: a handler blocks its loop, or the machine is overloaded",
+			slog.Int("loop", l.id), slog.Duration("took", time.Duration(took)))
+	}
+}
+
+// slowTick is what the watchdog reports: every connection of the loop waits as
+// long.
+const slowTick = 10 * time.Millisecond
+
+// dispatch acts on one event. Stale ones, of a connection that was closed after
+// they were fetched, differ in generation or find the state closed.
+func (l *loop) dispatch(ev *poller.Event) {
+	t := ev.Token()
+	if t.Slot == listenerSlot {
+		l.accept()
+		return
+	}
+	i := uint32(t.Slot)
+	s := l.slab.at(i)
+	if s.gen.Load() != t.Generation {
+		return
+	}
+	if s.flags&flagOut != 0 && ev.Writable() {
+		l.writable(i, s)
+	}
+	switch {
+	case ev.Readable() && s.state.reads() && s.flags&(flagPaused|flagLags) == 0:
+		l.readable(i, s)
+	case ev.Broken() && s.state != stateClosed && s.state != stateConnecting:
+		// Not to be masked, so not to be waited for: what is unread is lost.
+		l.fail(i, s, brokenCause(int(s.fd)))
+	}
+}
+
+// interest registers what the connection waits for, if that has changed.
+func (l *loop) interest(i uint32, s *slot) {
+	var want slotFlags
+	if s.state.reads() && s.flags&(flagPaused|flagLags) == 0 {
+		want |= flagIn
+	}
+	if s.state == stateConnecting || s.cold != 0 && !l.slab.colds[s.cold].out.empty() {
+		want |= flagOut
+	}
+	if s.flags&(flagIn|flagOut) == want {
+		return
+	}
+	s.flags = s.flags&^(flagIn|flagOut) | want
+	if err := l.poller.Mod(int(s.fd), l.token(i, s), interestOf(want)); err != nil {
+		l.fail(i, s, err)
+	}
+}
+
+func interestOf(f slotFlags) (in poller.Interest) {
+	if f&flagIn != 0 {
+		in |= poller.In
+	}
+	if f&flagOut != 0 {
+		in |= poller.Out
+	}
+	return in
+}
+
+func (l *loop) token(i uint32, s *slot) poller.Token {
+	return poller.Token{Slot: int32(i), Generation: s.gen.Load()}
+}
+
+func (l *loop) conn(i uint32, s *slot) Conn { return Conn{l, i, s.gen.Load()} }
+
+// routeOf is what serves the connection.
+func (l *loop) routeOf(s *slot) *Route { return l.srv.route(s.route) }
+
+// maskKey is a fresh unpredictable masking key, never 0 (RFC 6455 §5.3).
+func (l *loop) maskKey() uint32 { return uint32(l.keys.Uint64()) | 1 }
+
+// end leaves nothing behind, whatever ended the loop.
+func (l *loop) end() {
+	l.closeListener()
+	l.abortAll()
+	l.reap()
+	l.mail.close()
+	l.account()
+	l.publishStats()
+}

@@ -1,0 +1,204 @@
+//go:build linux
+
+package perch
+
+import (
+	"sync"
+
+	"github.com/perchws/perch/internal/owner"
+	"github.com/perchws/perch/pool"
+)
+
+// postKind says what a post asks of the loop.
+type postKind uint8
+
+const (
+	postSend      postKind = iota // data is the message
+	postPrepared                  // prepared
+	postClose                     // code, data is the reason
+	postDo                        // do, on the connection
+	postBroadcast                 // prepared, to the open connections of a route
+	postDone                      // work is finished by a worker
+	postRoom                      // the worker pool has room again
+	postDial                      // dial begins
+	postResolved                  // the address to dial is known
+	postCancel                    // the dial's context has ended
+	postPanic                     // a handler on a worker panicked
+	postSnapshot                  // publish the counters
+	postShutdown                  // 1001 to everyone
+	postAbort                     // reset everyone
+)
+
+// post is one message to a loop. slot and gen name the connection, where there
+// is one.
+type post struct {
+	kind      postKind
+	op        Opcode
+	code      CloseCode
+	slot, gen uint32
+	off, size int // in the mailbox's arena
+	prepared  *Prepared
+	route     *Route
+	do        func(Conn)
+	work      *work
+	dial      *dialing
+	done      chan struct{}
+}
+
+// mailbox is how everyone else talks to a loop: a mutex, a slice and an arena
+// for the bytes of small messages, swapped as a whole. No allocation in the
+// long run.
+type mailbox struct {
+	mu     sync.Mutex
+	posts  []post
+	arena  []byte
+	closed bool
+
+	// Owned by the loop.
+	taken      []post
+	takenArena []byte
+	next       int // taken before it are done
+}
+
+// maxArena is the largest arena kept for reuse, in bytes; keepPosts likewise.
+const (
+	maxArena  = 1 << 20
+	keepPosts = 16 << 10
+)
+
+// post queues p, with a copy of data, and wakes the loop if it sleeps. Any
+// goroutine. Errors: ErrClosed when the loop has ended, ErrOverloaded when its
+// mailbox holds as much as all connections may have queued.
+func (l *loop) post(p post, data []byte) error {
+	m := &l.mail
+	m.mu.Lock()
+	switch {
+	case m.closed:
+		m.mu.Unlock()
+		return ErrClosed
+	case len(data) > 0 && int64(len(m.arena)+len(data)) > l.srv.cfg.MaxOutputTotal && len(m.arena) > 0:
+		m.mu.Unlock()
+		return ErrOverloaded
+	}
+	p.off, p.size = len(m.arena), len(data)
+	m.arena = append(m.arena, data...)
+	m.posts = append(m.posts, p)
+	m.mu.Unlock()
+	l.poller.Wake()
+	return nil
+}
+
+// waiting reports that there is something to take.
+func (m *mailbox) waiting() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.posts) > 0
+}
+
+// take swaps the queue out; what was taken before must be done with.
+func (m *mailbox) take() {
+	clear(m.taken)
+	if owner.Enabled {
+		pool.Poison(m.takenArena)
+	}
+	if cap(m.takenArena) > maxArena {
+		m.takenArena = nil
+	}
+	if cap(m.taken) > keepPosts {
+		m.taken = nil
+	}
+	m.mu.Lock()
+	m.taken, m.posts = m.posts, m.taken[:0]
+	m.takenArena, m.arena = m.arena, m.takenArena[:0]
+	m.mu.Unlock()
+	m.next = 0
+}
+
+// drainMailbox carries out posts, up to the budget. It reports whether some
+// are left.
+func (l *loop) drainMailbox() bool {
+	l.own.Check()
+	m := &l.mail
+	for budget := postBudget; budget > 0; budget-- {
+		if m.next == len(m.taken) {
+			if m.take(); len(m.taken) == 0 {
+				return false
+			}
+		}
+		p := &m.taken[m.next]
+		m.next++
+		l.carryOut(p, m.takenArena[p.off:p.off+p.size:p.off+p.size])
+	}
+	return true
+}
+
+// carryOut does what one post asks. A stale handle is not an error: the
+// connection closed first.
+func (l *loop) carryOut(p *post, data []byte) {
+	switch p.kind {
+	case postBroadcast:
+		l.broadcast(p.route, p.prepared)
+		return
+	case postRoom:
+		l.submitWaiting()
+		return
+	case postDial:
+		l.dial(p.dial)
+		return
+	case postSnapshot:
+		l.publishStats()
+		close(p.done)
+		return
+	case postShutdown:
+		l.shutdown()
+		return
+	case postAbort:
+		l.abortAll()
+		return
+	}
+	s := l.slab.at(p.slot)
+	if s.gen.Load() != p.gen {
+		return
+	}
+	switch p.kind {
+	case postDone:
+		l.workDone(p.slot, s, p.work)
+		return
+	case postResolved:
+		l.connect(p.slot, s, p.dial)
+		return
+	case postCancel:
+		l.cancelDial(p.slot, s, p.dial)
+		return
+	}
+	if s.state != stateOpen {
+		return
+	}
+	switch p.kind {
+	case postSend:
+		l.send(p.slot, s, p.op, data)
+	case postPrepared:
+		l.sendPrepared(p.slot, s, p.prepared)
+	case postClose:
+		l.closeOpen(p.slot, s, &CloseError{Code: p.code, Reason: string(data)})
+	case postDo:
+		l.callDo(p.slot, s, p.do)
+	case postPanic:
+		l.stats.Panics++
+		l.failWith(p.slot, s, CloseInternalError, "internal error", ErrPanic)
+	}
+}
+
+// close takes no more posts; those that waited for an answer get it.
+func (m *mailbox) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	for _, p := range append(m.taken[m.next:], m.posts...) {
+		if p.kind == postSnapshot {
+			close(p.done)
+		}
+	}
+	m.taken, m.posts, m.arena, m.takenArena = nil, nil, nil, nil
+	m.next = 0
+}

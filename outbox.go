@@ -1,0 +1,233 @@
+//go:build linux
+
+package perch
+
+import (
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/pool"
+	"golang.org/x/sys/unix"
+)
+
+// segment is a run of whole frames still to be sent: shared and immutable, or
+// the unsent tail of a pooled buffer.
+type segment struct {
+	b   []byte
+	own *pool.Buffer // nil: shared
+}
+
+// outbox is what waits to be sent to one connection, in order, with one lane
+// for control frames ahead of it. A frame never spans two segments.
+type outbox struct {
+	segs  []segment
+	first int    // segs before it are sent
+	bytes int    // queued in segs
+	rest  int    // of them, bytes that belong to a frame already begun
+	ctl   []byte // control frames to send at the next frame border
+	since uint32 // coarse time of the last progress, or of the first byte
+}
+
+// empty reports that nothing waits.
+func (o *outbox) empty() bool { return o.bytes == 0 && len(o.ctl) == 0 }
+
+// len is the number of bytes that wait.
+func (o *outbox) len() int { return o.bytes + len(o.ctl) }
+
+// share queues bytes that nobody will change, without a copy.
+func (o *outbox) share(b []byte) {
+	o.segs = append(o.segs, segment{b: b})
+	o.bytes += len(b)
+}
+
+// coalesce is the size above which an own buffer is not added to any more.
+const coalesce = 64 << 10
+
+// tail is a pooled buffer at the end of the queue with room for n bytes more;
+// what the caller appends to it he must report to grown.
+func (o *outbox) tail(n int, bufs *pool.Buffers) *pool.Buffer {
+	if i := len(o.segs) - 1; i >= o.first {
+		if s := &o.segs[i]; s.own != nil && len(s.own.B)+n <= coalesce {
+			return s.own
+		}
+	}
+	buf := bufs.Get()
+	o.segs = append(o.segs, segment{own: buf})
+	return buf
+}
+
+// grown takes note of n bytes appended to the last tail.
+func (o *outbox) grown(n int) {
+	s := &o.segs[len(o.segs)-1]
+	s.b = s.own.B[len(s.own.B)-len(s.b)-n:]
+	o.bytes += n
+}
+
+// pong queues the answer to a ping in the control lane. Of unsent pongs only
+// the newest matters (RFC 6455 §5.5.3).
+func (o *outbox) pong(p []byte, masked bool, key uint32) {
+	o.ctl = appendFrame(o.ctl[:0], frame.OpPong, p, masked, key)
+}
+
+// send writes as much as the socket and the budget take, with one system call
+// where it can. errno is EAGAIN when the socket is full, 0 when the outbox is
+// empty or the budget is used up.
+func (o *outbox) send(fd int, v *sock.Vector, bufs *pool.Buffers, budget int) (sent int, errno unix.Errno) {
+	for !o.empty() && sent < budget {
+		n, want, e := o.sendSome(fd, v)
+		sent += n
+		o.sent(n, bufs)
+		if e != 0 {
+			return sent, e
+		}
+		if n < want {
+			return sent, unix.EAGAIN // a short write: the socket is full
+		}
+	}
+	return sent, 0
+}
+
+// sendSome does one system call.
+func (o *outbox) sendSome(fd int, v *sock.Vector) (n, want int, errno unix.Errno) {
+	if len(o.ctl) == 0 && len(o.segs)-o.first == 1 { // nearly always
+		b := o.segs[o.first].b
+		if len(b) > sock.MaxRaw {
+			b = b[:sock.MaxRaw]
+		}
+		n, errno = sock.Send(fd, b)
+		return n, len(b), errno
+	}
+	defer v.Reset()
+	segs := o.segs[o.first:]
+	if len(o.ctl) > 0 {
+		if o.rest > 0 { // finish the frame that is begun
+			v.Add(segs[0].b[:o.rest])
+			n, errno = v.Send(fd)
+			return n, o.rest, errno
+		}
+		v.Add(o.ctl)
+	}
+	for _, s := range segs {
+		b := s.b
+		if room := sock.MaxRaw - v.Len(); len(b) > room {
+			b = b[:room]
+		}
+		if len(b) == 0 || !v.Add(b) {
+			break
+		}
+	}
+	want = v.Len()
+	n, errno = v.Send(fd)
+	return n, want, errno
+}
+
+// sent removes n bytes from the front, the control lane first if the frame
+// before it is finished.
+func (o *outbox) sent(n int, bufs *pool.Buffers) {
+	if len(o.ctl) > 0 && o.rest == 0 && n > 0 {
+		k := min(n, len(o.ctl))
+		n -= k
+		if k < len(o.ctl) {
+			// The rest of a control frame is a frame begun like any other.
+			buf := bufs.Get()
+			buf.B = append(buf.B, o.ctl[k:]...)
+			o.ctl = o.ctl[:0]
+			o.unshift(segment{b: buf.B, own: buf})
+			o.rest = len(buf.B)
+			return
+		}
+		o.ctl = o.ctl[:0]
+	}
+	for n > 0 {
+		s := &o.segs[o.first]
+		k := min(n, len(s.b))
+		o.step(s.b, k)
+		s.b = s.b[k:]
+		o.bytes -= k
+		n -= k
+		if len(s.b) == 0 {
+			o.drop(o.first, bufs)
+			o.first++
+		}
+	}
+	if o.first == len(o.segs) {
+		o.segs, o.first = o.segs[:0], 0
+		if cap(o.segs) > 64 {
+			o.segs = nil
+		}
+	} else if o.first >= 64 {
+		o.segs = append(o.segs[:0], o.segs[o.first:]...)
+		o.first = 0
+	}
+}
+
+// step follows the frames in b over the k bytes that were sent of it.
+func (o *outbox) step(b []byte, k int) {
+	if o.rest >= k {
+		o.rest -= k
+		return
+	}
+	at := o.rest
+	for at < k {
+		h, n, err := frame.ParseHeader(b[at:])
+		if err != nil || n == 0 {
+			panic("perch: outbox lost the frame border")
+		}
+		at += n + int(h.Length)
+	}
+	o.rest = at - k
+}
+
+// unshift puts a segment in front of all.
+func (o *outbox) unshift(s segment) {
+	o.bytes += len(s.b)
+	if o.first > 0 {
+		o.first--
+		o.segs[o.first] = s
+		return
+	}
+	o.segs = append(o.segs, segment{})
+	copy(o.segs[1:], o.segs)
+	o.segs[0] = s
+}
+
+// truncate drops all that is not part of the frame already begun.
+func (o *outbox) truncate(bufs *pool.Buffers) {
+	o.ctl = o.ctl[:0]
+	keep := o.first
+	if o.rest > 0 {
+		s := &o.segs[o.first]
+		if s.own != nil {
+			s.own.B = s.own.B[:len(s.own.B)-(len(s.b)-o.rest)]
+		}
+		s.b = s.b[:o.rest]
+		keep++
+	}
+	for i := keep; i < len(o.segs); i++ {
+		o.drop(i, bufs)
+	}
+	o.segs = o.segs[:keep]
+	o.bytes = o.rest
+}
+
+// drop lets go of a segment.
+func (o *outbox) drop(i int, bufs *pool.Buffers) {
+	if own := o.segs[i].own; own != nil {
+		bufs.Put(own)
+	}
+	o.segs[i] = segment{}
+}
+
+// reset drops everything.
+func (o *outbox) reset(bufs *pool.Buffers) {
+	o.rest = 0
+	o.truncate(bufs)
+	*o = outbox{segs: o.segs[:0], ctl: o.ctl[:0]}
+}
+
+// appendFrame appends a final frame, masked if we are the client.
+func appendFrame(dst []byte, op Opcode, p []byte, masked bool, key uint32) []byte {
+	if masked {
+		return frame.AppendMaskedFrame(dst, op, p, key)
+	}
+	return frame.AppendFrame(dst, op, p)
+}

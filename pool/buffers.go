@@ -1,0 +1,33 @@
+package pool
+
+import (
+	"github.com/valyala/bytebufferpool"
+)
+
+// Buffer is a byte buffer: use and grow B as any slice.
+type Buffer = bytebufferpool.ByteBuffer
+
+// Buffers are the spare buffers of one loop. A buffer that was put back must
+// not be touched any more; race builds overwrite it to show who does.
+type Buffers struct {
+	pool bytebufferpool.Pool
+}
+
+// Get returns an empty buffer.
+func (p *Buffers) Get() *Buffer { return p.pool.Get() }
+
+// Put takes a buffer back.
+func (p *Buffers) Put(b *Buffer) {
+	if raceEnabled {
+		Poison(b.B[:cap(b.B)])
+	}
+	p.pool.Put(b)
+}
+
+// Poison overwrites memory whose lifetime has ended, so that whoever keeps a
+// slice of it fails in tests.
+func Poison(b []byte) {
+	for i := range b {
+		b[i] = 0xDB
+	}
+}

@@ -1,0 +1,240 @@
+//go:build linux
+
+package perch
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/owner"
+	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/pool"
+)
+
+// readable reads once and acts on what came: one read a tick for each
+// connection, so that nobody starves. Level-triggering brings us back.
+func (l *loop) readable(i uint32, s *slot) {
+	l.own.Check()
+	if s.state == stateLingering {
+		l.discard(i, s)
+		return
+	}
+	defer l.recovered(i, s)
+	had := 0
+	c := l.slab.coldOf(s)
+	if c != nil && c.in != nil {
+		if had = len(c.in.B); had > frame.MaxHeaderSize+frame.MaxControlPayload && s.state != stateHandshake && s.state != stateAnswer {
+			l.resumeInput(i, s) // kept while reading was stopped: it comes first
+			return
+		}
+	}
+	n, e := sock.Recv(int(s.fd), l.rbuf[had:had+readBudget])
+	switch {
+	case e == unix.EAGAIN:
+		return
+	case e != 0:
+		l.fail(i, s, e)
+		return
+	case n == 0:
+		l.endOfInput(i, s)
+		return
+	}
+	l.stats.BytesReceived += uint64(n)
+	if had > 0 {
+		copy(l.rbuf, c.in.B)
+		l.dropInput(c)
+	}
+	switch s.state {
+	case stateHandshake:
+		l.readHead(i, s, l.rbuf[:had+n])
+	case stateAnswer:
+		l.readAnswer(i, s, l.rbuf[:had+n])
+	default:
+		s.seen = l.coarse
+		s.flags &^= flagPinged
+		l.feed(i, s, l.rbuf[:had+n], n)
+	}
+}
+
+// dropInput gives back the buffer of kept input.
+func (l *loop) dropInput(c *cold) {
+	l.bufs.Put(c.in)
+	c.in = nil
+}
+
+// keep copies input that cannot be used yet to the connection's side.
+func (l *loop) keep(s *slot, b []byte) {
+	c := l.slab.thaw(s)
+	if c.in == nil {
+		c.in = l.bufs.Get()
+		if c.asmBuf == nil {
+			c.begun = l.coarse
+		}
+	}
+	c.in.B = append(c.in.B, b...)
+}
+
+// feed splits the input of an open or closing connection into messages, hands
+// them over, and flushes what the handlers answered: the cork. fresh is how
+// many bytes are new, for the rate.
+func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
+	r := l.routeOf(s)
+	if r.limiter.perByte != 0 && !r.limiter.input(l.slab.rateOf(i), l.now, fresh) && s.state == stateOpen {
+		l.stats.RateLimited++
+		l.failWith(i, s, ClosePolicyViolation, "too many bytes", ErrRateLimit)
+		return
+	}
+	lim := &r.limits
+	if s.flags&flagClient != 0 {
+		lim = &r.clientLimits
+	}
+	asm := &l.asm
+	if c := l.slab.coldOf(s); c != nil && c.asmBuf != nil {
+		asm = &c.asm
+	}
+	l.corked = i
+	for len(b) > 0 && (s.state == stateOpen || s.state == stateClosing) && s.flags&(flagPaused|flagLags) == 0 {
+		ev, n, err := asm.Next(b, lim)
+		b = b[n:]
+		if err != nil {
+			l.protocolError(i, s, err)
+			break
+		}
+		if ev.Kind == frame.NeedMore {
+			break
+		}
+		if ev.Kind == frame.Message {
+			l.message(i, s, r, ev.Opcode, ev.Payload)
+		} else {
+			l.control(i, s, r, ev.Opcode, ev.Payload)
+		}
+	}
+	l.corked = noSlot
+	l.stashMessage(s, asm)
+	if len(b) > 0 && (s.state == stateOpen || s.state == stateClosing) {
+		l.keep(s, b)
+	}
+	if len(l.cork) > 0 {
+		l.flushCork(i, s)
+	}
+	if s.cold != 0 {
+		l.settle(i, s)
+	}
+}
+
+// stashMessage moves a message that is not whole to the connection's side, and
+// gives its memory back when it is.
+func (l *loop) stashMessage(s *slot, asm *frame.Assembler) {
+	switch {
+	case asm == &l.asm && asm.Idle():
+	case s.state != stateOpen && s.state != stateClosing:
+		if asm == &l.asm { // the connection is done for: what it had gathered goes with it
+			l.asmBuf.B = l.asm.Take()
+			l.freshAssembler(l.asmBuf)
+		}
+	case asm == &l.asm:
+		c := l.slab.thaw(s)
+		c.asm, c.asmBuf = l.asm, l.asmBuf
+		c.begun = l.coarse
+		l.freshAssembler(l.bufs.Get())
+	case asm.Idle():
+		if c := l.slab.coldOf(s); c != nil && c.asmBuf != nil {
+			l.dropMessage(c)
+		}
+	}
+}
+
+// freshAssembler readies the loop's own assembler, which every connection uses
+// that has no message under way.
+func (l *loop) freshAssembler(buf *pool.Buffer) {
+	l.asm, l.asmBuf = frame.Assembler{}, buf
+	l.asm.Buffer(buf.B)
+}
+
+// dropMessage gives back the memory of a message.
+func (l *loop) dropMessage(c *cold) {
+	c.asmBuf.B = c.asm.Take()
+	l.bufs.Put(c.asmBuf)
+	c.asmBuf = nil
+	c.asm = frame.Assembler{}
+}
+
+// message hands one message over.
+func (l *loop) message(i uint32, s *slot, r *Route, op Opcode, p []byte) {
+	if s.state != stateOpen {
+		return // after our close frame: RFC 6455 §1.4 lets us ignore it
+	}
+	if r.limiter.perMessage != 0 && !r.limiter.message(l.slab.rateOf(i), l.now) {
+		l.stats.RateLimited++
+		l.failWith(i, s, ClosePolicyViolation, "too many messages", ErrRateLimit)
+		return
+	}
+	l.stats.MessagesReceived++
+	switch {
+	case r.blocking != nil:
+		l.workMessage(i, s, r, op, p)
+	case r.onMessage != nil:
+		l.current = i
+		r.onMessage(l.conn(i, s), op, p)
+		l.current = noSlot
+	}
+	if owner.Enabled {
+		pool.Poison(p)
+	}
+}
+
+// control acts on a control frame (RFC 6455 §5.5).
+func (l *loop) control(i uint32, s *slot, r *Route, op Opcode, p []byte) {
+	switch op {
+	case frame.OpPing:
+		l.stats.PingsReceived++
+		if s.state == stateOpen {
+			l.pong(i, s, p)
+		}
+	case frame.OpPong:
+		l.ponged(i, s, r, p)
+	case frame.OpClose:
+		l.peerClosed(i, s, p)
+	}
+}
+
+// protocolError answers what the peer did wrong with a close frame.
+func (l *loop) protocolError(i uint32, s *slot, err error) {
+	var pe *frame.ProtocolError
+	if !errors.As(err, &pe) {
+		l.fail(i, s, err)
+		return
+	}
+	l.stats.ProtocolErrors++
+	l.failWith(i, s, pe.Code, pe.Reason, err)
+}
+
+// resume goes on with connections whose reading had stopped: first what they
+// had sent before.
+func (l *loop) resume() {
+	if len(l.resumed) == 0 {
+		return
+	}
+	batch := l.resumed
+	l.resumed = l.spareResumed[:0]
+	for _, conn := range batch {
+		s := l.slab.at(conn.slot)
+		if s.gen.Load() == conn.gen {
+			l.resumeInput(conn.slot, s)
+		}
+	}
+	l.spareResumed = batch
+}
+
+func (l *loop) resumeInput(i uint32, s *slot) {
+	c := l.slab.coldOf(s)
+	if c == nil || c.in == nil || s.flags&(flagPaused|flagLags) != 0 || s.state != stateOpen && s.state != stateClosing {
+		return
+	}
+	defer l.recovered(i, s)
+	n := copy(l.rbuf, c.in.B)
+	l.dropInput(c)
+	l.feed(i, s, l.rbuf[:n], 0)
+}

@@ -1,0 +1,95 @@
+//go:build linux
+
+package perch
+
+import (
+	"unicode/utf8"
+	"unsafe"
+)
+
+// Ref is a connection for any goroutine, at any time: a comparable value that
+// stays valid for ever and never blocks. Its methods post to the connection's
+// loop; posts from one goroutine to one Ref are carried out in order. The zero
+// Ref is a connection that is closed.
+type Ref struct {
+	l    *loop
+	slot uint32
+	gen  uint32
+}
+
+// Send posts one message. p is copied. Errors: ErrClosed, ErrOpcode,
+// ErrOverloaded; ErrSlowConsumer cannot be known here: see Handler.OnGap.
+func (r Ref) Send(op Opcode, p []byte) error {
+	if !op.IsData() {
+		return ErrOpcode
+	}
+	return r.post(post{kind: postSend, op: op, slot: r.slot, gen: r.gen}, p)
+}
+
+// SendText is Send of a string, which must be UTF-8: ErrUTF8.
+func (r Ref) SendText(p string) error {
+	if !utf8.ValidString(p) {
+		return ErrUTF8
+	}
+	return r.Send(Text, stringBytes(p))
+}
+
+// SendPrepared posts a message without copying it. Errors are those of Send.
+func (r Ref) SendPrepared(p *Prepared) error {
+	return r.post(post{kind: postPrepared, prepared: p, slot: r.slot, gen: r.gen}, nil)
+}
+
+// Close posts Conn.Close. Errors: ErrClosed, ErrCloseCode.
+func (r Ref) Close(code CloseCode, reason string) error {
+	if !code.Valid() {
+		return ErrCloseCode
+	}
+	return r.post(post{kind: postClose, code: code, slot: r.slot, gen: r.gen}, stringBytes(reason))
+}
+
+// Do runs f on the connection's loop, as a callback of it: f must not block.
+// If the connection is closed by then, f is not run. Error: ErrClosed.
+func (r Ref) Do(f func(c Conn)) error {
+	return r.post(post{kind: postDo, do: f, slot: r.slot, gen: r.gen}, nil)
+}
+
+// Value is the connection's user value now; nil if it has none or is closed.
+func (r Ref) Value() any {
+	if r.l == nil {
+		return nil
+	}
+	return r.l.slab.foreignValue(r.slot, r.gen)
+}
+
+// SetValue posts Conn.SetValue. Error: ErrClosed.
+func (r Ref) SetValue(v any) error {
+	return r.Do(func(c Conn) { c.SetValue(v) })
+}
+
+// ID names the connection for ever.
+func (r Ref) ID() ID {
+	if r.l == nil {
+		return ID{}
+	}
+	return ID{epoch: r.l.srv.epoch, loop: uint16(r.l.id), slot: r.slot, gen: r.gen}
+}
+
+// Closed reports that the connection is closed for good. False may be out of
+// date before it is returned.
+func (r Ref) Closed() bool {
+	if r.l == nil {
+		return true
+	}
+	s := r.l.slab.find(r.slot)
+	return s == nil || s.gen.Load() != r.gen
+}
+
+func (r Ref) post(p post, data []byte) error {
+	if r.Closed() {
+		return ErrClosed
+	}
+	return r.l.post(p, data)
+}
+
+// stringBytes is s as bytes that nobody may change.
+func stringBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

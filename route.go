@@ -1,0 +1,142 @@
+//go:build linux
+
+package perch
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/handshake"
+)
+
+// Route is a pattern with its handler, or the handler of dialled connections.
+type Route struct {
+	// Immutable after newRoute.
+	srv          *Server
+	index        uint32
+	settings     Settings
+	limits       frame.Limits
+	clientLimits frame.Limits
+	limiter      limiter
+	blocking     *BlockingHandler // nil: the callbacks below
+	onUpgrade    func(*Request) Response
+	onOpen       func(Conn, *Request)
+	onMessage    func(Conn, Opcode, []byte)
+	onPong       func(Conn, time.Duration)
+	onDrain      func(Conn)
+	onGap        func(Conn, int)
+	onClose      func(Conn, *CloseError)
+
+	// Set by Server.Start, before the loops run: in quanta, 0 never.
+	pingInterval, pingTimeout uint32
+}
+
+// Broadcast queues one message for every open connection of the route. All of
+// them see the broadcasts of all goroutines in the same order. Any goroutine;
+// it never blocks. Error: ErrClosed when the server is not running.
+func (r *Route) Broadcast(p *Prepared) error {
+	srv := r.srv
+	srv.order.Lock() // one order for all loops: nobody posts in between
+	defer srv.order.Unlock()
+	if !srv.running.Load() {
+		return ErrServerClosed
+	}
+	for _, l := range srv.loops {
+		if err := l.post(post{kind: postBroadcast, route: r, prepared: p}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newRoute(srv *Server, s Settings) (*Route, error) {
+	s, err := s.resolve(&srv.cfg)
+	if err != nil {
+		return nil, err
+	}
+	r := &Route{srv: srv, settings: s, limiter: newLimiter(s.Rate)}
+	r.limits = frame.Limits{MaxMessage: int64(s.MaxMessageSize), MaxFragments: s.MaxFragments}
+	r.clientLimits = r.limits
+	r.clientLimits.Client = true
+	return r, nil
+}
+
+func (r *Route) handle(h Handler) {
+	r.onUpgrade, r.onOpen, r.onMessage, r.onClose = h.OnUpgrade, h.OnOpen, h.OnMessage, h.OnClose
+	r.onPong, r.onDrain, r.onGap = h.OnPong, h.OnDrain, h.OnGap
+}
+
+// resolve turns the intervals into the server's quanta.
+func (r *Route) resolve() {
+	r.pingInterval, r.pingTimeout = r.srv.quanta(r.settings.PingInterval), r.srv.quanta(r.settings.PingTimeout)
+}
+
+// routing finds the route of a request. It is built before the server starts
+// and read by all loops.
+type routing struct {
+	literal map[string]*Route // paths without wildcards: they win in any case
+	mux     *http.ServeMux
+	other   bool // mux has something
+}
+
+// add registers a pattern; conflicts and bad patterns panic, as in net/http.
+func (t *routing) add(pattern string, r *Route) {
+	t.mux.Handle(pattern, routeMark{r})
+	path := strings.TrimPrefix(pattern, "GET ")
+	if strings.HasPrefix(path, "/") && !strings.Contains(path, "{") && !strings.HasSuffix(path, "/") {
+		t.literal[path] = r
+	} else {
+		t.other = true
+	}
+}
+
+// match returns the route for a head and, where the pattern has wildcards, the
+// request with their values. nil: there is none.
+func (t *routing) match(head handshake.Head) (*Route, *http.Request) {
+	path := head.Path()
+	if r, ok := t.literal[string(path)]; ok {
+		return r, nil
+	}
+	if !t.other {
+		return nil, nil
+	}
+	u, err := url.ParseRequestURI(string(path))
+	if err != nil {
+		return nil, nil
+	}
+	req := &http.Request{Method: http.MethodGet, URL: u, Host: string(head.Host())}
+	var m matcher
+	t.mux.ServeHTTP(&m, req)
+	return m.route, m.req
+}
+
+// routeMark stands for a Route in the mux; it only tells the matcher.
+type routeMark struct{ route *Route }
+
+func (m routeMark) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if w, ok := w.(*matcher); ok {
+		w.route, w.req = m.route, r
+	}
+}
+
+// matcher is a ResponseWriter that only learns which handler was chosen; what
+// the mux answers itself (404, redirects) is dropped.
+type matcher struct {
+	route *Route
+	req   *http.Request
+}
+
+func (m *matcher) Header() http.Header         { return http.Header{} }
+func (m *matcher) Write(p []byte) (int, error) { return len(p), nil }
+func (m *matcher) WriteHeader(int)             {}
+
+// routeTable is the server's routes by index. Entries of dialled connections
+// are reused when their connection is reaped.
+type routeTable struct {
+	routes atomic.Pointer[[]*Route]
+	free   []uint32 // under Server.mu
+}

@@ -1,0 +1,361 @@
+//go:build linux
+
+package perch
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/pool"
+)
+
+// Server is an engine: its loops, its routes and its limits. Make one with New.
+type Server struct {
+	// Immutable after Start.
+	cfg            Config
+	bad            error // of the configuration
+	log            *slog.Logger
+	ctx            context.Context
+	epoch          uint64 // of the IDs
+	seed           maphash.Seed
+	start          time.Time
+	quantum        int64 // ns; the unit of coarse time
+	maxConnections int
+	routing        routing
+	loops          []*loop
+	addr           netip.AddrPort
+	workers        *pool.Workers // nil without blocking handlers
+	web            *web          // nil without Config.HTTP
+	ended          chan struct{}
+	err            error // of the first loop that failed; read after ended
+
+	// Atomic: any goroutine.
+	running     atomic.Bool
+	connections atomic.Int64
+	queued      atomic.Int64
+	nextDial    atomic.Uint32
+
+	// Locked by themselves.
+	table   routeTable
+	addrs   addrCounter
+	newRate newConnRate
+	order   sync.Mutex // of broadcasts
+
+	mu      sync.Mutex // guards starting and stopping, and table.free
+	started bool
+}
+
+// New makes a Server. What is wrong with c is reported by Start.
+func New(c Config) *Server {
+	srv := &Server{ctx: context.Background(), seed: maphash.MakeSeed(), start: time.Now(), ended: make(chan struct{})}
+	srv.cfg, srv.bad = c.withDefaults()
+	srv.log = srv.cfg.Logger
+	srv.routing = routing{literal: make(map[string]*Route), mux: http.NewServeMux()}
+	var b [8]byte
+	rand.Read(b[:])
+	srv.epoch = binary.LittleEndian.Uint64(b[:])
+	srv.table.routes.Store(&[]*Route{{srv: srv}}) // index 0: not routed yet
+	return srv
+}
+
+// Handle serves the WebSocket connections of a pattern, in the syntax of
+// [http.ServeMux]. It panics if the pattern or the settings are bad, or if the
+// server is started.
+func (srv *Server) Handle(pattern string, h Handler) *Route {
+	r := srv.mustRoute(pattern, h.Settings)
+	r.handle(h)
+	return r
+}
+
+// HandleBlocking is Handle for handlers that run on the worker pool.
+func (srv *Server) HandleBlocking(pattern string, h BlockingHandler) *Route {
+	r := srv.mustRoute(pattern, h.Settings)
+	r.blocking = &h
+	return r
+}
+
+func (srv *Server) mustRoute(pattern string, s Settings) *Route {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.started {
+		panic("perch: Handle after Start")
+	}
+	r, err := newRoute(srv, s)
+	if err != nil && srv.bad == nil {
+		panic(fmt.Sprintf("perch: %s: %v", pattern, err))
+	}
+	if r == nil { // Start will report the configuration
+		r = &Route{srv: srv}
+	}
+	srv.routing.add(pattern, r)
+	srv.addRoute(r)
+	return r
+}
+
+// addRoute gives r its index. srv.mu is held.
+func (srv *Server) addRoute(r *Route) {
+	routes := *srv.table.routes.Load()
+	if n := len(srv.table.free); n > 0 {
+		r.index = srv.table.free[n-1]
+		srv.table.free = srv.table.free[:n-1]
+		routes = slices.Clone(routes)
+		routes[r.index] = r
+	} else {
+		r.index = uint32(len(routes))
+		routes = append(routes, r)
+	}
+	srv.table.routes.Store(&routes)
+}
+
+// route is the route of an index in use.
+func (srv *Server) route(i uint32) *Route { return (*srv.table.routes.Load())[i] }
+
+// dialRoute makes the route of one dialled connection.
+func (srv *Server) dialRoute(h Handler) (*Route, error) {
+	r, err := newRoute(srv, h.Settings)
+	if err != nil {
+		return nil, err
+	}
+	r.handle(h)
+	r.resolve()
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.addRoute(r)
+	return r, nil
+}
+
+// releaseRoute lets the index of a dialled connection be used again.
+func (srv *Server) releaseRoute(i uint32) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.table.free = append(srv.table.free, i)
+}
+
+// since is the time since New in ns.
+func (srv *Server) since() int64 { return int64(time.Since(srv.start)) }
+
+// quanta is d in units of coarse time: at least 1, 0 for never.
+func (srv *Server) quanta(d time.Duration) uint32 {
+	if d == 0 {
+		return 0
+	}
+	return uint32(max(int64(d)/srv.quantum, 1))
+}
+
+// Start listens, starts the loops and returns. Errors: of the configuration, of
+// listening (another server on the address), of the system.
+func (srv *Server) Start() error {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	switch {
+	case srv.bad != nil:
+		return srv.bad
+	case srv.started:
+		return errors.New("perch: started before")
+	}
+	srv.started = true
+	if err := srv.prepare(); err != nil {
+		return fmt.Errorf("perch: %w", err)
+	}
+	if err := srv.launch(); err != nil {
+		srv.running.Store(false)
+		srv.abandon()
+		return fmt.Errorf("perch: %w", err)
+	}
+	return nil
+}
+
+// prepare does what comes before the loops.
+func (srv *Server) prepare() error {
+	if err := sock.Prepare(); err != nil {
+		return err
+	}
+	if srv.cfg.Addr != "-" {
+		a, err := net.ResolveTCPAddr("tcp", srv.cfg.Addr)
+		if err != nil {
+			return err
+		}
+		addr := a.AddrPort()
+		if !addr.Addr().IsValid() {
+			addr = netip.AddrPortFrom(netip.IPv6Unspecified(), addr.Port())
+		}
+		srv.addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+		// Loops share the port; a second server must not. The probe also picks the
+		// port if it is 0.
+		fd, err := sock.Listen(srv.addr, false)
+		if err != nil {
+			return err
+		}
+		srv.addr = netip.AddrPortFrom(srv.addr.Addr(), sock.LocalAddr(fd).Port())
+		unix.Close(fd)
+	}
+	srv.plan()
+	if !srv.cfg.PrivateFDs {
+		sock.GrowTable()
+	}
+	srv.newRate.lim = newLimiter(Rate{Messages: srv.cfg.NewConnectionsPerSecond, Burst: srv.cfg.NewConnectionsPerSecond, Bytes: noLimit})
+	srv.quantum = int64(srv.shortest())
+	blocking := false
+	for _, r := range *srv.table.routes.Load() {
+		r.resolve()
+		blocking = blocking || r.blocking != nil
+		if slices.Contains(r.settings.Origins, "*") {
+			srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "every origin is allowed: any web page may connect with its visitor's cookies")
+		}
+	}
+	if blocking {
+		srv.workers = pool.NewWorkers(srv.cfg.Workers, 64*srv.cfg.Workers)
+	}
+	if srv.cfg.HTTP != nil {
+		srv.web = newWeb(&srv.cfg)
+	}
+	if runtime.GOMAXPROCS(0) < srv.cfg.Loops+1 {
+		// A loop that never sleeps keeps its P: the collector and every other
+		// goroutine need one more.
+		runtime.GOMAXPROCS(srv.cfg.Loops + 1)
+	}
+	return nil
+}
+
+// shortest is the quantum: a fraction of the shortest timeout, so that none is
+// missed by much, and not so short that idle loops do work.
+func (srv *Server) shortest() time.Duration {
+	q := 4 * time.Second
+	shorter := func(d time.Duration) {
+		if d > 0 {
+			q = min(q, d)
+		}
+	}
+	c := &srv.cfg
+	for _, d := range []time.Duration{c.HandshakeTimeout, c.MessageTimeout, c.CloseTimeout, c.WriteTimeout, c.PingInterval, c.PingTimeout} {
+		shorter(d)
+	}
+	for _, r := range *srv.table.routes.Load() {
+		shorter(r.settings.PingInterval)
+		shorter(r.settings.PingTimeout)
+	}
+	return max(q/16, 5*time.Millisecond)
+}
+
+// launch starts the loops, then opens their listeners together.
+func (srv *Server) launch() error {
+	n := srv.cfg.Loops
+	for i := range n {
+		l, err := newLoop(srv, i, srv.maxConnections+refuseReserve+chunkSize)
+		if err != nil {
+			return err
+		}
+		srv.loops = append(srv.loops, l)
+	}
+	if srv.web != nil {
+		for _, l := range srv.loops {
+			from, to, err := sock.Pair()
+			if err != nil {
+				return err
+			}
+			l.pair = from
+			if err := srv.web.take(to); err != nil {
+				return err
+			}
+		}
+	}
+	up, listen, ready := make(chan error, n), make(chan bool), make(chan error, n)
+	var down sync.WaitGroup
+	for _, l := range srv.loops {
+		down.Add(1)
+		go func() {
+			defer down.Done()
+			srv.host(l, up, listen, ready)
+		}()
+	}
+	go srv.wait(&down)
+	err := gather(up, n)
+	if err != nil {
+		close(listen)
+		return err
+	}
+	for range n {
+		listen <- true
+	}
+	close(listen)
+	if err := gather(ready, n); err != nil {
+		return err
+	}
+	srv.running.Store(true)
+	return nil
+}
+
+func gather(from chan error, n int) error {
+	var all []error
+	for range n {
+		all = append(all, <-from)
+	}
+	return errors.Join(all...)
+}
+
+// host is the goroutine of one loop. It ends locked: its thread, and with it a
+// private descriptor table, goes too.
+func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan<- error) {
+	runtime.LockOSThread()
+	l.tid.Store(int64(unix.Gettid()))
+	defer l.tid.Store(0)
+	var err error
+	if srv.cfg.PrivateFDs {
+		err = sock.PrivateTable(l.pair)
+	}
+	up <- err
+	if !<-listen || err != nil {
+		l.end()
+		return
+	}
+	l.clock()
+	if srv.addr.IsValid() {
+		err = l.listen(srv.addr)
+	}
+	ready <- err
+	if err != nil {
+		l.end()
+		return
+	}
+	if err := l.run(); err != nil {
+		srv.log.LogAttrs(srv.ctx, slog.LevelError, "loop ended", slog.Int("loop", l.id), slog.String("error", err.Error()))
+		srv.mu.Lock()
+		srv.err = errors.Join(srv.err, err)
+		srv.mu.Unlock()
+		srv.stopLoops(postAbort)
+	}
+}
+
+// Addr is the address that Start has listened on.
+func (srv *Server) Addr() net.Addr { return net.TCPAddrFromAddrPort(srv.addr) }
+
+// Wait returns when all loops have ended: nil after Shutdown or Close, else the
+// error of the loop that failed.
+func (srv *Server) Wait() error {
+	<-srv.ended
+	return srv.err
+}
+
+// ListenAndServe is Start and Wait.
+func (srv *Server) ListenAndServe() error {
+	if err := srv.Start(); err != nil {
+		return err
+	}
+	return srv.Wait()
+}

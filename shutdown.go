@@ -1,0 +1,84 @@
+//go:build linux
+
+package perch
+
+import (
+	"context"
+	"sync"
+
+	"github.com/perchws/perch/internal/sock"
+)
+
+// Shutdown stops accepting, closes every connection with 1001 behind what is
+// queued for it, and waits for their closing handshakes, for plain HTTP
+// requests and for OnClose of blocking handlers. When ctx ends, what is left is
+// reset and its error returned. Not to be called on a loop.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	if !srv.stop() {
+		return nil
+	}
+	srv.stopLoops(postShutdown)
+	var err error
+	if srv.web != nil {
+		err = srv.web.shutdown(ctx)
+	}
+	select {
+	case <-srv.ended:
+		return err
+	case <-ctx.Done():
+	}
+	srv.stopLoops(postAbort)
+	<-srv.ended
+	return ctx.Err()
+}
+
+// Close resets every connection and ends the loops. OnClose is called for all,
+// but by blocking handlers perhaps after Close has returned.
+func (srv *Server) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	srv.Shutdown(ctx)
+	return nil
+}
+
+// stop reports whether there is something to stop.
+func (srv *Server) stop() bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.running.Store(false)
+	return srv.started && len(srv.loops) > 0
+}
+
+func (srv *Server) stopLoops(kind postKind) {
+	for _, l := range srv.loops {
+		l.post(post{kind: kind}, nil)
+	}
+}
+
+// wait follows the loops to their end and releases what they shared.
+func (srv *Server) wait(down *sync.WaitGroup) {
+	down.Wait()
+	srv.running.Store(false)
+	if srv.web != nil {
+		for _, l := range srv.loops {
+			sock.Close(l.pair)
+		}
+		srv.web.Close()
+		srv.web.server.Close()
+		srv.web.taking.Wait()
+	}
+	for _, l := range srv.loops {
+		l.poller.Close()
+	}
+	close(srv.ended)
+	if srv.workers != nil {
+		srv.workers.Close() // handlers may still be running: nobody waits for them
+	}
+}
+
+// abandon ends a start that failed.
+func (srv *Server) abandon() {
+	if len(srv.loops) > 0 {
+		srv.stopLoops(postAbort)
+	}
+}

@@ -1,0 +1,85 @@
+//go:build linux
+
+package perch
+
+import (
+	"fmt"
+
+	"github.com/perchws/perch/internal/owner"
+)
+
+// connState says what a connection waits for. Only loop.setState assigns it.
+//
+//	from        event                                to
+//	free        accepted                             handshake
+//	free        Dial                                 connecting
+//	connecting  connected, request queued            answer
+//	handshake   OnUpgrade goes to the worker pool    deciding
+//	handshake   accepted; also from deciding         open
+//	handshake   refused, HTTP error queued           failing
+//	answer      101                                  open
+//	open        Conn.Close, close frame queued       closing
+//	open        close frame received, reply queued   replying
+//	open        peer at fault, close frame queued    failing
+//	open        end of input, output left            draining
+//	closing     close frame received                 draining
+//	replying    reply sent                           closed (client: lingering)
+//	draining    output sent                          closed (client: lingering)
+//	failing     output sent, FIN sent                lingering
+//	lingering   end of input, 2 s or 1 MiB           closed
+//	any         error, timeout                       closed
+//	closed      reaped                               free
+type connState uint8
+
+const (
+	stateFree connState = iota
+	stateConnecting
+	stateHandshake
+	stateAnswer
+	stateDeciding
+	stateOpen
+	stateClosing
+	stateReplying
+	stateDraining
+	stateFailing
+	stateLingering
+	stateClosed
+	states
+)
+
+var stateNames = [states]string{"free", "connecting", "handshake", "answer", "deciding", "open", "closing", "replying", "draining", "failing", "lingering", "closed"}
+
+// String names the state.
+func (s connState) String() string { return stateNames[s] }
+
+// nextStates has, for every state, a bit for each state that may follow.
+var nextStates = [states]uint16{
+	stateFree:       1<<stateHandshake | 1<<stateConnecting,
+	stateConnecting: 1<<stateAnswer | 1<<stateClosed,
+	stateHandshake:  1<<stateDeciding | 1<<stateOpen | 1<<stateFailing | 1<<stateClosed,
+	stateAnswer:     1<<stateOpen | 1<<stateClosed,
+	stateDeciding:   1<<stateOpen | 1<<stateFailing | 1<<stateClosed,
+	stateOpen:       1<<stateClosing | 1<<stateReplying | 1<<stateDraining | 1<<stateFailing | 1<<stateClosed,
+	stateClosing:    1<<stateDraining | 1<<stateFailing | 1<<stateClosed,
+	stateReplying:   1<<stateLingering | 1<<stateClosed,
+	stateDraining:   1<<stateLingering | 1<<stateClosed,
+	stateFailing:    1<<stateLingering | 1<<stateClosed,
+	stateLingering:  1 << stateClosed,
+	stateClosed:     1 << stateFree,
+}
+
+// reads reports that input is of interest in this state.
+func (s connState) reads() bool {
+	return s == stateHandshake || s == stateAnswer || s == stateOpen || s == stateClosing || s == stateLingering
+}
+
+// setState is the only place that changes s.state. The clock of the new state's
+// timeout starts.
+func (l *loop) setState(s *slot, to connState) {
+	l.own.Check()
+	if owner.Enabled && nextStates[s.state]&(1<<to) == 0 {
+		panic(fmt.Sprintf("perch: connection state %v → %v", s.state, to))
+	}
+	s.state = to
+	s.seen = l.coarse
+}

@@ -1,0 +1,182 @@
+//go:build linux
+
+package perch
+
+import (
+	"math/bits"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Stats are counters since the start, and a few gauges, of all loops together.
+type Stats struct {
+	Connections int    // now, in every state
+	Accepted    uint64 // sockets
+	Refused     uint64 // over a limit: 503, 429 or reset
+	Handshakes  uint64 // request heads parsed
+	Opened      uint64 // OnOpen was called
+	Closed      uint64 // OnClose was called
+
+	BadHandshakes     uint64
+	HandshakeTimeouts uint64
+	AcceptPauses      uint64 // out of descriptors
+	AcceptErrors      uint64
+	HandedOff         uint64 // to net/http
+
+	MessagesReceived, MessagesSent uint64
+	MessagesDropped                uint64 // see Handler.OnGap
+	BytesReceived, BytesSent       uint64 // on the wire
+	PingsSent, PingsReceived       uint64
+	PongsReceived                  uint64
+
+	ProtocolErrors    uint64
+	RateLimited       uint64
+	SlowConsumers     uint64
+	HeartbeatTimeouts uint64
+	MessageTimeouts   uint64
+	WriteTimeouts     uint64
+	CloseTimeouts     uint64
+	Panics            uint64
+	Pauses            uint64 // reading stopped for backpressure
+	PoolFull          uint64 // the worker pool refused a batch
+
+	QueuedBytes int64 // output waiting, now
+
+	// CloseCodes counts the ends by code: 1000 to 1015 at their offset, 3000 to
+	// 3999 and 4000 to 4999 in the last two, what is none of these at 1006.
+	CloseCodes [18]uint64
+
+	RoundTrips Histogram // of our pings
+	Ticks      Histogram // work of a loop between two waits
+	SlowTicks  uint64    // over 10 ms: a handler blocked, or the machine was overloaded
+}
+
+// Histogram counts durations in buckets that double: bucket i holds those of
+// less than 2^i ns, and not less than half of that.
+type Histogram struct {
+	Count   uint64
+	Sum     time.Duration
+	Buckets [40]uint64
+}
+
+func (h *Histogram) add(ns int64) {
+	ns = max(ns, 0)
+	h.Count++
+	h.Sum += time.Duration(ns)
+	h.Buckets[min(bits.Len64(uint64(ns)), len(h.Buckets)-1)]++
+}
+
+// Quantile is an upper bound of the q-quantile, 0 < q ≤ 1: exact to a factor
+// of two.
+func (h *Histogram) Quantile(q float64) time.Duration {
+	rank := uint64(q * float64(h.Count))
+	var seen uint64
+	for i, n := range h.Buckets {
+		if seen += n; n > 0 && seen >= rank {
+			return time.Duration(1) << i
+		}
+	}
+	return 0
+}
+
+func (h *Histogram) merge(o *Histogram) {
+	h.Count += o.Count
+	h.Sum += o.Sum
+	for i, n := range o.Buckets {
+		h.Buckets[i] += n
+	}
+}
+
+func (s *Stats) closeCode(code CloseCode) {
+	switch {
+	case code >= 1000 && code <= 1015:
+		s.CloseCodes[code-1000]++
+	case code >= 3000 && code <= 3999:
+		s.CloseCodes[16]++
+	case code >= 4000 && code <= 4999:
+		s.CloseCodes[17]++
+	default:
+		s.CloseCodes[6]++
+	}
+}
+
+// counters are the plain counts, for adding up.
+func (s *Stats) counters() []*uint64 {
+	return []*uint64{&s.Accepted, &s.Refused, &s.Handshakes, &s.Opened, &s.Closed, &s.BadHandshakes, &s.HandshakeTimeouts,
+		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.MessagesReceived, &s.MessagesSent, &s.MessagesDropped, &s.BytesReceived,
+		&s.BytesSent, &s.PingsSent, &s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers,
+		&s.HeartbeatTimeouts, &s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.SlowTicks}
+}
+
+func (s *Stats) merge(o *Stats) {
+	into, from := s.counters(), o.counters()
+	for i := range into {
+		*into[i] += *from[i]
+	}
+	for i, n := range o.CloseCodes {
+		s.CloseCodes[i] += n
+	}
+	s.RoundTrips.merge(&o.RoundTrips)
+	s.Ticks.merge(&o.Ticks)
+}
+
+// snapshot is a loop's counters as others may read them.
+type snapshot struct {
+	mu    sync.Mutex
+	stats Stats
+}
+
+func (l *loop) publishStats() {
+	l.shot.mu.Lock()
+	l.shot.stats = l.stats
+	l.shot.mu.Unlock()
+}
+
+// account reports the loop's queued bytes, and ends it when it was told to and
+// nothing is left.
+func (l *loop) account() {
+	if l.queued != l.reported {
+		l.srv.queued.Add(l.queued - l.reported)
+		l.reported = l.queued
+	}
+	if l.stopping && l.slab.live == 0 {
+		l.stopped = true
+	}
+}
+
+// Stats asks every loop for its counters: what has happened before the call is
+// in them. On a loop, which must not wait, they are at most a sweep old. Any
+// goroutine.
+func (srv *Server) Stats() Stats {
+	var all Stats
+	loops := srv.loops
+	if !srv.onLoop() {
+		for _, l := range loops {
+			done := make(chan struct{})
+			if l.post(post{kind: postSnapshot, done: done}, nil) == nil {
+				<-done
+			}
+		}
+	}
+	for _, l := range loops {
+		l.shot.mu.Lock()
+		all.merge(&l.shot.stats)
+		l.shot.mu.Unlock()
+	}
+	all.Connections = int(srv.connections.Load())
+	all.QueuedBytes = srv.queued.Load()
+	return all
+}
+
+// onLoop reports that the calling goroutine is one of the loops.
+func (srv *Server) onLoop() bool {
+	tid := int64(unix.Gettid())
+	for _, l := range srv.loops {
+		if l.tid.Load() == tid {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,178 @@
+//go:build linux
+
+package perch
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/perchws/perch/frame"
+)
+
+// sweepPass is in how many sweeps the clock hand goes round a large slab; of a
+// small one it sees all in each.
+const sweepPass = 4
+
+// sweep moves the clock hand: it looks at a stretch of slots, pings the silent,
+// reaps the dead and enforces every timeout. No connection has a timer.
+func (l *loop) sweep() {
+	l.nextSweep = l.now + l.srv.quantum
+	if l.acceptAt != 0 && l.now >= l.acceptAt {
+		l.resumeAccept()
+	}
+	if l.slab.live == 0 {
+		return
+	}
+	stretch := uint32(max(chunkSize, l.slab.made/sweepPass))
+	pings := 0
+	for n := uint32(0); n < min(stretch, uint32(l.slab.made)) && pings < pingBudget; n++ {
+		i := l.hand
+		if l.hand++; l.hand >= uint32(l.slab.made) {
+			l.hand = 0
+		}
+		s := l.slab.at(i)
+		switch {
+		case s.state == stateFree:
+		case s.state == stateOpen && s.cold == 0: // nearly always
+			if l.alive(i, s) {
+				pings++
+			}
+		default:
+			l.expire(i, s)
+		}
+	}
+	l.relieve()
+}
+
+// alive pings a silent connection, or gives a dead one up. It reports a ping.
+func (l *loop) alive(i uint32, s *slot) bool {
+	r := l.routeOf(s)
+	silent := l.coarse - s.seen
+	if r.pingTimeout != 0 && silent >= r.pingTimeout {
+		l.stats.HeartbeatTimeouts++
+		l.failWith(i, s, CloseHeartbeatTimeout, "heartbeat timeout", ErrHeartbeat)
+		return false
+	}
+	if r.pingInterval == 0 || silent < r.pingInterval || s.flags&flagPinged != 0 {
+		return false
+	}
+	s.flags |= flagPinged
+	l.stats.PingsSent++
+	p := l.pingPayload(i, s)
+	l.queueControl(i, s, frame.OpPing, p[:])
+	return true
+}
+
+// expire enforces the timeout of the state that a connection is in.
+func (l *loop) expire(i uint32, s *slot) {
+	cfg := &l.srv.cfg
+	inState := l.coarse - s.seen
+	c := l.slab.coldOf(s)
+	switch s.state {
+	case stateHandshake, stateDeciding:
+		if l.past(inState, cfg.HandshakeTimeout) {
+			l.stats.HandshakeTimeouts++
+			l.refuse(i, s, 408, "request timeout", nil)
+		}
+	case stateConnecting, stateAnswer:
+		if l.past(inState, cfg.HandshakeTimeout) {
+			l.abort(i, s, errDialTimeout)
+		}
+	case stateLingering:
+		if l.past(inState, lingerTimeout) {
+			l.kill(i, s)
+		}
+	case stateClosing, stateReplying, stateDraining, stateFailing:
+		if l.past(inState, cfg.CloseTimeout) {
+			l.stats.CloseTimeouts++
+			if c.cause != nil && c.cause.Err == nil && !c.cause.Remote {
+				c.cause.Err = ErrCloseTimeout
+			}
+			l.abort(i, s, ErrCloseTimeout)
+		}
+	case stateOpen:
+		switch {
+		case !c.out.empty() && l.past(l.coarse-c.out.since, cfg.WriteTimeout):
+			l.stats.WriteTimeouts++
+			l.abort(i, s, ErrWriteTimeout)
+		case (c.asmBuf != nil || c.in != nil && s.flags&(flagPaused|flagLags) == 0) && l.past(l.coarse-c.begun, cfg.MessageTimeout):
+			l.stats.MessageTimeouts++
+			l.failWith(i, s, ClosePolicyViolation, "message took too long", ErrMessageTimeout)
+		case s.flags&(flagPaused|flagLags) == 0: // while we do not read, its silence is ours
+			l.alive(i, s)
+		}
+	}
+}
+
+// past reports that a timeout of d has passed after so many quanta. The quantum
+// in progress does not count: never too early.
+func (l *loop) past(quanta uint32, d time.Duration) bool {
+	return d != 0 && quanta > l.srv.quanta(d)
+}
+
+// relieve closes the largest queues first when all of them together near the
+// bound of the process.
+func (l *loop) relieve() {
+	most := l.srv.cfg.MaxOutputTotal
+	if l.srv.queued.Load() < most/4*3 {
+		return
+	}
+	type queue struct {
+		slot  uint32
+		bytes int
+	}
+	var all []queue
+	l.each(func(i uint32, s *slot) {
+		if c := l.slab.coldOf(s); c != nil && s.state == stateOpen && c.out.bytes > 0 {
+			all = append(all, queue{i, c.out.bytes})
+		}
+	})
+	slices.SortFunc(all, func(a, b queue) int { return b.bytes - a.bytes })
+	excess := (l.srv.queued.Load() - most/2) / int64(len(l.srv.loops))
+	for _, q := range all {
+		if excess <= 0 {
+			return
+		}
+		excess -= int64(q.bytes)
+		l.slow(q.slot, l.slab.at(q.slot), ErrOverloaded)
+	}
+}
+
+// pingPayload is 8 bytes: 40 bits of time in units of 16 µs, and 24 bits that only
+// we can make, so that a pong tells the round-trip time and cannot lie about it.
+func (l *loop) pingPayload(i uint32, s *slot) [8]byte {
+	t := uint64(l.now>>14) & (1<<40 - 1)
+	return l.signPing(t, i, s)
+}
+
+func (l *loop) signPing(t uint64, i uint32, s *slot) (p [8]byte) {
+	var m [16]byte
+	binary.LittleEndian.PutUint64(m[:], t)
+	binary.LittleEndian.PutUint32(m[8:], i)
+	binary.LittleEndian.PutUint32(m[12:], s.gen.Load())
+	check := maphash.Bytes(l.srv.seed, m[:])
+	binary.LittleEndian.PutUint64(p[:], t|check<<40)
+	return p
+}
+
+// ponged measures the round trip of our own pings; other pongs are legal and
+// mean nothing (RFC 6455 §5.5.3).
+func (l *loop) ponged(i uint32, s *slot, r *Route, p []byte) {
+	l.stats.PongsReceived++
+	if len(p) != 8 || s.state != stateOpen {
+		return
+	}
+	t := binary.LittleEndian.Uint64(p) & (1<<40 - 1)
+	if l.signPing(t, i, s) != [8]byte(p) {
+		return
+	}
+	rtt := max(time.Duration((uint64(l.now>>14)-t)&(1<<40-1))<<14, 0)
+	l.stats.RoundTrips.add(int64(rtt))
+	if r.onPong != nil {
+		l.current = i
+		r.onPong(l.conn(i, s), rtt)
+		l.current = noSlot
+	}
+}

@@ -1,0 +1,189 @@
+//go:build linux
+
+package perch
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/perchws/perch/handshake"
+)
+
+// retryAfter goes with a refusal over a limit.
+var retryAfter = http.Header{"Retry-After": {"5"}}
+
+// upgrading is an upgrade whose decision is on the worker pool.
+type upgrading struct {
+	route    *Route
+	request  *Request // detached
+	key      string
+	response Response
+	rest     []byte // input behind the head
+}
+
+// readHead parses what has arrived of a request's head (RFC 6455 §4.2).
+func (l *loop) readHead(i uint32, s *slot, b []byte) {
+	c := l.slab.coldOf(s)
+	parser := l.parser
+	if c != nil && c.parser != nil {
+		parser = c.parser
+	} else {
+		parser.Reset()
+	}
+	n, err := parser.Request(b)
+	switch {
+	case err != nil:
+		l.refuseError(i, s, err)
+	case n == 0:
+		l.keep(s, b)
+		if c = l.slab.coldOf(s); c.parser == nil { // it goes on with this connection, byte by byte perhaps
+			c.parser, l.parser = parser, new(handshake.Parser)
+		}
+	default:
+		if c != nil {
+			c.parser = nil
+			l.slab.freeze(s)
+		}
+		l.request = Request{head: parser.Head(b), fd: int(s.fd), trusted: l.srv.cfg.TrustedProxies}
+		l.requested(i, s, &l.request, b, n)
+	}
+}
+
+// requested decides about a whole request; b[n:] is what came behind it.
+func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
+	l.stats.Handshakes++
+	route, matched := l.srv.routing.match(r.head)
+	if !r.head.IsUpgrade() {
+		switch {
+		case route != nil:
+			l.refuse(i, s, http.StatusUpgradeRequired, "this is a WebSocket endpoint", nil)
+		case l.srv.cfg.HTTP == nil:
+			l.refuse(i, s, http.StatusNotFound, "not found", nil)
+		default:
+			l.handOff(i, s, b) // with all that has arrived: a body may follow
+		}
+		return
+	}
+	if route == nil {
+		l.refuse(i, s, http.StatusNotFound, "not found", nil)
+		return
+	}
+	key, err := r.head.CheckUpgrade()
+	if err != nil {
+		l.refuseError(i, s, err)
+		return
+	}
+	if !handshake.OriginAllowed(r.head.Header("Origin"), r.head.Host(), route.settings.Origins) {
+		l.refuse(i, s, http.StatusForbidden, "origin not allowed", nil)
+		return
+	}
+	if l.stopping {
+		l.refuse(i, s, http.StatusServiceUnavailable, "server going away", retryAfter)
+		return
+	}
+	s.route = route.index
+	r.matched = matched
+	r.chosen = handshake.SelectSubprotocol(r.head, route.settings.Subprotocols)
+	if route.blocking != nil {
+		l.decideLater(i, s, &upgrading{route: route, request: r.detached(), key: string(key), rest: append([]byte(nil), b[n:]...)})
+		return
+	}
+	var resp Response
+	if route.onUpgrade != nil {
+		l.current = i
+		resp = route.onUpgrade(r)
+		l.current = noSlot
+	}
+	l.answer(i, s, route, r, key, resp, b[n:])
+}
+
+// answer sends the response and, if it accepts, opens the connection: OnOpen,
+// then what the client has already sent behind its request.
+func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, resp Response, rest []byte) {
+	if resp.Status != 0 && resp.Status != http.StatusSwitchingProtocols {
+		l.refuse(i, s, resp.Status, resp.Reason, resp.Header)
+		return
+	}
+	if resp.Subprotocol != "" {
+		r.chosen = resp.Subprotocol
+	}
+	head, err := handshake.AppendSwitching(l.cork, key, r.chosen, "", resp.Header)
+	if err != nil {
+		l.srv.log.LogAttrs(l.srv.ctx, slog.LevelError, "OnUpgrade answered what cannot be sent", slog.String("error", err.Error()))
+		l.refuse(i, s, http.StatusInternalServerError, "internal server error", nil)
+		return
+	}
+	l.cork, l.corkHead, l.corked = head, len(head), i
+	l.opened(i, s, resp.Value)
+	if route.blocking != nil {
+		l.workOpen(i, s, r)
+	} else if route.onOpen != nil {
+		l.current = i
+		route.onOpen(l.conn(i, s), r)
+		l.current = noSlot
+	}
+	l.request = Request{}
+	l.feed(i, s, rest, len(rest))
+}
+
+// opened enters the open state.
+func (l *loop) opened(i uint32, s *slot, value any) {
+	l.setState(s, stateOpen)
+	s.flags |= flagOpened
+	l.stats.Opened++
+	if value != nil {
+		l.slab.setValue(i, value)
+	}
+}
+
+// refuseError answers a request that handshake found at fault.
+func (l *loop) refuseError(i uint32, s *slot, err error) {
+	var he *handshake.Error
+	if !errors.As(err, &he) {
+		he = &handshake.Error{Status: http.StatusBadRequest, Reason: "bad request"}
+	}
+	l.stats.BadHandshakes++
+	l.refuse(i, s, he.Status, he.Reason, nil)
+}
+
+// refuse answers with an HTTP error and ends the connection so that the client
+// can read it.
+func (l *loop) refuse(i uint32, s *slot, status int, reason string, header http.Header) {
+	l.setState(s, stateFailing)
+	l.cork = handshake.AppendError(l.cork[:0], status, reason, header)
+	l.corkHead = len(l.cork)
+	l.slab.thaw(s)
+	l.flushCork(i, s)
+	l.settle(i, s)
+}
+
+// readAnswer is the client's side of it: the response to our request.
+func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
+	c := l.slab.thaw(s)
+	d := c.dial
+	n, err := d.parser.Response(b)
+	if err == nil && n == 0 {
+		l.keep(s, b)
+		return
+	}
+	var chosen string
+	if err == nil {
+		chosen, err = d.parser.Head(b).CheckResponse(d.key, d.options.Subprotocols)
+	}
+	if err != nil {
+		l.fail(i, s, errors.Join(ErrDial, err))
+		return
+	}
+	r := &Request{head: d.parser.Head(b), fd: int(s.fd), chosen: chosen}
+	route := l.routeOf(s)
+	l.endDial(c)
+	l.opened(i, s, nil)
+	l.corked = i
+	if route.onOpen != nil {
+		l.current = i
+		route.onOpen(l.conn(i, s), r)
+		l.current = noSlot
+	}
+	l.feed(i, s, b[n:], len(b)-n)
+}

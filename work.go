@@ -1,0 +1,279 @@
+//go:build linux
+
+package perch
+
+import (
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/perchws/perch/internal/owner"
+	"github.com/perchws/perch/pool"
+)
+
+// lagBytes and lagMessages are what a connection may have waiting for its
+// worker before reading from it stops.
+const (
+	lagBytes    = 64 << 10
+	lagMessages = 64
+)
+
+// work is what one connection has for the worker pool. At most one batch is in
+// a worker's hands; the next gathers meanwhile. So order holds, and a handler
+// that blocks holds up its own connection alone.
+type work struct {
+	// Immutable.
+	ref   Ref
+	route *Route
+
+	// Owned by the loop.
+	next   batch
+	listed bool // cur is in loop.ready, in loop.waiting or with a worker
+
+	// Owned by the worker between Submit and postDone, else by the loop.
+	cur batch
+}
+
+// batch is a run of callbacks for one connection, in this order.
+type batch struct {
+	upgrade  *upgrading
+	open     *Request
+	messages []message
+	data     []byte // of the messages
+	close    *CloseError
+}
+
+// message is one of a batch's.
+type message struct {
+	op       Opcode
+	off, end int
+}
+
+func (b *batch) empty() bool {
+	return b.upgrade == nil && b.open == nil && len(b.messages) == 0 && b.close == nil
+}
+
+// reset readies b for reuse.
+func (b *batch) reset() {
+	if owner.Enabled {
+		pool.Poison(b.data)
+	}
+	if cap(b.data) > lagBytes*2 {
+		b.data = nil
+	}
+	*b = batch{messages: b.messages[:0], data: b.data[:0]}
+}
+
+// workOf is the connection's work, made when it is first needed.
+func (l *loop) workOf(i uint32, s *slot) *work {
+	c := l.slab.thaw(s)
+	if c.work == nil {
+		c.work = l.takeWork()
+		c.work.ref, c.work.route = l.conn(i, s).Ref(), l.routeOf(s)
+	}
+	return c.work
+}
+
+// spareWorks bounds what is kept for reuse.
+const spareWorks = 1024
+
+func (l *loop) takeWork() *work {
+	n := len(l.spareWork)
+	if n == 0 {
+		return new(work)
+	}
+	w := l.spareWork[n-1]
+	l.spareWork = l.spareWork[:n-1]
+	return w
+}
+
+// dropWork ends the connection's work; nothing of it may be under way.
+func (l *loop) dropWork(c *cold) {
+	w := c.work
+	c.work = nil
+	if w == nil || len(l.spareWork) == spareWorks {
+		return
+	}
+	w.next.reset()
+	w.cur.reset()
+	w.ref, w.route = Ref{}, nil
+	l.spareWork = append(l.spareWork, w)
+}
+
+// decideLater hands OnUpgrade to the pool.
+func (l *loop) decideLater(i uint32, s *slot, u *upgrading) {
+	l.setState(s, stateDeciding)
+	l.slab.thaw(s).upgrade = u
+	l.workOf(i, s).next.upgrade = u
+	l.list(i, s)
+	l.interest(i, s)
+}
+
+// workOpen hands OnOpen to the pool.
+func (l *loop) workOpen(i uint32, s *slot, r *Request) {
+	l.workOf(i, s).next.open = r
+	l.list(i, s)
+}
+
+// workMessage hands a copy of a message to the pool.
+func (l *loop) workMessage(i uint32, s *slot, r *Route, op Opcode, p []byte) {
+	if r.blocking.OnMessage == nil {
+		return
+	}
+	b := &l.workOf(i, s).next
+	off := len(b.data)
+	b.data = append(b.data, p...)
+	b.messages = append(b.messages, message{op, off, len(b.data)})
+	if len(b.data) >= lagBytes || len(b.messages) >= lagMessages {
+		s.flags |= flagLags
+	}
+	l.list(i, s)
+}
+
+// list readies the connection's next batch, unless one is under way.
+func (l *loop) list(i uint32, s *slot) {
+	w := l.workOf(i, s)
+	if w.listed || w.next.empty() {
+		return
+	}
+	w.listed = true
+	w.cur, w.next = w.next, w.cur
+	l.ready = append(l.ready, w)
+}
+
+// submit hands the tick's batches over, in one piece.
+func (l *loop) submit() {
+	if len(l.ready) == 0 {
+		return
+	}
+	n := l.srv.workers.Submit(l.ready)
+	for _, j := range l.ready[n:] {
+		l.wait(j.(*work))
+	}
+	clear(l.ready)
+	l.ready = l.ready[:0]
+}
+
+// wait keeps what the full pool refused, stops reading there, and asks to be
+// told when there is room.
+func (l *loop) wait(w *work) {
+	if len(l.waiting) == 0 {
+		l.stats.PoolFull++
+		l.srv.workers.Notify(func() { l.post(post{kind: postRoom}, nil) })
+	}
+	l.waiting = append(l.waiting, w)
+	s := l.slab.at(w.ref.slot)
+	if s.state == stateOpen {
+		s.flags |= flagLags
+		l.interest(w.ref.slot, s)
+	}
+}
+
+// submitWaiting tries again.
+func (l *loop) submitWaiting() {
+	for _, w := range l.waiting {
+		l.ready = append(l.ready, w)
+	}
+	clear(l.waiting)
+	l.waiting = l.waiting[:0]
+}
+
+// Run calls the handlers of the current batch, on a worker.
+func (w *work) Run() {
+	h := w.route.blocking
+	b := &w.cur
+	if b.upgrade != nil && h.OnUpgrade != nil {
+		b.upgrade.response = Reject(500, "internal server error") // if it panics
+		w.call(func() { b.upgrade.response = h.OnUpgrade(b.upgrade.request) })
+	}
+	ok := b.open == nil || h.OnOpen == nil || w.call(func() { h.OnOpen(w.ref, b.open) })
+	for _, m := range b.messages {
+		ok = ok && w.call(func() { h.OnMessage(w.ref, m.op, b.data[m.off:m.end:m.end]) })
+	}
+	if b.close != nil && h.OnClose != nil {
+		w.call(func() { h.OnClose(w.ref, b.close) })
+	}
+	w.ref.l.post(post{kind: postDone, work: w, slot: w.ref.slot, gen: w.ref.gen}, nil)
+}
+
+// call runs one callback; a panic ends the connection with 1011.
+func (w *work) call(f func()) (ok bool) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		srv := w.ref.l.srv
+		srv.log.LogAttrs(srv.ctx, slog.LevelError, "handler panicked",
+			slog.String("connection_id", w.ref.ID().String()), slog.Any("error", p), slog.String("stack", string(debug.Stack())))
+		w.ref.l.post(post{kind: postPanic, slot: w.ref.slot, gen: w.ref.gen}, nil)
+	}()
+	f()
+	return true
+}
+
+// workDone takes a batch back and hands over the next.
+func (l *loop) workDone(i uint32, s *slot, w *work) {
+	u, ended := w.cur.upgrade, w.cur.close != nil
+	w.cur.reset()
+	w.listed = false
+	c := l.slab.coldOf(s)
+	switch {
+	case ended:
+		l.dropWork(c)
+		l.release(i, s, c)
+		return
+	case s.state == stateClosed && s.fd < 0: // reap has waited for this
+		l.reapOne(i, s)
+		return
+	case u != nil && s.state == stateDeciding:
+		l.decided(i, s, c, u)
+	}
+	if s.state == stateClosed {
+		return
+	}
+	if s.flags&flagLags != 0 && len(w.next.data) < lagBytes && len(w.next.messages) < lagMessages || w.next.empty() {
+		s.flags &^= flagLags
+		s.seen = l.seenNow(s)
+		l.resumed = append(l.resumed, l.conn(i, s))
+	}
+	l.list(i, s)
+	if !w.listed {
+		l.dropWork(c)
+	}
+	l.interest(i, s)
+	l.slab.freeze(s)
+}
+
+// seenNow is the time that s.seen gets when its silence was ours; outside the
+// open state it must not change.
+func (l *loop) seenNow(s *slot) uint32 {
+	if s.state == stateOpen {
+		return l.coarse
+	}
+	return s.seen
+}
+
+// decided goes on with an upgrade that a worker has decided about.
+func (l *loop) decided(i uint32, s *slot, c *cold, u *upgrading) {
+	c.upgrade = nil
+	defer l.recovered(i, s)
+	n := copy(l.rbuf, u.rest)
+	l.answer(i, s, u.route, u.request, []byte(u.key), u.response, l.rbuf[:n])
+}
+
+// workEnds reports whether a closed connection may be released: no worker has
+// it, and OnClose of a blocking handler has run.
+func (l *loop) workEnds(i uint32, s *slot, c *cold) bool {
+	r := l.routeOf(s)
+	if c.work != nil && c.work.listed {
+		return false // workDone comes back
+	}
+	if r.blocking == nil || s.flags&flagOpened == 0 {
+		l.dropWork(c)
+		return true
+	}
+	w := l.workOf(i, s)
+	w.next.close = c.cause
+	l.list(i, s)
+	return false
+}

@@ -1,0 +1,186 @@
+//go:build linux
+
+package perch
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/sock"
+)
+
+// flushCork sends what the connection whose event this is has answered, in one
+// call; what the socket does not take waits in the outbox.
+func (l *loop) flushCork(i uint32, s *slot) {
+	b, head := l.cork, l.corkHead
+	l.cork, l.corkHead = l.cork[:0], 0
+	if s.state == stateClosed {
+		return
+	}
+	n, e := sock.Send(int(s.fd), b)
+	if e != 0 && e != unix.EAGAIN {
+		l.fail(i, s, e)
+		return
+	}
+	l.stats.BytesSent += uint64(n)
+	if n == len(b) {
+		return
+	}
+	c := l.slab.thaw(s)
+	buf := c.out.tail(len(b)-n, &l.bufs)
+	buf.B = append(buf.B, b[n:]...)
+	c.out.grown(len(b) - n)
+	c.out.rest = unfinished(b, head, n)
+	c.out.since = l.coarse
+	l.queued += int64(len(b) - n)
+	l.pressure(s, &c.out)
+	l.interest(i, s)
+}
+
+// unfinished is how much of the frame that b[:n] ends in is left. The first
+// head bytes are no frame, and are not to be cut either.
+func unfinished(b []byte, head, n int) int {
+	at := head
+	for at < n {
+		h, size, _ := frame.ParseHeader(b[at:])
+		at += size + int(h.Length)
+	}
+	return at - n
+}
+
+// markDirty lists the connection for the flush at the end of the tick.
+func (l *loop) markDirty(i uint32, s *slot) {
+	if s.flags&flagDirty == 0 {
+		s.flags |= flagDirty
+		l.dirty = append(l.dirty, i)
+	}
+}
+
+// flushDirty sends what the tick has queued: once for each connection, however
+// much it is. With the cork, the only place that writes.
+func (l *loop) flushDirty() {
+	if len(l.dirty) == 0 {
+		return
+	}
+	l.dirty, l.flushing = l.flushing[:0], l.dirty
+	for _, i := range l.flushing {
+		s := l.slab.at(i)
+		if s.flags&flagDirty == 0 {
+			continue
+		}
+		s.flags &^= flagDirty
+		if s.flags&flagOut == 0 {
+			l.flush(i, s)
+		} else { // it waits until the socket takes more
+			l.interest(i, s)
+		}
+	}
+}
+
+// writable sends more: the socket has room again.
+func (l *loop) writable(i uint32, s *slot) {
+	l.own.Check()
+	if s.state == stateConnecting {
+		l.connected(i, s)
+		return
+	}
+	l.flush(i, s)
+}
+
+// flush sends the outbox.
+func (l *loop) flush(i uint32, s *slot) {
+	c := l.slab.coldOf(s)
+	if c == nil || s.state == stateClosed {
+		return
+	}
+	if !c.out.empty() {
+		before := c.out.bytes
+		n, e := c.out.send(int(s.fd), &l.vector, &l.bufs, flushBudget)
+		l.queued += int64(c.out.bytes - before)
+		l.stats.BytesSent += uint64(n)
+		if n > 0 {
+			c.out.since = l.coarse
+		}
+		if e != 0 && e != unix.EAGAIN {
+			l.fail(i, s, e)
+			return
+		}
+		if e == 0 && !c.out.empty() {
+			l.markDirty(i, s) // the budget is used up: others first
+		}
+	}
+	l.settle(i, s)
+}
+
+// pressure stops reading from a connection that does not take its answers, so
+// that only what others send to it can cross the limit.
+func (l *loop) pressure(s *slot, out *outbox) {
+	if s.flags&flagPaused == 0 && out.bytes >= l.srv.cfg.MaxOutput/2 {
+		s.flags |= flagPaused
+		l.stats.Pauses++
+	}
+}
+
+// settle follows up on the state of the outbox: reading stops or goes on, a
+// closing handshake goes on, and a connection with nothing unfinished loses its
+// cold part.
+func (l *loop) settle(i uint32, s *slot) {
+	c := l.slab.coldOf(s)
+	if c == nil || s.state == stateClosed {
+		return
+	}
+	if s.state == stateOpen {
+		l.pressure(s, &c.out)
+		if s.flags&flagPaused != 0 && c.out.bytes < l.srv.cfg.MaxOutput/4 {
+			l.drained(i, s, c)
+		}
+		if c.dropped > 0 && c.out.bytes < l.srv.cfg.MaxOutput/2 {
+			l.tellGap(i, s, c)
+		}
+	}
+	if c.out.empty() {
+		l.flushed(i, s)
+	}
+	if s.state != stateClosed {
+		l.interest(i, s)
+		l.slab.freeze(s)
+	}
+}
+
+// drained ends a pause.
+func (l *loop) drained(i uint32, s *slot, c *cold) {
+	s.flags &^= flagPaused
+	s.seen = l.coarse // its silence was ours
+	l.resumed = append(l.resumed, l.conn(i, s))
+	if f := l.routeOf(s).onDrain; f != nil {
+		defer l.recovered(i, s)
+		l.current = i
+		f(l.conn(i, s))
+		l.current = noSlot
+	}
+}
+
+// tellGap reports messages that were not queued.
+func (l *loop) tellGap(i uint32, s *slot, c *cold) {
+	n := c.dropped
+	c.dropped = 0
+	defer l.recovered(i, s)
+	l.current = i
+	l.routeOf(s).onGap(l.conn(i, s), n)
+	l.current = noSlot
+}
+
+// broadcast queues one message for every open connection of a route.
+func (l *loop) broadcast(r *Route, p *Prepared) {
+	for ci := range l.slab.chunks {
+		ch := l.slab.chunks[ci].Load()
+		if ch == nil {
+			break
+		}
+		for j := range ch.slots {
+			if s := &ch.slots[j]; s.state == stateOpen && s.route == r.index {
+				l.sendPrepared(uint32(ci<<chunkBits+j), s, p)
+			}
+		}
+	}
+}
