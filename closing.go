@@ -208,7 +208,7 @@ func (l *loop) reapOne(i uint32, s *slot) {
 	}
 	if l.workEnds(i, s, c) {
 		if f := l.routeOf(s).onClose; f != nil && s.flags&(flagOpened|flagClient) != 0 {
-			l.callClose(i, s, f, c.cause)
+			l.callClose(l.conn(i, s), f, c.cause)
 		}
 		l.release(i, s, c)
 	}
@@ -244,13 +244,13 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 }
 
 // callClose calls OnClose; a panic in it has nothing left to close.
-func (l *loop) callClose(i uint32, s *slot, f func(Conn, *CloseError), cause *CloseError) {
+func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
 	defer func() {
 		if p := recover(); p != nil {
-			l.logPanic(i, p)
+			l.logPanic(c, p)
 		}
 	}()
-	f(l.conn(i, s), cause)
+	f(c, cause)
 }
 
 // recovered turns a handler's panic into the end of its own connection: 1011.
@@ -262,7 +262,7 @@ func (l *loop) recovered(i uint32, s *slot) {
 	if l.current == noSlot { // not a handler's: a bug of ours must not be hidden
 		panic(p)
 	}
-	l.logPanic(i, p)
+	l.logPanic(l.conn(i, s), p)
 	l.current = noSlot
 	if !l.asm.Idle() {
 		l.asmBuf.B = l.asm.Take()
@@ -287,10 +287,10 @@ func (l *loop) recovered(i uint32, s *slot) {
 	}
 }
 
-func (l *loop) logPanic(i uint32, p any) {
+func (l *loop) logPanic(c Conn, p any) {
 	l.stats.Panics++
 	l.srv.log.LogAttrs(l.srv.ctx, slog.LevelError, "handler panicked",
-		slog.String("connection_id", l.conn(i, l.slab.at(i)).ID().String()), slog.Any("error", p), slog.String("stack", string(debug.Stack())))
+		slog.String("connection_id", c.ID().String()), slog.Any("error", p), slog.String("stack", string(debug.Stack())))
 }
 
 // callDo runs a posted function as a callback of the connection.
@@ -332,8 +332,10 @@ func (l *loop) shutdown() {
 	})
 }
 
-// abortAll ends every connection at once.
+// abortAll ends every connection, and with the last one the loop.
 func (l *loop) abortAll() {
+	l.stopping = true
+	l.closeListener()
 	l.each(func(i uint32, s *slot) {
 		if s.state != stateClosed {
 			l.abort(i, s, ErrShutdown)

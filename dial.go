@@ -104,8 +104,7 @@ func (l *loop) dial(d *dialing) {
 		}
 		l.srv.connections.Add(-1)
 		if d.route.onClose != nil {
-			l.callClose(0, l.slab.at(0), func(_ Conn, err *CloseError) { d.route.onClose(Conn{l: l, slot: noSlot}, err) },
-				&CloseError{Code: CloseGoingAway, Err: errors.Join(ErrDial, ErrOverloaded)})
+			l.callClose(Conn{l: l, slot: noSlot}, d.route.onClose, &CloseError{Code: CloseGoingAway, Err: errors.Join(ErrDial, ErrOverloaded)})
 		}
 		l.srv.releaseRoute(d.route.index)
 		return

@@ -50,13 +50,19 @@ func newWeb(cfg *Config) *web {
 	return w
 }
 
-// take receives sockets from one loop's pair until that is closed.
-func (w *web) take(pair int) error {
-	f := os.NewFile(uintptr(pair), "perch-http")
+// pair opens the pair of one loop and receives sockets from it until the
+// loop's end is closed.
+func (w *web) pair() (from int, err error) {
+	from, to, err := sock.Pair()
+	if err != nil {
+		return -1, err
+	}
+	f := os.NewFile(uintptr(to), "perch-http")
 	c, err := net.FileConn(f)
 	f.Close()
 	if err != nil {
-		return err
+		sock.Close(from)
+		return -1, err
 	}
 	w.taking.Add(1)
 	go func() {
@@ -64,7 +70,7 @@ func (w *web) take(pair int) error {
 		defer c.Close()
 		w.receive(c.(*net.UnixConn))
 	}()
-	return nil
+	return from, nil
 }
 
 func (w *web) receive(c *net.UnixConn) {

@@ -254,10 +254,13 @@ func (l *loop) maskKey() uint32 { return uint32(l.keys.Uint64()) | 1 }
 
 // end leaves nothing behind, whatever ended the loop.
 func (l *loop) end() {
-	l.closeListener()
 	l.abortAll()
 	l.reap()
 	l.mail.close()
+	for l.drainMailbox() {
+	}
+	l.reap()
+	l.submit() // OnClose of blocking handlers
 	l.account()
 	l.publishStats()
 }

@@ -189,16 +189,9 @@ func (l *loop) carryOut(p *post, data []byte) {
 	}
 }
 
-// close takes no more posts; those that waited for an answer get it.
+// close takes no more posts; the loop carries out what is there.
 func (m *mailbox) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
-	for _, p := range append(m.taken[m.next:], m.posts...) {
-		if p.kind == postSnapshot {
-			close(p.done)
-		}
-	}
-	m.taken, m.posts, m.arena, m.takenArena = nil, nil, nil, nil
-	m.next = 0
 }

@@ -30,6 +30,7 @@ func (l *loop) readable(i uint32, s *slot) {
 			return
 		}
 	}
+	var begun uint32
 	n, e := sock.Recv(int(s.fd), l.rbuf[had:had+readBudget])
 	switch {
 	case e == unix.EAGAIN:
@@ -44,6 +45,7 @@ func (l *loop) readable(i uint32, s *slot) {
 	l.stats.BytesReceived += uint64(n)
 	if had > 0 {
 		copy(l.rbuf, c.in.B)
+		begun = c.begun
 		l.dropInput(c)
 	}
 	switch s.state {
@@ -55,6 +57,9 @@ func (l *loop) readable(i uint32, s *slot) {
 		s.seen = l.coarse
 		s.flags &^= flagPinged
 		l.feed(i, s, l.rbuf[:had+n], n)
+		if c := l.slab.coldOf(s); had > 0 && c != nil && c.in != nil && len(c.in.B) == had+n {
+			c.begun = begun // still the same header: byte by byte is no way round MessageTimeout
+		}
 	}
 }
 

@@ -258,22 +258,14 @@ func (srv *Server) launch() error {
 	n := srv.cfg.Loops
 	for i := range n {
 		l, err := newLoop(srv, i, srv.maxConnections+refuseReserve+chunkSize)
+		if err == nil && srv.web != nil {
+			l.pair, err = srv.web.pair()
+		}
 		if err != nil {
+			srv.release()
 			return err
 		}
 		srv.loops = append(srv.loops, l)
-	}
-	if srv.web != nil {
-		for _, l := range srv.loops {
-			from, to, err := sock.Pair()
-			if err != nil {
-				return err
-			}
-			l.pair = from
-			if err := srv.web.take(to); err != nil {
-				return err
-			}
-		}
 	}
 	up, listen, ready := make(chan error, n), make(chan bool), make(chan error, n)
 	var down sync.WaitGroup

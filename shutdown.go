@@ -59,6 +59,11 @@ func (srv *Server) stopLoops(kind postKind) {
 func (srv *Server) wait(down *sync.WaitGroup) {
 	down.Wait()
 	srv.running.Store(false)
+	srv.release()
+}
+
+// release lets go of what the loops shared; none of them runs any more.
+func (srv *Server) release() {
 	if srv.web != nil {
 		for _, l := range srv.loops {
 			sock.Close(l.pair)

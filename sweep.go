@@ -61,7 +61,12 @@ func (l *loop) alive(i uint32, s *slot) bool {
 	s.flags |= flagPinged
 	l.stats.PingsSent++
 	p := l.pingPayload(i, s)
+	l.corked = i // sent at once: an idle connection needs no outbox for it
 	l.queueControl(i, s, frame.OpPing, p[:])
+	l.corked = noSlot
+	if len(l.cork) > 0 {
+		l.flushCork(i, s)
+	}
 	return true
 }
 

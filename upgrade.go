@@ -4,6 +4,7 @@ package perch
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -61,7 +62,7 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 		case l.srv.cfg.HTTP == nil:
 			l.refuse(i, s, http.StatusNotFound, "not found", nil)
 		default:
-			l.handOff(i, s, b) // with all that has arrived: a body may follow
+			l.handOff(i, s, b[n-len(r.head.Raw()):]) // with all that has arrived: a body may follow
 		}
 		return
 	}
@@ -74,7 +75,7 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 		l.refuseError(i, s, err)
 		return
 	}
-	if !handshake.OriginAllowed(r.head.Header("Origin"), r.head.Host(), route.settings.Origins) {
+	if !handshake.OriginAllowed(r.head.Origin(), r.head.Host(), route.settings.Origins) {
 		l.refuse(i, s, http.StatusForbidden, "origin not allowed", nil)
 		return
 	}
@@ -106,12 +107,15 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 		return
 	}
 	if resp.Subprotocol != "" {
+		if handshake.SelectSubprotocol(r.head, []string{resp.Subprotocol}) == "" {
+			l.refuseOurs(i, s, fmt.Errorf("subprotocol %q was not offered", resp.Subprotocol))
+			return
+		}
 		r.chosen = resp.Subprotocol
 	}
 	head, err := handshake.AppendSwitching(l.cork, key, r.chosen, "", resp.Header)
 	if err != nil {
-		l.srv.log.LogAttrs(l.srv.ctx, slog.LevelError, "OnUpgrade answered what cannot be sent", slog.String("error", err.Error()))
-		l.refuse(i, s, http.StatusInternalServerError, "internal server error", nil)
+		l.refuseOurs(i, s, err)
 		return
 	}
 	l.cork, l.corkHead, l.corked = head, len(head), i
@@ -125,6 +129,12 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 	}
 	l.request = Request{}
 	l.feed(i, s, rest, len(rest))
+}
+
+// refuseOurs refuses because OnUpgrade has answered what cannot be sent.
+func (l *loop) refuseOurs(i uint32, s *slot, err error) {
+	l.srv.log.LogAttrs(l.srv.ctx, slog.LevelError, "OnUpgrade's response cannot be sent", slog.String("error", err.Error()))
+	l.refuse(i, s, http.StatusInternalServerError, "internal server error", nil)
 }
 
 // opened enters the open state.

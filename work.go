@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/pool"
 )
@@ -192,7 +193,10 @@ func (w *work) Run() {
 	if b.close != nil && h.OnClose != nil {
 		w.call(func() { h.OnClose(w.ref, b.close) })
 	}
-	w.ref.l.post(post{kind: postDone, work: w, slot: w.ref.slot, gen: w.ref.gen}, nil)
+	err := w.ref.l.post(post{kind: postDone, work: w, slot: w.ref.slot, gen: w.ref.gen}, nil)
+	if err != nil && b.close == nil && b.upgrade == nil && h.OnClose != nil { // the loop has ended without us
+		w.call(func() { h.OnClose(w.ref, &CloseError{Code: frame.CloseAbnormal, Err: ErrShutdown}) })
+	}
 }
 
 // call runs one callback; a panic ends the connection with 1011.

@@ -96,6 +96,9 @@ func TestAssemblerBufferGrows(t *testing.T) {
 	var a Assembler
 	buf := []byte("old!")
 	a.Buffer(buf)
+	if a.Buffered() != 0 {
+		t.Errorf("%d bytes of something else", a.Buffered())
+	}
 	p := strings.Repeat("x", 1000)
 	wire := up("binary", p)
 	var got Event

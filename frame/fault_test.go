@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 )
@@ -63,6 +64,8 @@ func TestReaderFaults(t *testing.T) {
 			wantLines(t, trace(t, new(Reader), tt.lim, wire), want...)
 			wantLines(t, trace(t, new(Reader), tt.lim, wire, make([]byte, 200)), want...)
 			wantLines(t, trace(t, new(Reader), tt.lim, append(wire, make([]byte, 200)...)), want...)
+			ones := bytes.Repeat([]byte{1}, 300) // a length of 257, to one who takes it for a length
+			wantLines(t, trace(t, new(Reader), tt.lim, append(wire, ones...)), want...)
 			wantLines(t, trace(t, new(Reader), tt.lim, append([][]byte{tt.before}, bytewise(bad)...)...), want...)
 		})
 	}

@@ -43,6 +43,7 @@ func TestMaxMessage(t *testing.T) {
 		{"2^63 - 1", Limits{MaxMessage: math.MaxInt64 - 1}, header(OpBinary, true, math.MaxInt64), []string{tooBig}},
 		{"2^63", Limits{MaxMessage: math.MaxInt64}, slices.Concat(up("binary+", "a"), header(OpContinuation, true, math.MaxInt64)),
 			[]string{`binary part "a"`, tooBig}},
+		{"a length without a zero byte", Limits{MaxMessage: 1000}, append(header(OpBinary, true, 0x0101010101010101), strings.Repeat("\x01", 300)...), []string{tooBig}},
 		{"2^63 - 1 in two frames", Limits{MaxMessage: math.MaxInt64}, slices.Concat(up("binary+", "a"), header(OpContinuation, true, math.MaxInt64-1)),
 			[]string{`binary part "a"`}},
 	} {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -12,23 +13,18 @@ import (
 )
 
 // maskBytes is RFC 6455 §5.3 as it is written: octet i is XORed with key octet
-// i MOD 4. It also tells which bits the result has.
-func maskBytes(p []byte, key uint32, pos int) (seen byte) {
+// i MOD 4.
+func maskBytes(p []byte, key uint32, pos int) {
 	var k [4]byte
 	binary.LittleEndian.PutUint32(k[:], key)
 	for i := range p {
 		p[i] ^= k[(pos+i)%4]
-		seen |= p[i]
 	}
-	return seen
 }
 
-// allBits folds the eight bytes of a word into one.
-func allBits(w uint64) (b byte) {
-	for ; w != 0; w >>= 8 {
-		b |= byte(w)
-	}
-	return b
+// isASCII is what maskText is to find out.
+func isASCII(p []byte) bool {
+	return !slices.ContainsFunc(p, func(b byte) bool { return b >= 0x80 })
 }
 
 func noise(n int) []byte {
@@ -66,12 +62,18 @@ func TestMaskAlignments(t *testing.T) {
 			for n := range maxLen {
 				copy(got, src)
 				copy(want, src)
-				seen := mask(got[at:at+n], testKey, pos)
-				if wantSeen := maskBytes(want[at:at+n], testKey, pos); allBits(seen) != wantSeen {
-					t.Fatalf("at %d, pos %d, %d bytes: saw bits %08b, want %08b", at, pos, n, allBits(seen), wantSeen)
-				}
+				Mask(got[at:at+n], testKey, pos)
+				maskBytes(want[at:at+n], testKey, pos)
 				if !bytes.Equal(got, want) {
 					t.Fatalf("at %d, pos %d, %d bytes:\n%x, want\n%x", at, pos, n, got, want)
+				}
+				if pos != 0 {
+					continue
+				}
+				copy(got, src)
+				ascii := maskText(got[at:at+n], testKey)
+				if !bytes.Equal(got, want) || ascii != isASCII(want[at:at+n]) {
+					t.Fatalf("maskText at %d, %d bytes: ASCII %v\n%x, want\n%x", at, n, ascii, got, want)
 				}
 			}
 		}
@@ -79,16 +81,17 @@ func TestMaskAlignments(t *testing.T) {
 }
 
 // One byte that is not ASCII is seen wherever it stands.
-func TestMaskSeesHighBit(t *testing.T) {
+func TestMaskText(t *testing.T) {
 	for n := range 150 {
 		for bad := -1; bad < n; bad++ {
 			p := bytes.Repeat([]byte{'a'}, n)
 			if bad >= 0 {
 				p[bad] = 0x80
 			}
+			want := bytes.Clone(p)
 			maskBytes(p, testKey, 0)
-			if got := mask(p, testKey, 0)&highBits != 0; got != (bad >= 0) {
-				t.Fatalf("%d bytes, 80 at %d: seen %v", n, bad, got)
+			if ascii := maskText(p, testKey); ascii != (bad < 0) || !bytes.Equal(p, want) {
+				t.Fatalf("%d bytes, 80 at %d: ASCII %v, %x", n, bad, ascii, p)
 			}
 		}
 	}
@@ -116,14 +119,21 @@ func FuzzMask(f *testing.F) {
 		pos &= 1<<62 - 1
 		cut = int(uint(cut) % uint(len(p)+1))
 		want, got, peer := bytes.Clone(p), bytes.Clone(p), bytes.Clone(p)
-		seen := maskBytes(want, key, pos)
-		saw := mask(got[:cut], key, pos) | mask(got[cut:], key, pos+cut)
-		if !bytes.Equal(got, want) || allBits(saw) != seen {
-			t.Fatalf("key %08x, pos %d, cut %d: %x, bits %08b\nwant %x, bits %08b", key, pos, cut, got, allBits(saw), want, seen)
+		maskBytes(want, key, pos)
+		Mask(got[:cut], key, pos)
+		Mask(got[cut:], key, pos+cut)
+		if !bytes.Equal(got, want) {
+			t.Fatalf("key %08x, pos %d, cut %d: %x, want %x", key, pos, cut, got, want)
 		}
 		ws.Cipher(peer, [4]byte(binary.LittleEndian.AppendUint32(nil, key)), pos)
 		if !bytes.Equal(got, peer) {
 			t.Fatalf("key %08x, pos %d: %x, gobwas %x", key, pos, got, peer)
+		}
+		maskBytes(want, key, pos)
+		maskBytes(want, key, 0)
+		copy(got, p)
+		if ascii := maskText(got, key); ascii != isASCII(want) || !bytes.Equal(got, want) {
+			t.Fatalf("maskText with key %08x: ASCII %v, %x, want %x", key, ascii, got, want)
 		}
 	})
 }

@@ -131,8 +131,10 @@ func (r *Reader) whole(b []byte, lim *Limits) (ev Event, n int, err error) {
 		return ev, 0, nil
 	}
 	p := b[size:n:n]
-	seen := mask(p, binary.LittleEndian.Uint32(b[size-4:]), 0)
-	if op == OpText && seen&highBits != 0 && !ValidUTF8(p) {
+	key := binary.LittleEndian.Uint32(b[size-4:])
+	if op != OpText {
+		Mask(p, key, 0)
+	} else if !maskText(p, key) && !ValidUTF8(p) {
 		return ev, 0, ErrUTF8
 	}
 	return Event{Subject{Kind: Message, Opcode: op, Fin: true}, p}, n, nil

@@ -89,3 +89,17 @@ func TestEchoAllocatesNothing(t *testing.T) {
 		})
 	}
 }
+
+// Preparing costs the wire bytes and the handle to them, no growing.
+func TestPrepareAllocates(t *testing.T) {
+	if owner.Enabled {
+		t.Skip("the race detector allocates")
+	}
+	for _, n := range []int{0, 10, 1000, 100_000} {
+		p := make([]byte, n)
+		var m *Prepared
+		if got := testing.AllocsPerRun(100, func() { m = Prepare(OpText, p) }); got != 2 {
+			t.Errorf("%d bytes: %v allocations, want 2", len(m.Payload()), got)
+		}
+	}
+}

@@ -47,6 +47,20 @@ func TestFrameBytes(t *testing.T) {
 	}
 }
 
+// mask agrees with the formula of RFC 6455 section 5.3 across its block size.
+func TestMask(t *testing.T) {
+	key := [4]byte{1, 2, 3, 0xff}
+	for _, n := range []int{0, 1, 7, 4095, 4096, 4097, 10001} {
+		p := make([]byte, n)
+		mask(p, key)
+		for i, b := range p {
+			if b != key[i%4] {
+				t.Fatalf("%d bytes: byte %d is %#x", n, i, b)
+			}
+		}
+	}
+}
+
 func TestFragments(t *testing.T) {
 	fs := Fragments(frame.OpText, []byte("abcdef"), 3)
 	if len(fs) != 2 || fs[0].String() != `text (more) 3 bytes "abc"` || fs[1].String() != `continuation 3 bytes "def"` {
