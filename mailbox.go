@@ -170,6 +170,9 @@ func (l *loop) carryOut(p *post, data []byte) {
 	case postCancel:
 		l.cancelDial(p.slot, s, p.dial)
 		return
+	case postPanic:
+		l.workPanicked(p.slot, s)
+		return
 	}
 	if s.state != stateOpen {
 		return
@@ -183,9 +186,6 @@ func (l *loop) carryOut(p *post, data []byte) {
 		l.closeOpen(p.slot, s, &CloseError{Code: p.code, Reason: string(data)})
 	case postDo:
 		l.callDo(p.slot, s, p.do)
-	case postPanic:
-		l.stats.Panics++
-		l.failWith(p.slot, s, CloseInternalError, "internal error", ErrPanic)
 	}
 }
 

@@ -215,6 +215,19 @@ func (w *work) call(f func()) (ok bool) {
 	return true
 }
 
+// workPanicked ends a connection whose handler has panicked on a worker. What has
+// gathered for it meanwhile is not delivered.
+func (l *loop) workPanicked(i uint32, s *slot) {
+	l.stats.Panics++
+	if c := l.slab.coldOf(s); c != nil && c.work != nil {
+		b := &c.work.next
+		b.open, b.messages, b.data = nil, b.messages[:0], b.data[:0]
+	}
+	if s.state == stateOpen {
+		l.failWith(i, s, CloseInternalError, "internal error", ErrPanic)
+	}
+}
+
 // workDone takes a batch back and hands over the next.
 func (l *loop) workDone(i uint32, s *slot, w *work) {
 	u, ended := w.cur.upgrade, w.cur.close != nil

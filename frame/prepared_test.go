@@ -29,7 +29,7 @@ func TestPrepared(t *testing.T) {
 }
 
 // Any number of goroutines read it at once: the race detector watches.
-func TestPreparedShared(t *testing.T) {
+func TestPreparedConcurrent(t *testing.T) {
 	m := Prepare(OpText, []byte("Hello"))
 	var wg sync.WaitGroup
 	for range 8 {

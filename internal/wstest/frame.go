@@ -137,7 +137,7 @@ func (f Frame) form(length uint64) LengthForm {
 // mask is the transformation of RFC 6455 section 5.3, in blocks that begin at
 // multiples of four: byte by byte, large messages take seconds under -race.
 func mask(p []byte, key [4]byte) {
-	block := bytes.Repeat(key[:], 1<<10)
+	block := bytes.Repeat(key[:], min(1<<10, len(p)/4+1))
 	for len(p) > 0 {
 		p = p[subtle.XORBytes(p, p, block):]
 	}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Takes the figures of bench/RESULTS.md: perchbench against rawecho, a bare C epoll server, one loop pinned to one core,
+# messages per server-CPU-second, in alternating windows or rounds.  Needs: make build baseline; root for --netns.
+#   bench/figures.sh echo|echo16|echo16k|echo9000|storm|fan|fanpubs|idle|ping [private]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+what=${1:?what to measure} flags=${2:+--private-fds}
+M=bench/baseline/measure.py
+raw="raw=$PWD/bench/baseline/rawecho --port {port}"
+perch="perch=$PWD/bin/perchbench serve --listen 127.0.0.1:{port} --loops 1 $flags"
+duel() { $M duel --netns --nice -5 --rounds "${ROUNDS:-60}" --server "$raw" --server "$perch" -- echo --warmup 0.03 --time 0.12 "$@"; }
+compare() { $M compare --netns --nice -5 --wait-quiet 5 --rounds "${ROUNDS:-7}" "$@"; }
+case $what in
+echo) duel --conns 200 --size 128 ;;
+echo16) duel --conns 200 --size 128 --depth 16 ;;
+echo16k) duel --conns 200 --size 16384 --depth 4 ;;
+echo9000) duel --conns 9000 --size 128 ;;
+storm) compare --server "$raw" --server "$perch" -- storm --conns 64 --warmup 0.5 --time 2 ;;
+fan | fanpubs)
+    [ "$what" = fan ] && pubs=1 || pubs=8
+    compare --server "$raw --fanout" --server "$perch" --args perch='--path /fan' -- \
+        fanout --exact --conns 5000 --pubs $pubs --size 128 --warmup 0.5 --time 2 ;;
+idle) # 100,000 connections in one process: memory per connection above the empty server
+    $M run --netns --idle-settle 5 --server-core any --client-core any \
+        --server "perch=$PWD/bin/perchbench serve --listen 127.0.0.1:{port} --loops 6 --max-conns 110000" -- \
+        idle --conns 100000 --open-pause 3 --time 5 ;;
+ping) # the same, long enough to see every connection pinged: server CPU for it
+    $M run --netns --idle-settle 5 --server-core any --client-core any \
+        --server "perch=$PWD/bin/perchbench serve --listen 127.0.0.1:{port} --loops 6 --max-conns 110000" -- \
+        idle --conns 100000 --open-pause 40 --warmup 1 --time 60 ;;
+*) echo "what? echo echo16 echo16k echo9000 storm fan fanpubs idle ping" >&2; exit 2 ;;
+esac
