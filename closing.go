@@ -17,8 +17,11 @@ import (
 // closeOpen begins our side of the closing handshake, behind what is queued.
 func (l *loop) closeOpen(i uint32, s *slot, cause *CloseError) {
 	l.setCause(s, cause)
+	if s.flags&(flagPaused|flagLags) != 0 {
+		l.resumed = append(l.resumed, l.conn(i, s)) // its answer may be in what was kept
+	}
+	l.setState(s, stateClosing) // before queueing, which may find that the peer is gone
 	l.queueClose(i, s, cause.Code, cause.Reason)
-	l.setState(s, stateClosing)
 }
 
 // failWith tells the peer why, then hears no more of it: the close frame, FIN,
@@ -32,8 +35,8 @@ func (l *loop) failWith(i uint32, s *slot, code CloseCode, reason string, err er
 		return
 	}
 	l.setCause(s, &CloseError{Code: code, Reason: reason, Err: err})
-	l.queueClose(i, s, code, reason)
 	l.setState(s, stateFailing)
+	l.queueClose(i, s, code, reason)
 }
 
 // slow gives up on a connection that does not read: what is queued behind the
@@ -53,7 +56,16 @@ func (l *loop) fail(i uint32, s *slot, err error) {
 		return
 	}
 	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: err})
+	l.unanswered(s, err)
 	l.kill(i, s)
+}
+
+// unanswered completes the cause of a close of ours that the peer has not
+// answered: it is no ordinary one.
+func (l *loop) unanswered(s *slot, err error) {
+	if c := l.slab.coldOf(s); s.state == stateClosing && c.cause.Err == nil {
+		c.cause.Err = err
+	}
 }
 
 // abort ends a connection with a RST: the peer had its time.
@@ -134,17 +146,17 @@ func (l *loop) peerClosed(i uint32, s *slot, p []byte) {
 		return
 	}
 	l.setCause(s, &CloseError{Code: code, Reason: string(reason), Remote: true})
-	l.queueClose(i, s, code, "")
 	l.setState(s, stateReplying)
-	l.slab.thaw(s) // settle has something to follow up on
+	l.queueClose(i, s, code, "")
 }
 
 // endOfInput acts on the peer's FIN. Without a closing handshake it is an
 // abnormal end (RFC 6455 §7.1.5), but what is queued may still be read.
 func (l *loop) endOfInput(i uint32, s *slot) {
 	c := l.slab.coldOf(s)
-	if s.state == stateOpen && c != nil && !c.out.empty() {
+	if (s.state == stateOpen || s.state == stateClosing) && c != nil && !c.out.empty() {
 		l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: io.EOF})
+		l.unanswered(s, io.EOF)
 		l.setState(s, stateDraining)
 		l.interest(i, s)
 		return
@@ -156,11 +168,11 @@ func (l *loop) endOfInput(i uint32, s *slot) {
 func (l *loop) flushed(i uint32, s *slot) {
 	switch s.state {
 	case stateReplying, stateDraining:
-		if s.flags&flagClient == 0 { // RFC 6455 §7.1.1: the server closes first
+		if s.flags&flagClient == 0 && !l.slab.coldOf(s).unread { // RFC 6455 §7.1.1: the server closes first
 			l.kill(i, s)
 			return
 		}
-		l.setState(s, stateLingering)
+		fallthrough
 	case stateFailing:
 		// Closing with unread input would send RST, and the peer might never read
 		// our close frame.
@@ -254,7 +266,7 @@ func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
 }
 
 // recovered turns a handler's panic into the end of its own connection: 1011.
-func (l *loop) recovered(i uint32, s *slot) {
+func (l *loop) recovered() {
 	p := recover()
 	if p == nil {
 		return
@@ -262,6 +274,8 @@ func (l *loop) recovered(i uint32, s *slot) {
 	if l.current == noSlot { // not a handler's: a bug of ours must not be hidden
 		panic(p)
 	}
+	i := l.current
+	s := l.slab.at(i)
 	l.logPanic(l.conn(i, s), p)
 	l.current = noSlot
 	if !l.asm.Idle() {
@@ -269,9 +283,9 @@ func (l *loop) recovered(i uint32, s *slot) {
 		l.freshAssembler(l.asmBuf)
 	}
 	switch s.state {
-	case stateOpen:
+	case stateOpen, stateClosing: // the rest of the input is lost: no more of it may be parsed
 		l.failWith(i, s, CloseInternalError, "internal error", ErrPanic)
-	case stateClosing, stateClosed:
+	case stateFailing, stateClosed: // the last word is said
 	case stateHandshake:
 		l.corked = noSlot
 		l.refuse(i, s, 500, "internal server error", nil)
@@ -295,7 +309,7 @@ func (l *loop) logPanic(c Conn, p any) {
 
 // callDo runs a posted function as a callback of the connection.
 func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
-	defer l.recovered(i, s)
+	defer l.recovered()
 	l.current = i
 	f(l.conn(i, s))
 	l.current = noSlot
@@ -326,6 +340,8 @@ func (l *loop) shutdown() {
 		switch s.state {
 		case stateOpen:
 			l.closeOpen(i, s, &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown})
+		case stateHandshake, stateDeciding:
+			l.refuse(i, s, 503, "server going away", retryAfter)
 		case stateConnecting, stateAnswer:
 			l.abort(i, s, errors.Join(ErrDial, ErrShutdown))
 		}

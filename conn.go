@@ -21,7 +21,11 @@ type Conn struct {
 // live returns the slot if the connection takes messages.
 func (c Conn) live() *slot {
 	c.l.own.Check()
-	if s := c.l.slab.find(c.slot); s != nil && s.gen.Load() == c.gen && s.state == stateOpen {
+	s := c.l.corkSlot
+	if c.slot != c.l.corked { // it nearly always is
+		s = c.l.slab.find(c.slot)
+	}
+	if s != nil && s.gen.Load() == c.gen && s.state == stateOpen {
 		return s
 	}
 	return nil
@@ -184,7 +188,7 @@ func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
 	if err != nil {
 		return err
 	}
-	out.share(b)
+	out.share(b, &l.bufs)
 	l.queued += int64(len(b))
 	l.stats.MessagesSent++
 	l.pressure(s, out)

@@ -4,7 +4,6 @@ package perch
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -121,14 +120,13 @@ func (w *web) Close() error {
 // Addr is not known to w.
 func (w *web) Addr() net.Addr { return &net.TCPAddr{} }
 
-// shutdown waits for the requests under way until ctx ends.
-func (w *web) shutdown(ctx context.Context) error {
-	err := w.server.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, w.server.Close())
-	}
+// finish waits for the requests under way until ctx ends, then breaks them off.
+// The loops' ends of the pairs are closed: no more requests come.
+func (w *web) finish(ctx context.Context) {
 	w.taking.Wait()
-	return err
+	w.server.Shutdown(ctx)
+	w.server.Close()
+	w.Close()
 }
 
 // webConn is a connection whose first bytes the loop has read already.

@@ -60,6 +60,7 @@ type loop struct {
 	rbuf      []byte // everything is read into it
 	cork      []byte // what the connection whose event this is has sent
 	corked    uint32 // that connection, noSlot: none
+	corkSlot  *slot  // its slot
 	corkHead  int    // bytes of cork, at its start, that are no frame
 	current   uint32 // slot whose callback runs, noSlot: none
 	asm       frame.Assembler
@@ -132,9 +133,7 @@ func (l *loop) tick() error {
 		return err
 	}
 	l.clock()
-	for i := range l.events[:n] {
-		l.dispatch(&l.events[i])
-	}
+	l.handle(l.events[:n])
 	l.resume()
 	l.drainMailbox()
 	if l.now >= l.nextSweep {
@@ -186,6 +185,15 @@ func (l *loop) watch(now int64) {
 // slowTick is what the watchdog reports: every connection of the loop waits as
 // long.
 const slowTick = 10 * time.Millisecond
+
+// handle acts on events. After a handler's panic the rest of them comes again:
+// they are level-triggered.
+func (l *loop) handle(events []poller.Event) {
+	defer l.recovered()
+	for i := range events {
+		l.dispatch(&events[i])
+	}
+}
 
 // dispatch acts on one event. Stale ones, of a connection that was closed after
 // they were fetched, differ in generation or find the state closed.

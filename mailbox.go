@@ -154,6 +154,10 @@ func (l *loop) carryOut(p *post, data []byte) {
 		return
 	case postAbort:
 		l.abortAll()
+		l.reap()
+		if p.done != nil {
+			close(p.done)
+		}
 		return
 	}
 	s := l.slab.at(p.slot)

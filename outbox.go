@@ -3,10 +3,13 @@
 package perch
 
 import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/pool"
-	"golang.org/x/sys/unix"
 )
 
 // segment is a run of whole frames still to be sent: shared and immutable, or
@@ -23,8 +26,10 @@ type outbox struct {
 	first int    // segs before it are sent
 	bytes int    // queued in segs
 	rest  int    // of them, bytes that belong to a frame already begun
-	ctl   []byte // control frames to send at the next frame border
+	ctl   []byte // control frames to send at the next frame border: a ping of ours, a pong
+	pings int    // bytes of ctl that are the ping
 	since uint32 // coarse time of the last progress, or of the first byte
+	unack int    // what the peer had not acknowledged when watch looked
 }
 
 // empty reports that nothing waits.
@@ -33,8 +38,23 @@ func (o *outbox) empty() bool { return o.bytes == 0 && len(o.ctl) == 0 }
 // len is the number of bytes that wait.
 func (o *outbox) len() int { return o.bytes + len(o.ctl) }
 
-// share queues bytes that nobody will change, without a copy.
-func (o *outbox) share(b []byte) {
+// Of shared frames up to smallShared bytes only manySegments are queued as they
+// are: beyond that their segments would cost more memory than their bytes, and
+// it is the bytes that are bounded.
+const (
+	smallShared  = 4 << 10
+	manySegments = 64
+)
+
+// share queues bytes that nobody will change: without a copy, but for small
+// ones of which many wait already.
+func (o *outbox) share(b []byte, bufs *pool.Buffers) {
+	if len(b) <= smallShared && len(o.segs)-o.first >= manySegments {
+		buf := o.tail(len(b), bufs)
+		buf.B = append(buf.B, b...)
+		o.grown(len(b))
+		return
+	}
 	o.segs = append(o.segs, segment{b: b})
 	o.bytes += len(b)
 }
@@ -65,7 +85,23 @@ func (o *outbox) grown(n int) {
 // pong queues the answer to a ping in the control lane. Of unsent pongs only
 // the newest matters (RFC 6455 §5.5.3).
 func (o *outbox) pong(p []byte, masked bool, key uint32) {
-	o.ctl = appendFrame(o.ctl[:0], frame.OpPong, p, masked, key)
+	o.ctl = appendFrame(o.ctl[:o.pings], frame.OpPong, p, masked, key)
+}
+
+// ping queues our own, which may not wait behind data either.
+func (o *outbox) ping(p []byte, masked bool, key uint32) {
+	pong := slices.Clone(o.ctl[o.pings:])
+	o.ctl = appendFrame(o.ctl[:0], frame.OpPing, p, masked, key)
+	o.pings = len(o.ctl)
+	o.ctl = append(o.ctl, pong...)
+}
+
+// watch notes progress that no write has shown: the kernel asks for more only
+// when a third of its buffer is free, and a slow peer may take its time for that.
+func (o *outbox) watch(fd int, now uint32) {
+	if n := sock.Unacked(fd); n != o.unack {
+		o.unack, o.since = n, now
+	}
 }
 
 // send writes as much as the socket and the budget take, with one system call
@@ -130,12 +166,12 @@ func (o *outbox) sent(n int, bufs *pool.Buffers) {
 			// The rest of a control frame is a frame begun like any other.
 			buf := bufs.Get()
 			buf.B = append(buf.B, o.ctl[k:]...)
-			o.ctl = o.ctl[:0]
+			o.ctl, o.pings = o.ctl[:0], 0
 			o.unshift(segment{b: buf.B, own: buf})
 			o.rest = len(buf.B)
 			return
 		}
-		o.ctl = o.ctl[:0]
+		o.ctl, o.pings = o.ctl[:0], 0
 	}
 	for n > 0 {
 		s := &o.segs[o.first]
@@ -150,14 +186,19 @@ func (o *outbox) sent(n int, bufs *pool.Buffers) {
 		}
 	}
 	if o.first == len(o.segs) {
-		o.segs, o.first = o.segs[:0], 0
-		if cap(o.segs) > 64 {
-			o.segs = nil
-		}
-	} else if o.first >= 64 {
-		o.segs = append(o.segs[:0], o.segs[o.first:]...)
+		o.segs, o.first = o.spareSegs(), 0
+	} else if o.first >= manySegments {
+		o.segs = slices.Delete(o.segs, 0, o.first)
 		o.first = 0
 	}
+}
+
+// spareSegs is the list's memory for the next time, unless it is large.
+func (o *outbox) spareSegs() []segment {
+	if cap(o.segs) > manySegments {
+		return nil
+	}
+	return o.segs[:0]
 }
 
 // step follows the frames in b over the k bytes that were sent of it.
@@ -192,7 +233,7 @@ func (o *outbox) unshift(s segment) {
 
 // truncate drops all that is not part of the frame already begun.
 func (o *outbox) truncate(bufs *pool.Buffers) {
-	o.ctl = o.ctl[:0]
+	o.ctl, o.pings = o.ctl[:0], 0
 	keep := o.first
 	if o.rest > 0 {
 		s := &o.segs[o.first]
@@ -221,7 +262,7 @@ func (o *outbox) drop(i int, bufs *pool.Buffers) {
 func (o *outbox) reset(bufs *pool.Buffers) {
 	o.rest = 0
 	o.truncate(bufs)
-	*o = outbox{segs: o.segs[:0], ctl: o.ctl[:0]}
+	*o = outbox{segs: o.spareSegs(), ctl: o.ctl[:0]}
 }
 
 // appendFrame appends a final frame, masked if we are the client.

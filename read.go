@@ -21,7 +21,6 @@ func (l *loop) readable(i uint32, s *slot) {
 		l.discard(i, s)
 		return
 	}
-	defer l.recovered(i, s)
 	had := 0
 	c := l.slab.coldOf(s)
 	if c != nil && c.in != nil {
@@ -99,7 +98,7 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 	if c := l.slab.coldOf(s); c != nil && c.asmBuf != nil {
 		asm = &c.asm
 	}
-	l.corked = i
+	l.corked, l.corkSlot = i, s
 	for len(b) > 0 && (s.state == stateOpen || s.state == stateClosing) && s.flags&(flagPaused|flagLags) == 0 {
 		ev, n, err := asm.Next(b, lim)
 		b = b[n:]
@@ -118,8 +117,13 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 	}
 	l.corked = noSlot
 	l.stashMessage(s, asm)
-	if len(b) > 0 && (s.state == stateOpen || s.state == stateClosing) {
-		l.keep(s, b)
+	switch {
+	case s.state == stateOpen || s.state == stateClosing:
+		if len(b) > 0 {
+			l.keep(s, b)
+		}
+	case (len(b) > 0 || fresh == readBudget) && s.state != stateClosed:
+		l.slab.thaw(s).unread = true
 	}
 	if len(l.cork) > 0 {
 		l.flushCork(i, s)
@@ -238,7 +242,7 @@ func (l *loop) resumeInput(i uint32, s *slot) {
 	if c == nil || c.in == nil || s.flags&(flagPaused|flagLags) != 0 || s.state != stateOpen && s.state != stateClosing {
 		return
 	}
-	defer l.recovered(i, s)
+	defer l.recovered()
 	n := copy(l.rbuf, c.in.B)
 	l.dropInput(c)
 	l.feed(i, s, l.rbuf[:n], 0)

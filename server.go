@@ -40,8 +40,10 @@ type Server struct {
 	routing        routing
 	loops          []*loop
 	addr           netip.AddrPort
-	workers        *pool.Workers // nil without blocking handlers
-	web            *web          // nil without Config.HTTP
+	workers        *pool.Workers   // nil without blocking handlers
+	web            *web            // nil without Config.HTTP
+	patience       context.Context // ends when Shutdown waits no longer for plain HTTP requests
+	hurry          context.CancelFunc
 	ended          chan struct{}
 	err            error // of the first loop that failed; read after ended
 
@@ -64,6 +66,7 @@ type Server struct {
 // New makes a Server. What is wrong with c is reported by Start.
 func New(c Config) *Server {
 	srv := &Server{ctx: context.Background(), seed: maphash.MakeSeed(), start: time.Now(), ended: make(chan struct{})}
+	srv.patience, srv.hurry = context.WithCancel(context.Background())
 	srv.cfg, srv.bad = c.withDefaults()
 	srv.log = srv.cfg.Logger
 	srv.routing = routing{literal: make(map[string]*Route), mux: http.NewServeMux()}
@@ -169,10 +172,10 @@ func (srv *Server) Start() error {
 	case srv.started:
 		return errors.New("perch: started before")
 	}
-	srv.started = true
-	if err := srv.prepare(); err != nil {
+	if err := srv.prepare(); err != nil { // nothing is under way yet: it may be tried again
 		return fmt.Errorf("perch: %w", err)
 	}
+	srv.started = true
 	if err := srv.launch(); err != nil {
 		srv.running.Store(false)
 		srv.abandon()
@@ -330,6 +333,7 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 		srv.mu.Lock()
 		srv.err = errors.Join(srv.err, err)
 		srv.mu.Unlock()
+		srv.hurry()
 		srv.stopLoops(postAbort)
 	}
 }

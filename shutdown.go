@@ -18,27 +18,44 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	srv.stopLoops(postShutdown)
-	var err error
-	if srv.web != nil {
-		err = srv.web.shutdown(ctx)
-	}
 	select {
 	case <-srv.ended:
-		return err
+		return nil
 	case <-ctx.Done():
 	}
-	srv.stopLoops(postAbort)
-	<-srv.ended
+	srv.abort()
+	if srv.connections.Load() == 0 { // else handlers still block on workers: nobody waits for them
+		<-srv.ended
+	}
 	return ctx.Err()
 }
 
 // Close resets every connection and ends the loops. OnClose is called for all,
-// but by blocking handlers perhaps after Close has returned.
+// but of blocking handlers perhaps after Close has returned. Not to be called on
+// a loop.
 func (srv *Server) Close() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	srv.Shutdown(ctx)
 	return nil
+}
+
+// abort resets every connection, and returns when that is done.
+func (srv *Server) abort() {
+	srv.hurry()
+	var all []chan struct{}
+	for _, l := range srv.loops {
+		done := make(chan struct{})
+		if l.post(post{kind: postAbort, done: done}, nil) == nil {
+			all = append(all, done)
+		}
+	}
+	for _, done := range all {
+		select {
+		case <-done:
+		case <-srv.ended:
+		}
+	}
 }
 
 // stop reports whether there is something to stop.
@@ -68,9 +85,7 @@ func (srv *Server) release() {
 		for _, l := range srv.loops {
 			sock.Close(l.pair)
 		}
-		srv.web.Close()
-		srv.web.server.Close()
-		srv.web.taking.Wait()
+		srv.web.finish(srv.patience)
 	}
 	for _, l := range srv.loops {
 		l.poller.Close()

@@ -57,6 +57,7 @@ type cold struct {
 	work    *work
 	dropped int  // messages not queued, see Handler.OnGap
 	discard int  // bytes of input thrown away while lingering
+	unread  bool // the peer has sent more behind its close frame
 	reset   bool // close with a RST
 }
 

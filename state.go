@@ -74,7 +74,8 @@ func (s connState) reads() bool {
 }
 
 // setState is the only place that changes s.state. The clock of the new state's
-// timeout starts.
+// timeout starts. Only an open connection holds back what it reads: any other
+// waits for a close frame or the end of the input, or for nothing.
 func (l *loop) setState(s *slot, to connState) {
 	l.own.Check()
 	if owner.Enabled && nextStates[s.state]&(1<<to) == 0 {
@@ -82,4 +83,5 @@ func (l *loop) setState(s *slot, to connState) {
 	}
 	s.state = to
 	s.seen = l.coarse
+	s.flags &^= flagPaused | flagLags
 }

@@ -50,6 +50,10 @@ func (l *loop) sweep() {
 func (l *loop) alive(i uint32, s *slot) bool {
 	r := l.routeOf(s)
 	silent := l.coarse - s.seen
+	if r.pingInterval != 0 && silent > r.pingInterval && s.flags&flagPinged == 0 {
+		silent = r.pingInterval // we are late: the peer has its time to answer all the same
+		s.seen = l.coarse - silent
+	}
 	if r.pingTimeout != 0 && silent >= r.pingTimeout {
 		l.stats.HeartbeatTimeouts++
 		l.failWith(i, s, CloseHeartbeatTimeout, "heartbeat timeout", ErrHeartbeat)
@@ -61,7 +65,12 @@ func (l *loop) alive(i uint32, s *slot) bool {
 	s.flags |= flagPinged
 	l.stats.PingsSent++
 	p := l.pingPayload(i, s)
-	l.corked = i // sent at once: an idle connection needs no outbox for it
+	if c := l.slab.coldOf(s); c != nil && !c.out.empty() {
+		c.out.ping(p[:], s.flags&flagClient != 0, l.keyFor(s))
+		l.markDirty(i, s)
+		return true
+	}
+	l.corked, l.corkSlot = i, s // sent at once: an idle connection needs no outbox for it
 	l.queueControl(i, s, frame.OpPing, p[:])
 	l.corked = noSlot
 	if len(l.cork) > 0 {
@@ -98,14 +107,18 @@ func (l *loop) expire(i uint32, s *slot) {
 			l.abort(i, s, ErrCloseTimeout)
 		}
 	case stateOpen:
+		if !c.out.empty() && cfg.WriteTimeout != 0 {
+			c.out.watch(int(s.fd), l.coarse)
+		}
 		switch {
 		case !c.out.empty() && l.past(l.coarse-c.out.since, cfg.WriteTimeout):
 			l.stats.WriteTimeouts++
 			l.abort(i, s, ErrWriteTimeout)
-		case (c.asmBuf != nil || c.in != nil && s.flags&(flagPaused|flagLags) == 0) && l.past(l.coarse-c.begun, cfg.MessageTimeout):
+		case s.flags&(flagPaused|flagLags) != 0: // while we do not read, its silence is ours
+		case (c.asmBuf != nil || c.in != nil) && l.past(l.coarse-c.begun, cfg.MessageTimeout):
 			l.stats.MessageTimeouts++
 			l.failWith(i, s, ClosePolicyViolation, "message took too long", ErrMessageTimeout)
-		case s.flags&(flagPaused|flagLags) == 0: // while we do not read, its silence is ours
+		default:
 			l.alive(i, s)
 		}
 	}

@@ -118,7 +118,7 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 		l.refuseOurs(i, s, err)
 		return
 	}
-	l.cork, l.corkHead, l.corked = head, len(head), i
+	l.cork, l.corkHead, l.corked, l.corkSlot = head, len(head), i, s
 	l.opened(i, s, resp.Value)
 	if route.blocking != nil {
 		l.workOpen(i, s, r)
@@ -189,7 +189,7 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 	route := l.routeOf(s)
 	l.endDial(c)
 	l.opened(i, s, nil)
-	l.corked = i
+	l.corked, l.corkSlot = i, s
 	if route.onOpen != nil {
 		l.current = i
 		route.onOpen(l.conn(i, s), r)

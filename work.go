@@ -4,6 +4,7 @@ package perch
 
 import (
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 
 	"github.com/perchws/perch/frame"
@@ -248,9 +249,9 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 	if s.state == stateClosed {
 		return
 	}
-	if s.flags&flagLags != 0 && len(w.next.data) < lagBytes && len(w.next.messages) < lagMessages || w.next.empty() {
+	if s.flags&flagLags != 0 && len(w.next.data) < lagBytes && len(w.next.messages) < lagMessages {
 		s.flags &^= flagLags
-		s.seen = l.seenNow(s)
+		s.seen, c.begun = l.coarse, l.coarse // only open connections lag
 		l.resumed = append(l.resumed, l.conn(i, s))
 	}
 	l.list(i, s)
@@ -261,19 +262,14 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 	l.slab.freeze(s)
 }
 
-// seenNow is the time that s.seen gets when its silence was ours; outside the
-// open state it must not change.
-func (l *loop) seenNow(s *slot) uint32 {
-	if s.state == stateOpen {
-		return l.coarse
-	}
-	return s.seen
-}
-
 // decided goes on with an upgrade that a worker has decided about.
 func (l *loop) decided(i uint32, s *slot, c *cold, u *upgrading) {
 	c.upgrade = nil
-	defer l.recovered(i, s)
+	if l.stopping {
+		l.refuse(i, s, http.StatusServiceUnavailable, "server going away", retryAfter)
+		return
+	}
+	defer l.recovered()
 	n := copy(l.rbuf, u.rest)
 	l.answer(i, s, u.route, u.request, []byte(u.key), u.response, l.rbuf[:n])
 }

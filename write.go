@@ -115,7 +115,7 @@ func (l *loop) flush(i uint32, s *slot) {
 // pressure stops reading from a connection that does not take its answers, so
 // that only what others send to it can cross the limit.
 func (l *loop) pressure(s *slot, out *outbox) {
-	if s.flags&flagPaused == 0 && out.bytes >= l.srv.cfg.MaxOutput/2 {
+	if s.state == stateOpen && s.flags&flagPaused == 0 && out.bytes >= max(l.srv.cfg.MaxOutput/2, 1) {
 		s.flags |= flagPaused
 		l.stats.Pauses++
 	}
@@ -129,14 +129,12 @@ func (l *loop) settle(i uint32, s *slot) {
 	if c == nil || s.state == stateClosed {
 		return
 	}
-	if s.state == stateOpen {
-		l.pressure(s, &c.out)
-		if s.flags&flagPaused != 0 && c.out.bytes < l.srv.cfg.MaxOutput/4 {
-			l.drained(i, s, c)
-		}
-		if c.dropped > 0 && c.out.bytes < l.srv.cfg.MaxOutput/2 {
-			l.tellGap(i, s, c)
-		}
+	l.pressure(s, &c.out)
+	if s.flags&flagPaused != 0 && c.out.bytes <= l.srv.cfg.MaxOutput/4 {
+		l.drained(i, s, c)
+	}
+	if c.dropped > 0 && c.out.bytes <= l.srv.cfg.MaxOutput/2 && s.state == stateOpen {
+		l.tellGap(i, s, c)
 	}
 	if c.out.empty() {
 		l.flushed(i, s)
@@ -147,13 +145,14 @@ func (l *loop) settle(i uint32, s *slot) {
 	}
 }
 
-// drained ends a pause.
+// drained ends a pause: the silence, and the wait for the rest of a message, was
+// ours.
 func (l *loop) drained(i uint32, s *slot, c *cold) {
 	s.flags &^= flagPaused
-	s.seen = l.coarse // its silence was ours
+	s.seen, c.begun = l.coarse, l.coarse
 	l.resumed = append(l.resumed, l.conn(i, s))
 	if f := l.routeOf(s).onDrain; f != nil {
-		defer l.recovered(i, s)
+		defer l.recovered()
 		l.current = i
 		f(l.conn(i, s))
 		l.current = noSlot
@@ -164,7 +163,7 @@ func (l *loop) drained(i uint32, s *slot, c *cold) {
 func (l *loop) tellGap(i uint32, s *slot, c *cold) {
 	n := c.dropped
 	c.dropped = 0
-	defer l.recovered(i, s)
+	defer l.recovered()
 	l.current = i
 	l.routeOf(s).onGap(l.conn(i, s), n)
 	l.current = noSlot

@@ -27,9 +27,12 @@ func (a *Assembler) Buffered() int { return len(a.buf) }
 // Next is Reader.Next, but chunks are gathered. The payload of a Message that
 // came in chunks is valid until the next call of Next or Take.
 func (a *Assembler) Next(b []byte, lim *Limits) (ev Event, n int, err error) {
+	if ev, n, err = a.whole(b, lim); n != 0 || err != nil {
+		return ev, n, err
+	}
 	if a.opcode == 0 {
 		a.buf = a.buf[:0] // the message delivered before is done with
-		ev, n, err = a.Reader.Next(b, lim)
+		ev, n, err = a.next(b, lim)
 		if ev.Kind != Chunk {
 			return ev, n, err
 		}

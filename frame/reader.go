@@ -69,13 +69,17 @@ func (r *Reader) Next(b []byte, lim *Limits) (ev Event, n int, err error) {
 	if ev, n, err = r.whole(b, lim); n != 0 || err != nil {
 		return ev, n, err
 	}
+	return r.next(b, lim)
+}
+
+// next is Next, the general way.
+func (r *Reader) next(b []byte, lim *Limits) (ev Event, n int, err error) {
 	if r.inside {
 		return r.payload(b)
 	}
 	h, size, err := ParseHeader(b)
 	if len(b) >= 2 { // h's first fields are known
 		if e := r.check(&h, lim, size != 0); e != nil {
-			// Of two faults the one in the earlier byte wins only by chance; both are the peer's.
 			return ev, 0, e
 		}
 	}

@@ -22,6 +22,7 @@ package poller
 import (
 	"fmt"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -116,7 +117,7 @@ func (p *Poller) Del(fd int) error {
 func (p *Poller) control(op, fd int, t Token, in Interest) error {
 	ev := unix.EpollEvent{Events: uint32(in), Fd: t.Slot, Pad: int32(t.Generation)}
 	// epoll_ctl does not sleep: the raw call saves the scheduler's bookkeeping.
-	if _, _, e := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0); e != 0 {
+	if _, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0); e != 0 {
 		return fmt.Errorf("poller: epoll_ctl: %w", e)
 	}
 	return nil
@@ -150,7 +151,7 @@ func (p *Poller) Wait(events []Event, idle func() time.Duration) (int, error) {
 // poll looks without sleeping, so the raw call is safe: it keeps the scheduler
 // out, and the loop its P, for as long as there is work.
 func (p *Poller) poll(events []Event) (int, error) {
-	r, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	return p.woken(events, int(r), e)
 }
 
@@ -165,7 +166,7 @@ func (p *Poller) woken(events []Event, n int, e unix.Errno) (int, error) {
 	for i := range events[:n] {
 		if events[i].Fd == wakeSlot {
 			var count [8]byte
-			unix.RawSyscall(unix.SYS_READ, uintptr(p.wakefd), uintptr(unsafe.Pointer(&count[0])), 8)
+			syscall.RawSyscall(unix.SYS_READ, uintptr(p.wakefd), uintptr(unsafe.Pointer(&count[0])), 8)
 			events[i] = events[n-1]
 			return n - 1, nil
 		}
@@ -179,6 +180,6 @@ func (p *Poller) woken(events []Event, n int, e unix.Errno) (int, error) {
 func (p *Poller) Wake() {
 	if p.sleeping.CompareAndSwap(1, 0) {
 		one := [8]byte{1}
-		unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wakefd), uintptr(unsafe.Pointer(&one[0])), 8)
+		syscall.RawSyscall(unix.SYS_WRITE, uintptr(p.wakefd), uintptr(unsafe.Pointer(&one[0])), 8)
 	}
 }

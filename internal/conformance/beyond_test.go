@@ -153,6 +153,8 @@ func moreCodes() []testCase {
 			script: refused(frame.CloseProtocolError, atOnce, wstest.Close(1005, "\xff"))},
 		testCase{id: "x4.2.2", desc: "close with a reason that ends within a character",
 			script: refused(frame.CloseInvalidPayload, atOnce, wstest.Close(1000, "\xf0\x9f\x90"))},
+		testCase{id: "x4.2.4", desc: "close, then a text of 256 KiB: no RST before our close is read",
+			script: refused(frame.CloseNormal, atOnce, wstest.Close(1000, ""), msg(frame.OpText, content(frame.OpText, 256<<10)))},
 		testCase{id: "x4.2.3", desc: "close, octet by octet", script: refused(frame.CloseNormal, octetWise, wstest.Close(1000, hello))},
 	)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/perchws/perch/internal/wstest"
 )
@@ -78,6 +79,13 @@ func (g *golden) done(t *testing.T, cases []testCase) {
 	}
 }
 
+// patience is for cases that take milliseconds: a fault that a hundred of them
+// wait for in vain shall not take minutes to show.
+const patience = 5 * time.Second
+
+// large reports that a case moves megabytes.
+func large(c testCase) bool { return strings.HasPrefix(c.id, "9.") || strings.HasPrefix(c.id, "x2.3") }
+
 // runAll runs the cases of one role, each on a connection of its own, several at
 // a time.
 func runAll(t *testing.T, r role, path string, connect func(t *testing.T) *wstest.Conn) {
@@ -88,6 +96,9 @@ func runAll(t *testing.T, r role, path string, connect func(t *testing.T) *wstes
 			t.Run(c.id, func(t *testing.T) {
 				t.Parallel()
 				p := &peer{t: t, c: connect(t)}
+				if !large(c) {
+					p.c.Timeout = patience
+				}
 				defer func() { g.check(t, c, p.observed()) }() // a failed case, too
 				c.script(p)
 			})

@@ -82,9 +82,10 @@ func needNode(t *testing.T) (node, path string) {
 type program struct {
 	t     *testing.T
 	cmd   *exec.Cmd
-	lines chan string // stdout and stderr; closed at the end of both
-	done  chan struct{}
-	err   error // what Wait returned; valid after done
+	lines chan string   // stdout and stderr; closed at the end of both
+	eof   chan struct{} // closed when the reader of lines has ended
+	done  chan struct{} // closed when the process has ended and all it printed is read
+	err   error         // what Wait returned; valid after done
 
 	mu   sync.Mutex
 	seen strings.Builder // all output, for failures
@@ -93,7 +94,7 @@ type program struct {
 // start runs a program for the time of the test. stdin may be nil.
 func start(t *testing.T, stdin io.Reader, env []string, name string, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, cmd: exec.Command(name, args...), lines: make(chan string, 1024), done: make(chan struct{})}
+	p := &program{t: t, cmd: exec.Command(name, args...), lines: make(chan string, 1024), eof: make(chan struct{}), done: make(chan struct{})}
 	p.cmd.Stdin = stdin
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.WaitDelay = time.Second
@@ -112,6 +113,7 @@ func start(t *testing.T, stdin io.Reader, env []string, name string, args ...str
 	go p.read(r)
 	go func() {
 		p.err = p.cmd.Wait()
+		<-p.eof
 		close(p.done)
 	}()
 	t.Cleanup(func() {
@@ -126,6 +128,7 @@ func start(t *testing.T, stdin io.Reader, env []string, name string, args ...str
 
 func (p *program) read(r io.ReadCloser) {
 	defer r.Close()
+	defer close(p.eof)
 	defer close(p.lines)
 	in := bufio.NewScanner(r)
 	in.Buffer(nil, 4<<20)

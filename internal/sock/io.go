@@ -3,15 +3,19 @@
 package sock
 
 import (
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
+// The raw calls are package syscall's: x/sys reaches them through one more jump
+// between calling conventions, which costs as much as parsing a frame.
+
 // Recv reads what is there, up to len(p) > 0 bytes. n == 0 without an errno is
 // the end of the input.
 func Recv(fd int, p []byte) (n int, errno unix.Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
 	if e != 0 {
 		return 0, e
 	}
@@ -24,7 +28,7 @@ func Send(fd int, p []byte) (n int, errno unix.Errno) {
 	if len(p) > MaxRaw {
 		p = p[:MaxRaw]
 	}
-	r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 	if e != 0 {
 		return 0, e
 	}
@@ -69,23 +73,35 @@ func (v *Vector) Reset() {
 func (v *Vector) Send(fd int) (n int, errno unix.Errno) {
 	v.msg.Iov = &v.iov[0]
 	v.msg.SetIovlen(v.n)
-	call := unix.RawSyscall
+	var r uintptr
+	var e unix.Errno
 	if v.bytes > MaxRaw {
-		call = unix.Syscall
+		r, _, e = syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&v.msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	} else {
+		r, _, e = syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&v.msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	}
-	r, _, e := call(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&v.msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	if e != 0 {
 		return 0, e
 	}
 	return int(r), 0
 }
 
+// Unacked is the number of bytes sent that the peer has not acknowledged yet
+// (SIOCOUTQ).
+func Unacked(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // ShutdownWrite sends FIN behind what was sent (RFC 6455 §7.1.1 calls it the
 // half-close that lets the peer read our last bytes).
-func ShutdownWrite(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
+func ShutdownWrite(fd int) { syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
 
 // Close closes fd. Sockets here never linger, so it does not sleep.
-func Close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+func Close(fd int) { syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
 // Reset closes fd with a RST: what is not sent yet is dropped.
 func Reset(fd int) {

@@ -14,6 +14,7 @@ func TestLeaksAreSeen(t *testing.T) {
 
 	stop := make(chan struct{})
 	go leaker(stop)
+	stop <- struct{}{} // it runs
 	if leaks := before.wait(0); !strings.Contains(leaks, "wstest.leaker") {
 		t.Errorf("a goroutine was left behind, seen: %q", leaks)
 	}
@@ -32,7 +33,10 @@ func TestLeaksAreSeen(t *testing.T) {
 	}
 }
 
-func leaker(stop chan struct{}) { <-stop }
+func leaker(stop chan struct{}) {
+	for range stop {
+	}
+}
 
 func TestNoLeaks(t *testing.T) {
 	NoLeaks(t)
