@@ -4,7 +4,9 @@ package perch
 
 import (
 	"log/slog"
+	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,38 +88,63 @@ func (l *loop) resumeAccept() {
 // only to tell them so; what is over that is reset.
 const refuseReserve = 32
 
+const tooManyFrom = "too many connections from this address"
+
 // accepted makes a connection of a new socket.
 func (l *loop) accepted(fd int, peer netip.Addr) {
 	l.stats.Accepted++
 	srv := l.srv
-	over := srv.connections.Add(1) - int64(srv.maxConnections)
-	if over > refuseReserve {
-		srv.connections.Add(-1)
-		l.stats.Refused++
-		sock.Reset(fd)
-		return
+	flags, counter := flagIn, &srv.connections
+	over := counter.Add(1) > int64(srv.maxConnections)
+	if over { // it is only told so: while it lingers it takes nobody's room
+		counter.Add(-1)
+		flags, counter = flagIn|flagRefused, &srv.refusing
+		if counter.Add(1) > refuseReserve {
+			counter.Add(-1)
+			l.stats.Refused++
+			sock.Reset(fd)
+			return
+		}
 	}
-	i, s, err := l.adopt(fd, stateHandshake, flagIn)
+	i, s, err := l.adopt(fd, stateHandshake, flags)
 	if err != nil {
-		srv.connections.Add(-1)
+		counter.Add(-1)
 		l.stats.Refused++
 		sock.Reset(fd)
 		return
 	}
 	key := keyOf(peer)
+	if slices.ContainsFunc(srv.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(peer) }) {
+		key = addrKey{} // whom it forwards for is in the head: see admitForwarded
+	}
 	switch {
-	case over > 0:
-		l.refuseBusy(i, s, 503, "too many connections")
+	case over:
+		l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many connections")
 	case key != (addrKey{}) && !srv.addrs.add(key, srv.cfg.MaxConnectionsPerIP):
-		l.refuseBusy(i, s, 429, "too many connections from this address")
+		l.refuseBusy(i, s, http.StatusTooManyRequests, tooManyFrom)
 	default:
 		l.slab.setPeer(i, key)
 		if !srv.newRate.take(l.now) {
-			l.refuseBusy(i, s, 503, "too many new connections")
+			l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many new connections")
 			return
 		}
 		l.readable(i, s)
 	}
+}
+
+// admitForwarded counts a connection that came through a trusted proxy by its
+// client's address. false: it is refused.
+func (l *loop) admitForwarded(i uint32, s *slot, r *Request) bool {
+	if len(r.trusted) == 0 || l.slab.peer(i) != (addrKey{}) {
+		return true
+	}
+	key := keyOf(r.RemoteAddr())
+	if key != (addrKey{}) && !l.srv.addrs.add(key, l.srv.cfg.MaxConnectionsPerIP) {
+		l.refuseBusy(i, s, http.StatusTooManyRequests, tooManyFrom)
+		return false
+	}
+	l.slab.setPeer(i, key)
+	return true
 }
 
 // adopt gives a socket a slot and registers it.
@@ -138,7 +165,7 @@ func (l *loop) adopt(fd int, state connState, in slotFlags) (uint32, *slot, erro
 	return i, s, nil
 }
 
-// refuseBusy answers before the request was read: there is no room for it.
+// refuseBusy answers that there is no room for the connection.
 func (l *loop) refuseBusy(i uint32, s *slot, status int, reason string) {
 	l.stats.Refused++
 	l.refuse(i, s, status, reason, retryAfter)

@@ -82,11 +82,17 @@ func (l *loop) kill(i uint32, s *slot) {
 	l.dead = append(l.dead, i)
 }
 
-// setCause keeps the first cause: the true one.
+// setCause keeps the first cause: the true one. Until a dialled connection is
+// open it is a failure to dial.
 func (l *loop) setCause(s *slot, cause *CloseError) {
-	if c := l.slab.thaw(s); c.cause == nil {
-		c.cause = cause
+	c := l.slab.thaw(s)
+	if c.cause != nil {
+		return
 	}
+	if c.dial != nil && !errors.Is(cause.Err, ErrDial) {
+		cause.Err = errors.Join(ErrDial, cause.Err)
+	}
+	c.cause = cause
 }
 
 // queueClose queues a close frame as the last one.
@@ -245,6 +251,10 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 		l.dropMessage(c)
 	}
 	l.endDial(c)
+	counter := &l.srv.connections
+	if s.flags&flagRefused != 0 {
+		counter = &l.srv.refusing
+	}
 	if s.flags&flagClient != 0 {
 		l.srv.releaseRoute(s.route)
 	}
@@ -252,7 +262,7 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 	l.slab.freeze(s)
 	l.slab.dealloc(i, s)
 	s.state = stateFree
-	l.srv.connections.Add(-1)
+	counter.Add(-1)
 }
 
 // callClose calls OnClose; a panic in it has nothing left to close.

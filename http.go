@@ -8,12 +8,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/poller"
 )
 
 // maxWeb is how many plain HTTP requests may be under way at a time.
@@ -155,8 +157,8 @@ func (c *webConn) Close() error {
 	return c.Conn.Close()
 }
 
-// handOff passes the connection to net/http. Its slot is free afterwards; the
-// socket lives on in the other descriptor.
+// handOff passes the connection to net/http, or lists it until the pair has
+// room. Its slot is free afterwards; the socket lives on in the other descriptor.
 func (l *loop) handOff(i uint32, s *slot, b []byte) {
 	w := l.srv.web
 	if l.stopping || w.inside.Add(1) > maxWeb {
@@ -166,18 +168,58 @@ func (l *loop) handOff(i uint32, s *slot, b []byte) {
 		l.refuse(i, s, http.StatusServiceUnavailable, "too many requests under way", retryAfter)
 		return
 	}
-	// Out of our epoll first: the registration belongs to the file, not to the
-	// descriptor that is about to be closed.
-	if err := l.poller.Del(int(s.fd)); err != nil {
-		w.inside.Add(-1)
-		l.fail(i, s, err)
-		return
+	if len(l.passing) == 0 {
+		switch e := l.pass(i, s, b); e {
+		case 0:
+			return
+		case unix.EAGAIN, unix.ETOOMANYREFS:
+		default:
+			w.inside.Add(-1)
+			l.fail(i, s, e)
+			return
+		}
 	}
+	l.keep(s, b)
+	l.setState(s, stateDeciding)
+	l.interest(i, s)
+	if l.passing = append(l.passing, l.conn(i, s)); len(l.passing) == 1 {
+		if err := l.poller.Add(l.pair, poller.Token{Slot: pairSlot}, poller.Out); err != nil {
+			l.passing = l.passing[:0]
+			w.inside.Add(-1)
+			l.fail(i, s, err)
+		}
+	}
+}
+
+// pass does it, if the pair has room.
+func (l *loop) pass(i uint32, s *slot, b []byte) unix.Errno {
 	if e := sock.Pass(l.pair, int(s.fd), b); e != 0 {
-		w.inside.Add(-1)
-		l.fail(i, s, e)
-		return
+		return e
 	}
+	// Out of our epoll: the registration belongs to the file, not to the
+	// descriptor that is about to be closed.
+	l.poller.Del(int(s.fd))
 	l.stats.HandedOff++
 	l.kill(i, s)
+	return 0
+}
+
+// passWaiting goes on with those that the pair had no room for.
+func (l *loop) passWaiting() {
+	done := 0
+	for _, c := range l.passing {
+		s := l.slab.at(c.slot)
+		if s.gen.Load() != c.gen || s.state != stateDeciding { // it has ended meanwhile
+			l.srv.web.inside.Add(-1)
+		} else if e := l.pass(c.slot, s, l.slab.coldOf(s).in.B); e == unix.EAGAIN || e == unix.ETOOMANYREFS {
+			break
+		} else if e != 0 {
+			l.srv.web.inside.Add(-1)
+			l.fail(c.slot, s, e)
+		}
+		done++
+	}
+	if l.passing = slices.Delete(l.passing, 0, done); len(l.passing) == 0 {
+		l.poller.Del(l.pair)
+	}
 }

@@ -33,8 +33,11 @@ const (
 // maxLoops is what the loop's place in an ID allows.
 const maxLoops = 1 << 16
 
-// listenerSlot marks the listener's events.
-const listenerSlot = 1<<31 - 1
+// listenerSlot marks the listener's events, pairSlot those of the pair.
+const (
+	listenerSlot = 1<<31 - 1
+	pairSlot     = listenerSlot - 1
+)
 
 // loop is one event loop: a goroutine locked to its OS thread, an epoll
 // instance, and the connections that it accepted or dialled. A connection
@@ -84,6 +87,7 @@ type loop struct {
 	dead, spareDead       []uint32 // closed, to be reaped
 	ready                 []pool.Job
 	waiting               []*work // refused by the full worker pool
+	passing               []Conn  // plain HTTP that the full pair has refused
 	spareWork             []*work
 
 	// Any goroutine.
@@ -199,8 +203,12 @@ func (l *loop) handle(events []poller.Event) {
 // they were fetched, differ in generation or find the state closed.
 func (l *loop) dispatch(ev *poller.Event) {
 	t := ev.Token()
-	if t.Slot == listenerSlot {
+	switch t.Slot {
+	case listenerSlot:
 		l.accept()
+		return
+	case pairSlot:
+		l.passWaiting()
 		return
 	}
 	i := uint32(t.Slot)

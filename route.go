@@ -78,19 +78,20 @@ func (r *Route) resolve() {
 // routing finds the route of a request. It is built before the server starts
 // and read by all loops.
 type routing struct {
-	literal map[string]*Route // paths without wildcards: they win in any case
-	mux     *http.ServeMux
-	other   bool // mux has something
+	literal map[string]*Route // paths without wildcards: they win over those with
+	mux     *http.ServeMux    // all patterns
+	hosts   bool              // some have a host: they win over all without
 }
 
 // add registers a pattern; conflicts and bad patterns panic, as in net/http.
 func (t *routing) add(pattern string, r *Route) {
 	t.mux.Handle(pattern, routeMark{r})
 	path := strings.TrimPrefix(pattern, "GET ")
-	if strings.HasPrefix(path, "/") && !strings.Contains(path, "{") && !strings.HasSuffix(path, "/") {
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		t.hosts = true // or another method, which is rare
+	case !strings.Contains(path, "{") && !strings.HasSuffix(path, "/"):
 		t.literal[path] = r
-	} else {
-		t.other = true
 	}
 }
 
@@ -98,11 +99,8 @@ func (t *routing) add(pattern string, r *Route) {
 // request with their values. nil: there is none.
 func (t *routing) match(head handshake.Head) (*Route, *http.Request) {
 	path := head.Path()
-	if r, ok := t.literal[string(path)]; ok {
+	if r, ok := t.literal[string(path)]; ok && !t.hosts {
 		return r, nil
-	}
-	if !t.other {
-		return nil, nil
 	}
 	u, err := url.ParseRequestURI(string(path))
 	if err != nil {

@@ -50,6 +50,7 @@ type Server struct {
 	// Atomic: any goroutine.
 	running     atomic.Bool
 	connections atomic.Int64
+	refusing    atomic.Int64 // connections over MaxConnections that are being told so
 	queued      atomic.Int64
 	nextDial    atomic.Uint32
 

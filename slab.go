@@ -23,23 +23,23 @@ type slot struct {
 	route uint32 // index in Server.routes
 	state connState
 	flags slotFlags
-	_     [2]byte
 }
 
 const slotSize = unsafe.Sizeof(slot{})
 
 // slotFlags are independent facts about a connection, none of them a state.
-type slotFlags uint8
+type slotFlags uint16
 
 const (
-	flagIn     slotFlags = 1 << iota // registered for input
-	flagOut                          // registered for output
-	flagPaused                       // too much queued, reading stopped
-	flagLags                         // its worker job lags, reading stopped
-	flagDirty                        // listed in loop.dirty
-	flagPinged                       // a ping is unanswered
-	flagClient                       // we are the client: frames are masked
-	flagOpened                       // OnOpen was called, OnClose is owed
+	flagIn      slotFlags = 1 << iota // registered for input
+	flagOut                           // registered for output
+	flagPaused                        // too much queued, reading stopped
+	flagLags                          // its worker job lags, reading stopped
+	flagDirty                         // listed in loop.dirty
+	flagPinged                        // a ping is unanswered
+	flagClient                        // we are the client: frames are masked
+	flagOpened                        // OnOpen was called, OnClose is owed
+	flagRefused                       // over MaxConnections: counted in Server.refusing
 )
 
 // cold is what a connection needs only while something is unfinished. It is

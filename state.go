@@ -15,6 +15,7 @@ import (
 //	free        Dial                                 connecting
 //	connecting  connected, request queued            answer
 //	handshake   OnUpgrade goes to the worker pool    deciding
+//	handshake   net/http is behind                   deciding
 //	handshake   accepted; also from deciding         open
 //	handshake   refused, HTTP error queued           failing
 //	answer      101                                  open

@@ -165,7 +165,7 @@ func (srv *Server) Stats() Stats {
 		all.merge(&l.shot.stats)
 		l.shot.mu.Unlock()
 	}
-	all.Connections = int(srv.connections.Load())
+	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
 	all.QueuedBytes = srv.queued.Load()
 	return all
 }

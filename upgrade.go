@@ -83,10 +83,13 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 		l.refuse(i, s, http.StatusServiceUnavailable, "server going away", retryAfter)
 		return
 	}
+	if !l.admitForwarded(i, s, r) {
+		return
+	}
 	s.route = route.index
 	r.matched = matched
 	r.chosen = handshake.SelectSubprotocol(r.head, route.settings.Subprotocols)
-	if route.blocking != nil {
+	if route.blocking != nil && route.blocking.OnUpgrade != nil {
 		l.decideLater(i, s, &upgrading{route: route, request: r.detached(), key: string(key), rest: append([]byte(nil), b[n:]...)})
 		return
 	}
@@ -121,7 +124,7 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 	l.cork, l.corkHead, l.corked, l.corkSlot = head, len(head), i, s
 	l.opened(i, s, resp.Value)
 	if route.blocking != nil {
-		l.workOpen(i, s, r)
+		l.workOpen(i, s, route, r)
 	} else if route.onOpen != nil {
 		l.current = i
 		route.onOpen(l.conn(i, s), r)

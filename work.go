@@ -4,7 +4,6 @@ package perch
 
 import (
 	"log/slog"
-	"net/http"
 	"runtime/debug"
 
 	"github.com/perchws/perch/frame"
@@ -111,7 +110,13 @@ func (l *loop) decideLater(i uint32, s *slot, u *upgrading) {
 }
 
 // workOpen hands OnOpen to the pool.
-func (l *loop) workOpen(i uint32, s *slot, r *Request) {
+func (l *loop) workOpen(i uint32, s *slot, route *Route, r *Request) {
+	if route.blocking.OnOpen == nil {
+		return
+	}
+	if r == &l.request { // OnUpgrade has not taken it from the loop yet
+		r = r.detached()
+	}
 	l.workOf(i, s).next.open = r
 	l.list(i, s)
 }
@@ -265,10 +270,6 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 // decided goes on with an upgrade that a worker has decided about.
 func (l *loop) decided(i uint32, s *slot, c *cold, u *upgrading) {
 	c.upgrade = nil
-	if l.stopping {
-		l.refuse(i, s, http.StatusServiceUnavailable, "server going away", retryAfter)
-		return
-	}
 	defer l.recovered()
 	n := copy(l.rbuf, u.rest)
 	l.answer(i, s, u.route, u.request, []byte(u.key), u.response, l.rbuf[:n])

@@ -180,7 +180,12 @@ func (p *program) wait() int {
 	select {
 	case <-p.done:
 	case <-time.After(patience):
-		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // a Go program prints its goroutines
+		select {
+		case <-p.done:
+		case <-time.After(patience / 10):
+			_ = p.cmd.Process.Kill()
+		}
 		p.t.Fatalf("%s did not end in %v", p.cmd.Path, patience)
 	}
 	var exit *exec.ExitError

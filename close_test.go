@@ -1,0 +1,446 @@
+//go:build linux
+
+package perch_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/wstest"
+)
+
+// closes collects what OnClose is told.
+type closes chan *perch.CloseError
+
+func (ch closes) note(_ perch.Conn, err *perch.CloseError) { ch <- err }
+
+// one waits for the connections of srv to be gone and returns the only close
+// there was.
+func (ch closes) one(t testing.TB, srv *perch.Server) *perch.CloseError {
+	t.Helper()
+	err := wstest.Receive(t, "OnClose", ch)
+	s := awaitStats(t, srv, "the connection is gone", func(s *perch.Stats) bool { return s.Connections == 0 && s.QueuedBytes == 0 })
+	if s.Opened != s.Closed {
+		t.Errorf("%d opened, %d closed", s.Opened, s.Closed)
+	}
+	if n := len(ch); n != 0 {
+		t.Errorf("OnClose called %d times more: %v", n, <-ch)
+	}
+	return err
+}
+
+// stuckBytes wait, at least, behind what the kernel has taken for a peer that
+// does not read.
+const stuckBytes = 128 << 10
+
+// states brings a fresh connection of a server with ordersHandler into a state.
+// queued is the number of messages that the client has not read.
+var states = []struct {
+	name  string
+	enter func(t *testing.T, srv *perch.Server) (c *wstest.Conn, queued int)
+
+	remote bool            // what OnClose is told by the end of a connection in this state
+	code   perch.CloseCode // 0: OnClose is not called
+	cause  error           // of a reset, nil: none
+	eof    error           // of FIN, nil: none
+}{
+	{name: "handshake", enter: func(t *testing.T, srv *perch.Server) (*wstest.Conn, int) {
+		c := wstest.Connect(t, srv.Addr().String())
+		c.Write([]byte("GET /ws HTTP/1.1\r\nHost: a\r\n"))
+		awaitStats(t, srv, "the head has begun", func(s *perch.Stats) bool { return s.BytesReceived > 20 })
+		return c, 0
+	}},
+	{name: "open", remote: true, code: frame.CloseAbnormal, cause: syscall.ECONNRESET, eof: io.EOF,
+		enter: func(t *testing.T, srv *perch.Server) (*wstest.Conn, int) { return dial(t, srv), 0 }},
+	{name: "open, message begun", remote: true, code: frame.CloseAbnormal, cause: syscall.ECONNRESET, eof: io.EOF,
+		enter: func(t *testing.T, srv *perch.Server) (*wstest.Conn, int) {
+			c := dial(t, srv)
+			before := srv.Stats().BytesReceived
+			c.Write(c.Encode(wstest.Text("only the first half of this"))[:20])
+			awaitStats(t, srv, "half a frame is read", func(s *perch.Stats) bool { return s.BytesReceived == before+20 })
+			return c, 0
+		}},
+	{name: "closing", code: perch.CloseNormal, cause: syscall.ECONNRESET, eof: io.EOF,
+		enter: func(t *testing.T, srv *perch.Server) (*wstest.Conn, int) {
+			c := dial(t, srv)
+			c.Send(wstest.Text("close"))
+			c.ExpectClose(perch.CloseNormal)
+			return c, 0
+		}},
+	{name: "closing, output left", code: perch.CloseNormal, cause: syscall.ECONNRESET, eof: io.EOF,
+		enter: func(t *testing.T, srv *perch.Server) (*wstest.Conn, int) {
+			c, n := enterStuck(t, srv)
+			c.Send(wstest.Text("close"))
+			awaitStats(t, srv, "close is ordered", func(s *perch.Stats) bool { return s.MessagesReceived == 2 })
+			return c, n
+		}},
+	{name: "replying", remote: true, code: 4001,
+		enter: func(t *testing.T, srv *perch.Server) (*wstest.Conn, int) {
+			return behindStuck(t, srv, wstest.Close(4001, "done"))
+		}},
+	{name: "draining", remote: true, code: frame.CloseAbnormal, cause: io.EOF, eof: io.EOF,
+		enter: func(t *testing.T, srv *perch.Server) (*wstest.Conn, int) {
+			c, n := enterStuck(t, srv)
+			c.CloseWrite()
+			before := srv.Stats().Ticks.Count
+			awaitStats(t, srv, "the FIN is read", func(s *perch.Stats) bool { return s.Ticks.Count >= before+3 })
+			return c, n
+		}},
+	{name: "failing", code: frame.CloseProtocolError, cause: frame.ErrRSV, eof: frame.ErrRSV,
+		enter: func(t *testing.T, srv *perch.Server) (*wstest.Conn, int) {
+			return behindStuck(t, srv, wstest.Frame{Op: frame.OpText, Rsv: 4})
+		}},
+	{name: "lingering", code: frame.CloseProtocolError, cause: frame.ErrRSV, eof: frame.ErrRSV,
+		enter: func(t *testing.T, srv *perch.Server) (*wstest.Conn, int) {
+			c := dial(t, srv)
+			c.Send(wstest.Frame{Op: frame.OpText, Rsv: 4})
+			c.ExpectFail(frame.CloseProtocolError)
+			return c, 0
+		}},
+}
+
+// ordersHandler does what it is told: "close", "fill".
+func ordersHandler(ended closes, filled chan<- int) perch.Handler {
+	return perch.Handler{
+		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) {
+			switch string(p) {
+			case "close":
+				c.Close(perch.CloseNormal, "as you wish")
+			case "fill":
+				filled <- fill(c, fillSize, stuckBytes)
+			}
+		},
+		OnClose: ended.note,
+	}
+}
+
+// enterStuck opens a connection and stops reading from it.
+func enterStuck(t *testing.T, srv *perch.Server) (*wstest.Conn, int) {
+	t.Helper()
+	c := dial(t, srv)
+	c.Send(wstest.Text("fill"))
+	s := awaitStats(t, srv, "the socket is full", func(s *perch.Stats) bool { return s.QueuedBytes >= stuckBytes/2 })
+	return c, int(s.MessagesSent)
+}
+
+// behindStuck sends a frame on a connection whose output is stuck and waits
+// until it is acted on.
+func behindStuck(t *testing.T, srv *perch.Server, f wstest.Frame) (*wstest.Conn, int) {
+	t.Helper()
+	c, n := enterStuck(t, srv)
+	before := srv.Stats()
+	c.Send(f)
+	awaitStats(t, srv, "the frame is read", func(s *perch.Stats) bool { return s.BytesReceived > before.BytesReceived })
+	return c, n
+}
+
+func TestResetInEveryState(t *testing.T) {
+	for _, st := range states {
+		t.Run(st.name, func(t *testing.T) {
+			ended, filled := make(closes, 16), make(chan int, 1)
+			srv := startRoute(t, perch.Config{Loops: 1}, ordersHandler(ended, filled))
+			c, _ := st.enter(t, srv)
+			c.Reset()
+			if st.code == 0 {
+				awaitStats(t, srv, "the connection is gone", func(s *perch.Stats) bool { return s.Connections == 0 })
+				if len(ended) != 0 {
+					t.Errorf("OnClose was called without OnOpen: %v", <-ended)
+				}
+				return
+			}
+			err := ended.one(t, srv)
+			if err.Code != st.code || err.Remote != st.remote {
+				t.Errorf("closed with %v, remote %v, want %v, %v", err.Code, err.Remote, st.code, st.remote)
+			}
+			if st.name != "draining" || !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) { // the RST may be faster than the FIN
+				checkCause(t, err, st.cause)
+			}
+			if s := srv.Stats(); s.CloseTimeouts+s.WriteTimeouts+s.Panics != 0 {
+				t.Errorf("it took a timeout to notice the RST: %+v", s)
+			}
+		})
+	}
+}
+
+// A peer that sends FIN may still read: it gets all that was queued before it.
+func TestHalfCloseInEveryState(t *testing.T) {
+	for _, st := range states {
+		t.Run(st.name, func(t *testing.T) {
+			ended, filled := make(closes, 16), make(chan int, 1)
+			srv := startRoute(t, perch.Config{Loops: 1}, ordersHandler(ended, filled))
+			c, queued := st.enter(t, srv)
+			if st.name != "draining" {
+				c.CloseWrite()
+			}
+			expectNumbered(c, t, 0, queued)
+			if queued > 0 && st.name != "draining" {
+				switch f, err := c.Next(); {
+				case err != nil:
+					t.Errorf("behind the messages: %v, want a close frame", err)
+				case f.Op != frame.OpClose:
+					t.Errorf("behind the messages: %v, want a close frame", f)
+				}
+			}
+			if st.name != "lingering" { // there EOF was seen already
+				c.ExpectEOF()
+			}
+			if st.code == 0 {
+				awaitStats(t, srv, "the connection is gone", func(s *perch.Stats) bool { return s.Connections == 0 })
+				return
+			}
+			err := ended.one(t, srv)
+			if err.Code != st.code || err.Remote != st.remote {
+				t.Errorf("closed with %v, remote %v, want %v, %v", err.Code, err.Remote, st.code, st.remote)
+			}
+			checkCause(t, err, st.eof)
+			if s := srv.Stats(); s.CloseTimeouts+s.WriteTimeouts+s.Panics != 0 {
+				t.Errorf("it took a timeout to notice the FIN: %+v", s)
+			}
+		})
+	}
+}
+
+// checkCause wants err to be caused by want. A reset may also show as EPIPE, to
+// a write that comes before the read.
+func checkCause(t testing.TB, err *perch.CloseError, want error) {
+	t.Helper()
+	switch {
+	case want == nil && err.Err != nil:
+		t.Errorf("cause %v, want none", err.Err)
+	case errors.Is(want, syscall.ECONNRESET) && errors.Is(err, syscall.EPIPE):
+	case want != nil && !errors.Is(err, want):
+		t.Errorf("cause %v, want %v", err.Err, want)
+	}
+}
+
+// Close while reading is paused: the answer of a peer that has read everything
+// must still be heard.
+func TestCloseWhilePaused(t *testing.T) {
+	ended, sent := make(closes, 1), make(chan int, 1)
+	srv := startRoute(t, perch.Config{Loops: 1, MaxOutput: 128 << 10, CloseTimeout: 10 * time.Second}, perch.Handler{
+		OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) {
+			sent <- fill(c, fillSize, 64<<10)
+			c.Close(perch.CloseNormal, "enough")
+		},
+		OnClose: ended.note,
+	})
+	c := dial(t, srv)
+	c.Send(wstest.Text("go"))
+	n := wstest.Receive(t, "fill", sent)
+	if s := srv.Stats(); s.Pauses != 1 {
+		t.Fatalf("%d pauses, want 1", s.Pauses)
+	}
+	expectNumbered(c, t, 0, n)
+	if reason := c.AnswerClose(perch.CloseNormal); reason != "enough" {
+		t.Errorf("reason %q", reason)
+	}
+	if err := ended.one(t, srv); err.Code != perch.CloseNormal || err.Remote || err.Err != nil {
+		t.Errorf("closed with %v", err)
+	}
+}
+
+// What a handler sends can find out that the connection is broken, and the
+// close that follows comes too late.
+func TestCloseAfterBrokenSend(t *testing.T) {
+	for name, last := range map[string]func(c perch.Conn){
+		"close": func(c perch.Conn) { c.Close(perch.CloseNormal, "") },
+		"panic": func(c perch.Conn) { panic("handler") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended, entered, gone := make(closes, 16), make(chan bool, 1), make(chan bool)
+			srv := startRoute(t, perch.Config{Loops: 1}, perch.Handler{
+				OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) {
+					entered <- true
+					<-gone
+					c.Send(perch.Binary, make([]byte, 64<<10-frame.MaxHeaderSize)) // the cork has no room for more
+					last(c)
+				},
+				OnClose: ended.note,
+			})
+			c := dial(t, srv)
+			c.Send(wstest.Text("go"))
+			wstest.Receive(t, "OnMessage", entered)
+			c.Reset()
+			close(gone)
+			ended.one(t, srv)
+			want := uint64(0)
+			if name == "panic" {
+				want = 1
+			}
+			if s := srv.Stats(); s.Panics != want {
+				t.Errorf("%d panics, want %d", s.Panics, want)
+			}
+		})
+	}
+}
+
+// RFC 6455 §7.1.4 lets both sides send a close frame at the same time.
+func TestSimultaneousClose(t *testing.T) {
+	ended, closed, told := make(closes, 1), make(chan bool, 1), make(chan bool)
+	srv := startRoute(t, perch.Config{Loops: 1}, perch.Handler{
+		OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) {
+			c.Close(4002, "ours")
+			closed <- true
+			<-told // until the peer's close frame is in the socket
+		},
+		OnClose: ended.note,
+	})
+	c := dial(t, srv)
+	c.Send(wstest.Text("go"))
+	wstest.Receive(t, "Close", closed)
+	c.Send(wstest.Close(4003, "theirs"))
+	close(told)
+	if reason := c.ExpectClose(4002); reason != "ours" {
+		t.Errorf("reason %q", reason)
+	}
+	c.ExpectEOF()
+	if err := ended.one(t, srv); err.Code != 4002 || err.Remote || err.Err != nil {
+		t.Errorf("closed with %v", err)
+	}
+}
+
+func TestCloseFromOnOpen(t *testing.T) {
+	ended := make(closes, 1)
+	srv := startRoute(t, perch.Config{}, perch.Handler{
+		OnOpen: func(c perch.Conn, _ *perch.Request) {
+			c.SendText("no room")
+			c.Close(perch.CloseTryAgainLater, "later")
+		},
+		OnMessage: func(perch.Conn, perch.Opcode, []byte) { t.Error("a message after Close was delivered") },
+		OnClose:   ended.note,
+	})
+	c := wstest.Connect(t, srv.Addr().String())
+	c.Write(append(wstest.Request("a", "/ws"), c.Encode(wstest.Text("early"))...))
+	c.ExpectUpgraded()
+	c.ExpectText("no room")
+	if reason := c.AnswerClose(perch.CloseTryAgainLater); reason != "later" {
+		t.Errorf("reason %q", reason)
+	}
+	if err := ended.one(t, srv); err.Code != perch.CloseTryAgainLater || err.Remote {
+		t.Errorf("closed with %v", err)
+	}
+}
+
+func TestUseAfterClose(t *testing.T) {
+	ended, results := make(closes, 1), make(chan []error, 2)
+	srv := startRoute(t, perch.Config{}, perch.Handler{
+		OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) {
+			results <- []error{
+				c.Close(1005, ""), // not for the wire
+				c.Send(frame.OpPing, nil),
+				c.Close(4000, strings.Repeat("é", 100)),
+				c.Close(4001, "twice"),
+				c.SendText("late"),
+				c.SendPrepared(perch.Prepare(perch.Text, []byte("late"))),
+			}
+		},
+		OnClose: func(c perch.Conn, err *perch.CloseError) {
+			results <- []error{c.SendText("late"), c.Close(4001, "late")}
+			ended <- err
+		},
+	})
+	c := dial(t, srv)
+	c.Send(wstest.Text("go"))
+	want := []error{perch.ErrCloseCode, perch.ErrOpcode, nil, perch.ErrClosed, perch.ErrClosed, perch.ErrClosed}
+	for i, err := range wstest.Receive(t, "OnMessage", results) {
+		if !errors.Is(err, want[i]) {
+			t.Errorf("call %d: %v, want %v", i, err, want[i])
+		}
+	}
+	// 123 bytes at most, and still UTF-8 (RFC 6455 §5.5): 61 letters of two bytes.
+	if reason := c.AnswerClose(4000); reason != strings.Repeat("é", 61) {
+		t.Errorf("reason %q, %d bytes", reason, len(reason))
+	}
+	for i, err := range wstest.Receive(t, "OnClose", results) {
+		if !errors.Is(err, perch.ErrClosed) {
+			t.Errorf("call %d in OnClose: %v, want ErrClosed", i, err)
+		}
+	}
+	if err := ended.one(t, srv); err.Code != 4000 || err.Remote {
+		t.Errorf("closed with %v", err)
+	}
+}
+
+// A close can be the consequence of another.
+func TestCloseFromOnCloseOfAnother(t *testing.T) {
+	ended := make(closes, 2)
+	var first, second perch.Conn // of the only loop
+	opened := make(chan bool, 2)
+	srv := startRoute(t, perch.Config{Loops: 1}, perch.Handler{
+		OnOpen: func(c perch.Conn, _ *perch.Request) {
+			first, second = second, c
+			opened <- true
+		},
+		OnClose: func(c perch.Conn, err *perch.CloseError) {
+			if c == first {
+				second.SendText("alone")
+				second.Close(4010, "with the other")
+			}
+			ended <- err
+		},
+	})
+	a := dial(t, srv)
+	wstest.Receive(t, "OnOpen", opened)
+	b := dial(t, srv)
+	wstest.Receive(t, "OnOpen", opened)
+	a.CloseHandshake(perch.CloseNormal)
+	b.ExpectText("alone")
+	b.AnswerClose(4010)
+	if err := wstest.Receive(t, "OnClose", ended); err.Code != perch.CloseNormal || !err.Remote {
+		t.Errorf("first closed with %v", err)
+	}
+	if err := ended.one(t, srv); err.Code != 4010 || err.Remote {
+		t.Errorf("second closed with %v", err)
+	}
+	if s := srv.Stats(); s.CloseCodes[0] != 1 || s.CloseCodes[17] != 1 {
+		t.Errorf("close codes %v", s.CloseCodes)
+	}
+}
+
+// A peer that does not answer our close frame is reset.
+func TestCloseTimeout(t *testing.T) {
+	ended := make(closes, 1)
+	srv := startRoute(t, perch.Config{CloseTimeout: 100 * time.Millisecond}, perch.Handler{
+		OnOpen:  func(c perch.Conn, _ *perch.Request) { c.Close(perch.CloseNormal, "") },
+		OnClose: ended.note,
+	})
+	c := dial(t, srv)
+	c.ExpectClose(perch.CloseNormal)
+	begun := time.Now()
+	if f, err := c.Next(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v, %v, want RST", f, err)
+	}
+	if took := time.Since(begun); took < 90*time.Millisecond {
+		t.Errorf("reset after %v, before its time", took)
+	}
+	if err := ended.one(t, srv); err.Code != perch.CloseNormal || err.Remote || !errors.Is(err, perch.ErrCloseTimeout) {
+		t.Errorf("closed with %v", err)
+	}
+	if s := srv.Stats(); s.CloseTimeouts != 1 {
+		t.Errorf("%d close timeouts, want 1", s.CloseTimeouts)
+	}
+}
+
+// Connections that are reset before anybody looked at them leave nothing behind.
+func TestResetBeforeAccept(t *testing.T) {
+	srv := startRoute(t, perch.Config{Loops: 1}, echo())
+	for range 50 {
+		nc, err := net.Dial("tcp", srv.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc.(*net.TCPConn).SetLinger(0)
+		nc.Close()
+	}
+	awaitStats(t, srv, "all are gone", func(s *perch.Stats) bool { return s.Accepted == 50 && s.Connections == 0 })
+	c := dial(t, srv)
+	c.Send(wstest.Text("still here"))
+	c.ExpectText("still here")
+}

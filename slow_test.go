@@ -1,0 +1,548 @@
+//go:build linux
+
+package perch_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/wstest"
+)
+
+// fillSize is the size of one message of a fill.
+const fillSize = 8 << 10
+
+// numbered is message n of a fill, told from all others.
+func numbered(n, size int) []byte {
+	p := bytes.Repeat([]byte{byte(n)}, size)
+	binary.BigEndian.PutUint64(p, uint64(n))
+	return p
+}
+
+// fill sends numbered messages until want bytes are queued: the socket is full.
+// It returns how many.
+func fill(c perch.Conn, size, want int) (n int) {
+	for ; c.Queued() < want; n++ {
+		if err := c.Send(perch.Binary, numbered(n, size)); err != nil {
+			panic(err)
+		}
+	}
+	return n
+}
+
+// expectNumbered reads messages from to upto of a fill, and checks every byte.
+func expectNumbered(c *wstest.Conn, t testing.TB, from, upto int) {
+	t.Helper()
+	for n := from; n < upto; n++ {
+		c.Expect(perch.Binary, numbered(n, fillSize))
+	}
+}
+
+// drip writes b a byte at a time, at a pace that keeps every timeout by itself
+// but not the one for the whole. It ends with b, or when the peer is gone.
+func drip(c *wstest.Conn, b []byte, pace time.Duration) {
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	for i := range b {
+		if c.TryWrite(b[i:i+1]) != nil {
+			return
+		}
+		<-tick.C
+	}
+}
+
+// A client that sends a byte now and then is told so when its time is up, at
+// whatever it dawdles, and delays nobody on its loop.
+func TestDrip(t *testing.T) {
+	const limit, pace = 200 * time.Millisecond, 20 * time.Millisecond
+	header := wstest.Frame{Op: frame.OpPing, Payload: make([]byte, 125)}.Bytes() // nothing is told before the last byte
+	body := wstest.Frame{Op: frame.OpBinary, Payload: make([]byte, 125)}.Bytes()
+	fragments := []byte{}
+	for _, f := range wstest.Fragments(frame.OpText, make([]byte, 25), 1) {
+		fragments = f.Append(fragments, true)
+	}
+	for _, tc := range []struct {
+		name string
+		head bool
+		b    []byte
+	}{
+		{"head", true, wstest.Request("a", "/ws", "X: "+strings.Repeat("x", 100))},
+		{"frame", false, header},
+		{"body", false, body},
+		{"fragments", false, fragments},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ended := make(closes, 4)
+			h := echo()
+			h.OnClose = ended.note
+			srv := startRoute(t, perch.Config{Loops: 1, HandshakeTimeout: limit, MessageTimeout: limit}, h)
+			other := dial(t, srv)
+			var c *wstest.Conn
+			if tc.head {
+				c = wstest.Connect(t, srv.Addr().String())
+			} else {
+				c = dial(t, srv)
+			}
+			begun, done := time.Now(), make(chan bool)
+			go func() {
+				defer close(done)
+				drip(c, tc.b, pace)
+			}()
+			for range 5 {
+				other.Send(wstest.Text("quick"))
+				other.ExpectText("quick")
+			}
+			if tc.head {
+				if r := c.ReadResponse(); r.Status != 408 {
+					t.Errorf("status %d, want 408", r.Status)
+				}
+				c.ExpectEOF()
+			} else if reason := c.ExpectFail(perch.ClosePolicyViolation); reason != "message took too long" {
+				t.Errorf("reason %q", reason)
+			}
+			if took := time.Since(begun); took < limit*9/10 {
+				t.Errorf("closed after %v, before its time", took)
+			}
+			c.Close()
+			<-done
+			other.Send(wstest.Text("still"))
+			other.ExpectText("still")
+			s := srv.Stats()
+			if tc.head && s.HandshakeTimeouts != 1 || !tc.head && s.MessageTimeouts != 1 {
+				t.Errorf("%d handshake timeouts, %d message timeouts", s.HandshakeTimeouts, s.MessageTimeouts)
+			}
+			if !tc.head {
+				if err := wstest.Receive(t, "OnClose", ended); !errors.Is(err, perch.ErrMessageTimeout) || err.Code != perch.ClosePolicyViolation {
+					t.Errorf("closed with %v", err)
+				}
+			}
+		})
+	}
+}
+
+// Messages of a frame each may come for ever: the clock is one message's.
+func TestMessageTimeoutIsPerMessage(t *testing.T) {
+	srv := startRoute(t, perch.Config{MessageTimeout: 100 * time.Millisecond}, echo())
+	c := dial(t, srv)
+	wire := c.Encode(wstest.Text("ab"))
+	go func() {
+		for range 6 { // together longer than one may take
+			drip(c, wire[:1], 20*time.Millisecond)
+			c.TryWrite(wire[1:])
+		}
+	}()
+	for range 6 {
+		c.ExpectText("ab")
+	}
+}
+
+// While we do not read from a connection, a message that it has begun is late
+// by our own doing.
+func TestMessageTimeoutWhilePaused(t *testing.T) {
+	const limit = 150 * time.Millisecond
+	sent := make(chan int, 1)
+	srv := startRoute(t, perch.Config{Loops: 1, MaxOutput: 128 << 10, MessageTimeout: limit}, perch.Handler{
+		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) {
+			if string(p) == "go" {
+				sent <- fill(c, fillSize, 64<<10)
+				return
+			}
+			c.Send(op, p)
+		},
+	})
+	c := dial(t, srv)
+	parts := wstest.Fragments(frame.OpText, []byte("first second"), 6)
+	c.Send(wstest.Text("go"))
+	n := wstest.Receive(t, "fill", sent)
+	awaitStats(t, srv, "reading is paused", func(s *perch.Stats) bool { return s.Pauses == 1 })
+	c.Send(parts[0])
+	quiet := time.Now()
+	wstest.Eventually(t, "the limit is over three times", func() bool { return time.Since(quiet) > 3*limit })
+	expectNumbered(c, t, 0, n)
+	c.Send(parts[1])
+	c.ExpectText("first second")
+	if s := srv.Stats(); s.MessageTimeouts != 0 {
+		t.Errorf("%d message timeouts", s.MessageTimeouts)
+	}
+}
+
+// A client that does not read its own echo is not read from either, and loses
+// nothing.
+func TestEchoBackpressure(t *testing.T) {
+	const limit = 256 << 10
+	var most, drained atomic.Int64
+	srv := startRoute(t, perch.Config{Loops: 1, MaxOutput: limit}, perch.Handler{
+		Settings: perch.Settings{Rate: unlimited},
+		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) {
+			if err := c.Send(op, p); err != nil {
+				t.Errorf("send: %v", err)
+			}
+			most.Store(max(most.Load(), int64(c.Queued())))
+		},
+		OnDrain: func(c perch.Conn) {
+			if n := c.Queued(); n >= limit/4 {
+				t.Errorf("OnDrain with %d bytes queued, not under a quarter", n)
+			}
+			drained.Add(1)
+		},
+	})
+	other := dial(t, srv)
+	c := dial(t, srv)
+	var stop atomic.Bool
+	failed := make(chan error, 1)
+	go func() {
+		n := 0
+		for ; !stop.Load(); n++ {
+			if err := c.TrySend(wstest.Binary(numbered(n, fillSize))); err != nil {
+				failed <- err
+				return
+			}
+		}
+		failed <- c.TrySend(wstest.Text(strconv.Itoa(n)))
+	}()
+	awaitStats(t, srv, "reading is paused", func(s *perch.Stats) bool { return s.Pauses == 1 })
+	other.Send(wstest.Text("unaffected"))
+	other.ExpectText("unaffected")
+	stop.Store(true)
+	for n := 0; ; n++ {
+		op, p := c.NextMessage()
+		if op == perch.Text {
+			if string(p) != strconv.Itoa(n) {
+				t.Errorf("%d messages came back of %s", n, p)
+			}
+			break
+		}
+		if !bytes.Equal(p, numbered(n, fillSize)) {
+			t.Fatalf("message %d is not what was sent", n)
+		}
+	}
+	if err := wstest.Receive(t, "the sender", failed); err != nil {
+		t.Errorf("send: %v", err)
+	}
+	if drained.Load() == 0 {
+		t.Error("OnDrain was not called")
+	}
+	// At half of it reading stops; what one turn has gathered for its send comes on top.
+	if n := most.Load(); n < limit/2 || n > limit/2+64<<10+fillSize {
+		t.Errorf("at most %d bytes were queued, want about half of %d", n, limit)
+	}
+	if s := srv.Stats(); s.SlowConsumers != 0 || s.MessagesDropped != 0 || s.QueuedBytes != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// broadcastUntilSlow broadcasts to a peer that does not read and to others that
+// do, in step with them, until the first is given up. It returns the number of
+// broadcasts.
+func broadcastUntilSlow(t *testing.T, srv *perch.Server, route *perch.Route, others ...*wstest.Conn) (n int) {
+	t.Helper()
+	for ; srv.Stats().SlowConsumers == 0; n++ {
+		if n > 4096 {
+			t.Fatal("a peer that does not read is never too slow")
+		}
+		if err := route.Broadcast(perch.Prepare(perch.Binary, numbered(n, fillSize))); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range others {
+			expectNumbered(c, t, n, n+1)
+		}
+	}
+	return n
+}
+
+func TestSlowConsumer(t *testing.T) {
+	const limit = 256 << 10
+	slowServer := func(t *testing.T, cfg perch.Config) (srv *perch.Server, route *perch.Route, ended closes) {
+		ended = make(closes, 4)
+		cfg.MaxOutput = limit
+		srv = start(t, cfg, func(srv *perch.Server) {
+			route = srv.Handle("/ws", perch.Handler{Settings: perch.Settings{Rate: unlimited}, OnClose: ended.note})
+		})
+		return srv, route, ended
+	}
+	checkCause := func(t *testing.T, err *perch.CloseError) {
+		t.Helper()
+		if err.Code != perch.CloseSlowConsumer || err.Remote || !errors.Is(err, perch.ErrSlowConsumer) {
+			t.Errorf("closed with %v", err)
+		}
+	}
+
+	t.Run("reads at last", func(t *testing.T) {
+		srv, route, ended := slowServer(t, perch.Config{})
+		slow, a, b := dial(t, srv), dial(t, srv), dial(t, srv)
+		n := broadcastUntilSlow(t, srv, route, a, b)
+		var f wstest.Frame
+		got := 0
+		for ; ; got++ {
+			var err error
+			if f, err = slow.Next(); err != nil {
+				t.Fatalf("after %d messages: %v", got, err)
+			}
+			if f.Op != perch.Binary {
+				break
+			}
+			if !bytes.Equal(f.Payload, numbered(got, fillSize)) {
+				t.Fatalf("message %d is not what was sent", got)
+			}
+		}
+		if code, reason := f.CloseInfo(); f.Op != frame.OpClose || code != perch.CloseSlowConsumer || reason != "slow consumer" {
+			t.Errorf("behind the messages: %v", f)
+		}
+		slow.ExpectEOF()
+		slow.Close()
+		if want := n - limit/fillSize; got > want {
+			t.Errorf("%d messages of %d came, what was queued was not dropped", got, n)
+		}
+		checkCause(t, wstest.Receive(t, "OnClose", ended))
+		route.Broadcast(perch.Prepare(perch.Text, []byte("go on")))
+		a.ExpectText("go on")
+		b.ExpectText("go on")
+		if s := srv.Stats(); s.SlowConsumers != 1 || s.CloseTimeouts != 0 || s.QueuedBytes != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+
+	t.Run("sends meanwhile", func(t *testing.T) {
+		// What it has sent is unread when we close: that must not destroy the close
+		// frame.
+		srv, route, ended := slowServer(t, perch.Config{})
+		slow, a := dial(t, srv), dial(t, srv)
+		go func() {
+			msg := slow.Encode(wstest.Text(strings.Repeat("unread ", 100)))
+			for range 300 {
+				if slow.TryWrite(msg) != nil {
+					return
+				}
+			}
+		}()
+		broadcastUntilSlow(t, srv, route, a)
+		for {
+			f, err := slow.Next()
+			if err != nil {
+				t.Fatalf("%v, want the close frame", err)
+			}
+			if f.Op == frame.OpClose {
+				break
+			}
+		}
+		slow.ExpectEOF()
+		begun := time.Now()
+		slow.Close()
+		checkCause(t, wstest.Receive(t, "OnClose", ended))
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("OnClose %v after the peer's end", took)
+		}
+	})
+
+	t.Run("never reads", func(t *testing.T) {
+		srv, route, ended := slowServer(t, perch.Config{CloseTimeout: 200 * time.Millisecond})
+		slow, a := dial(t, srv), dial(t, srv)
+		broadcastUntilSlow(t, srv, route, a)
+		checkCause(t, wstest.Receive(t, "OnClose", ended))
+		if s := srv.Stats(); s.CloseTimeouts != 1 || s.QueuedBytes != 0 {
+			t.Errorf("%+v", s)
+		}
+		var err error
+		for err == nil {
+			_, err = slow.Next()
+		}
+		if !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the end is %v, want RST", err)
+		}
+	})
+}
+
+func TestWriteTimeout(t *testing.T) {
+	const limit = 200 * time.Millisecond
+	filler := func(ended closes, sent chan int) perch.Handler {
+		return perch.Handler{
+			OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) { sent <- fill(c, fillSize, 512<<10) },
+			OnClose:   ended.note,
+		}
+	}
+	t.Run("takes nothing", func(t *testing.T) {
+		ended, sent := make(closes, 1), make(chan int, 1)
+		srv := startRoute(t, perch.Config{WriteTimeout: limit, MaxOutput: 4 << 20}, filler(ended, sent))
+		c := dial(t, srv)
+		c.Send(wstest.Text("go"))
+		wstest.Receive(t, "fill", sent)
+		begun := time.Now()
+		if err := ended.one(t, srv); err.Code != frame.CloseAbnormal || err.Remote || !errors.Is(err, perch.ErrWriteTimeout) {
+			t.Errorf("closed with %v", err)
+		}
+		if took := time.Since(begun); took < limit*3/4 {
+			t.Errorf("closed after %v, before its time", took)
+		}
+		if s := srv.Stats(); s.WriteTimeouts != 1 {
+			t.Errorf("%d write timeouts, want 1", s.WriteTimeouts)
+		}
+	})
+	t.Run("takes little", func(t *testing.T) {
+		// The kernel tells that there is room again only when a third of its buffer is
+		// free: what counts is what the peer has taken, not what we could write.
+		ended, sent := make(closes, 1), make(chan int, 1)
+		srv := startRoute(t, perch.Config{WriteTimeout: limit, MaxOutput: 4 << 20}, filler(ended, sent))
+		c := dial(t, srv)
+		c.Send(wstest.Text("go"))
+		n := wstest.Receive(t, "fill", sent)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		begun := time.Now()
+		got := 0
+		for ; time.Since(begun) < 5*limit; got += 2 {
+			expectNumbered(c, t, got, got+2)
+			<-tick.C
+		}
+		if got >= n {
+			t.Skipf("all %d messages were read: nothing was slow", n)
+		}
+		expectNumbered(c, t, got, n)
+		c.CloseHandshake(perch.CloseNormal)
+		if s := srv.Stats(); s.WriteTimeouts != 0 {
+			t.Errorf("%d write timeouts", s.WriteTimeouts)
+		}
+	})
+}
+
+// With OnGap messages over the limit are dropped and counted, and the peer can
+// be told.
+func TestGap(t *testing.T) {
+	const all = 2000
+	refused := make(chan int, 1)
+	srv := startRoute(t, perch.Config{Loops: 1, MaxOutput: 64 << 10}, perch.Handler{
+		OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) {
+			n := 0
+			for i := range all {
+				if err := c.Send(perch.Binary, numbered(i, fillSize)); errors.Is(err, perch.ErrSlowConsumer) {
+					n++
+				} else if err != nil {
+					t.Errorf("send %d: %v", i, err)
+				}
+			}
+			refused <- n
+		},
+		OnGap: func(c perch.Conn, dropped int) { c.SendText("gap " + strconv.Itoa(dropped)) },
+	})
+	c := dial(t, srv)
+	c.Send(wstest.Text("go"))
+	n := wstest.Receive(t, "the sends", refused)
+	if n == 0 {
+		t.Fatalf("%d messages fit: nothing was dropped", all)
+	}
+	expectNumbered(c, t, 0, all-n) // those before the gap, in order
+	c.ExpectText("gap " + strconv.Itoa(n))
+	if s := srv.Stats(); s.MessagesDropped != uint64(n) || s.SlowConsumers != 0 {
+		t.Errorf("%d dropped, %d slow, want %d, 0", s.MessagesDropped, s.SlowConsumers, n)
+	}
+	c.CloseHandshake(perch.CloseNormal)
+}
+
+// When the output of all nears its bound the largest queues go first.
+func TestOutputTotal(t *testing.T) {
+	ended, sent := make(closes, 4), make(chan int, 1)
+	srv := startRoute(t, perch.Config{Loops: 1, MaxOutput: 8 << 20, MaxOutputTotal: 3 << 19, CloseTimeout: 10 * time.Second}, perch.Handler{
+		OnOpen: func(c perch.Conn, r *perch.Request) { c.SetValue(r.Query("size")) },
+		OnMessage: func(c perch.Conn, _ perch.Opcode, p []byte) {
+			want, _ := strconv.Atoi(string(p))
+			sent <- fill(c, fillSize, want)
+		},
+		OnClose: ended.note,
+	})
+	var clients []*wstest.Conn
+	var counts []int
+	for _, size := range []int{128 << 10, 1 << 20, 256 << 10} {
+		c := dial(t, srv)
+		c.Send(wstest.Text(strconv.Itoa(size)))
+		counts = append(counts, wstest.Receive(t, "fill", sent))
+		clients = append(clients, c)
+	}
+	awaitStats(t, srv, "one is given up", func(s *perch.Stats) bool { return s.SlowConsumers == 1 && s.QueuedBytes < 1<<20 })
+	for _, i := range []int{0, 2} {
+		expectNumbered(clients[i], t, 0, counts[i])
+		clients[i].CloseHandshake(perch.CloseNormal)
+	}
+	for {
+		f, err := clients[1].Next()
+		if err != nil {
+			t.Fatalf("the largest: %v, want close 3000", err)
+		}
+		if code, _ := f.CloseInfo(); f.Op == frame.OpClose {
+			if code != perch.CloseSlowConsumer {
+				t.Errorf("the largest: %v, want close 3000", f)
+			}
+			break
+		}
+	}
+	clients[1].ExpectEOF()
+	clients[1].Close()
+	overloaded := 0
+	for range clients {
+		if err := wstest.Receive(t, "OnClose", ended); errors.Is(err, perch.ErrOverloaded) {
+			overloaded++
+		}
+	}
+	if s := srv.Stats(); overloaded != 1 || s.SlowConsumers != 1 {
+		t.Errorf("%d overloaded, %d slow, want 1, 1", overloaded, s.SlowConsumers)
+	}
+}
+
+// Control frames wait for at most the frame that is being sent.
+func TestControlLane(t *testing.T) {
+	const waiting = 512 << 10
+	sent := make(chan int, 1)
+	cfg := perch.Config{Loops: 1, MaxOutput: 4 << 20}
+	h := perch.Handler{OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) { sent <- fill(c, fillSize, waiting) }}
+	overtakes := func(t *testing.T, c *wstest.Conn, n int, op frame.Opcode) wstest.Frame {
+		t.Helper()
+		for got := 0; ; got++ {
+			f, err := c.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Op == op {
+				if (n-got)*fillSize < waiting-2*fillSize {
+					t.Errorf("%v behind %d of %d messages", f, got, n)
+				}
+				expectNumbered(c, t, got, n)
+				return f
+			}
+			if !bytes.Equal(f.Payload, numbered(got, fillSize)) {
+				t.Fatalf("message %d is not what was sent", got)
+			}
+		}
+	}
+	t.Run("pong", func(t *testing.T) {
+		srv := startRoute(t, cfg, h)
+		c := dial(t, srv)
+		c.Send(wstest.Text("go"))
+		n := wstest.Receive(t, "fill", sent)
+		for i := range 5 {
+			c.Send(wstest.Ping(strconv.Itoa(i)))
+		}
+		awaitStats(t, srv, "all pings are read", func(s *perch.Stats) bool { return s.PingsReceived == 5 })
+		if f := overtakes(t, c, n, frame.OpPong); string(f.Payload) != "4" {
+			t.Errorf("%v, want the newest", f)
+		}
+		c.Send(wstest.Ping("after"))
+		c.ExpectPong("after") // and no other before
+	})
+	t.Run("ping", func(t *testing.T) {
+		cfg := cfg
+		cfg.PingInterval, cfg.PingTimeout = 100*time.Millisecond, 10*time.Second
+		srv := startRoute(t, cfg, h)
+		c := dial(t, srv)
+		c.Send(wstest.Text("go"))
+		n := wstest.Receive(t, "fill", sent)
+		awaitStats(t, srv, "a ping is sent", func(s *perch.Stats) bool { return s.PingsSent == 1 })
+		overtakes(t, c, n, frame.OpPing)
+	})
+}
