@@ -65,9 +65,6 @@ func (srv *Server) plan() {
 // tryPrivateTable finds out whether the system lets us, on a thread that ends.
 func tryPrivateTable() error {
 	result := make(chan error)
-	go func() {
-		runtime.LockOSThread() // for good: the thread goes with the goroutine
-		result <- unix.Unshare(unix.CLONE_FILES)
-	}()
+	onThread(func() { result <- unix.Unshare(unix.CLONE_FILES) })
 	return <-result
 }

@@ -154,6 +154,3 @@ func (r *Rate) defaults(def Rate) error {
 	}
 	return nil
 }
-
-// unlimited reports that there is nothing to count.
-func (r *Rate) unlimited() bool { return r.Messages == math.MaxInt && r.Bytes == math.MaxInt }

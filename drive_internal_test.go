@@ -75,6 +75,16 @@ func (d *driven) turns(n int) {
 // pass lets time pass, in one piece.
 func (d *driven) pass(t time.Duration) { d.srv.start = d.srv.start.Add(-t) }
 
+// pair is a connection of stream sockets.
+func pair(t testing.TB) [2]int {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fds
+}
+
 // peer is the other end of a connection of a driven loop.
 type peer struct {
 	d    *driven
@@ -90,10 +100,7 @@ type peer struct {
 // the size of its send buffer, 0: the system's.
 func (d *driven) join(room int) *peer {
 	d.t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		d.t.Fatal(err)
-	}
+	fds := pair(d.t)
 	if room > 0 {
 		unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, room)
 	}

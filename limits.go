@@ -26,9 +26,9 @@ func newLimiter(r Rate) limiter {
 	var l limiter
 	if r.Messages != math.MaxInt {
 		l.perMessage = int64(time.Second) / int64(r.Messages)
-		l.messageSlack = l.perMessage * int64(max(r.Burst, 1)-1)
-		if r.Burst == math.MaxInt {
-			l.messageSlack = math.MaxInt64
+		l.messageSlack = math.MaxInt64
+		if more := int64(max(r.Burst, 1) - 1); l.perMessage == 0 || more <= math.MaxInt64/l.perMessage {
+			l.messageSlack = l.perMessage * more
 		}
 	}
 	if r.Bytes != math.MaxInt {
@@ -37,9 +37,6 @@ func newLimiter(r Rate) limiter {
 	}
 	return l
 }
-
-// limits reports that there is something to check.
-func (l *limiter) limits() bool { return l.perMessage != 0 || l.perByte != 0 }
 
 // message takes one message from the bucket; false: it is over the rate.
 func (l *limiter) message(r *rateState, now int64) bool {

@@ -235,10 +235,7 @@ func TestOutboxCuts(t *testing.T) {
 
 // TestOutboxSocket sends through a socket with hardly any room, as a loop does.
 func TestOutboxSocket(t *testing.T) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fds := pair(t)
 	defer unix.Close(fds[0])
 	defer unix.Close(fds[1])
 	unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 1)

@@ -110,6 +110,9 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 			break
 		}
 		if ev.Kind == frame.Message {
+			if asm != &l.asm { // what comes behind it has a MessageTimeout of its own
+				l.slab.coldOf(s).begun = l.coarse
+			}
 			l.message(i, s, r, ev.Opcode, ev.Payload)
 		} else {
 			l.control(i, s, r, ev.Opcode, ev.Payload)

@@ -275,10 +275,10 @@ func (srv *Server) launch() error {
 	var down sync.WaitGroup
 	for _, l := range srv.loops {
 		down.Add(1)
-		go func() {
+		onThread(func() {
 			defer down.Done()
 			srv.host(l, up, listen, ready)
-		}()
+		})
 	}
 	go srv.wait(&down)
 	err := gather(up, n)
@@ -305,10 +305,8 @@ func gather(from chan error, n int) error {
 	return errors.Join(all...)
 }
 
-// host is the goroutine of one loop. It ends locked: its thread, and with it a
-// private descriptor table, goes too.
+// host is the goroutine of one loop, on a thread of its own.
 func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan<- error) {
-	runtime.LockOSThread()
 	l.tid.Store(int64(unix.Gettid()))
 	defer l.tid.Store(0)
 	var err error

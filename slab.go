@@ -5,7 +5,6 @@ package perch
 import (
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
@@ -24,8 +23,6 @@ type slot struct {
 	state connState
 	flags slotFlags
 }
-
-const slotSize = unsafe.Sizeof(slot{})
 
 // slotFlags are independent facts about a connection, none of them a state.
 type slotFlags uint16

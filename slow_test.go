@@ -149,26 +149,23 @@ func TestMessageTimeoutIsPerMessage(t *testing.T) {
 // by our own doing.
 func TestMessageTimeoutWhilePaused(t *testing.T) {
 	const limit = 150 * time.Millisecond
-	sent := make(chan int, 1)
-	srv := startRoute(t, perch.Config{Loops: 1, MaxOutput: 128 << 10, MessageTimeout: limit}, perch.Handler{
-		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) {
-			if string(p) == "go" {
-				sent <- fill(c, fillSize, 64<<10)
-				return
-			}
-			c.Send(op, p)
-		},
-	})
+	opened, sent := make(chan perch.Ref, 1), make(chan int, 1)
+	h := echo()
+	h.OnOpen = func(c perch.Conn, _ *perch.Request) { opened <- c.Ref() }
+	srv := startRoute(t, perch.Config{Loops: 1, MaxOutput: 8 << 20, MessageTimeout: limit}, h)
 	c := dial(t, srv)
+	ref := wstest.Receive(t, "OnOpen", opened)
 	parts := wstest.Fragments(frame.OpText, []byte("first second"), 6)
-	c.Send(wstest.Text("go"))
+	before := srv.Stats().BytesReceived
+	c.Send(parts[0])
+	awaitStats(t, srv, "the message has begun", func(s *perch.Stats) bool { return s.BytesReceived > before })
+	ref.Do(func(c perch.Conn) { sent <- fill(c, fillSize, 7<<20) }) // more than the kernel takes
 	n := wstest.Receive(t, "fill", sent)
 	awaitStats(t, srv, "reading is paused", func(s *perch.Stats) bool { return s.Pauses == 1 })
-	c.Send(parts[0])
-	quiet := time.Now()
-	wstest.Eventually(t, "the limit is over three times", func() bool { return time.Since(quiet) > 3*limit })
+	c.Send(parts[1]) // in time, but not read
+	paused := time.Now()
+	wstest.Eventually(t, "the limit is over three times", func() bool { return time.Since(paused) > 3*limit })
 	expectNumbered(c, t, 0, n)
-	c.Send(parts[1])
 	c.ExpectText("first second")
 	if s := srv.Stats(); s.MessageTimeouts != 0 {
 		t.Errorf("%d message timeouts", s.MessageTimeouts)

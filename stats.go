@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"math"
 	"math/bits"
 	"sync"
 	"time"
@@ -71,7 +72,7 @@ func (h *Histogram) add(ns int64) {
 // Quantile is an upper bound of the q-quantile, 0 < q ≤ 1: exact to a factor
 // of two.
 func (h *Histogram) Quantile(q float64) time.Duration {
-	rank := uint64(q * float64(h.Count))
+	rank := uint64(math.Ceil(q * float64(h.Count)))
 	var seen uint64
 	for i, n := range h.Buckets {
 		if seen += n; n > 0 && seen >= rank {

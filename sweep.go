@@ -19,6 +19,7 @@ const sweepPass = 4
 // reaps the dead and enforces every timeout. No connection has a timer.
 func (l *loop) sweep() {
 	l.nextSweep = l.now + l.srv.quantum
+	l.publishStats()
 	if l.acceptAt != 0 && l.now >= l.acceptAt {
 		l.resumeAccept()
 	}
@@ -166,10 +167,11 @@ func (l *loop) pingPayload(i uint32, s *slot) [8]byte {
 }
 
 func (l *loop) signPing(t uint64, i uint32, s *slot) (p [8]byte) {
-	var m [16]byte
+	var m [20]byte
 	binary.LittleEndian.PutUint64(m[:], t)
 	binary.LittleEndian.PutUint32(m[8:], i)
 	binary.LittleEndian.PutUint32(m[12:], s.gen.Load())
+	binary.LittleEndian.PutUint32(m[16:], uint32(l.id))
 	check := maphash.Bytes(l.srv.seed, m[:])
 	binary.LittleEndian.PutUint64(p[:], t|check<<40)
 	return p

@@ -1,0 +1,91 @@
+//go:build linux
+
+package perch_test
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// childEnv marks the process that [inChild] starts.
+const childEnv = "PERCH_TEST_CHILD"
+
+// inChild reports whether this process is the child of the test. If it is not, it
+// runs the test again in one, as a process whose limits may be changed, while
+// meanwhile talks to it: say is its standard output, and it ends when hush is
+// closed, if it waits for that with [parentHushes].
+func inChild(t *testing.T, meanwhile func(say io.Reader)) bool {
+	t.Helper()
+	if os.Getenv(childEnv) == t.Name() {
+		return true
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), childEnv+"="+t.Name())
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	hush, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	say, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		hush.Close()
+		rest, _ := io.ReadAll(say)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("child: %v\n%s%s", err, rest, errs.String())
+		} else if strings.Contains(string(rest), "--- SKIP") {
+			t.Skipf("child:\n%s", rest)
+		}
+	}()
+	if meanwhile != nil {
+		meanwhile(say)
+	}
+	return false
+}
+
+// parentHushes waits, in a child, until the parent has done its part.
+func parentHushes() { io.Copy(io.Discard, os.Stdin) }
+
+// limitDescriptors sets RLIMIT_NOFILE of this process, a child.
+func limitDescriptors(t *testing.T, n uint64) {
+	t.Helper()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fillDescriptors uses up all descriptors but spare ones. The function it returns
+// gives them back.
+func fillDescriptors(t *testing.T, spare int) (empty func()) {
+	t.Helper()
+	var fds []int
+	for {
+		fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		if err == syscall.EMFILE {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, fd)
+	}
+	for _, fd := range fds[:spare] {
+		syscall.Close(fd)
+	}
+	fds = fds[spare:]
+	return func() {
+		for _, fd := range fds {
+			syscall.Close(fd)
+		}
+	}
+}
