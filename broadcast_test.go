@@ -120,7 +120,7 @@ func TestBroadcastPastSlowMember(t *testing.T) {
 // Only the open get it: not before 101, not after a close frame.
 func TestBroadcastToOpenOnly(t *testing.T) {
 	var route *perch.Route
-	srv := start(t, perch.Config{}, func(srv *perch.Server) {
+	srv := start(t, perch.Config{Loops: 1}, func(srv *perch.Server) { // so that who has it tells that all have
 		route = srv.Handle("/ws", perch.Handler{OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) { c.Close(perch.CloseNormal, "") }})
 	})
 	request := wstest.Request("test", "/ws")

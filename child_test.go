@@ -15,9 +15,9 @@ import (
 const childEnv = "PERCH_TEST_CHILD"
 
 // inChild reports whether this process is the child of the test. If it is not, it
-// runs the test again in one, as a process whose limits may be changed, while
-// meanwhile talks to it: say is its standard output, and it ends when hush is
-// closed, if it waits for that with [parentHushes].
+// runs the test again in one, as a process whose limits may be changed, and calls
+// meanwhile with its standard output. A child that has to wait until meanwhile has
+// returned calls [awaitParent].
 func inChild(t *testing.T, meanwhile func(say io.Reader)) bool {
 	t.Helper()
 	if os.Getenv(childEnv) == t.Name() {
@@ -27,7 +27,7 @@ func inChild(t *testing.T, meanwhile func(say io.Reader)) bool {
 	cmd.Env = append(os.Environ(), childEnv+"="+t.Name())
 	var errs strings.Builder
 	cmd.Stderr = &errs
-	hush, err := cmd.StdinPipe()
+	done, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func inChild(t *testing.T, meanwhile func(say io.Reader)) bool {
 		t.Fatal(err)
 	}
 	defer func() {
-		hush.Close()
+		done.Close()
 		rest, _ := io.ReadAll(say)
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("child: %v\n%s%s", err, rest, errs.String())
@@ -53,8 +53,8 @@ func inChild(t *testing.T, meanwhile func(say io.Reader)) bool {
 	return false
 }
 
-// parentHushes waits, in a child, until the parent has done its part.
-func parentHushes() { io.Copy(io.Discard, os.Stdin) }
+// awaitParent waits, in a child, until the parent has done its part.
+func awaitParent() { io.Copy(io.Discard, os.Stdin) }
 
 // limitDescriptors sets RLIMIT_NOFILE of this process, a child.
 func limitDescriptors(t *testing.T, n uint64) {

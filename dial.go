@@ -13,6 +13,9 @@ import (
 	"os"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/sock"
 )
@@ -35,10 +38,10 @@ type dialing struct {
 	port    uint16
 	target  string
 	options DialOptions
-	addr    netip.AddrPort
+	addrs   []netip.AddrPort // not tried yet
 	key     string
 	parser  handshake.Parser
-	err     error // of resolving
+	err     error // of resolving, or of the address tried last
 	cancel  func() bool
 }
 
@@ -73,7 +76,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		return fmt.Errorf("%w: %w", ErrDial, err)
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
-		d.addr = netip.AddrPortFrom(a.Unmap(), d.port)
+		d.addrs = []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), d.port)}
 	}
 	if !srv.running.Load() {
 		return ErrServerClosed
@@ -104,7 +107,11 @@ func (l *loop) dial(d *dialing) {
 		}
 		l.srv.connections.Add(-1)
 		if d.route.onClose != nil {
-			l.callClose(Conn{l: l, slot: noSlot}, d.route.onClose, &CloseError{Code: CloseGoingAway, Err: errors.Join(ErrDial, ErrOverloaded)})
+			why := ErrOverloaded
+			if l.stopping {
+				why = ErrShutdown
+			}
+			l.callClose(Conn{l: l, slot: noSlot}, d.route.onClose, &CloseError{Code: frame.CloseAbnormal, Err: errors.Join(ErrDial, why)})
 		}
 		l.srv.releaseRoute(d.route.index)
 		return
@@ -114,7 +121,7 @@ func (l *loop) dial(d *dialing) {
 	l.slab.thaw(s).dial = d
 	cancelled := post{kind: postCancel, dial: d, slot: i, gen: s.gen.Load()}
 	d.cancel = context.AfterFunc(d.ctx, func() { l.post(cancelled, nil) })
-	if d.addr.IsValid() {
+	if len(d.addrs) > 0 {
 		l.connect(i, s, d)
 		return
 	}
@@ -123,33 +130,37 @@ func (l *loop) dial(d *dialing) {
 	go d.resolve(l, resolved)
 }
 
-// resolve finds the address, on a goroutine of its own: it may block.
+// resolve finds the addresses, on a goroutine of its own: it may block.
 func (d *dialing) resolve(l *loop, done post) {
 	host, _, err := net.SplitHostPort(d.host)
 	if err != nil {
 		host = d.host
 	}
 	addrs, err := net.DefaultResolver.LookupNetIP(d.ctx, "ip", host)
-	if err != nil {
-		d.err = err
-	} else {
-		d.addr = netip.AddrPortFrom(addrs[0].Unmap(), d.port)
+	d.err = err
+	for _, a := range addrs {
+		d.addrs = append(d.addrs, netip.AddrPortFrom(a.Unmap(), d.port))
 	}
 	l.post(done, nil)
 }
 
-// connect begins the TCP connection.
+// connect begins the TCP connection, to the first address that may be tried:
+// "localhost" is ::1 as well, where perhaps nobody listens.
 func (l *loop) connect(i uint32, s *slot, d *dialing) {
 	if s.state != stateConnecting {
 		return
 	}
-	if d.err != nil {
-		l.fail(i, s, errors.Join(ErrDial, d.err))
-		return
+	fd := -1
+	for fd < 0 && len(d.addrs) > 0 {
+		addr := d.addrs[0]
+		d.addrs = d.addrs[1:]
+		var e unix.Errno
+		if fd, e = sock.Connect(addr, d.options.LocalAddr); e != 0 {
+			d.err = e
+		}
 	}
-	fd, e := sock.Connect(d.addr, d.options.LocalAddr)
-	if e != 0 {
-		l.fail(i, s, errors.Join(ErrDial, e))
+	if fd < 0 {
+		l.fail(i, s, errors.Join(ErrDial, d.err))
 		return
 	}
 	s.fd = int32(fd)
@@ -161,11 +172,14 @@ func (l *loop) connect(i uint32, s *slot, d *dialing) {
 
 // connected sends the request, or learns that there is no connection.
 func (l *loop) connected(i uint32, s *slot) {
+	d := l.slab.coldOf(s).dial
 	if e := sock.Error(int(s.fd)); e != 0 {
-		l.fail(i, s, errors.Join(ErrDial, e))
+		sock.Close(int(s.fd))
+		s.fd = -1
+		d.err = e
+		l.connect(i, s, d)
 		return
 	}
-	d := l.slab.coldOf(s).dial
 	request, err := handshake.AppendRequest(l.cork, d.host, d.target, d.key, d.options.Subprotocols, d.options.Header)
 	if err != nil {
 		l.fail(i, s, errors.Join(ErrDial, err))

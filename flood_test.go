@@ -296,10 +296,14 @@ const lingers = 1 << 20
 func TestCloseReachesSender(t *testing.T) {
 	bad := wstest.Frame{Op: frame.OpText, Rsv: 4}.Bytes()
 	t.Run("under the limit", func(t *testing.T) {
-		srv := startRoute(t, perch.Config{}, echo())
+		srv := startRoute(t, perch.Config{Loops: 1}, echo())
 		c := dial(t, srv)
 		c.Write(append(bytes.Clone(bad), make([]byte, lingers-64<<10)...))
 		c.ExpectFail(frame.CloseProtocolError)
+		before := srv.Stats().Ticks.Count
+		if s := awaitStats(t, srv, "all is read", func(s *perch.Stats) bool { return s.Ticks.Count >= before+2*lingers/(64<<10) }); s.Connections != 1 {
+			t.Error("it is gone before the limit")
+		}
 		c.Close()
 		awaitStats(t, srv, "it is gone", func(s *perch.Stats) bool { return s.Connections == 0 })
 	})

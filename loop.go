@@ -91,8 +91,9 @@ type loop struct {
 	spareWork             []*work
 
 	// Any goroutine.
-	mail mailbox
-	shot snapshot
+	largest atomic.Int64 // bytes of the largest outbox, as relieve has seen it
+	mail    mailbox
+	shot    snapshot
 }
 
 func newLoop(s *Server, id, most int) (*loop, error) {

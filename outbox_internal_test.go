@@ -282,6 +282,36 @@ func TestOutboxSocket(t *testing.T) {
 	}
 }
 
+// TestOutboxOffer: whatever is left of the frame that is begun, send finishes
+// it, and it alone, before a control frame.
+func TestOutboxOffer(t *testing.T) {
+	fds := pair(t)
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	buf := make([]byte, 1000)
+	for cut := range 26 { // over three frames of 12, 9 and 5 bytes
+		m := new(boxModel)
+		m.queueOwn(10, false)
+		m.queueShared(7)
+		m.queueOwn(3, false)
+		if err := m.cut(cut); err != nil {
+			t.Fatal(err)
+		}
+		m.queuePong(4, false)
+		before := m.out.len()
+		if sent, e := m.out.send(fds[0], &m.vector, &m.bufs, flushBudget); sent != before || e != 0 || !m.out.empty() {
+			t.Fatalf("cut at %d: %d of %d bytes sent, %v", cut, sent, before, e)
+		}
+		n, _ := sock.Recv(fds[1], buf)
+		if err := m.receive(buf[:n]); err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		if m.pongs != 1 || len(m.data) != 0 {
+			t.Fatalf("cut at %d: %d pongs, %d frames missing", cut, m.pongs, len(m.data))
+		}
+	}
+}
+
 // TestOutboxSmallShared: what is bounded is bytes, so that what a queue costs
 // beside them must be bounded by them.
 func TestOutboxSmallShared(t *testing.T) {

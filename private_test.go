@@ -201,13 +201,19 @@ func TestMoreConnectionsThanDescriptors(t *testing.T) {
 	}
 	limitDescriptors(t, limit)
 	var logged journal
-	srv := startRoute(t, perch.Config{MaxConnections: 700, Loops: -0, NewConnectionsPerSecond: -1, Logger: logged.logger()}, echo())
+	srv := perch.New(perch.Config{Addr: "127.0.0.1:0", MaxConnections: 700, NewConnectionsPerSecond: -1, Logger: logged.logger()})
+	srv.Handle("/ws", echo()) // as many loops as it takes: not by startRoute
+	if err := srv.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Wait()
+	defer srv.Close()
 	r := logged.find("plan")
 	if len(r) != 1 || attr(r[0], "private_fds") != "true" || attr(r[0], "max_connections") != "700" {
 		t.Fatalf("planned %v", r)
 	}
 	fmt.Println("listening on " + srv.Addr().String())
-	parentHushes()
+	awaitParent()
 	if s := srv.Stats(); s.Opened != clients || s.AcceptPauses != 0 {
 		t.Errorf("%d opened, accepting paused %d times", s.Opened, s.AcceptPauses)
 	}

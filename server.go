@@ -262,14 +262,16 @@ func (srv *Server) launch() error {
 	n := srv.cfg.Loops
 	for i := range n {
 		l, err := newLoop(srv, i, srv.maxConnections+refuseReserve+chunkSize)
-		if err == nil && srv.web != nil {
-			l.pair, err = srv.web.pair()
+		if err == nil {
+			srv.loops = append(srv.loops, l)
+			if srv.web != nil {
+				l.pair, err = srv.web.pair()
+			}
 		}
 		if err != nil {
 			srv.release()
 			return err
 		}
-		srv.loops = append(srv.loops, l)
 	}
 	up, listen, ready := make(chan error, n), make(chan bool), make(chan error, n)
 	var down sync.WaitGroup

@@ -136,6 +136,7 @@ func (l *loop) past(quanta uint32, d time.Duration) bool {
 func (l *loop) relieve() {
 	most := l.srv.cfg.MaxOutputTotal
 	if l.srv.queued.Load() < most/4*3 {
+		l.largest.Store(0)
 		return
 	}
 	type queue struct {
@@ -149,9 +150,17 @@ func (l *loop) relieve() {
 		}
 	})
 	slices.SortFunc(all, func(a, b queue) int { return b.bytes - a.bytes })
-	excess := (l.srv.queued.Load() - most/2) / int64(len(l.srv.loops))
+	largest := 0
+	if len(all) > 0 {
+		largest = all[0].bytes
+	}
+	l.largest.Store(int64(largest))
+	for _, o := range l.srv.loops { // of the others, as of their last sweep
+		largest = max(largest, int(o.largest.Load()))
+	}
+	excess := l.srv.queued.Load() - most/2
 	for _, q := range all {
-		if excess <= 0 {
+		if excess <= 0 || q.bytes < largest/2 { // the rest is smaller than what others hold
 			return
 		}
 		excess -= int64(q.bytes)

@@ -21,6 +21,7 @@ package poller
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -72,6 +73,7 @@ type Poller struct {
 	// Atomic: any goroutine. 1 from before a blocking wait until after it, or
 	// until the first Wake: the only time in which a write to wakefd is needed.
 	sleeping atomic.Uint32
+	wakers   atomic.Int32 // between having seen sleeping set and having written
 }
 
 // New opens an epoll instance and an eventfd. Errors are those of the kernel.
@@ -93,8 +95,12 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Close releases both descriptors. Wake must not be called any more.
+// Close releases both descriptors. Wait must not be called any more; a Wake that
+// is late does nothing.
 func (p *Poller) Close() {
+	for p.wakers.Load() != 0 { // it must not write to what has the number next
+		runtime.Gosched()
+	}
 	unix.Close(p.wakefd)
 	unix.Close(p.epfd)
 }
@@ -178,8 +184,13 @@ func (p *Poller) woken(events []Event, n int, e unix.Errno) (int, error) {
 // what the caller made visible before. It costs a system call only if the owner
 // sleeps and nobody else has woken it.
 func (p *Poller) Wake() {
+	if p.sleeping.Load() == 0 {
+		return
+	}
+	p.wakers.Add(1)
 	if p.sleeping.CompareAndSwap(1, 0) {
 		one := [8]byte{1}
 		syscall.RawSyscall(unix.SYS_WRITE, uintptr(p.wakefd), uintptr(unsafe.Pointer(&one[0])), 8)
 	}
+	p.wakers.Add(-1)
 }

@@ -1,0 +1,60 @@
+//go:build linux
+
+package perch
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+
+	"github.com/perchws/perch/internal/wstest"
+)
+
+// A name may have several addresses: they are tried in order, until one takes
+// the connection.
+func TestDialTriesEveryAddress(t *testing.T) {
+	for name, tc := range map[string]struct {
+		addrs []string // "" stands for the one that listens
+		want  error
+	}{
+		"refused, then answered": {[]string{"127.0.0.1:1", "127.0.0.2:1", ""}, nil},
+		"impossible at once":     {[]string{"255.255.255.255:1", ""}, nil},
+		"nobody":                 {[]string{"127.0.0.1:1", "127.0.0.2:1"}, syscall.ECONNREFUSED},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := New(Config{Addr: "127.0.0.1:0", Loops: 1})
+			srv.Handle("/ws", Handler{})
+			if err := srv.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer srv.Wait()
+			defer srv.Close()
+			result := make(chan error, 2)
+			route, err := srv.dialRoute(Handler{
+				OnOpen:  func(Conn, *Request) { result <- nil },
+				OnClose: func(_ Conn, err *CloseError) { result <- err },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := &dialing{ctx: context.Background(), route: route, host: "test", target: "/ws", key: wstest.Key}
+			for _, a := range tc.addrs {
+				if a == "" {
+					d.addrs = append(d.addrs, srv.Addr().(*net.TCPAddr).AddrPort())
+				} else {
+					d.addrs = append(d.addrs, netip.MustParseAddrPort(a))
+				}
+			}
+			srv.connections.Add(1)
+			if err := srv.loops[0].post(post{kind: postDial, dial: d}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := wstest.Receive(t, "the outcome", result); !errors.Is(err, tc.want) || tc.want != nil && !errors.Is(err, ErrDial) {
+				t.Errorf("%v, want %v", err, tc.want)
+			}
+		})
+	}
+}
