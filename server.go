@@ -118,12 +118,11 @@ func (srv *Server) addRoute(r *Route) {
 	if n := len(srv.table.free); n > 0 {
 		r.index = srv.table.free[n-1]
 		srv.table.free = srv.table.free[:n-1]
-		routes = slices.Clone(routes)
-		routes[r.index] = r
-	} else {
-		r.index = uint32(len(routes))
-		routes = append(routes, r)
+		routes[r.index] = r // nobody reads this place: its connection is reaped
+		return
 	}
+	r.index = uint32(len(routes))
+	routes = append(routes, r)
 	srv.table.routes.Store(&routes)
 }
 

@@ -92,8 +92,7 @@ func TestCloseCodes(t *testing.T) {
 // for, but one that is no older than a sweep.
 func TestStatsOnLoop(t *testing.T) {
 	var got Stats
-	var d *driven
-	d = drive(t, Config{}, func(srv *Server) {
+	d := drive(t, Config{}, func(srv *Server) {
 		srv.Handle("/ws", Handler{OnMessage: func(Conn, Opcode, []byte) { got = srv.Stats() }})
 	})
 	p := d.open(0)

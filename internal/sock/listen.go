@@ -92,8 +92,8 @@ func Accept(listener int) (fd int, peer netip.Addr, errno unix.Errno) {
 	return int(r), peer, 0
 }
 
-// Connect begins a connection. It is under way when errno is EINPROGRESS, and
-// decided when the socket is writable: see Error. A valid local address is
+// Connect begins a connection. It is decided when the socket is writable: see
+// Error. A valid local address is
 // bound to first, its port chosen at connect so that many peers can share it.
 func Connect(remote netip.AddrPort, local netip.Addr) (fd int, errno unix.Errno) {
 	family := unix.AF_INET6
