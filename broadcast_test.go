@@ -14,16 +14,16 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// Several goroutines broadcast at once, callbacks of two loops too: everybody
+// Several goroutines broadcast at once, callbacks of the loops too: everybody
 // gets everything, once, and in the same order.
 func TestBroadcastTotalOrder(t *testing.T) {
-	const members, publishers, messages = 12, 4, 150
+	const members, publishers, messages = 24, 8, 150
 	var route *perch.Route
 	var number atomic.Int64
 	publish := func() error {
 		return route.Broadcast(perch.Prepare(perch.Text, strconv.AppendInt(nil, number.Add(1), 10)))
 	}
-	srv := start(t, perch.Config{Rate: unlimited}, func(srv *perch.Server) {
+	srv := start(t, perch.Config{Loops: 8, MaxOutput: 16 << 20, Rate: unlimited}, func(srv *perch.Server) {
 		route = srv.Handle("/ws", perch.Handler{OnMessage: func(perch.Conn, perch.Opcode, []byte) { publish() }})
 		srv.Handle("/other", echo())
 	})

@@ -58,3 +58,32 @@ func TestDialTriesEveryAddress(t *testing.T) {
 		})
 	}
 }
+
+// The route of a dialled connection is used again when it is gone, whether it was
+// open or not.
+func TestDialGivesRouteBack(t *testing.T) {
+	srv := New(Config{Addr: "127.0.0.1:0", Loops: 2})
+	srv.Handle("/ws", Handler{})
+	if err := srv.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Wait()
+	defer srv.Close()
+	closed := make(chan *CloseError, 1)
+	h := Handler{
+		OnOpen:  func(c Conn, _ *Request) { c.Close(CloseNormal, "") },
+		OnClose: func(_ Conn, err *CloseError) { closed <- err },
+	}
+	for range 50 {
+		for _, path := range []string{"/ws", "/not-there"} {
+			if err := srv.Dial(t.Context(), "ws://"+srv.Addr().String()+path, h); err != nil {
+				t.Fatal(err)
+			}
+			wstest.Receive(t, "OnClose", closed)
+		}
+	}
+	wstest.Eventually(t, "all are gone", func() bool { return srv.Stats().Connections == 0 })
+	if n := len(*srv.table.routes.Load()); n > 5 { // none, /ws, and what overlapped
+		t.Errorf("%d routes are left of 100 connections, one at a time", n)
+	}
+}

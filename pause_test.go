@@ -4,6 +4,7 @@ package perch_test
 
 import (
 	"encoding/binary"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,24 +14,35 @@ import (
 )
 
 // paused connects a client that has so much to read that we read no more of it;
-// more of its input is in the socket. done is how many messages it has sent.
+// more of its input is in the socket. It has sent done whole messages, and
+// perhaps a part of one more.
 func paused(t *testing.T, srv *perch.Server, size int) (c *wstest.Conn, done int) {
 	t.Helper()
 	c = dial(t, srv)
-	c.Timeout = 200 * time.Millisecond // a write that takes as long is one that nobody takes
-	p := make([]byte, size)
-	for {
-		binary.BigEndian.PutUint32(p, uint32(done))
-		if err := c.TrySend(wstest.Binary(p)); err != nil {
-			break // the message is cut where the socket was full
+	var sent atomic.Int64
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for p := make([]byte, size); ; sent.Add(1) {
+			binary.BigEndian.PutUint32(p, uint32(sent.Load()))
+			if c.TrySend(wstest.Binary(p)) != nil {
+				return
+			}
 		}
-		done++
-	}
-	c.Timeout = wstest.DefaultTimeout
-	if s := srv.Stats(); s.Pauses == 0 {
-		t.Fatalf("%d messages sent and none read, but reading has not stopped", done)
-	}
-	return c, done
+	}()
+	awaitStats(t, srv, "reading has stopped", func(s *perch.Stats) bool {
+		return s.Pauses > 0 && uint64(sent.Load())*uint64(size) > s.BytesReceived+64<<10
+	})
+	wstest.Eventually(t, "the client sends no more", func() bool {
+		c.TCP().SetWriteDeadline(time.Now())
+		select {
+		case <-stopped:
+			return true
+		default:
+			return false
+		}
+	})
+	return c, int(sent.Load())
 }
 
 // restful wants the loops at rest for as long as the window is.

@@ -102,7 +102,7 @@ func TestHandleRefuses(t *testing.T) {
 }
 
 // TestRouteIndices: an index that a dialled connection has given back is used
-// again, and what others read meanwhile does not change under them.
+// again, and what other connections read meanwhile does not change under them.
 func TestRouteIndices(t *testing.T) {
 	srv := New(Config{})
 	first := srv.Handle("/a", Handler{})
@@ -132,7 +132,7 @@ func TestRouteIndices(t *testing.T) {
 			t.Fatalf("index %d, want %d again", again.index, a.index)
 		}
 	}
-	if before[a.index] != a || len(seen) != 2 || seen[1] != first {
-		t.Error("a table that was read has changed")
+	if before[b.index] != b || before[first.index] != first || len(seen) != 2 || seen[1] != first {
+		t.Error("a place of others has changed")
 	}
 }

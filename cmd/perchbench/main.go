@@ -8,7 +8,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -41,8 +41,9 @@ type options struct {
 	loops      int
 	maxConns   int
 	privateFDs bool
-	cpuProfile string // file; "" for none
-	pprof      string // address of a net/http/pprof server; "" for none
+	cpuProfile string        // file; "" for none
+	pprof      string        // address of a net/http/pprof server; "" for none
+	gcEvery    time.Duration // 0: only when the runtime wants to
 }
 
 func parse(args []string, out io.Writer) (options, error) {
@@ -55,6 +56,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.BoolVar(&o.privateFDs, "private-fds", false, "a descriptor table per loop")
 	fs.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the whole run to this `file`")
 	fs.StringVar(&o.pprof, "pprof", "", "serve net/http/pprof on this `address`")
+	fs.DurationVar(&o.gcEvery, "gc-every", 0, "collect garbage every `period`, to see its pauses")
 	if len(args) == 0 {
 		return o, errors.New("want: perchbench serve [options]")
 	}
@@ -76,13 +78,8 @@ func parse(args []string, out io.Writer) (options, error) {
 		err = fmt.Errorf("invalid value %d for --loops", o.loops)
 	case err == nil && o.maxConns < 0:
 		err = fmt.Errorf("invalid value %d for --max-conns", o.maxConns)
+	case err == nil && o.gcEvery < 0:
+		err = fmt.Errorf("invalid value %v for --gc-every", o.gcEvery)
 	}
 	return o, err
-}
-
-// report writes what the server counted as one JSON object.
-func report(w io.Writer, stats any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(stats)
 }

@@ -22,6 +22,7 @@ func TestParse(t *testing.T) {
 		"serve --loops -1":      "loops",
 		"serve --max-conns x":   "max-conns",
 		"serve --max-conns=-20": "max-conns",
+		"serve --gc-every=-1s":  "gc-every",
 	} {
 		if _, err := parse(strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%q: error %v, want one that names %s", args, err, name)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"runtime"
 	rpprof "runtime/pprof"
 	"time"
 
@@ -67,6 +68,13 @@ func serve(o options, out io.Writer, signals <-chan os.Signal) error {
 		return errors.Join(err, srv.Close())
 	}
 	defer stopProfiles()
+	if o.gcEvery > 0 {
+		go func() {
+			for range time.Tick(o.gcEvery) {
+				runtime.GC()
+			}
+		}()
+	}
 
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Wait() }()

@@ -1,0 +1,57 @@
+// Package session keeps what must outlive a connection: who a client is, and a
+// little data of its own. A connection that breaks detaches its session; a new
+// connection that shows the session's key takes it over.
+//
+// [Store] is what a server needs of it, [Memory] the store of one process.
+//
+//	store := session.NewMemory(session.Config{})
+//	s, err := store.Create(ctx, session.New{ConnectionID: conn, UserID: user, Authenticated: true})
+//	…                                                  // s.ID.Text() goes to the client
+//	err = store.Detach(ctx, s.ID, conn)                // the connection broke
+//	key, err := session.ParseKey(text)                 // a client comes back with it
+//	s, replaced, err := store.Attach(ctx, session.Claim{Key: key, ConnectionID: conn2, UserID: user})
+//	…                                                  // close the connection named replaced with 3500
+//	err = store.End(ctx, s.ID, conn2)                  // a normal close
+//
+// # Life of a session
+//
+// It is attached while a connection holds it, from Create or Attach to Detach.
+// An attached session does not expire. A detached one expires when it has not
+// been touched for [Config.TTL] (24 h), or [Config.AnonymousTTL] (5 minutes) if
+// its user was not authenticated; Create without a connection makes a detached
+// one. Create, Get, Update, Attach and Detach touch. A session that has expired
+// does not exist: [ErrNotFound].
+//
+// A connection holds a session until another attaches. Then its Detach, End and
+// Keep answer [ErrReplaced] and change nothing, so that what a replaced
+// connection still does when it closes costs its successor nothing. Delete and
+// EndOthers ask nobody: they are for logout and for administrators.
+//
+// # Keys
+//
+// Whoever has the key has the session, so it is never shown by accident: the
+// String and LogValue of a [Key] are redacted, and so is the LogValue of a
+// [Session]. The JSON of a Session has it in full: it is for its owner.
+//
+// # What clients may change
+//
+// Data, by Update, and nothing else. It is a JSON object, bounded in size
+// ([MaxData]) and depth ([MaxDepth]). What the server wants to find again when a
+// session is resumed (names, rooms) it puts into State, which clients neither
+// see nor change.
+//
+// # Goroutines, time and memory
+//
+// Every method may be called by any goroutine. Memory never blocks for longer
+// than a short critical section and may be called by event loops; Update parses
+// up to MaxData bytes of JSON outside of it. Other stores wait for a network
+// and honour their ctx: call them from workers. There is no goroutine and no
+// timer here: the caller runs [Memory.Sweep] once in a while. Strings given to
+// a store are copied; a [Session] is a snapshot and stays as it is.
+//
+// # Not guaranteed
+//
+// A store may drop any detached session when it is short of memory, the oldest
+// first. Attached ones are never dropped: then Create, Update and the like
+// answer [ErrFull].
+package session

@@ -1,0 +1,292 @@
+package session
+
+import (
+	"context"
+	"hash/maphash"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The defaults of Config.
+const (
+	DefaultTTL          = 24 * time.Hour
+	DefaultAnonymousTTL = 5 * time.Minute
+	DefaultMaxBytes     = 256 << 20
+)
+
+// Config is how a Memory behaves. The zero Config is ready; a zero field means
+// its default, a negative one no limit.
+type Config struct {
+	// TTL is how long a detached session of an authenticated user lives untouched.
+	TTL time.Duration
+	// AnonymousTTL is the same for all other users.
+	AnonymousTTL time.Duration
+	// MaxBytes bounds the memory of all sessions, as the store reckons it: a little
+	// more than they take. (Its maps stay as large as they once had to be, about
+	// 50 bytes for each of the most sessions there ever were.)
+	MaxBytes int64
+	// Clock tells the time; nil is time.Now. A clock that goes back stands still here.
+	Clock func() time.Time
+}
+
+// withDefaults fills in what is zero.
+func (c Config) withDefaults() Config {
+	if c.TTL == 0 {
+		c.TTL = DefaultTTL
+	}
+	if c.AnonymousTTL == 0 {
+		c.AnonymousTTL = DefaultAnonymousTTL
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = DefaultMaxBytes
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return c
+}
+
+// Memory is the Store of one process. Any goroutine may call its methods, event
+// loops too: none blocks, and none looks at its ctx.
+type Memory struct {
+	// Immutable after NewMemory.
+	ttl      [kinds]int64 // ms; negative: for ever
+	maxBytes int64        // negative: no limit
+	clock    func() time.Time
+	start    time.Time // what all times in records are counted from
+	hash     func(user string) uint64
+	newKey   func() Key
+
+	mu sync.Mutex // guards all that follows; held for a bounded number of steps
+
+	now           int64 // ms since start, never less than before
+	sessions      map[uint64]*record
+	users         map[uint64]*record // by hash of the user id: the first of a chain
+	detached      [kinds]list        // the longest untouched first
+	bytes         int64
+	detachedBytes int64
+	attached      int
+	evicted       uint64
+	expired       uint64
+}
+
+var _ Store = (*Memory)(nil)
+
+// NewMemory returns an empty store.
+func NewMemory(cfg Config) *Memory {
+	cfg = cfg.withDefaults()
+	seed := maphash.MakeSeed() // users may choose their ids: their hash must not be foreseen
+	m := &Memory{
+		maxBytes: cfg.MaxBytes,
+		clock:    cfg.Clock,
+		start:    cfg.Clock(),
+		hash:     func(user string) uint64 { return maphash.String(seed, user) },
+		newKey:   NewKey,
+		sessions: make(map[uint64]*record),
+		users:    make(map[uint64]*record),
+	}
+	m.ttl[authenticated] = milliseconds(cfg.TTL)
+	m.ttl[anonymous] = milliseconds(cfg.AnonymousTTL)
+	return m
+}
+
+// milliseconds rounds up: a lifetime is not less than what was asked for.
+func milliseconds(d time.Duration) int64 {
+	if d < 0 {
+		return -1
+	}
+	n := d.Milliseconds()
+	if d%time.Millisecond != 0 {
+		n++
+	}
+	return n
+}
+
+// Stats are counters of a Memory, all taken at one moment.
+type Stats struct {
+	Sessions int    // expired ones too, until a sweep or a caller meets them
+	Attached int    // of these, held by a connection
+	Bytes    int64  // as MaxBytes counts
+	Evicted  uint64 // dropped for want of memory, since the start
+	Expired  uint64 // dropped because their time was over, since the start
+}
+
+// Stats returns the counters.
+func (m *Memory) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Stats{
+		Sessions: len(m.sessions),
+		Attached: m.attached,
+		Bytes:    m.bytes,
+		Evicted:  m.evicted,
+		Expired:  m.expired,
+	}
+}
+
+// Create implements Store.
+func (m *Memory) Create(_ context.Context, n New) (Session, error) {
+	if err := n.Check(); err != nil {
+		return Session{}, err
+	}
+	var data Data
+	if n.Data != nil {
+		var err error
+		if data, err = Merge("", n.Data); err != nil {
+			return Session{}, err
+		}
+	}
+	r := newRecord(n.ConnectionID, n.UserID)
+	if n.Authenticated {
+		r.kind = authenticated
+	}
+	r.extra = extra{data: data, state: string(n.State)}.orNil()
+	id := m.newKey() // not under the lock: it may be a system call
+
+	m.lock()
+	defer m.mu.Unlock()
+	if err := m.reserve(r.cost(), nil); err != nil {
+		return Session{}, err
+	}
+	for m.sessions[id.selector()] != nil {
+		id = m.newKey()
+	}
+	r.selector = id.selector()
+	copy(r.secret[:], id.secret())
+	r.created, r.accessed = m.now, m.now
+	m.insert(r)
+	if n.ConnectionID != "" {
+		m.hold(r)
+	}
+	return m.snapshot(r), nil
+}
+
+// Get implements Store.
+func (m *Memory) Get(_ context.Context, id Key) (Session, error) {
+	m.lock()
+	defer m.mu.Unlock()
+	r := m.find(id)
+	if r == nil {
+		return Session{}, ErrNotFound
+	}
+	m.touch(r)
+	return m.snapshot(r), nil
+}
+
+// Update implements Store. The merge is not made under the lock: if another one
+// was quicker it is made again, upon the other's result.
+func (m *Memory) Update(_ context.Context, id Key, patch []byte) (Session, error) {
+	m.lock()
+	r := m.find(id)
+	if r == nil {
+		m.mu.Unlock()
+		return Session{}, ErrNotFound
+	}
+	old := r.extras().data
+	m.mu.Unlock()
+	for {
+		merged, err := Merge(old, patch)
+		if err != nil {
+			return Session{}, err
+		}
+		s, now, err := m.swapData(id, old, merged)
+		if err != nil || now == old {
+			return s, err
+		}
+		old = now
+	}
+}
+
+// swapData sets the data if it is old still. It returns the data it found: old
+// if it did.
+func (m *Memory) swapData(id Key, old, merged Data) (s Session, found Data, err error) {
+	m.lock()
+	defer m.mu.Unlock()
+	r := m.find(id)
+	if r == nil {
+		return Session{}, "", ErrNotFound
+	}
+	e := r.extras()
+	if e.data != old { // the very same string, as a rule: then only pointers are compared
+		return Session{}, e.data, nil
+	}
+	e.data = merged
+	if err := m.setExtra(r, e); err != nil {
+		return Session{}, "", err
+	}
+	m.touch(r)
+	return m.snapshot(r), old, nil
+}
+
+// Keep implements Store.
+func (m *Memory) Keep(_ context.Context, id Key, connection string, state []byte) error {
+	if err := CheckState(state); err != nil {
+		return err
+	}
+	kept := string(state)
+	m.lock()
+	defer m.mu.Unlock()
+	r, err := m.findHeld(id, connection)
+	if err != nil {
+		return err
+	}
+	e := r.extras()
+	e.state = kept
+	return m.setExtra(r, e)
+}
+
+// Token implements Store. It shares the first part of the session's ID, so that
+// the same look-up finds it.
+func (m *Memory) Token(_ context.Context, id Key) (Key, error) {
+	random := m.newKey()
+	m.lock()
+	defer m.mu.Unlock()
+	r := m.find(id)
+	if r == nil {
+		return Key{}, ErrNotFound
+	}
+	e := r.extras()
+	e.hasToken = true
+	copy(e.token[:], random.secret())
+	if err := m.setExtra(r, e); err != nil {
+		return Key{}, err
+	}
+	return newKey(r.selector, &e.token), nil
+}
+
+// lock takes the lock and the time.
+func (m *Memory) lock() {
+	now := m.clock().Sub(m.start).Milliseconds()
+	m.mu.Lock()
+	m.now = max(m.now, now)
+}
+
+// snapshot is the session as the caller sees it. It allocates nothing.
+func (m *Memory) snapshot(r *record) Session {
+	e := r.extras()
+	return Session{
+		ID:            newKey(r.selector, &r.secret),
+		ConnectionID:  r.connection(),
+		UserID:        r.user(),
+		CreatedAt:     m.time(r.created),
+		LastAccessed:  m.time(r.accessed),
+		Data:          e.data,
+		Active:        r.attached,
+		Authenticated: r.kind == authenticated,
+		State:         e.state,
+	}
+}
+
+func (m *Memory) time(ms int64) time.Time {
+	return time.UnixMilli(m.start.UnixMilli() + ms).UTC()
+}
+
+// joinNames is a string of our own: user ids may be cut out of large messages.
+func joinNames(connection, user string) string {
+	var b strings.Builder
+	b.Grow(len(connection) + len(user))
+	b.WriteString(connection)
+	b.WriteString(user)
+	return b.String()
+}

@@ -1,0 +1,204 @@
+package session
+
+import "crypto/subtle"
+
+// kind decides how long a detached session lives.
+type kind uint8
+
+const (
+	anonymous kind = iota
+	authenticated
+	kinds // how many there are
+)
+
+// record is a session in memory: 104 bytes, and one string for its names. What
+// few sessions have stands in extra.
+type record struct {
+	selector uint64
+	secret   [secretSize]byte
+	names    string // the connection's id, then the user's, in one allocation
+	created  int64  // ms since Memory.start, as accessed
+	accessed int64
+	extra    *extra // nil if empty; never changed, only replaced
+
+	prev, next         *record // in Memory.detached, if not attached
+	prevPeer, nextPeer *record // sessions of the same user, or hash of one
+
+	split    uint8 // where the user's id begins in names
+	kind     kind
+	attached bool
+}
+
+// extra is what most sessions do without.
+type extra struct {
+	data     Data
+	state    string
+	token    [secretSize]byte
+	hasToken bool
+}
+
+// What a record and an extra are reckoned at, with their share of the maps and
+// an allocator's rounding: see TestMemoryReckoning.
+const (
+	recordCost = 256 // with a connection id of the greatest length, so that Attach needs no more
+	extraCost  = 64
+)
+
+func newRecord(connection, user string) *record {
+	return &record{names: joinNames(connection, user), split: uint8(len(connection))}
+}
+
+// connect changes the connection and not the user, and so no cost.
+func (r *record) connect(connection string) {
+	r.names, r.split = joinNames(connection, r.user()), uint8(len(connection))
+}
+
+func (r *record) connection() string { return r.names[:r.split] }
+
+func (r *record) user() string { return r.names[r.split:] }
+
+// named compares in constant time what must not be guessed.
+func (r *record) named(id Key) bool {
+	return r.selector == id.selector() && subtle.ConstantTimeCompare(r.secret[:], id.secret()) == 1
+}
+
+// extras returns a copy, of nothing too.
+func (r *record) extras() extra {
+	if r.extra == nil {
+		return extra{}
+	}
+	return *r.extra
+}
+
+func (r *record) cost() int64 {
+	return recordCost + stringCost(len(r.user())) + r.extra.cost()
+}
+
+func (e *extra) cost() int64 {
+	if e == nil {
+		return 0
+	}
+	return extraCost + stringCost(len(e.data)) + stringCost(len(e.state))
+}
+
+func (e extra) orNil() *extra {
+	if e.data == "" && e.state == "" && !e.hasToken {
+		return nil
+	}
+	return &e
+}
+
+// stringCost rounds up as the allocator does at the worst: by 15 bytes, by a
+// fifth between its classes, and from 32 KiB on to whole pages of 8 KiB.
+func stringCost(n int) int64 {
+	switch {
+	case n == 0:
+		return 0
+	case n >= 32<<10:
+		return int64(n+8191) &^ 8191
+	}
+	return int64(n + n/5 + 16)
+}
+
+// list is a queue of records that any of them can leave.
+type list struct {
+	head, tail *record
+}
+
+func (l *list) push(r *record) {
+	r.prev, r.next = l.tail, nil
+	if l.tail == nil {
+		l.head = r
+	} else {
+		l.tail.next = r
+	}
+	l.tail = r
+}
+
+func (l *list) remove(r *record) {
+	if r.prev == nil {
+		l.head = r.next
+	} else {
+		r.prev.next = r.next
+	}
+	if r.next == nil {
+		l.tail = r.prev
+	} else {
+		r.next.prev = r.prev
+	}
+	r.prev, r.next = nil, nil
+}
+
+// insert adds a detached record to everything that knows records.
+func (m *Memory) insert(r *record) {
+	m.sessions[r.selector] = r
+	if user := r.user(); user != "" {
+		h := m.hash(user)
+		if first := m.users[h]; first != nil {
+			r.nextPeer, first.prevPeer = first, r
+		}
+		m.users[h] = r
+	}
+	m.detached[r.kind].push(r)
+	m.bytes += r.cost()
+	m.detachedBytes += r.cost()
+}
+
+// remove takes a record out of all of it. The record itself stays readable.
+func (m *Memory) remove(r *record) {
+	delete(m.sessions, r.selector)
+	if r.user() != "" {
+		m.removePeer(r)
+	}
+	cost := r.cost()
+	m.bytes -= cost
+	if r.attached {
+		m.attached--
+	} else {
+		m.detachedBytes -= cost
+		m.detached[r.kind].remove(r)
+	}
+}
+
+func (m *Memory) removePeer(r *record) {
+	if r.nextPeer != nil {
+		r.nextPeer.prevPeer = r.prevPeer
+	}
+	switch {
+	case r.prevPeer != nil:
+		r.prevPeer.nextPeer = r.nextPeer
+	case r.nextPeer != nil:
+		m.users[m.hash(r.user())] = r.nextPeer
+	default:
+		delete(m.users, m.hash(r.user()))
+	}
+	r.prevPeer, r.nextPeer = nil, nil
+}
+
+// hold attaches a record to the connection that its names begin with.
+func (m *Memory) hold(r *record) {
+	if r.attached {
+		return
+	}
+	r.attached = true
+	m.attached++
+	m.detached[r.kind].remove(r)
+	m.detachedBytes -= r.cost()
+}
+
+// release detaches a record, which keeps the name of its last connection.
+func (m *Memory) release(r *record) {
+	r.attached = false
+	m.attached--
+	m.detached[r.kind].push(r)
+	m.detachedBytes += r.cost()
+}
+
+// touch makes a record the youngest.
+func (m *Memory) touch(r *record) {
+	r.accessed = m.now
+	if !r.attached {
+		m.detached[r.kind].remove(r)
+		m.detached[r.kind].push(r)
+	}
+}
