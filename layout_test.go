@@ -62,13 +62,14 @@ var mayImport = map[string][]string{
 }
 
 // testOnly packages are out of reach for non-test files, "*" or not.
-var testOnly = []string{"internal/wstest", "internal/conformance", "internal/interop"}
+var testOnly = []string{"session/storetest", "internal/wstest", "internal/conformance", "internal/interop"}
 
 // mayRequire holds the packages of other modules that non-test files may import, and who may.
 // Everything else in go.mod is there for tests and tools.
 var mayRequire = map[string][]string{
 	"golang.org/x/sys/unix":             {".", "poller", "bench", "internal/sock", "internal/owner"},
 	"github.com/valyala/bytebufferpool": {".", "pool"},
+	"github.com/golang-jwt/jwt/v5":      {"internal/server/auth"},
 }
 
 var (

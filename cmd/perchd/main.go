@@ -1,5 +1,5 @@
 // Command perchd is the Perch server: a page at /, the echo endpoint WS /ws that it shows, and
-// GET /health. perchd --help lists its settings.
+// GET /health. perchd --help lists its settings. perchd token prints a token for development.
 package main
 
 import (
@@ -21,6 +21,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "token" {
+		os.Exit(tokenCommand(os.Args[2:], os.Stdout, os.Stderr))
+	}
 	o, err := parse(os.Args[1:], os.LookupEnv, os.Stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -1,0 +1,156 @@
+package auth
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Carrier is where a token was found.
+type Carrier uint8
+
+// The carriers. A token in a first frame is found by who reads the frame.
+const (
+	CarrierNone        Carrier = iota
+	CarrierHeader              // Authorization: Bearer <token> (RFC 6750 §2.1)
+	CarrierSubprotocol         // Sec-WebSocket-Protocol: …, bearer.<base64url of the token>
+	CarrierCookie
+	CarrierQuery // ?token=<token>
+	CarrierFrame
+)
+
+func (c Carrier) String() string {
+	names := [...]string{"none", "header", "subprotocol", "cookie", "query", "frame"}
+	if int(c) >= len(names) {
+		return "invalid"
+	}
+	return names[c]
+}
+
+const (
+	bearerScheme      = "bearer"  // any case, RFC 9110 §11.1
+	bearerSubprotocol = "bearer." // exactly
+	queryParameter    = "token"
+)
+
+// Request is what a token can be in. *perch.Request is one; HTTP makes one of net/http's.
+type Request interface {
+	Headers(f func(name, value string) bool) // every line, in any case
+	RawQuery() string
+}
+
+// HTTP is r as a Request.
+func HTTP(r *http.Request) Request { return httpRequest{r} }
+
+type httpRequest struct{ *http.Request }
+
+func (r httpRequest) RawQuery() string { return r.URL.RawQuery }
+
+func (r httpRequest) Headers(f func(name, value string) bool) {
+	for name, values := range r.Header {
+		for _, value := range values {
+			if !f(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// Token returns the token of a request, not verified, and the carrier it was in. cookie names the
+// cookie that may carry one; with an empty name none does. (A browser sends its cookies whichever
+// page asks: with a cookie the Origin check is what stands between a session and every other page.)
+//
+// The error is ErrMissing if there is none, ErrConflicting if there are two that differ, wherever:
+// to take one of them would let whoever can plant a cookie or a link choose who the user is. Or
+// ErrMalformed, if a place made for a token holds something else.
+func Token(r Request, cookie string) (token string, carrier Carrier, err error) {
+	f := finder{}
+	var jar http.Request // reads cookies as net/http does
+	jar.Header = http.Header{}
+	r.Headers(func(name, value string) bool {
+		switch {
+		case strings.EqualFold(name, "Authorization"):
+			f.authorization(value)
+		case strings.EqualFold(name, "Sec-WebSocket-Protocol"):
+			f.subprotocols(value)
+		case strings.EqualFold(name, "Cookie"):
+			jar.Header.Add("Cookie", value)
+		}
+		return true
+	})
+	if cookie != "" {
+		for _, c := range jar.CookiesNamed(cookie) {
+			f.found(c.Value, CarrierCookie)
+		}
+	}
+	if q := r.RawQuery(); q != "" {
+		values, _ := url.ParseQuery(q) // what is well-formed counts, as in net/http
+		for _, value := range values[queryParameter] {
+			f.found(value, CarrierQuery)
+		}
+	}
+	switch {
+	case f.err != nil:
+		return "", CarrierNone, f.err
+	case f.carrier == CarrierNone:
+		return "", CarrierNone, ErrMissing
+	}
+	return f.token, f.carrier, nil
+}
+
+// finder collects tokens. The first error wins, but for a conflict, which is worse.
+type finder struct {
+	token   string
+	carrier Carrier
+	err     error
+}
+
+// found takes note of a token. Of equal ones the carrier that comes first in the list counts, so
+// that the order of header lines does not matter. An empty cookie or parameter is none.
+func (f *finder) found(token string, carrier Carrier) {
+	switch {
+	case token == "":
+	case f.carrier == CarrierNone:
+		f.token, f.carrier = token, carrier
+	case subtle.ConstantTimeCompare([]byte(f.token), []byte(token)) == 0:
+		f.err = ErrConflicting
+	default:
+		f.carrier = min(f.carrier, carrier)
+	}
+}
+
+func (f *finder) malformed(reason string) {
+	if f.err == nil {
+		f.err = malformed(reason)
+	}
+}
+
+// authorization leaves other schemes alone: Basic may be for a proxy before us.
+func (f *finder) authorization(value string) {
+	scheme, token, _ := strings.Cut(strings.Trim(value, " \t"), " ")
+	if !strings.EqualFold(scheme, bearerScheme) {
+		return
+	}
+	token = strings.Trim(token, " \t")
+	if token == "" || strings.ContainsAny(token, " \t,") {
+		f.malformed("Authorization holds no token")
+		return
+	}
+	f.found(token, CarrierHeader)
+}
+
+func (f *finder) subprotocols(value string) {
+	for offered := range strings.SplitSeq(value, ",") {
+		encoded, ok := strings.CutPrefix(strings.Trim(offered, " \t"), bearerSubprotocol)
+		if !ok {
+			continue
+		}
+		token := decode(encoded)
+		if len(token) == 0 {
+			f.malformed("the bearer subprotocol is not base64url")
+			continue
+		}
+		f.found(string(token), CarrierSubprotocol)
+	}
+}

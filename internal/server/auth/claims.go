@@ -1,0 +1,129 @@
+package auth
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Limits on what a token may say.
+const (
+	MaxToken   = 8 << 10 // bytes of a token
+	MaxSubject = 128     // bytes of sub, and of jti
+	MaxRooms   = 100     // entries of rooms
+	MaxRoom    = 64      // bytes of one
+
+	maxTime = 253402300799 // 9999-12-31T23:59:59Z, in seconds: the last moment that prints
+)
+
+// Identity is what a good token says. It is a value without a secret; Rooms is not to be changed.
+type Identity struct {
+	Subject string // 1 to MaxSubject bytes, printable
+	// Rooms are those the token is limited to; nil: not limited. See MayJoin.
+	Rooms []string
+	// Expires is the moment from which Verify refuses the token: its exp and the leeway. Zero: never.
+	Expires time.Time
+	TokenID string // jti; may be empty
+}
+
+// MayJoin reports whether the token lets its bearer into a room. A token without the claim does
+// not limit; one with an empty list lets in nowhere.
+func (i Identity) MayJoin(room string) bool {
+	return i.Rooms == nil || slices.Contains(i.Rooms, room)
+}
+
+// Expired reports whether the token is refused at now.
+func (i Identity) Expired(now time.Time) bool {
+	return !i.Expires.IsZero() && !now.Before(i.Expires)
+}
+
+// claims is the payload of a token (RFC 7519 §4.1).
+type claims struct {
+	jwt.RegisteredClaims // stays empty: it makes this a jwt.Claims
+
+	sub, iss, jti string
+	aud           []string
+	rooms         []string // nil: absent
+	exp, nbf      time.Time
+}
+
+// UnmarshalJSON takes names exactly as they are written: encoding/json would let "SUB" stand for
+// "sub". Claims we do not know are ignored (RFC 7519 §4); null is no value.
+func (c *claims) UnmarshalJSON(b []byte) error {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(b, &all) != nil {
+		return malformed("claims are not a JSON object")
+	}
+	for _, claim := range []struct {
+		name string
+		into any
+	}{{"sub", &c.sub}, {"iss", &c.iss}, {"jti", &c.jti}, {"rooms", &c.rooms}} {
+		raw, ok := all[claim.name]
+		if ok && (string(raw) == "null" || json.Unmarshal(raw, claim.into) != nil) {
+			return malformed("claim " + claim.name + " is of the wrong type")
+		}
+	}
+	if raw, ok := all["aud"]; ok { // one or a list, RFC 7519 §4.1.3
+		var one string
+		switch {
+		case string(raw) == "null":
+			return malformed("claim aud is of the wrong type")
+		case json.Unmarshal(raw, &one) == nil:
+			c.aud = []string{one}
+		case json.Unmarshal(raw, &c.aud) != nil:
+			return malformed("claim aud is of the wrong type")
+		}
+	}
+	for name, into := range map[string]*time.Time{"exp": &c.exp, "nbf": &c.nbf} {
+		raw, ok := all[name]
+		if !ok {
+			continue
+		}
+		var seconds float64 // NumericDate may have a fraction
+		if string(raw) == "null" || json.Unmarshal(raw, &seconds) != nil || seconds < 0 || seconds > maxTime {
+			return malformed("claim " + name + " is not a time")
+		}
+		whole := int64(seconds)
+		*into = time.Unix(whole, int64((seconds-float64(whole))*1e9))
+	}
+	return nil
+}
+
+// form checks what does not depend on the time or the configuration.
+func (c *claims) form() *Error {
+	if !printable(c.sub, MaxSubject) {
+		return malformed("claim sub is missing, too long or not printable")
+	}
+	if c.jti != "" && !printable(c.jti, MaxSubject) {
+		return malformed("claim jti is too long or not printable")
+	}
+	if len(c.rooms) > MaxRooms {
+		return malformed("claim rooms has too many entries")
+	}
+	for _, room := range c.rooms {
+		if !printable(room, MaxRoom) {
+			return malformed("claim rooms has an entry that is no room")
+		}
+	}
+	return nil
+}
+
+// printable reports whether s has 1 to most bytes, all of them of characters that can be seen, or
+// single spaces inside: nobody's name ends in a space that a log or a page would hide.
+func printable(s string, most int) bool {
+	if s == "" || len(s) > most || strings.TrimSpace(s) != s {
+		return false
+	}
+	for _, r := range s {
+		// U+FFFD is what JSON with bad UTF-8 decodes to: two different subjects could become one.
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,30 @@
+// Package auth decides who a client is. A [Verifier] turns a token, a JSON Web Token (RFC 7519),
+// into an [Identity] or into an [Error] with a stable code; [Token] finds the token in a request,
+// wherever it was put; [Redact] and [RedactHandler] keep it out of the logs.
+//
+//	v, err := auth.New(auth.Config{Keys: keys, Audience: []string{"chat"}})
+//	defer v.Close()
+//	token, carrier, err := auth.Token(r, "perch_token") // r: *perch.Request, or auth.HTTP(*http.Request)
+//	id, err := v.Verify(token)                          // a first frame's token goes here too
+//	if !id.MayJoin("general") { … }
+//	// at id.Expires the caller closes with 3002, unless a refresh came:
+//	id, err = v.Refresh(id, newToken)
+//
+// # Keys
+//
+// The algorithm belongs to the key and never to the token (RFC 8725 §3.1): a secret verifies HS256,
+// an RSA key RS256, a P-256 key ES256, an Ed25519 key EdDSA, and nothing verifies "none". A token
+// that names a key by kid is checked with the keys of that name, or, if there are none, with those
+// that have no name. A token that names none is checked with all keys of its algorithm, [MaxTries]
+// at most. Keys that a token brings or points to (jwk, jku, x5c, x5u) are not looked at.
+//
+// # Goroutines
+//
+// Everything may be called by any goroutine. Verify computes, and does not wait, lock or do I/O: it
+// may run on an event loop. A key set at a file or URL is loaded by one goroutine in the
+// background, which [Verifier.Close] ends.
+//
+// # Not here
+//
+// Closing connections, answering requests, and who may do what beyond the rooms of the token.
+package auth

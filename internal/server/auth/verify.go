@@ -1,0 +1,253 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Defaults of Config.
+const (
+	DefaultLeeway     = 30 * time.Second
+	DefaultRefresh    = 5 * time.Minute
+	DefaultRefreshGap = 10 * time.Second
+	DefaultTimeout    = 10 * time.Second
+)
+
+// Config says which tokens are good. A zero field means its default.
+type Config struct {
+	Keys []Key
+	// KeySetFile and KeySetURL, at most one of them, is a JWK set (RFC 7517 §5). The URL must be
+	// https, or http on a loopback address.
+	KeySetFile, KeySetURL string
+	Refresh               time.Duration // between loads of the key set
+	RefreshGap            time.Duration // at least so long between them, however many unknown keys are named
+	Timeout               time.Duration // of one load of KeySetURL, body included
+	HTTP                  *http.Client  // for KeySetURL; nil: one that trusts the system's roots
+
+	Audience      []string      // a token must be for one of these; empty: not checked
+	Issuer        string        // a token must be from this one; empty: not checked
+	WithoutExpiry bool          // tokens without exp are good, for ever
+	Leeway        time.Duration // between our clock and the issuer's; −1: none
+
+	Logger *slog.Logger     // about the key set; nil: nothing is logged
+	Now    func() time.Time // nil: time.Now
+}
+
+// Verifier checks tokens. Make one with New; Close it.
+type Verifier struct {
+	// Immutable after New.
+	cfg    Config
+	parser *jwt.Parser
+	source *source // nil without a key set
+
+	// Atomic: any goroutine.
+	ring atomic.Pointer[keyring]
+}
+
+// New makes a Verifier. A key set in a file must be good now; one at a URL is loaded in the
+// background, and until then its keys are unknown (see Ready).
+func New(c Config) (*Verifier, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	v := &Verifier{cfg: c, parser: jwt.NewParser(
+		jwt.WithValidMethods(algorithms()),
+		jwt.WithStrictDecoding(),      // one token, one spelling
+		jwt.WithoutClaimsValidation(), // check does it, with our errors
+	)}
+	v.ring.Store(newKeyring(c.Keys))
+	for _, k := range c.Keys {
+		if k.exposed {
+			c.Logger.Warn("the file of a signing key can be read by every user", "kid", k.id, "algorithm", k.Algorithm())
+		}
+	}
+	if c.KeySetFile != "" || c.KeySetURL != "" {
+		publish := func(keys []Key) { v.ring.Store(newKeyring(c.Keys, keys)) }
+		if v.source, err = newSource(c, publish); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+func (c Config) withDefaults() (Config, error) {
+	for _, k := range c.Keys {
+		if k.method == nil {
+			return c, errors.New("auth: a zero Key")
+		}
+	}
+	switch {
+	case c.KeySetFile != "" && c.KeySetURL != "":
+		return c, errors.New("auth: a key set has a file or a URL, not both")
+	case len(c.Keys) == 0 && c.KeySetFile == "" && c.KeySetURL == "":
+		return c, errors.New("auth: no key")
+	case c.Refresh < 0 || c.RefreshGap < 0 || c.Timeout < 0:
+		return c, errors.New("auth: negative duration")
+	}
+	for d, standard := range map[*time.Duration]time.Duration{&c.Leeway: DefaultLeeway, &c.Refresh: DefaultRefresh,
+		&c.RefreshGap: DefaultRefreshGap, &c.Timeout: DefaultTimeout} {
+		if *d == 0 {
+			*d = standard
+		}
+	}
+	c.Leeway = max(c.Leeway, 0)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Logger = slog.New(RedactHandler(c.Logger.Handler()))
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Keys, c.Audience = slices.Clone(c.Keys), slices.Clone(c.Audience)
+	return c, nil
+}
+
+// Close ends what runs in the background, and waits for it. Verify goes on with the keys it has.
+func (v *Verifier) Close() {
+	if v.source != nil {
+		v.source.close()
+	}
+}
+
+// Ready reports whether the key set has been loaded once, if there is one.
+func (v *Verifier) Ready() bool { return v.source == nil || v.source.loaded.Load() != 0 }
+
+// Verify checks a token. The error is an *Error; the token is not in it. It computes and does not
+// wait: a token that names an unknown key is refused, with Retry set while new keys are fetched.
+func (v *Verifier) Verify(token string) (Identity, error) {
+	if token == "" {
+		return Identity{}, ErrMissing
+	}
+	if len(token) > MaxToken {
+		return Identity{}, malformed("token is too long")
+	}
+	for i := range len(token) {
+		if !tokenByte(token[i]) { // encoding/base64 would skip line ends
+			return Identity{}, ErrMalformed
+		}
+	}
+	var c claims
+	parsed, err := v.parser.ParseWithClaims(token, &c, v.keys)
+	if err != nil {
+		return Identity{}, classify(parsed, err)
+	}
+	if err := v.check(&c); err != nil {
+		return Identity{}, err
+	}
+	id := Identity{Subject: c.sub, Rooms: c.rooms, TokenID: c.jti}
+	if !c.exp.IsZero() {
+		id.Expires = c.exp.Add(v.cfg.Leeway)
+	}
+	return id, nil
+}
+
+// VerifyWait is Verify for goroutines that may wait, never an event loop: where Verify would say
+// Retry it waits for the key set, until ctx ends.
+func (v *Verifier) VerifyWait(ctx context.Context, token string) (Identity, error) {
+	for {
+		var loaded <-chan struct{}
+		if v.source != nil {
+			loaded = v.source.nextLoad() // before Verify, so that none is missed
+		}
+		id, err := v.Verify(token)
+		var e *Error
+		if !errors.As(err, &e) || !e.Retry {
+			return id, err
+		}
+		select {
+		case <-loaded:
+		case <-v.source.ctx.Done():
+			return id, err
+		case <-ctx.Done():
+			return id, err
+		}
+	}
+}
+
+// Refresh checks a token that is to take the place of the one old came from, on the same
+// connection: it must be good, and for the same subject.
+func (v *Verifier) Refresh(old Identity, token string) (Identity, error) {
+	id, err := v.Verify(token)
+	if err != nil {
+		return Identity{}, err
+	}
+	if id.Subject != old.Subject {
+		return Identity{}, ErrWrongSubject
+	}
+	return id, nil
+}
+
+// keys is the jwt.Keyfunc: what it returns verifies the token's own alg and no other, because
+// every key has one alg.
+func (v *Verifier) keys(t *jwt.Token) (any, error) {
+	if _, ok := t.Header["crit"]; ok { // RFC 7515 §4.1.11: we understand no extension
+		return nil, malformed("token has a critical extension")
+	}
+	kid, ok := t.Header["kid"].(string)
+	if _, present := t.Header["kid"]; present && !ok {
+		return nil, malformed("kid is not a string")
+	}
+	keys, stale, err := v.ring.Load().candidates(kid, t.Method.Alg())
+	if stale && v.source != nil && v.source.ask() && err != nil {
+		err = &Error{Code: err.Code, Reason: err.Reason, Retry: true}
+	}
+	if err != nil {
+		return nil, err
+	}
+	set := jwt.VerificationKeySet{Keys: make([]jwt.VerificationKey, len(keys))}
+	for i, k := range keys {
+		set.Keys[i] = k.public
+	}
+	return set, nil
+}
+
+// check is about claims whose signature is good.
+func (v *Verifier) check(c *claims) error {
+	if err := c.form(); err != nil {
+		return err
+	}
+	now, leeway := v.cfg.Now(), v.cfg.Leeway
+	switch {
+	case c.exp.IsZero() && !v.cfg.WithoutExpiry:
+		return malformed("claim exp is missing")
+	case !c.exp.IsZero() && !now.Before(c.exp.Add(leeway)):
+		return ErrExpired
+	case !c.nbf.IsZero() && now.Before(c.nbf.Add(-leeway)):
+		return ErrNotYetValid
+	case v.cfg.Issuer != "" && c.iss != v.cfg.Issuer:
+		return ErrWrongIssuer
+	case len(v.cfg.Audience) > 0 && !slices.ContainsFunc(c.aud, v.accepts):
+		return ErrWrongAudience
+	}
+	return nil
+}
+
+func (v *Verifier) accepts(audience string) bool { return slices.Contains(v.cfg.Audience, audience) }
+
+// classify turns an error of the parser into ours. Its text is left behind: parts of the token may
+// be in it.
+func classify(t *jwt.Token, err error) *Error {
+	var ours *Error
+	switch {
+	case errors.As(err, &ours):
+		return ours
+	case t == nil || errors.Is(err, jwt.ErrTokenMalformed):
+		return ErrMalformed
+	}
+	alg, ok := t.Header["alg"].(string)
+	switch {
+	case !ok:
+		return malformed("token without alg")
+	case !known(alg):
+		return ErrWrongAlgorithm
+	}
+	return ErrBadSignature
+}
