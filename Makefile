@@ -55,6 +55,10 @@ bench: ## run the Go benchmarks of all packages
 baseline: ## build the yardsticks of bench/baseline (needs gcc)
 	$(MAKE) -C bench/baseline
 
+.PHONY: pgo
+pgo: build baseline ## take the profile anew that go build optimises perchbench and perchd with
+	bench/pgo.sh
+
 .PHONY: cover
 cover: ## run all tests, write cover.html, print the total
 	$(GO) test -coverpkg ./... -coverprofile cover.out ./...

@@ -44,6 +44,17 @@ func (c Conn) present() *slot {
 // one write. Text must be UTF-8: it is the caller's word, not checked again.
 // Errors: ErrClosed, ErrOpcode, ErrSlowConsumer, ErrOverloaded.
 func (c Conn) Send(op Opcode, p []byte) error {
+	// An answer within its own event, nothing queued before it: the short way, in
+	// one step. (At 16 messages an event it is a third of our own time.)
+	if l := c.l; c.slot == l.corked {
+		l.own.Check()
+		if s := l.corkSlot; s.gen.Load() == c.gen && s.state == stateOpen && s.cold == 0 && s.flags&flagClient == 0 &&
+			op.IsData() && len(p) <= cap(l.cork)-len(l.cork)-frame.MaxHeaderSize {
+			l.cork = frame.AppendFrame(l.cork, op, p)
+			l.stats.MessagesSent++
+			return nil
+		}
+	}
 	s := c.live()
 	if s == nil {
 		return ErrClosed

@@ -99,6 +99,12 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 		asm = &c.asm
 	}
 	l.corked, l.corkSlot = i, s
+	var err error
+	if r.plain && asm == &l.asm && s.state == stateOpen && s.flags&(flagClient|flagPaused|flagLags) == 0 {
+		if b, err = l.deliver(r, b); err != nil {
+			l.protocolError(i, s, err)
+		}
+	}
 	for len(b) > 0 && (s.state == stateOpen || s.state == stateClosing) && s.flags&(flagPaused|flagLags) == 0 {
 		ev, n, err := asm.Next(b, lim)
 		b = b[n:]
@@ -134,6 +140,31 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 	if s.cold != 0 {
 		l.settle(i, s)
 	}
+}
+
+// deliver hands over the messages at the start of b that are whole, for as long
+// as nothing else comes: the inner loop of the engine, kept small. The rest is
+// for feed. The connection is the one whose event this is.
+func (l *loop) deliver(r *Route, b []byte) (rest []byte, err error) {
+	c := l.conn(l.corked, l.corkSlot)
+	for len(b) > 0 {
+		ev, n, err := l.asm.Whole(b, &r.limits)
+		if n == 0 || err != nil {
+			return b, err
+		}
+		b = b[n:]
+		l.stats.MessagesReceived++
+		l.current = c.slot
+		r.onMessage(c, ev.Opcode, ev.Payload)
+		l.current = noSlot
+		if owner.Enabled {
+			pool.Poison(ev.Payload)
+		}
+		if s := l.corkSlot; s.state != stateOpen || s.flags&flagPaused != 0 {
+			break
+		}
+	}
+	return b, nil
 }
 
 // stashMessage moves a message that is not whole to the connection's side, and

@@ -23,6 +23,7 @@ type Route struct {
 	clientLimits frame.Limits
 	limiter      limiter
 	blocking     *BlockingHandler // nil: the callbacks below
+	plain        bool             // messages go to onMessage, and nothing is counted
 	onUpgrade    func(*Request) Response
 	onOpen       func(Conn, *Request)
 	onMessage    func(Conn, Opcode, []byte)
@@ -68,6 +69,7 @@ func newRoute(srv *Server, s Settings) (*Route, error) {
 func (r *Route) handle(h Handler) {
 	r.onUpgrade, r.onOpen, r.onMessage, r.onClose = h.OnUpgrade, h.OnOpen, h.OnMessage, h.OnClose
 	r.onPong, r.onDrain, r.onGap = h.OnPong, h.OnDrain, h.OnGap
+	r.plain = h.OnMessage != nil && r.limiter.perMessage == 0
 }
 
 // resolve turns the intervals into the server's quanta.

@@ -27,7 +27,7 @@ func (a *Assembler) Buffered() int { return len(a.buf) }
 // Next is Reader.Next, but chunks are gathered. The payload of a Message that
 // came in chunks is valid until the next call of Next or Take.
 func (a *Assembler) Next(b []byte, lim *Limits) (ev Event, n int, err error) {
-	if ev, n, err = a.whole(b, lim); n != 0 || err != nil {
+	if ev, n, err = a.Whole(b, lim); n != 0 || err != nil {
 		return ev, n, err
 	}
 	if a.opcode == 0 {

@@ -66,7 +66,7 @@ func (r *Reader) Idle() bool { return r.opcode == 0 }
 // with more behind them. The error is a *ProtocolError; the Reader is then of
 // no further use.
 func (r *Reader) Next(b []byte, lim *Limits) (ev Event, n int, err error) {
-	if ev, n, err = r.whole(b, lim); n != 0 || err != nil {
+	if ev, n, err = r.Whole(b, lim); n != 0 || err != nil {
 		return ev, n, err
 	}
 	return r.next(b, lim)
@@ -113,10 +113,10 @@ func (r *Reader) next(b []byte, lim *Limits) (ev Event, n int, err error) {
 	return ev, n + size, err
 }
 
-// whole is the short way for what nearly every frame of a server's stream is: a
-// whole message in one masked frame of less than 64 KiB. With n == 0 and no error
-// it has decided nothing: the general way judges the same bytes.
-func (r *Reader) whole(b []byte, lim *Limits) (ev Event, n int, err error) {
+// Whole is the short way of Next for what nearly every frame of a server's stream
+// is: a whole message in one masked frame of less than 64 KiB. With n == 0 and no
+// error it has decided nothing and changed nothing: Next judges the same bytes.
+func (r *Reader) Whole(b []byte, lim *Limits) (ev Event, n int, err error) {
 	if len(b) < 6 || r.opcode != 0 || lim.Client {
 		return ev, 0, nil
 	}

@@ -50,7 +50,7 @@ func build(root string) (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "perch-interop-"); err != nil {
 		return "", err
 	}
-	args := []string{"build", "-o", dir + "/"}
+	args := []string{"build", "-pgo=off", "-o", dir + "/"}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "-race" && s.Value == "true" {
