@@ -12,10 +12,10 @@ import (
 
 // summary is what perchbench prints at its end: first what one looks for.
 type summary struct {
-	TickP50, TickP99  string // work of a loop between two waits; upper bounds, exact to a factor of two
-	RoundTripP99      string // of our pings, likewise
-	GCs               uint64
-	GCPauseP99, GCMax string // the whole process stopped
+	TickP50, TickP99                   string // work of a loop between two waits; upper bounds, exact to a factor of two
+	RoundTripP99                       string // of our pings, likewise
+	GCs                                uint64
+	GCPauseP50, GCPauseP90, GCPauseMax string // the whole process stopped, twice each time; upper bounds
 	perch.Stats
 }
 
@@ -28,7 +28,8 @@ func report(w io.Writer, s perch.Stats) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(summary{
 		TickP50: s.Ticks.Quantile(0.5).String(), TickP99: s.Ticks.Quantile(0.99).String(), RoundTripP99: s.RoundTrips.Quantile(0.99).String(),
-		GCs: gc[1].Value.Uint64(), GCPauseP99: quantile(pauses, 0.99).String(), GCMax: quantile(pauses, 1).String(), Stats: s,
+		GCs: gc[1].Value.Uint64(), GCPauseP50: quantile(pauses, 0.5).String(), GCPauseP90: quantile(pauses, 0.9).String(),
+		GCPauseMax: quantile(pauses, 1).String(), Stats: s,
 	})
 }
 
