@@ -37,13 +37,14 @@ func main() {
 
 // options is what the command line asks for.
 type options struct {
-	listen     string
-	loops      int
-	maxConns   int
-	privateFDs bool
-	cpuProfile string        // file; "" for none
-	pprof      string        // address of a net/http/pprof server; "" for none
-	gcEvery    time.Duration // 0: only when the runtime wants to
+	listen       string
+	loops        int
+	maxConns     int
+	privateFDs   bool
+	cpuProfile   string        // file; "" for none
+	pprof        string        // address of a net/http/pprof server; "" for none
+	gcEvery      time.Duration // 0: only when the runtime wants to
+	pingInterval time.Duration // of silence; 0: never
 }
 
 func parse(args []string, out io.Writer) (options, error) {
@@ -56,6 +57,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.BoolVar(&o.privateFDs, "private-fds", false, "a descriptor table per loop")
 	fs.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the whole run to this `file`")
 	fs.StringVar(&o.pprof, "pprof", "", "serve net/http/pprof on this `address`")
+	fs.DurationVar(&o.pingInterval, "ping-interval", 30*time.Second, "ping after this `silence`, close after twice as much; 0: never")
 	fs.DurationVar(&o.gcEvery, "gc-every", 0, "collect garbage every `period`, to see its pauses")
 	if len(args) == 0 {
 		return o, errors.New("want: perchbench serve [options]")
@@ -80,6 +82,8 @@ func parse(args []string, out io.Writer) (options, error) {
 		err = fmt.Errorf("invalid value %d for --max-conns", o.maxConns)
 	case err == nil && o.gcEvery < 0:
 		err = fmt.Errorf("invalid value %v for --gc-every", o.gcEvery)
+	case err == nil && o.pingInterval < 0:
+		err = fmt.Errorf("invalid value %v for --ping-interval", o.pingInterval)
 	}
 	return o, err
 }

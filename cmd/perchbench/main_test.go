@@ -6,23 +6,25 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParse(t *testing.T) {
 	got, err := parse(strings.Fields("serve --listen :9 --loops 2 --max-conns 7 --private-fds --cpuprofile f --pprof :1"), io.Discard)
-	want := options{listen: ":9", loops: 2, maxConns: 7, privateFDs: true, cpuProfile: "f", pprof: ":1"}
+	want := options{pingInterval: 30 * time.Second, listen: ":9", loops: 2, maxConns: 7, privateFDs: true, cpuProfile: "f", pprof: ":1"}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 	for args, name := range map[string]string{
-		"":                      "serve",
-		"run":                   "run",
-		"serve --nonsense":      "nonsense",
-		"serve now":             "now",
-		"serve --loops -1":      "loops",
-		"serve --max-conns x":   "max-conns",
-		"serve --max-conns=-20": "max-conns",
-		"serve --gc-every=-1s":  "gc-every",
+		"":                          "serve",
+		"run":                       "run",
+		"serve --nonsense":          "nonsense",
+		"serve now":                 "now",
+		"serve --loops -1":          "loops",
+		"serve --max-conns x":       "max-conns",
+		"serve --max-conns=-20":     "max-conns",
+		"serve --gc-every=-1s":      "gc-every",
+		"serve --ping-interval=-1s": "ping-interval",
 	} {
 		if _, err := parse(strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%q: error %v, want one that names %s", args, err, name)

@@ -23,6 +23,10 @@ const (
 
 // config is the engine without the limits that protect a public server.
 func config(o options) perch.Config {
+	ping, dead := o.pingInterval, 2*o.pingInterval
+	if ping == 0 {
+		ping, dead = -1, -1
+	}
 	return perch.Config{
 		Addr:                    o.listen,
 		Loops:                   o.loops,
@@ -33,6 +37,8 @@ func config(o options) perch.Config {
 		MaxMessageSize:          maxMessage,
 		MaxFragments:            -1,
 		Rate:                    perch.Rate{Messages: -1, Burst: -1, Bytes: -1},
+		PingInterval:            ping,
+		PingTimeout:             dead,
 	}
 }
 
