@@ -3,8 +3,8 @@
 package interop
 
 import (
-	"errors"
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
