@@ -104,7 +104,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 // the request has come yet.
 func TestShutdownRefusesHandshakes(t *testing.T) {
 	deciding, decide := make(chan bool), make(chan bool)
-	srv := start(t, perch.Config{}, func(srv *perch.Server) {
+	srv := start(t, perch.Config{Loops: 1}, func(srv *perch.Server) {
 		srv.Handle("/ws", echo())
 		srv.HandleBlocking("/slow", perch.BlockingHandler{
 			OnUpgrade: func(*perch.Request) perch.Response { deciding <- true; <-decide; return perch.Response{} },
