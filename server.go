@@ -178,7 +178,7 @@ func (srv *Server) Start() error {
 	srv.started = true
 	if err := srv.launch(); err != nil {
 		srv.running.Store(false)
-		srv.abandon()
+		srv.stopLoops(postAbort)
 		return fmt.Errorf("perch: %w", err)
 	}
 	return nil

@@ -95,10 +95,3 @@ func (srv *Server) release() {
 		srv.workers.Close() // handlers may still be running: nobody waits for them
 	}
 }
-
-// abandon ends a start that failed.
-func (srv *Server) abandon() {
-	if len(srv.loops) > 0 {
-		srv.stopLoops(postAbort)
-	}
-}
