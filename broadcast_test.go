@@ -18,13 +18,13 @@ import (
 // gets everything, once, and in the same order.
 func TestBroadcastTotalOrder(t *testing.T) {
 	const members, publishers, messages = 24, 8, 150
-	var route *perch.Route
+	var broadcast func(*perch.Prepared)
 	var number atomic.Int64
-	publish := func() error {
-		return route.Broadcast(perch.Prepare(perch.Text, strconv.AppendInt(nil, number.Add(1), 10)))
-	}
+	publish := func() { broadcast(perch.Prepare(perch.Text, strconv.AppendInt(nil, number.Add(1), 10))) }
 	srv := start(t, perch.Config{Loops: 8, MaxOutput: 16 << 20, Rate: unlimited}, func(srv *perch.Server) {
-		route = srv.Handle("/ws", perch.Handler{OnMessage: func(perch.Conn, perch.Opcode, []byte) { publish() }})
+		var h perch.Handler
+		h, broadcast = audience(srv, perch.Handler{OnMessage: func(perch.Conn, perch.Opcode, []byte) { publish() }})
+		srv.Handle("/ws", h)
 		srv.Handle("/other", echo())
 	})
 	other := wstest.Dial(t, srv.Addr().String(), "/other")
@@ -36,9 +36,7 @@ func TestBroadcastTotalOrder(t *testing.T) {
 	for range publishers {
 		publishing.Go(func() {
 			for range messages {
-				if err := publish(); err != nil {
-					t.Error(err)
-				}
+				publish()
 			}
 		})
 	}
@@ -76,18 +74,18 @@ func TestBroadcastTotalOrder(t *testing.T) {
 // A member that does not read is closed with 3000 in the end and delays nobody.
 func TestBroadcastPastSlowMember(t *testing.T) {
 	const messages, size = 200, 64 << 10
-	var route *perch.Route
+	var broadcast func(*perch.Prepared)
 	closed := make(chan *perch.CloseError, 1)
 	srv := start(t, perch.Config{Loops: 1}, func(srv *perch.Server) {
-		route = srv.Handle("/ws", perch.Handler{OnClose: func(_ perch.Conn, err *perch.CloseError) { closed <- err }})
+		var h perch.Handler
+		h, broadcast = audience(srv, perch.Handler{OnClose: func(_ perch.Conn, err *perch.CloseError) { closed <- err }})
+		srv.Handle("/ws", h)
 	})
 	slow, reader := dial(t, srv), dial(t, srv)
 	p := make([]byte, size)
 	for n := range messages {
 		p[0] = byte(n)
-		if err := route.Broadcast(perch.Prepare(perch.Binary, p)); err != nil {
-			t.Fatal(err)
-		}
+		broadcast(perch.Prepare(perch.Binary, p))
 		if _, got := reader.NextMessage(); len(got) != size || got[0] != byte(n) {
 			t.Fatalf("message %d: %d bytes", n, len(got))
 		}
@@ -119,9 +117,11 @@ func TestBroadcastPastSlowMember(t *testing.T) {
 
 // Only the open get it: not before 101, not after a close frame.
 func TestBroadcastToOpenOnly(t *testing.T) {
-	var route *perch.Route
+	var broadcast func(*perch.Prepared)
 	srv := start(t, perch.Config{Loops: 1}, func(srv *perch.Server) { // so that who has it tells that all have
-		route = srv.Handle("/ws", perch.Handler{OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) { c.Close(perch.CloseNormal, "") }})
+		var h perch.Handler
+		h, broadcast = audience(srv, perch.Handler{OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) { c.Close(perch.CloseNormal, "") }})
+		srv.Handle("/ws", h)
 	})
 	request := wstest.Request("test", "/ws")
 	early := wstest.Connect(t, srv.Addr().String())
@@ -131,31 +131,10 @@ func TestBroadcastToOpenOnly(t *testing.T) {
 	awaitStats(t, srv, "the close is under way", func(s *perch.Stats) bool {
 		return s.MessagesReceived == 1 && s.Accepted == 3 && s.BytesReceived >= uint64(3*len(request)-2)
 	})
-	if err := route.Broadcast(perch.Prepare(perch.Text, []byte("news"))); err != nil {
-		t.Fatal(err)
-	}
+	broadcast(perch.Prepare(perch.Text, []byte("news")))
 	member.ExpectText("news")
 	closing.AnswerClose(perch.CloseNormal)
 	early.Write(request[len(request)-2:])
 	early.ExpectUpgraded()
 	early.CloseHandshake(frame.CloseNormal)
-}
-
-// A server that does not run says so.
-func TestBroadcastWithoutServer(t *testing.T) {
-	p := perch.Prepare(perch.Text, []byte("anybody?"))
-	var route *perch.Route
-	srv := start(t, perch.Config{}, func(srv *perch.Server) {
-		route = srv.Handle("/ws", echo())
-		if err := route.Broadcast(p); !errors.Is(err, perch.ErrServerClosed) {
-			t.Errorf("before Start: %v", err)
-		}
-	})
-	if err := route.Broadcast(p); err != nil {
-		t.Errorf("to nobody: %v", err)
-	}
-	srv.Close()
-	if err := route.Broadcast(p); !errors.Is(err, perch.ErrServerClosed) {
-		t.Errorf("after Close: %v", err)
-	}
 }

@@ -234,6 +234,7 @@ func (l *loop) reapOne(i uint32, s *slot) {
 
 // release frees the slot of a connection whose last callback has returned.
 func (l *loop) release(i uint32, s *slot, c *cold) {
+	l.rooms.LeaveAll(i)
 	if s.flags&flagOpened != 0 {
 		l.stats.Closed++
 		l.stats.closeCode(c.cause.Code)

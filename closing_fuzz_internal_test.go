@@ -14,6 +14,7 @@ import (
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
 )
 
 // kind is which handler serves the connection of a run of FuzzClose.
@@ -33,6 +34,7 @@ type play struct {
 	kind   kind
 	peer   *peer
 	route  *Route
+	room   *room.Room
 	masked bool // what the peer sends
 	opened atomic.Int32
 	closed atomic.Int32
@@ -57,6 +59,7 @@ func newPlay(t *testing.T, k kind) *play {
 			})
 		}
 	})
+	y.room, _ = y.srv.rooms.Create("room", room.Options{})
 	y.peer = y.join(4096)
 	return y
 }
@@ -201,7 +204,8 @@ func (y *play) step(op, arg byte) {
 	case 16:
 		y.peer.conn().Send(Binary, make([]byte, n*300))
 	case 17:
-		y.route.Broadcast(Prepare(Text, make([]byte, n*100)))
+		y.peer.conn().Join(y.room, room.JoinOptions{}) // if it is open, and not in it
+		y.room.Send(room.Frames{Prepare(Text, make([]byte, n*100))}, room.ClassMessage)
 	case 18:
 		y.peer.conn().Ref().Do(func(c Conn) { y.obey(c, Text, []byte{arg}) })
 	case 19:

@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"runtime"
 	"time"
+
+	"github.com/perchws/perch/room"
 )
 
 // Config is how a Server is set up. The zero value serves. A zero field is the
@@ -37,6 +39,8 @@ type Config struct {
 	WriteTimeout     time.Duration // without any byte taken by the peer; 30 s
 	PingInterval     time.Duration // of silence until we ping; 30 s
 	PingTimeout      time.Duration // of silence in all until we close; 60 s
+
+	Rooms room.Config // of Server.Rooms
 
 	Origins        []string       // allowed Origin values; nil: the same host; "*": all
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed

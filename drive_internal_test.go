@@ -12,6 +12,7 @@ import (
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
 )
 
 // driven is a loop without a goroutine: the test turns it tick by tick on its
@@ -39,6 +40,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 		t.Fatal(err)
 	}
 	srv.loops = []*loop{l}
+	srv.rooms.Attach([]room.Loop{l})
 	srv.running.Store(true)
 	runtime.LockOSThread()
 	l.own.Claim()
@@ -47,6 +49,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 	t.Cleanup(func() {
 		l.end()
 		l.poller.Close()
+		srv.rooms.Close()
 		if srv.workers != nil {
 			srv.workers.Close()
 		}
@@ -58,7 +61,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 // turn is one tick that does not sleep.
 func (d *driven) turn() {
 	d.t.Helper()
-	d.l.post(post{kind: postRoom}, nil) // asks for nothing, and keeps Wait awake
+	d.l.post(post{kind: postSpace}, nil) // asks for nothing, and keeps Wait awake
 	if err := d.l.tick(); err != nil {
 		d.t.Fatal(err)
 	}
@@ -74,6 +77,22 @@ func (d *driven) turns(n int) {
 
 // pass lets time pass, in one piece.
 func (d *driven) pass(t time.Duration) { d.srv.start = d.srv.start.Add(-t) }
+
+// audience is a room that every connection open now is in.
+func (d *driven) audience() *room.Room {
+	d.t.Helper()
+	r, err := d.srv.rooms.Create("audience", room.Options{})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.l.each(func(i uint32, s *slot) {
+		if _, err := d.l.conn(i, s).Join(r, room.JoinOptions{}); err != nil {
+			d.t.Fatal(err)
+		}
+	})
+	d.turn()
+	return r
+}
 
 // pair is a connection of stream sockets.
 func pair(t testing.TB) [2]int {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/room"
 )
 
 // A server that echoes, and a client of it on the same loops.
@@ -72,12 +73,21 @@ func ExampleServer_HandleBlocking() {
 	// Output: select 1
 }
 
-// One frame, encoded once, to every connection of a route.
-func ExampleRoute_Broadcast() {
+// A room: whoever has joined gets what is published, in one order for all.
+func ExampleConn_Join() {
 	srv := perch.New(perch.Config{Addr: "127.0.0.1:0"})
-	opened := make(chan struct{}, 3)
-	news := srv.Handle("/news", perch.Handler{
-		OnOpen: func(perch.Conn, *perch.Request) { opened <- struct{}{} },
+	news, err := srv.Rooms().Create("news", room.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	joined := make(chan struct{}, 3)
+	srv.Handle("/news", perch.Handler{
+		OnOpen: func(c perch.Conn, _ *perch.Request) {
+			if _, err := c.Join(news, room.JoinOptions{}); err != nil {
+				log.Print(err)
+			}
+			joined <- struct{}{}
+		},
 	})
 	if err := srv.Start(); err != nil {
 		log.Fatal(err)
@@ -92,14 +102,17 @@ func ExampleRoute_Broadcast() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		<-opened
+		<-joined
 	}
-	news.Broadcast(perch.Prepare(perch.Text, []byte("extra, extra")))
+	news.Publish(room.Message{Payload: []byte("extra, extra")}, func(r room.Receipt, err error) {
+		fmt.Println("message", r.Offset, "for", r.Members, err)
+	})
 	for range 3 {
 		fmt.Println(<-got)
 	}
 	srv.Shutdown(ctx)
 	// Output:
+	// message 1 for 3 <nil>
 	// extra, extra
 	// extra, extra
 	// extra, extra

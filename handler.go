@@ -26,6 +26,10 @@ type Handler struct {
 	// returns.
 	OnMessage func(c Conn, op Opcode, p []byte)
 
+	// OnPing is called when the engine is about to ping a silent connection: what
+	// it sends leaves together with that ping.
+	OnPing func(c Conn)
+
 	// OnPong gets the round-trip time of the ping that the engine sent when the
 	// connection was silent.
 	OnPong func(c Conn, rtt time.Duration)

@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"internal/owner":    {},
 	"internal/sock":     {},
 	"room":              {"frame"},
+	"room/brokertest":   {"room", "frame"},
 	".":                 {"frame", "handshake", "poller", "pool", "room", "internal/owner", "internal/sock"},
 	"session":           {},
 	"session/storetest": {"session"},
@@ -44,16 +45,17 @@ var mayImport = map[string][]string{
 	"bench":             {".", "frame", "handshake", "poller", "internal/sock"},
 
 	// What makes perchd: public packages only, and not each other.
-	"internal/server/config":  {".", "room", "session", "cluster"},
-	"internal/server/auth":    {".", "room", "session", "cluster"},
-	"internal/server/chat":    {".", "room", "session", "cluster"},
-	"internal/server/admin":   {".", "room", "session", "cluster"},
-	"internal/server/metrics": {".", "room", "session", "cluster"},
-	"internal/server/logging": {".", "room", "session", "cluster"},
-	"internal/server/web":     {".", "room", "session", "cluster"},
-	"internal/server/echo":    {".", "room", "session", "cluster"},
-	"cmd/perchd":              {all},
-	"cmd/perchbench":          {all},
+	"internal/server/config":   {".", "room", "session", "cluster"},
+	"internal/server/auth":     {".", "room", "session", "cluster"},
+	"internal/server/chat":     {".", "room", "session", "cluster", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol"},
+	"internal/server/admin":    {".", "room", "session", "cluster"},
+	"internal/server/metrics":  {".", "room", "session", "cluster"},
+	"internal/server/logging":  {".", "room", "session", "cluster"},
+	"internal/server/protocol": {},
+	"internal/server/web":      {".", "room", "session", "cluster"},
+	"internal/server/echo":     {".", "room", "session", "cluster"},
+	"cmd/perchd":               {all},
+	"cmd/perchbench":           {all},
 
 	// For tests alone; nobody lists them.
 	"internal/wstest":      {"frame", "handshake"},
@@ -62,7 +64,7 @@ var mayImport = map[string][]string{
 }
 
 // testOnly packages are out of reach for non-test files, "*" or not.
-var testOnly = []string{"session/storetest", "internal/wstest", "internal/conformance", "internal/interop"}
+var testOnly = []string{"session/storetest", "room/brokertest", "internal/wstest", "internal/conformance", "internal/interop"}
 
 // mayRequire holds the packages of other modules that non-test files may import, and who may.
 // Everything else in go.mod is there for tests and tools.
@@ -70,6 +72,8 @@ var mayRequire = map[string][]string{
 	"golang.org/x/sys/unix":             {".", "poller", "bench", "internal/sock", "internal/owner"},
 	"github.com/valyala/bytebufferpool": {".", "pool"},
 	"github.com/golang-jwt/jwt/v5":      {"internal/server/auth"},
+	"github.com/BurntSushi/toml":        {"internal/server/config"},
+	"golang.org/x/crypto/argon2":        {"room"},
 }
 
 var (

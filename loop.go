@@ -16,6 +16,7 @@ import (
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/poller"
 	"github.com/perchws/perch/pool"
+	"github.com/perchws/perch/room"
 )
 
 // Budgets of one tick: what is left over keeps the next wait at zero, so that
@@ -54,6 +55,7 @@ type loop struct {
 	own       owner.Owner
 	listener  int // −1: none, or closed
 	slab      slab
+	rooms     *room.Shards
 	events    []poller.Event
 	now       int64  // ns since the server's start, read once a tick
 	coarse    uint32 // now in quanta
@@ -106,6 +108,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 	l := &loop{
 		srv: s, id: id, poller: p, pair: -1, listener: -1,
 		slab:   newSlab(most),
+		rooms:  room.NewShards(s.rooms, id),
 		events: make([]poller.Event, eventBudget),
 		rbuf:   make([]byte, 2*readBudget),
 		cork:   make([]byte, 0, corkSize),

@@ -10,6 +10,7 @@ import (
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
 )
 
 // The benchmarks turn one loop by hand and are their own clients, through
@@ -77,19 +78,19 @@ func BenchmarkBroadcast(b *testing.B) {
 	const members = 200
 	for _, burst := range []int{1, 4} {
 		b.Run(fmt.Sprintf("%d-a-tick", burst), func(b *testing.B) {
-			var route *Route
-			d := drive(b, Config{MaxConnections: members}, func(srv *Server) { route = srv.Handle("/ws", Handler{}) })
+			d := drive(b, Config{MaxConnections: members}, func(srv *Server) { srv.Handle("/ws", Handler{}) })
 			var peers []*peer
 			for range members {
 				peers = append(peers, d.open(0))
 			}
+			r := d.audience()
 			message := Prepare(Text, make([]byte, 128))
 			buf := make([]byte, 4<<10)
 			b.ReportAllocs()
 			b.ResetTimer()
 			for n := 0; n < b.N; n += members * burst {
 				for range burst {
-					route.Broadcast(message)
+					r.Send(room.Frames{message}, room.ClassMessage)
 				}
 				d.turn()
 				for _, p := range peers {

@@ -7,26 +7,27 @@ import (
 
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/pool"
+	"github.com/perchws/perch/room"
 )
 
 // postKind says what a post asks of the loop.
 type postKind uint8
 
 const (
-	postSend      postKind = iota // data is the message
-	postPrepared                  // prepared
-	postClose                     // code, data is the reason
-	postDo                        // do, on the connection
-	postBroadcast                 // prepared, to the open connections of a route
-	postDone                      // work is finished by a worker
-	postRoom                      // the worker pool has room again
-	postDial                      // dial begins
-	postResolved                  // the address to dial is known
-	postCancel                    // the dial's context has ended
-	postPanic                     // a handler on a worker panicked
-	postSnapshot                  // publish the counters
-	postShutdown                  // 1001 to everyone
-	postAbort                     // reset everyone
+	postSend     postKind = iota // data is the message
+	postPrepared                 // prepared
+	postClose                    // code, data is the reason
+	postDo                       // do, on the connection
+	postRoom                     // delivery
+	postDone                     // work is finished by a worker
+	postSpace                    // the worker pool has space again
+	postDial                     // dial begins
+	postResolved                 // the address to dial is known
+	postCancel                   // the dial's context has ended
+	postPanic                    // a handler on a worker panicked
+	postSnapshot                 // publish the counters
+	postShutdown                 // 1001 to everyone
+	postAbort                    // reset everyone
 )
 
 // post is one message to a loop. slot and gen name the connection, where there
@@ -38,7 +39,7 @@ type post struct {
 	slot, gen uint32
 	off, size int // in the mailbox's arena
 	prepared  *Prepared
-	route     *Route
+	delivery  *room.Delivery
 	do        func(Conn)
 	work      *work
 	dial      *dialing
@@ -127,6 +128,10 @@ func (l *loop) drainMailbox() bool {
 		}
 		p := &m.taken[m.next]
 		m.next++
+		if p.kind == postRoom {
+			budget -= l.deliverRoom(p.delivery) / stretch
+			continue
+		}
 		l.carryOut(p, m.takenArena[p.off:p.off+p.size:p.off+p.size])
 	}
 	return true
@@ -136,10 +141,7 @@ func (l *loop) drainMailbox() bool {
 // connection closed first.
 func (l *loop) carryOut(p *post, data []byte) {
 	switch p.kind {
-	case postBroadcast:
-		l.broadcast(p.route, p.prepared)
-		return
-	case postRoom:
+	case postSpace:
 		l.submitWaiting()
 		return
 	case postDial:

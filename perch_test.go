@@ -12,6 +12,7 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
 )
 
 func TestMain(m *testing.M) { wstest.Main(m) }
@@ -62,6 +63,21 @@ func dial(t testing.TB, srv *perch.Server) *wstest.Conn {
 // echo sends every message back.
 func echo() perch.Handler {
 	return perch.Handler{OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) { c.Send(op, p) }}
+}
+
+// audience makes every connection of h a member of one room, and returns how to
+// send to all of them.
+func audience(srv *perch.Server, h perch.Handler) (perch.Handler, func(*perch.Prepared)) {
+	r, err := srv.Rooms().Create("audience", room.Options{})
+	if err != nil {
+		panic(err)
+	}
+	h.OnOpen = func(c perch.Conn, _ *perch.Request) {
+		if _, err := c.Join(r, room.JoinOptions{}); err != nil {
+			panic(err)
+		}
+	}
+	return h, func(p *perch.Prepared) { r.Send(room.Frames{p}, room.ClassMessage) }
 }
 
 // unlimited is a rate without limits, for tests that send a lot.

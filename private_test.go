@@ -78,11 +78,15 @@ func TestPrivateTables(t *testing.T) {
 	needPrivateTables(t)
 	wstest.NoLeaks(t)
 	var logged journal
-	var route *perch.Route
+	var broadcast func(*perch.Prepared)
 	srv := start(t, perch.Config{PrivateFDs: true, Logger: logged.logger(), HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s", r.URL.Path, body)
-	})}, func(srv *perch.Server) { route = srv.Handle("/ws", echo()) })
+	})}, func(srv *perch.Server) {
+		var h perch.Handler
+		h, broadcast = audience(srv, echo())
+		srv.Handle("/ws", h)
+	})
 	if r := logged.find("plan"); len(r) != 1 || attr(r[0], "private_fds") != "true" {
 		t.Fatalf("planned %v", r)
 	}
@@ -94,9 +98,7 @@ func TestPrivateTables(t *testing.T) {
 		all = append(all, c)
 	}
 	wstest.Eventually(t, "two threads have tables of their own", func() bool { return privateTables(t) == 2 })
-	if err := route.Broadcast(perch.Prepare(perch.Text, []byte("to all"))); err != nil {
-		t.Fatal(err)
-	}
+	broadcast(perch.Prepare(perch.Text, []byte("to all")))
 	for _, c := range all {
 		c.ExpectText("to all")
 	}

@@ -27,6 +27,7 @@ type Route struct {
 	onUpgrade    func(*Request) Response
 	onOpen       func(Conn, *Request)
 	onMessage    func(Conn, Opcode, []byte)
+	onPing       func(Conn)
 	onPong       func(Conn, time.Duration)
 	onDrain      func(Conn)
 	onGap        func(Conn, int)
@@ -34,24 +35,6 @@ type Route struct {
 
 	// Set by Server.Start, before the loops run: in quanta, 0 never.
 	pingInterval, pingTimeout uint32
-}
-
-// Broadcast queues one message for every open connection of the route. All of
-// them see the broadcasts of all goroutines in the same order. Any goroutine;
-// it never blocks. Error: ErrClosed when the server is not running.
-func (r *Route) Broadcast(p *Prepared) error {
-	srv := r.srv
-	srv.order.Lock() // one order for all loops: nobody posts in between
-	defer srv.order.Unlock()
-	if !srv.running.Load() {
-		return ErrServerClosed
-	}
-	for _, l := range srv.loops {
-		if err := l.post(post{kind: postBroadcast, route: r, prepared: p}, nil); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func newRoute(srv *Server, s Settings) (*Route, error) {
@@ -68,7 +51,7 @@ func newRoute(srv *Server, s Settings) (*Route, error) {
 
 func (r *Route) handle(h Handler) {
 	r.onUpgrade, r.onOpen, r.onMessage, r.onClose = h.OnUpgrade, h.OnOpen, h.OnMessage, h.OnClose
-	r.onPong, r.onDrain, r.onGap = h.OnPong, h.OnDrain, h.OnGap
+	r.onPing, r.onPong, r.onDrain, r.onGap = h.OnPing, h.OnPong, h.OnDrain, h.OnGap
 	r.plain = h.OnMessage != nil && r.limiter.perMessage == 0
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/pool"
+	"github.com/perchws/perch/room"
 )
 
 // Server is an engine: its loops, its routes and its limits. Make one with New.
@@ -40,6 +41,7 @@ type Server struct {
 	routing        routing
 	loops          []*loop
 	addr           netip.AddrPort
+	rooms          *room.Hub
 	workers        *pool.Workers   // nil without blocking handlers
 	web            *web            // nil without Config.HTTP
 	patience       context.Context // ends when Shutdown waits no longer for plain HTTP requests
@@ -58,7 +60,6 @@ type Server struct {
 	table   routeTable
 	addrs   addrCounter
 	newRate newConnRate
-	order   sync.Mutex // of broadcasts
 
 	mu      sync.Mutex // guards starting and stopping, and table.free
 	started bool
@@ -70,6 +71,7 @@ func New(c Config) *Server {
 	srv.patience, srv.hurry = context.WithCancel(context.Background())
 	srv.cfg, srv.bad = c.withDefaults()
 	srv.log = srv.cfg.Logger
+	srv.rooms = room.New(srv.cfg.Rooms)
 	srv.routing = routing{literal: make(map[string]*Route), mux: http.NewServeMux()}
 	var b [8]byte
 	rand.Read(b[:])
@@ -272,6 +274,11 @@ func (srv *Server) launch() error {
 			return err
 		}
 	}
+	loops := make([]room.Loop, n)
+	for i, l := range srv.loops {
+		loops[i] = l
+	}
+	srv.rooms.Attach(loops)
 	up, listen, ready := make(chan error, n), make(chan bool), make(chan error, n)
 	var down sync.WaitGroup
 	for _, l := range srv.loops {

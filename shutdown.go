@@ -90,6 +90,7 @@ func (srv *Server) release() {
 	for _, l := range srv.loops {
 		l.poller.Close()
 	}
+	srv.rooms.Close()
 	close(srv.ended)
 	if srv.workers != nil {
 		srv.workers.Close() // handlers may still be running: nobody waits for them

@@ -240,15 +240,13 @@ func TestEchoBackpressure(t *testing.T) {
 // broadcastUntilSlow broadcasts to a peer that does not read and to others that
 // do, in step with them, until the first is given up. It returns the number of
 // broadcasts.
-func broadcastUntilSlow(t *testing.T, srv *perch.Server, route *perch.Route, others ...*wstest.Conn) (n int) {
+func broadcastUntilSlow(t *testing.T, srv *perch.Server, broadcast func(*perch.Prepared), others ...*wstest.Conn) (n int) {
 	t.Helper()
 	for ; srv.Stats().SlowConsumers == 0; n++ {
 		if n > 4096 {
 			t.Fatal("a peer that does not read is never too slow")
 		}
-		if err := route.Broadcast(perch.Prepare(perch.Binary, numbered(n, fillSize))); err != nil {
-			t.Fatal(err)
-		}
+		broadcast(perch.Prepare(perch.Binary, numbered(n, fillSize)))
 		for _, c := range others {
 			expectNumbered(c, t, n, n+1)
 		}
@@ -258,13 +256,15 @@ func broadcastUntilSlow(t *testing.T, srv *perch.Server, route *perch.Route, oth
 
 func TestSlowConsumer(t *testing.T) {
 	const limit = 256 << 10
-	slowServer := func(t *testing.T, cfg perch.Config) (srv *perch.Server, route *perch.Route, ended closes) {
+	slowServer := func(t *testing.T, cfg perch.Config) (srv *perch.Server, broadcast func(*perch.Prepared), ended closes) {
 		ended = make(closes, 4)
 		cfg.MaxOutput = limit
 		srv = start(t, cfg, func(srv *perch.Server) {
-			route = srv.Handle("/ws", perch.Handler{Settings: perch.Settings{Rate: unlimited}, OnClose: ended.note})
+			var h perch.Handler
+			h, broadcast = audience(srv, perch.Handler{Settings: perch.Settings{Rate: unlimited}, OnClose: ended.note})
+			srv.Handle("/ws", h)
 		})
-		return srv, route, ended
+		return srv, broadcast, ended
 	}
 	checkCause := func(t *testing.T, err *perch.CloseError) {
 		t.Helper()
@@ -274,9 +274,9 @@ func TestSlowConsumer(t *testing.T) {
 	}
 
 	t.Run("reads at last", func(t *testing.T) {
-		srv, route, ended := slowServer(t, perch.Config{})
+		srv, broadcast, ended := slowServer(t, perch.Config{})
 		slow, a, b := dial(t, srv), dial(t, srv), dial(t, srv)
-		n := broadcastUntilSlow(t, srv, route, a, b)
+		n := broadcastUntilSlow(t, srv, broadcast, a, b)
 		var f wstest.Frame
 		got := 0
 		for ; ; got++ {
@@ -300,7 +300,7 @@ func TestSlowConsumer(t *testing.T) {
 			t.Errorf("%d messages of %d came, what was queued was not dropped", got, n)
 		}
 		checkCause(t, wstest.Receive(t, "OnClose", ended))
-		route.Broadcast(perch.Prepare(perch.Text, []byte("go on")))
+		broadcast(perch.Prepare(perch.Text, []byte("go on")))
 		a.ExpectText("go on")
 		b.ExpectText("go on")
 		if s := srv.Stats(); s.SlowConsumers != 1 || s.CloseTimeouts != 0 || s.QueuedBytes != 0 {
@@ -311,7 +311,7 @@ func TestSlowConsumer(t *testing.T) {
 	t.Run("sends meanwhile", func(t *testing.T) {
 		// What it has sent is unread when we close: that must not destroy the close
 		// frame.
-		srv, route, ended := slowServer(t, perch.Config{})
+		srv, broadcast, ended := slowServer(t, perch.Config{})
 		slow, a := dial(t, srv), dial(t, srv)
 		go func() {
 			msg := slow.Encode(wstest.Text(strings.Repeat("unread ", 100)))
@@ -321,7 +321,7 @@ func TestSlowConsumer(t *testing.T) {
 				}
 			}
 		}()
-		broadcastUntilSlow(t, srv, route, a)
+		broadcastUntilSlow(t, srv, broadcast, a)
 		for {
 			f, err := slow.Next()
 			if err != nil {
@@ -341,9 +341,9 @@ func TestSlowConsumer(t *testing.T) {
 	})
 
 	t.Run("never reads", func(t *testing.T) {
-		srv, route, ended := slowServer(t, perch.Config{CloseTimeout: 200 * time.Millisecond})
+		srv, broadcast, ended := slowServer(t, perch.Config{CloseTimeout: 200 * time.Millisecond})
 		slow, a := dial(t, srv), dial(t, srv)
-		broadcastUntilSlow(t, srv, route, a)
+		broadcastUntilSlow(t, srv, broadcast, a)
 		checkCause(t, wstest.Receive(t, "OnClose", ended))
 		if s := srv.Stats(); s.CloseTimeouts != 1 || s.QueuedBytes != 0 {
 			t.Errorf("%+v", s)

@@ -69,15 +69,28 @@ func (l *loop) alive(i uint32, s *slot) bool {
 	if c := l.slab.coldOf(s); c != nil && !c.out.empty() {
 		c.out.ping(p[:], s.flags&flagClient != 0, l.keyFor(s))
 		l.markDirty(i, s)
+		if r.onPing != nil {
+			l.callPing(i, s, r)
+		}
 		return true
 	}
 	l.corked, l.corkSlot = i, s // sent at once: an idle connection needs no outbox for it
 	l.queueControl(i, s, frame.OpPing, p[:])
+	if r.onPing != nil {
+		l.callPing(i, s, r)
+	}
 	l.corked = noSlot
 	if len(l.cork) > 0 {
 		l.flushCork(i, s)
 	}
 	return true
+}
+
+func (l *loop) callPing(i uint32, s *slot, r *Route) {
+	defer l.recovered()
+	l.current = i
+	r.onPing(l.conn(i, s))
+	l.current = noSlot
 }
 
 // expire enforces the timeout of the state that a connection is in.

@@ -165,7 +165,7 @@ func (l *loop) submit() {
 func (l *loop) wait(w *work) {
 	if len(l.waiting) == 0 {
 		l.stats.PoolFull++
-		l.srv.workers.Notify(func() { l.post(post{kind: postRoom}, nil) })
+		l.srv.workers.Notify(func() { l.post(post{kind: postSpace}, nil) })
 	}
 	l.waiting = append(l.waiting, w)
 	s := l.slab.at(w.ref.slot)

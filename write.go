@@ -168,27 +168,3 @@ func (l *loop) tellGap(i uint32, s *slot, c *cold) {
 	l.routeOf(s).onGap(l.conn(i, s), n)
 	l.current = noSlot
 }
-
-// stretch is after how many receivers the only broadcast of a tick is flushed.
-const stretch = 128
-
-// broadcast queues one message for every open connection of a route. If nothing
-// else waits to be flushed or carried out there is nothing to gather for: it is
-// flushed stretch by stretch, while what it touches is still in the cache.
-func (l *loop) broadcast(r *Route, p *Prepared) {
-	alone := len(l.dirty) == 0 && l.mail.next == len(l.mail.taken)
-	for ci := range l.slab.chunks {
-		ch := l.slab.chunks[ci].Load()
-		if ch == nil {
-			break
-		}
-		for j := range ch.slots {
-			if s := &ch.slots[j]; s.state == stateOpen && s.route == r.index {
-				l.sendPrepared(uint32(ci<<chunkBits+j), s, p)
-				if alone && len(l.dirty) >= stretch {
-					l.flushDirty()
-				}
-			}
-		}
-	}
-}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/room"
 )
 
 const (
@@ -43,18 +44,23 @@ func config(o options) perch.Config {
 }
 
 // handle puts the endpoints on a server that has not started.
-func handle(srv *perch.Server) {
+func handle(srv *perch.Server) error {
 	srv.Handle("/ws", perch.Handler{
 		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) { _ = c.Send(op, p) },
 	})
-	var fan *perch.Route
-	fan = srv.Handle("/fan", perch.Handler{
+	fan, err := srv.Rooms().Create("fan", room.Options{Permanent: true})
+	if err != nil {
+		return err
+	}
+	srv.Handle("/fan", perch.Handler{
+		OnOpen: func(c perch.Conn, _ *perch.Request) { _, _ = c.Join(fan, room.JoinOptions{}) },
 		OnMessage: func(_ perch.Conn, op perch.Opcode, p []byte) {
 			if op == perch.Text {
-				fan.Broadcast(perch.Prepare(op, p))
+				fan.Send(room.Frames{perch.Prepare(op, p)}, room.ClassMessage)
 			}
 		},
 	})
+	return nil
 }
 
 // serve runs until a signal, then closes every client with 1001 and writes the counters to out.
@@ -62,7 +68,9 @@ func serve(o options, out io.Writer, signals <-chan os.Signal) error {
 	cfg := config(o)
 	cfg.Logger = slog.New(slog.NewTextHandler(out, nil))
 	srv := perch.New(cfg)
-	handle(srv)
+	if err := handle(srv); err != nil {
+		return err
+	}
 	// Files and other listeners come after Start: with private descriptor tables the loops must not
 	// inherit them (docs/architecture.md).
 	if err := srv.Start(); err != nil {

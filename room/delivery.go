@@ -1,0 +1,139 @@
+package room
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// Delivery is one message on its way to its receivers, or a join on its way to
+// take effect: what is posted to loops. The engine carries it out with
+// [Shards.Admit] and [Shards.Cursor] and says so with Walked. Immutable, but for
+// the counts.
+type Delivery struct {
+	hub    *Hub
+	frames Frames
+	class  Class
+	except map[Member]struct{} // of more than one
+	but    Member              // of one
+
+	// To whom: the room's members, or these, or all who have signed in.
+	room *Room
+	to   []Member
+	all  bool
+
+	admit uint64 // not 0: the ticket of a join in room
+	evict bool   // everybody leaves room, which is deleted
+
+	left   atomic.Int32 // loops that have not walked yet
+	taken  atomic.Int64
+	queued bool            // counted in room.pending
+	done   func(taken int) // nil: nobody asks
+}
+
+// exclude leaves members out.
+func (d *Delivery) exclude(except []Member) {
+	switch len(except) {
+	case 0:
+	case 1:
+		d.but = except[0]
+	default:
+		d.except = make(map[Member]struct{}, len(except))
+		for _, m := range except {
+			d.except[m] = struct{}{}
+		}
+	}
+}
+
+// Excludes reports that m is not to get it.
+func (d *Delivery) Excludes(m Member) bool {
+	if d.except == nil {
+		return m == d.but
+	}
+	_, no := d.except[m]
+	return no
+}
+
+// Class is what may happen to it.
+func (d *Delivery) Class() Class { return d.class }
+
+// post hands d to loops. What must be in order is posted under the room's lock.
+// It reports that d is over already, as nobody is there to get it: the caller
+// then calls finish, without a lock.
+func (d *Delivery) post(loops []uint32) (over bool) {
+	d.left.Store(int32(len(loops)) + 1) // one for ourselves, so that it is not over before we are done
+	gone := int32(1)
+	for _, l := range loops {
+		if d.hub.loops[l].Post(d) != nil {
+			gone++
+		}
+	}
+	return d.left.Add(-gone) == 0
+}
+
+// Walked says that one loop has carried d out: how many connections took it,
+// and how many it was left out for. On that loop.
+func (d *Delivery) Walked(taken, shed int) {
+	d.hub.delivered.Add(uint64(taken))
+	if shed > 0 {
+		d.hub.shed.Add(uint64(shed))
+	}
+	d.taken.Add(int64(taken))
+	if d.left.Add(-1) == 0 {
+		d.finish()
+	}
+}
+
+// finish is for when all loops have walked.
+func (d *Delivery) finish() {
+	if d.queued {
+		d.room.pending.Add(-1)
+	}
+	if d.done != nil {
+		d.done(int(d.taken.Load()))
+	}
+}
+
+// places are the loops with members of a room, with their number by dialect.
+type places []place
+
+type place struct {
+	loop uint32
+	n    [Dialects]int32
+}
+
+// add counts n more members, or fewer.
+func (p *places) add(loop uint32, d Dialect, n int32) {
+	i := slices.IndexFunc(*p, func(x place) bool { return x.loop == loop })
+	if i < 0 {
+		i = len(*p)
+		*p = append(*p, place{loop: loop})
+	}
+	x := &(*p)[i]
+	if x.n[d] += n; x.n == ([Dialects]int32{}) {
+		*p = slices.Delete(*p, i, i+1)
+	}
+}
+
+// loops are the numbers of those loops.
+func (p places) loops() []uint32 {
+	all := make([]uint32, len(p))
+	for i, x := range p {
+		all[i] = x.loop
+	}
+	return all
+}
+
+// speak reports whether a member speaks d.
+func (p places) speak(d Dialect) bool {
+	return slices.ContainsFunc(p, func(x place) bool { return x.n[d] > 0 })
+}
+
+// connections is the number of members.
+func (p places) connections() (n int) {
+	for _, x := range p {
+		for _, k := range x.n {
+			n += int(k)
+		}
+	}
+	return n
+}

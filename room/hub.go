@@ -1,0 +1,367 @@
+package room
+
+import (
+	"cmp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Config is how rooms behave. The zero value is ready; a zero field means the
+// default in its comment, −1 no limit.
+type Config struct {
+	MaxRooms          int           // 100,000
+	MaxRoomsPerMember int           // a connection may be in; 100
+	MaxQueue          int           // publishes of a room accepted and not yet walked by all loops; 1000
+	MaxHistory        int           // messages kept of a room; 1000
+	MaxHistoryBytes   int           // the same in bytes; 1 MiB
+	MaxHistoryTotal   int64         // bytes of all histories; 256 MiB
+	MaxRecovery       int           // messages that a join can be given again; 300
+	EmptyTTL          time.Duration // life of a room without members; 300 s
+	PresenceEach      int           // members up to which each coming and going is told; 100
+	PresenceNames     int           // members up to which the summary has names; 1000
+
+	Broker Broker // nil: of this process alone
+
+	// Encode makes a message of dialect 0 from what was published; nil: it is the
+	// payload. Called with locks held: it computes, and calls nothing of the hub.
+	Encode func(dst []byte, room string, offset uint64, payload []byte) []byte
+	// Translate makes a message of another dialect from one of dialect 0; nil: it
+	// is the same.
+	Translate func(dst []byte, d Dialect, room string, message []byte) []byte
+	// Announce makes what members are told about each other; nil: nothing. Called
+	// like Encode.
+	Announce func(e Event) Frames
+	// Offline is told when the last connection of a user has gone, and has left all
+	// rooms. On that connection's loop.
+	Offline func(u *User)
+
+	Now func() time.Time // nil: time.Now
+}
+
+// Hub is all the rooms of a server, and all who are connected to them. Any
+// goroutine may call its methods; none of them waits, except where Broker does
+// or it says so.
+type Hub struct {
+	// Immutable.
+	cfg     Config
+	loops   []Loop // after Attach
+	hashing chan struct{}
+	stop    chan struct{}
+	over    chan struct{}
+
+	// Atomic.
+	waiting      atomic.Int64 // for their password to be checked
+	historyBytes atomic.Int64
+	published    atomic.Uint64
+	delivered    atomic.Uint64
+	shed         atomic.Uint64
+
+	mu      sync.Mutex
+	rooms   map[string]*Room
+	running bool
+	closed  bool
+
+	usersMu sync.Mutex
+	users   map[string]*User
+
+	changedMu sync.Mutex
+	changed   []*Room     // with changes to be told
+	empty     []emptyRoom // in the order in which they became so
+}
+
+type emptyRoom struct {
+	room  *Room
+	since time.Time
+}
+
+// New makes a hub without rooms.
+func New(c Config) *Hub {
+	def := func(p *int, n int) {
+		if *p == 0 {
+			*p = n
+		}
+		if *p < 0 {
+			*p = int(^uint(0) >> 1)
+		}
+	}
+	def(&c.MaxRooms, 100_000)
+	def(&c.MaxRoomsPerMember, 100)
+	def(&c.MaxQueue, 1000)
+	def(&c.MaxHistory, 1000)
+	def(&c.MaxHistoryBytes, 1<<20)
+	def(&c.MaxRecovery, 300)
+	def(&c.PresenceEach, 100)
+	def(&c.PresenceNames, 1000)
+	total := int(c.MaxHistoryTotal)
+	def(&total, 256<<20)
+	c.MaxHistoryTotal = int64(total)
+	c.EmptyTTL = cmp.Or(c.EmptyTTL, 300*time.Second)
+	if c.Broker == nil {
+		c.Broker = NewMemory()
+	}
+	if c.Encode == nil {
+		c.Encode = func(dst []byte, _ string, _ uint64, payload []byte) []byte { return append(dst, payload...) }
+	}
+	if c.Translate == nil {
+		c.Translate = func(dst []byte, _ Dialect, _ string, message []byte) []byte { return append(dst, message...) }
+	}
+	if c.Announce == nil {
+		c.Announce = func(Event) Frames { return Frames{} }
+	}
+	if c.Offline == nil {
+		c.Offline = func(*User) {}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Hub{
+		cfg: c, rooms: make(map[string]*Room), users: make(map[string]*User),
+		hashing: make(chan struct{}, max(1, runtime.NumCPU()/2)),
+		stop:    make(chan struct{}), over: make(chan struct{}),
+	}
+}
+
+// Attach gives the hub its loops. The engine calls it, before any of them runs.
+func (h *Hub) Attach(loops []Loop) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.loops = loops
+	h.start()
+}
+
+// MaxID bounds the id of a room, in bytes.
+const MaxID = 64
+
+// CheckID returns ErrID for what no room may be called: ids are 1 to MaxID bytes
+// of characters that can be seen, and single spaces inside.
+func CheckID(id string) error {
+	if id == "" || len(id) > MaxID || strings.TrimSpace(id) != id {
+		return ErrID
+	}
+	for _, r := range id {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return ErrID
+		}
+	}
+	return nil
+}
+
+// Create makes a room. Errors: ErrID, ErrExists, ErrTooMany, ErrClosed, those of
+// the broker.
+func (h *Hub) Create(id string, o Options) (*Room, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	if err := h.mayCreate(id); err != nil {
+		return nil, err
+	}
+	r := &Room{hub: h, id: id, options: o, created: h.cfg.Now(), users: make(map[*User]presence)}
+	if r.options.Name == "" {
+		r.options.Name = id
+	}
+	topic, at, err := h.cfg.Broker.Open(id, r)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.open(topic, at)
+	r.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.mayCreateLocked(id); err != nil { // somebody was quicker
+		topic.Close(false)
+		return nil, err
+	}
+	h.rooms[id] = r
+	if !o.Permanent {
+		h.isEmpty(r)
+	}
+	h.start()
+	return r, nil
+}
+
+// start runs the hub's goroutine as soon as there is something for it. h.mu is
+// held.
+func (h *Hub) start() {
+	if !h.running && !h.closed && h.loops != nil && len(h.rooms) > 0 {
+		h.running = true
+		go h.run()
+	}
+}
+
+func (h *Hub) mayCreate(id string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mayCreateLocked(id)
+}
+
+func (h *Hub) mayCreateLocked(id string) error {
+	switch {
+	case h.closed:
+		return ErrClosed
+	case h.rooms[id] != nil:
+		return ErrExists
+	case len(h.rooms) >= h.cfg.MaxRooms:
+		return ErrTooMany
+	}
+	return nil
+}
+
+// Room is the room of an id; nil: there is none.
+func (h *Hub) Room(id string) *Room {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.rooms[id]
+}
+
+// Rooms are all rooms, by id.
+func (h *Hub) Rooms() []*Room {
+	h.mu.Lock()
+	all := make([]*Room, 0, len(h.rooms))
+	for _, r := range h.rooms {
+		all = append(all, r)
+	}
+	h.mu.Unlock()
+	slices.SortFunc(all, func(a, b *Room) int { return cmp.Compare(a.id, b.id) })
+	return all
+}
+
+// Delete ends a room: its members are told why, then are out of it; its history
+// is gone. Error: ErrNotFound if it is deleted already.
+func (h *Hub) Delete(r *Room, reason string) error {
+	if !r.close(reason) {
+		return ErrNotFound
+	}
+	h.forget(r)
+	return nil
+}
+
+// forget removes a closed room.
+func (h *Hub) forget(r *Room) {
+	h.mu.Lock()
+	if h.rooms[r.id] == r {
+		delete(h.rooms, r.id)
+	}
+	h.mu.Unlock()
+	r.topic.Close(true)
+}
+
+// run does once a second what is not done at once.
+func (h *Hub) run() {
+	defer close(h.over)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.stop:
+			return
+		case <-tick.C:
+			h.Sweep()
+		}
+	}
+}
+
+// Sweep does what is due: tells members of large rooms who came and went, drops
+// rooms that were empty for too long, and histories over the limit. The hub
+// calls it itself, once a second.
+func (h *Hub) Sweep() {
+	h.changedMu.Lock()
+	changed := h.changed
+	h.changed = nil
+	now := h.cfg.Now()
+	due := 0
+	for due < len(h.empty) && now.Sub(h.empty[due].since) >= h.cfg.EmptyTTL {
+		due++
+	}
+	expired := h.empty[:due:due]
+	h.empty = h.empty[due:]
+	h.changedMu.Unlock()
+	for _, r := range changed {
+		r.tellChanges()
+	}
+	for _, e := range expired {
+		if e.room.expire(e.since) {
+			h.forget(e.room)
+		}
+	}
+	h.trim()
+}
+
+// isEmpty lists a room that has lost its last member, or never had one.
+func (h *Hub) isEmpty(r *Room) {
+	if h.cfg.EmptyTTL < 0 {
+		return
+	}
+	now := h.cfg.Now()
+	r.emptySince.Store(now.UnixNano())
+	h.changedMu.Lock()
+	h.empty = append(h.empty, emptyRoom{r, now})
+	h.changedMu.Unlock()
+}
+
+// trim drops whole histories, those without news for longest first, when all
+// of them together are over the limit.
+func (h *Hub) trim() {
+	if h.historyBytes.Load() <= h.cfg.MaxHistoryTotal {
+		return
+	}
+	all := h.Rooms()
+	slices.SortStableFunc(all, func(a, b *Room) int { return cmp.Compare(a.latest.Load(), b.latest.Load()) })
+	for _, r := range all {
+		if h.historyBytes.Load() <= h.cfg.MaxHistoryTotal/8*7 { // some room, so as not to be back at once
+			return
+		}
+		r.dropHistory()
+	}
+}
+
+// Close ends the hub's own goroutine and refuses new rooms. Members stay: the
+// engine ends them.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	running, closed := h.running, h.closed
+	h.closed = true
+	h.mu.Unlock()
+	if closed {
+		return
+	}
+	close(h.stop)
+	if running {
+		<-h.over
+	}
+}
+
+// Stats are counters since the start, and a few gauges.
+type Stats struct {
+	Rooms        int // now
+	Active       int // of them, with members
+	Users        int // signed in now
+	HistoryBytes int64
+	Published    uint64 // messages that were given an offset
+	Delivered    uint64 // messages queued for a connection, of every kind
+	Shed         uint64 // presence and typing left out for connections that did not keep up
+}
+
+// Stats returns the counters.
+func (h *Hub) Stats() Stats {
+	s := Stats{
+		HistoryBytes: h.historyBytes.Load(), Published: h.published.Load(),
+		Delivered: h.delivered.Load(), Shed: h.shed.Load(),
+	}
+	for _, r := range h.Rooms() {
+		s.Rooms++
+		if r.Count() > 0 {
+			s.Active++
+		}
+	}
+	h.usersMu.Lock()
+	s.Users = len(h.users)
+	h.usersMu.Unlock()
+	return s
+}

@@ -1,0 +1,55 @@
+package room
+
+import "github.com/perchws/perch/frame"
+
+// Member names one connection of this process: its event loop, its slot there,
+// and which of the slot's connections. Comparable; the zero Member is nobody.
+// The engine turns it into a connection and back.
+type Member struct {
+	Loop, Slot, Gen uint32
+}
+
+// Loop is an event loop, as rooms see it. The engine implements it.
+type Loop interface {
+	// Post hands d over to be carried out on the loop, after all that was posted
+	// before it. Any goroutine may call it, with locks held; it never blocks. An
+	// error means that the loop has ended: d will not be carried out.
+	Post(d *Delivery) error
+}
+
+// Dialect is one of the shapes that messages go out in. A connection speaks one,
+// from [Identity]; a message is encoded once for each that a room's members
+// speak. Who needs one shape only never sees this.
+type Dialect uint8
+
+// Dialects is how many there are: 0 is the one that histories are kept in.
+const Dialects = 2
+
+// Frames is one message in every dialect that it is needed in; nil: members who
+// speak that one do not get it.
+type Frames [Dialects]*frame.Prepared
+
+// Text is a text message in dialect 0. p is copied.
+func Text(p []byte) Frames { return Frames{frame.Prepare(frame.OpText, p)} }
+
+// Class says what happens to a message for a member that does not keep up.
+type Class uint8
+
+const (
+	// ClassMessage is never left out: a member whose queue is full is closed, or
+	// told about the gap, as the engine's settings say.
+	ClassMessage Class = iota
+	// ClassPresence is left out for a member whose queue is half full.
+	ClassPresence
+	// ClassTyping is the first to be left out: from a sixteenth.
+	ClassTyping
+)
+
+// Room, in parts of the queue, below which a message of a class is still taken.
+var share = [...]int{ClassMessage: 1, ClassPresence: 2, ClassTyping: 16}
+
+// Fits reports whether a member with so many bytes queued, of most that it may
+// have, gets a message of the class.
+func (c Class) Fits(queued, most int) bool {
+	return c == ClassMessage || queued <= most/share[c]
+}

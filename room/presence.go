@@ -1,0 +1,91 @@
+package room
+
+// EventKind says what has happened in a room.
+type EventKind uint8
+
+const (
+	UserJoined EventKind = iota // User came
+	UserLeft                    // User went
+	Changed                     // Came and Went, in a room with many members: told once a second
+	Closed                      // the room is deleted, because of Reason
+)
+
+// Event is what members are told about, by Config.Announce.
+type Event struct {
+	Room       *Room // only its ID, Options and Created may be asked
+	Kind       EventKind
+	User       *User
+	Count      int     // members, after it
+	Came, Went []*User // nil above Config.PresenceNames members; at most PresenceEach each
+	Reason     string
+}
+
+// changes are comings and goings that have not been told.
+type changes struct {
+	users map[*User]bool // true: came
+	all   bool           // too many to have names
+}
+
+// changed tells, or takes note of, a coming or going. r.mu is held.
+func (r *Room) changed(u *User, came bool) {
+	n, c := r.count(), &r.hub.cfg
+	if n <= c.PresenceEach && r.changes == nil {
+		kind := UserLeft
+		if came {
+			kind = UserJoined
+		}
+		r.tell(Event{Room: r, Kind: kind, User: u, Count: n})
+		return
+	}
+	if r.changes == nil {
+		r.changes = &changes{users: make(map[*User]bool)}
+		r.hub.changedMu.Lock()
+		r.hub.changed = append(r.hub.changed, r)
+		r.hub.changedMu.Unlock()
+	}
+	ch := r.changes
+	if n > c.PresenceNames || len(ch.users) >= 2*c.PresenceEach {
+		ch.all, ch.users = true, nil
+	}
+	if ch.all {
+		return
+	}
+	if _, ok := ch.users[u]; ok { // the other way round before
+		delete(ch.users, u)
+		return
+	}
+	ch.users[u] = came
+}
+
+// tellChanges tells what has changed within the last second.
+func (r *Room) tellChanges() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ch := r.changes
+	if ch == nil {
+		return
+	}
+	r.changes = nil
+	e := Event{Room: r, Kind: Changed, Count: r.count()}
+	for u, came := range ch.users {
+		list := &e.Went
+		if came {
+			list = &e.Came
+		}
+		if len(*list) < r.hub.cfg.PresenceEach {
+			*list = append(*list, u)
+		}
+	}
+	r.tell(e)
+}
+
+// tell announces an event. r.mu is held.
+func (r *Room) tell(e Event) {
+	if len(r.on) > 0 {
+		class := ClassPresence
+		if e.Kind == Closed {
+			class = ClassMessage
+		}
+		r.send(r.hub.cfg.Announce(e), class, nil)
+	}
+}

@@ -1,0 +1,150 @@
+package room
+
+import (
+	"github.com/perchws/perch/frame"
+)
+
+// Message is what is published to a room.
+type Message struct {
+	Op      frame.Opcode // 0: text
+	Payload []byte       // not to be changed any more
+	Except  []Member     // connections that do not get it: its sender's, mostly
+	Taken   func(n int)  // told, on a loop, how many connections' queues took it; nil: nobody asks
+}
+
+// Receipt is what a publisher learns.
+type Receipt struct {
+	Position     // of the message
+	Members  int // at that moment
+}
+
+// order is a publish under way: it goes with the Publication, which comes back.
+type order struct {
+	room    *Room
+	except  []Member
+	taken   func(int)
+	done    func(Receipt, error)
+	receipt Receipt
+	placed  bool      // it has come back
+	over    *Delivery // it was for nobody
+}
+
+// Publish sends a message to all members and keeps it in the history. done is
+// called once, with the receipt as soon as the message has its place in the
+// order; with the Memory broker before Publish returns. It may be nil. Members
+// get the message by the end of their loop's turn, all in the same order.
+//
+// Errors: ErrQueueFull when loops do not keep up, ErrNotFound when the room is
+// deleted, those of the broker.
+func (r *Room) Publish(m Message, done func(Receipt, error)) {
+	o := &order{room: r, except: m.Except, taken: m.Taken, done: done}
+	if r.pending.Add(1) > int64(r.hub.cfg.MaxQueue) {
+		o.settle(ErrQueueFull)
+		return
+	}
+	if m.Op == 0 {
+		m.Op = frame.OpText
+	}
+	r.topic.Publish(Publication{Op: m.Op, Payload: m.Payload, order: o})
+	if most := r.hub.cfg.MaxHistoryTotal; r.hub.historyBytes.Load()-most > most/8 { // else the next sweep will do
+		r.hub.trim()
+	}
+}
+
+func (o *order) settle(err error) {
+	if !o.placed {
+		o.room.pending.Add(-1)
+		if err == nil {
+			err = ErrNotFound // deleted meanwhile
+		}
+	}
+	if o.over != nil {
+		o.over.finish()
+	}
+	if o.done != nil {
+		o.done(o.receipt, err)
+	}
+}
+
+// open takes the room to where the broker has it. r.mu is held.
+func (r *Room) open(t Topic, at Opening) {
+	if r.topic = t; r.at.Offset > at.Offset { // Deliver was quicker
+		return
+	}
+	for _, p := range at.History {
+		r.keep(p)
+	}
+	r.at = at.Position
+}
+
+// Deliver implements Subscriber: the broker calls it, and nobody else.
+func (r *Room) Deliver(p Publication) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	var f Frames
+	f[0] = r.keep(p)
+	for d := Dialect(1); d < Dialects; d++ {
+		if r.on.speak(d) {
+			f[d] = r.translate(d, f[0])
+		}
+	}
+	r.at.Offset = p.Offset
+	d := &Delivery{hub: r.hub, frames: f, room: r}
+	if o := p.order; o != nil {
+		d.queued, d.done = true, o.taken
+		d.exclude(o.except)
+		o.placed, o.receipt = true, Receipt{r.at, r.count()}
+		r.hub.published.Add(1)
+		r.latest.Store(r.hub.cfg.Now().UnixNano())
+	}
+	if d.post(r.on.loops()) && p.order != nil {
+		p.order.over = d
+	}
+}
+
+// Reset implements Subscriber.
+func (r *Room) Reset(at Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hub.historyBytes.Add(-int64(r.history.clear()))
+	r.at = at
+}
+
+// keep encodes a publication and puts it into the history.
+func (r *Room) keep(p Publication) *frame.Prepared {
+	f := frame.Prepare(p.Op, r.hub.cfg.Encode(nil, r.id, p.Offset, p.Payload))
+	if r.closed {
+		return f
+	}
+	c := &r.hub.cfg
+	r.hub.historyBytes.Add(int64(r.history.push(p.Offset, f, c.MaxHistory, c.MaxHistoryBytes)))
+	return f
+}
+
+func (r *Room) translate(d Dialect, f *frame.Prepared) *frame.Prepared {
+	return frame.Prepare(f.Opcode(), r.hub.cfg.Translate(nil, d, r.id, f.Payload()))
+}
+
+// Send sends a message without an offset, which no history keeps. By its class
+// it may be left out for members that do not keep up. Members see what one
+// goroutine publishes and sends in that order.
+func (r *Room) Send(f Frames, class Class, except ...Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.send(f, class, except)
+	}
+}
+
+// send posts f to the members. r.mu is held.
+func (r *Room) send(f Frames, class Class, except []Member) {
+	if f == (Frames{}) || len(r.on) == 0 {
+		return
+	}
+	d := &Delivery{hub: r.hub, room: r, frames: f, class: class}
+	d.exclude(except)
+	d.post(r.on.loops())
+}

@@ -1,0 +1,244 @@
+package room
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perchws/perch/frame"
+)
+
+// Options are what a room is made with. The zero value is a public room
+// without a password or a limit.
+type Options struct {
+	Name       string // for people; the id, if empty
+	Owner      string // user id of who may delete it
+	Private    bool   // not listed to others than its members
+	Password   Password
+	MaxMembers int  // users and connections without one; 0: no limit
+	Permanent  bool // stays when it is empty
+}
+
+// Room is where messages are published to members. Any goroutine may call its
+// methods; connections join and leave through the engine, on their loop.
+type Room struct {
+	// Immutable after Create.
+	hub     *Hub
+	id      string
+	options Options
+	created time.Time
+	topic   Topic
+
+	// Atomic.
+	pending    atomic.Int64 // publishes accepted and not yet walked by all loops
+	latest     atomic.Int64 // unix ns of the last publish
+	emptySince atomic.Int64 // unix ns, while it is empty
+
+	mu      sync.Mutex // short; taken after the broker's, before a mailbox's
+	closed  bool
+	on      places
+	users   map[*User]presence
+	nobody  int // connections without a user
+	at      Position
+	history history
+	changes *changes // not told yet
+}
+
+// presence is a user's presence in one room.
+type presence struct {
+	connections int32
+	since       int64 // unix ms
+}
+
+// ID names the room.
+func (r *Room) ID() string { return r.id }
+
+// Options are those it was made with.
+func (r *Room) Options() Options { return r.options }
+
+// Created is when it was made.
+func (r *Room) Created() time.Time { return r.created }
+
+// Count is the number of members: users, and connections without one.
+func (r *Room) Count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count()
+}
+
+func (r *Room) count() int { return len(r.users) + r.nobody }
+
+// Connections is the number of connections in the room.
+func (r *Room) Connections() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.on.connections()
+}
+
+// Queue is the number of publishes accepted and not yet walked by all loops.
+func (r *Room) Queue() int { return int(r.pending.Load()) }
+
+// Position is the place of the latest message.
+func (r *Room) Position() Position {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.at
+}
+
+// Closed reports that the room is deleted.
+func (r *Room) Closed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
+}
+
+// Has reports that a user has a connection in the room.
+func (r *Room) Has(u *User) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.users[u]
+	return ok
+}
+
+// Users calls f for users in the room and the time they came, at most so many,
+// in no order, and returns how many there are in all. f may call the room.
+func (r *Room) Users(most int, f func(u *User, since time.Time)) (all int) {
+	type entry struct {
+		u     *User
+		since int64
+	}
+	r.mu.Lock()
+	all = len(r.users)
+	some := make([]entry, 0, min(most, all))
+	for u, p := range r.users {
+		if len(some) == most {
+			break
+		}
+		some = append(some, entry{u, p.since})
+	}
+	r.mu.Unlock()
+	for _, e := range some {
+		f(e.u, time.UnixMilli(e.since))
+	}
+	return all
+}
+
+// JoinOptions say how to join.
+type JoinOptions struct {
+	Key    Key       // of a room with a password; see Room.Unlock
+	Since  *Position // what the connection has seen: ask for what came after
+	Recent int       // how many of the latest messages to get, if not those
+}
+
+// Joined is what a connection that has joined should know. What is published
+// from now on will be delivered to it; what came before is in here.
+type Joined struct {
+	Position       // of the latest message
+	Count     int  // members, with the new one
+	First     bool // of its user's connections
+	Recovered bool // Missed is all that came after JoinOptions.Since
+	Missed    []*frame.Prepared
+	Recent    []*frame.Prepared // in dialect 0
+}
+
+// join makes the connection a member: its loop hears of all that is published
+// from now on, as soon as d is carried out.
+func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Delivery) (j Joined, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, known := r.users[u]
+	switch {
+	case r.closed:
+		return j, ErrNotFound
+	case !o.Key.opens(r):
+		return j, ErrPassword
+	case !known && r.options.MaxMembers > 0 && r.count() >= r.options.MaxMembers:
+		return j, ErrFull
+	}
+	if u == nil {
+		r.nobody++
+	} else {
+		if !known {
+			p.since = r.hub.cfg.Now().UnixMilli()
+			j.First = true
+		}
+		p.connections++
+		r.users[u] = p
+		if j.First {
+			r.changed(u, true) // before it can hear of itself
+		}
+	}
+	r.on.add(loop, dialect, 1)
+	j.Position, j.Count = r.at, r.count()
+	if o.Since != nil && o.Since.Epoch == r.at.Epoch {
+		j.Missed, j.Recovered = r.history.after(o.Since.Offset, r.at.Offset, r.hub.cfg.MaxRecovery)
+	}
+	if !j.Recovered && o.Recent > 0 {
+		j.Recent = r.history.recent(o.Recent)
+	}
+	d.post([]uint32{loop})
+	return j, nil
+}
+
+// leave ends a connection's membership.
+func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.on.add(loop, dialect, -1)
+	if u == nil {
+		r.nobody--
+	} else if p := r.users[u]; p.connections > 1 {
+		p.connections--
+		r.users[u] = p
+	} else {
+		delete(r.users, u)
+		r.changed(u, false)
+		last = true
+	}
+	if r.count() == 0 && !r.options.Permanent {
+		r.hub.isEmpty(r)
+	}
+	return last
+}
+
+// close ends the room; false: it was closed before.
+func (r *Room) close(reason string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.tell(Event{Room: r, Kind: Closed, Reason: reason, Count: r.count()})
+	r.end()
+	return true
+}
+
+// expire is close for a room that has been empty since then.
+func (r *Room) expire(since time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.count() > 0 || r.emptySince.Load() != since.UnixNano() {
+		return false
+	}
+	r.end()
+	return true
+}
+
+// end takes everybody out.
+func (r *Room) end() {
+	d := &Delivery{hub: r.hub, room: r, evict: true}
+	d.post(r.on.loops())
+	r.closed = true
+	r.on, r.users, r.nobody, r.changes = nil, nil, 0, nil
+	r.hub.historyBytes.Add(-int64(r.history.clear()))
+}
+
+// dropHistory frees memory. Who comes back after that starts afresh.
+func (r *Room) dropHistory() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hub.historyBytes.Add(-int64(r.history.clear()))
+}

@@ -1,0 +1,424 @@
+package room
+
+import (
+	"slices"
+
+	"github.com/perchws/perch/frame"
+)
+
+// Shards is one loop's part of all rooms: which of its connections are in which.
+// It belongs to that loop; the engine has one for each. A connection in one room
+// costs 8 bytes, in many 8 for each and 24 besides; and 16 once it has signed in
+// or joined.
+type Shards struct {
+	hub     *Hub
+	loop    uint32
+	seats   []seat           // by slot
+	index   map[*Room]uint32 // of shards
+	shards  []shard
+	free    []uint32   // indices of shards
+	lists   [][]uint32 // shards of connections in several rooms
+	spare   []uint32   // indices of lists
+	joining map[joining]uint64
+	ticket  uint64
+}
+
+// seat is what is known of a connection.
+type seat struct {
+	user *User
+	gen  uint32
+	link uint32 // rooms: 0 none; index of the one shard × 4 + 2, or of lists × 4; the lowest bit is the dialect
+}
+
+const (
+	linkDialect = 1
+	linkOne     = 2
+	linkShift   = 2
+)
+
+// shard is a room's members on this loop, as their slots, in order: walking them
+// goes through memory in one direction.
+type shard struct {
+	room    *Room
+	slots   [Dialects][]uint32
+	links   int    // seats that refer to it
+	version uint32 // of slots
+}
+
+// joining is a join that has not taken effect: until what was published before
+// it is out of the mailbox.
+type joining struct {
+	slot, shard uint32
+}
+
+// NewShards is for the engine.
+func NewShards(h *Hub, loop int) *Shards {
+	return &Shards{
+		hub: h, loop: uint32(loop), index: make(map[*Room]uint32), joining: make(map[joining]uint64),
+		lists: make([][]uint32, 1),
+	}
+}
+
+// seat is the connection's seat, made if there is none.
+func (s *Shards) seat(slot, gen uint32) *seat {
+	if int(slot) >= len(s.seats) {
+		s.seats = append(s.seats, make([]seat, int(slot)+1-len(s.seats))...)
+	}
+	p := &s.seats[slot]
+	p.gen = gen
+	return p
+}
+
+// has is the connection's seat; nil: none.
+func (s *Shards) has(slot uint32) *seat {
+	if int(slot) >= len(s.seats) {
+		return nil
+	}
+	return &s.seats[slot]
+}
+
+// SignIn says whose connection it is. Errors: ErrSignedIn, ErrUserID.
+func (s *Shards) SignIn(slot, gen uint32, id Identity) (u *User, first bool, err error) {
+	p := s.seat(slot, gen)
+	if p.user != nil || p.link>>linkShift != 0 || p.link&linkOne != 0 {
+		return nil, false, ErrSignedIn
+	}
+	u, first, err = s.hub.signIn(Member{s.loop, slot, gen}, id)
+	if err == nil {
+		p.user, p.link = u, uint32(id.Dialect)
+	}
+	return u, first, err
+}
+
+// User is whose connection it is; nil: nobody's.
+func (s *Shards) User(slot uint32) *User {
+	if p := s.has(slot); p != nil {
+		return p.user
+	}
+	return nil
+}
+
+// rooms are the shards that a seat is in, or will be.
+func (s *Shards) rooms(p *seat) []uint32 {
+	switch i := p.link >> linkShift; {
+	case p.link&linkOne != 0:
+		return []uint32{i}
+	case i != 0:
+		return s.lists[i]
+	}
+	return nil
+}
+
+// Rooms calls f for every room the connection is in.
+func (s *Shards) Rooms(slot uint32, f func(*Room)) {
+	if p := s.has(slot); p != nil {
+		for _, i := range slices.Clone(s.rooms(p)) {
+			f(s.shards[i].room)
+		}
+	}
+}
+
+// In reports whether the connection is in the room.
+func (s *Shards) In(slot uint32, r *Room) bool {
+	p := s.has(slot)
+	i, ok := s.index[r]
+	return p != nil && ok && slices.Contains(s.rooms(p), i)
+}
+
+// Join makes the connection a member. Errors: ErrJoined, ErrTooManyRooms,
+// ErrNotFound, ErrPassword, ErrFull.
+func (s *Shards) Join(slot, gen uint32, r *Room, o JoinOptions) (Joined, error) {
+	p := s.seat(slot, gen)
+	in := s.rooms(p)
+	switch {
+	case s.In(slot, r):
+		return Joined{}, ErrJoined
+	case len(in) >= s.hub.cfg.MaxRoomsPerMember:
+		return Joined{}, ErrTooManyRooms
+	}
+	dialect := Dialect(p.link & linkDialect)
+	s.ticket++
+	d := &Delivery{hub: s.hub, room: r, admit: s.ticket, to: []Member{{s.loop, slot, gen}}}
+	j, err := r.join(s.loop, p.user, dialect, o, d)
+	if err != nil {
+		return j, err
+	}
+	if dialect != 0 {
+		for i, f := range j.Missed {
+			j.Missed[i] = r.translate(dialect, f)
+		}
+	}
+	i := s.shardOf(r)
+	s.link(p, i)
+	s.joining[joining{slot, i}] = d.admit
+	return j, nil
+}
+
+// shardOf is the room's shard, made if there is none.
+func (s *Shards) shardOf(r *Room) uint32 {
+	if i, ok := s.index[r]; ok {
+		return i
+	}
+	var i uint32
+	if n := len(s.free); n > 0 {
+		i = s.free[n-1]
+		s.free = s.free[:n-1]
+	} else {
+		i = uint32(len(s.shards))
+		s.shards = append(s.shards, shard{})
+	}
+	s.shards[i].room = r
+	s.index[r] = i
+	return i
+}
+
+// link notes that the seat is in the shard.
+func (s *Shards) link(p *seat, i uint32) {
+	s.shards[i].links++
+	d := p.link & linkDialect
+	switch n := p.link >> linkShift; {
+	case p.link&linkOne == 0 && n == 0:
+		p.link = i<<linkShift | linkOne | d
+	case p.link&linkOne != 0:
+		if k := len(s.spare); k > 0 {
+			p.link = s.spare[k-1]<<linkShift | d
+			s.spare = s.spare[:k-1]
+		} else {
+			p.link = uint32(len(s.lists))<<linkShift | d
+			s.lists = append(s.lists, nil)
+		}
+		s.lists[p.link>>linkShift] = []uint32{n, i}
+	default:
+		s.lists[n] = append(s.lists[n], i)
+	}
+}
+
+// unlink is the opposite.
+func (s *Shards) unlink(p *seat, i uint32) {
+	d := p.link & linkDialect
+	n := p.link >> linkShift
+	if p.link&linkOne != 0 {
+		p.link = d
+	} else {
+		list := s.lists[n]
+		k := slices.Index(list, i)
+		list = append(list[:k], list[k+1:]...)
+		s.lists[n] = list
+		if len(list) == 1 {
+			p.link = list[0]<<linkShift | linkOne | d
+			s.lists[n] = nil
+			s.spare = append(s.spare, n)
+		}
+	}
+	sh := &s.shards[i]
+	if sh.links--; sh.links == 0 {
+		delete(s.index, sh.room)
+		s.shards[i] = shard{version: sh.version + 1}
+		s.free = append(s.free, i)
+	}
+}
+
+// Admit carries out a join or the end of a room; false: d is a message.
+func (s *Shards) Admit(d *Delivery) bool {
+	switch {
+	case d.evict:
+		s.evict(d.room)
+	case d.admit != 0:
+		slot := d.to[0].Slot
+		i, ok := s.index[d.room]
+		k := joining{slot, i}
+		if ok && s.joining[k] == d.admit {
+			delete(s.joining, k)
+			s.shards[i].insert(Dialect(s.seats[slot].link&linkDialect), slot)
+		}
+	default:
+		return false
+	}
+	d.Walked(0, 0)
+	return true
+}
+
+// evict takes everybody out of a room that is deleted.
+func (s *Shards) evict(r *Room) {
+	i, ok := s.index[r]
+	if !ok {
+		return
+	}
+	for _, slots := range s.shards[i].slots {
+		for _, slot := range slices.Clone(slots) {
+			s.remove(slot, &s.seats[slot], i)
+		}
+	}
+}
+
+// insert adds a member.
+func (sh *shard) insert(d Dialect, slot uint32) {
+	list := sh.slots[d]
+	if n := len(list); n > 0 && list[n-1] > slot {
+		k, _ := slices.BinarySearch(list, slot)
+		list = slices.Insert(list, k, slot)
+	} else {
+		list = append(list, slot)
+	}
+	sh.slots[d] = list
+	sh.version++
+}
+
+// remove takes the connection out of a shard.
+func (s *Shards) remove(slot uint32, p *seat, i uint32) {
+	k := joining{slot, i}
+	if _, ok := s.joining[k]; ok {
+		delete(s.joining, k)
+	} else {
+		sh := &s.shards[i]
+		d := p.link & linkDialect
+		if at, ok := slices.BinarySearch(sh.slots[d], slot); ok {
+			sh.slots[d] = slices.Delete(sh.slots[d], at, at+1)
+			if c := cap(sh.slots[d]); c > 64 && c > 4*len(sh.slots[d]) {
+				sh.slots[d] = slices.Clone(sh.slots[d])
+			}
+			sh.version++
+		}
+	}
+	s.unlink(p, i)
+}
+
+// Leave ends the connection's membership: nothing of the room is delivered to it
+// any more. last: of its user's connections in the room. Error: ErrNotIn.
+func (s *Shards) Leave(slot uint32, r *Room) (last bool, err error) {
+	if !s.In(slot, r) {
+		return false, ErrNotIn
+	}
+	p := &s.seats[slot]
+	s.remove(slot, p, s.index[r])
+	return r.leave(s.loop, p.user, Dialect(p.link&linkDialect)), nil
+}
+
+// LeaveAll forgets a connection that is gone.
+func (s *Shards) LeaveAll(slot uint32) {
+	p := s.has(slot)
+	if p == nil || p.gen == 0 {
+		return
+	}
+	for {
+		in := s.rooms(p)
+		if len(in) == 0 {
+			break
+		}
+		r := s.shards[in[len(in)-1]].room
+		s.remove(slot, p, in[len(in)-1])
+		r.leave(s.loop, p.user, Dialect(p.link&linkDialect))
+	}
+	u := p.user
+	m := Member{s.loop, slot, p.gen}
+	*p = seat{}
+	if u != nil && s.hub.signOut(m, u) {
+		s.hub.cfg.Offline(u)
+	}
+}
+
+// Cursor goes through the connections of this loop that d is for. What is done
+// with one may change the rooms of any.
+func (s *Shards) Cursor(d *Delivery) Cursor {
+	c := Cursor{s: s, d: d}
+	if d.room != nil {
+		i, ok := s.index[d.room]
+		if !ok {
+			c.dialect = Dialects
+			return c
+		}
+		c.shard = i
+		c.start()
+	}
+	return c
+}
+
+// Cursor is a place in a walk. Zero Gen: the slot's connection, whichever.
+type Cursor struct {
+	Slot, Gen uint32
+	Frame     *frame.Prepared
+
+	s       *Shards
+	d       *Delivery
+	shard   uint32
+	dialect Dialect
+	next    int
+	version uint32
+	slots   []uint32
+}
+
+// Next goes on to the next connection; false: there is none.
+func (c *Cursor) Next() bool {
+	switch {
+	case c.d.room != nil:
+		return c.nextMember()
+	case c.d.all:
+		for ; c.next < len(c.s.seats); c.next++ {
+			if p := &c.s.seats[c.next]; p.user != nil {
+				return c.found(uint32(c.next), p)
+			}
+		}
+	default:
+		for ; c.next < len(c.d.to); c.next++ {
+			m := c.d.to[c.next]
+			if m.Loop != c.s.loop {
+				continue
+			}
+			if p := c.s.has(m.Slot); p != nil && p.gen == m.Gen {
+				return c.found(m.Slot, p)
+			}
+			c.Slot, c.Gen, c.Frame = m.Slot, m.Gen, c.d.frames[0] // it has neither signed in nor joined
+			c.next++
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Cursor) found(slot uint32, p *seat) bool {
+	c.next++
+	c.Slot, c.Gen, c.Frame = slot, p.gen, c.d.frames[p.link&linkDialect]
+	if c.Frame == nil {
+		return c.Next()
+	}
+	return true
+}
+
+// start readies the walk of the room's members that speak the next dialect in
+// which there is a message.
+func (c *Cursor) start() {
+	for ; c.dialect < Dialects; c.dialect++ {
+		sh := &c.s.shards[c.shard]
+		if c.d.frames[c.dialect] != nil && len(sh.slots[c.dialect]) > 0 {
+			c.slots, c.version, c.next = sh.slots[c.dialect], sh.version, 0
+			c.Frame = c.d.frames[c.dialect]
+			return
+		}
+	}
+}
+
+func (c *Cursor) nextMember() bool {
+	for c.dialect < Dialects {
+		if sh := &c.s.shards[c.shard]; sh.version != c.version { // joins and leaves since
+			if sh.room != c.d.room {
+				return false
+			}
+			c.slots, c.version = sh.slots[c.dialect], sh.version
+			if c.next > 0 {
+				k, found := slices.BinarySearch(c.slots, c.Slot)
+				if found {
+					k++
+				}
+				c.next = k
+			}
+		}
+		if c.next < len(c.slots) {
+			c.Slot = c.slots[c.next]
+			c.next++
+			return true
+		}
+		c.dialect++
+		c.start()
+	}
+	return false
+}

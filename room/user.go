@@ -1,0 +1,139 @@
+package room
+
+import (
+	"slices"
+)
+
+// Identity is who a connection belongs to.
+type Identity struct {
+	ID      string // 1 to 256 bytes
+	Name    string // for people
+	Dialect Dialect
+}
+
+// User is who is connected, once or several times. Rooms count users, not
+// connections: the first connection in is their coming, the last one out their
+// going. Any goroutine may call its methods.
+type User struct {
+	// Immutable.
+	id, name string
+
+	// Under Hub.usersMu.
+	members []Member
+}
+
+// ID is the user's id.
+func (u *User) ID() string { return u.id }
+
+// Name is the name that the user's first connection signed in with.
+func (u *User) Name() string { return u.name }
+
+// MaxUserID bounds the id of a user, in bytes.
+const MaxUserID = 256
+
+// signIn makes m a connection of the user.
+func (h *Hub) signIn(m Member, id Identity) (u *User, first bool, err error) {
+	if id.ID == "" || len(id.ID) > MaxUserID {
+		return nil, false, ErrUserID
+	}
+	h.usersMu.Lock()
+	defer h.usersMu.Unlock()
+	u = h.users[id.ID]
+	if u == nil {
+		u, first = &User{id: id.ID, name: id.Name}, true
+		h.users[id.ID] = u
+	}
+	u.members = append(u.members, m)
+	return u, first, nil
+}
+
+// signOut ends that. It reports that the user has no connection left.
+func (h *Hub) signOut(m Member, u *User) (last bool) {
+	h.usersMu.Lock()
+	defer h.usersMu.Unlock()
+	if i := slices.Index(u.members, m); i >= 0 {
+		u.members = slices.Delete(u.members, i, i+1)
+	}
+	if len(u.members) > 0 {
+		return false
+	}
+	delete(h.users, u.id)
+	return true
+}
+
+// User is who is connected under an id; nil: nobody.
+func (h *Hub) User(id string) *User {
+	h.usersMu.Lock()
+	defer h.usersMu.Unlock()
+	return h.users[id]
+}
+
+// Users calls f for users that are connected, at most so many, in no order, and
+// returns how many there are in all. f may call the hub.
+func (h *Hub) Users(most int, f func(*User)) (all int) {
+	h.usersMu.Lock()
+	all = len(h.users)
+	some := make([]*User, 0, min(most, all))
+	for _, u := range h.users {
+		if len(some) == most {
+			break
+		}
+		some = append(some, u)
+	}
+	h.usersMu.Unlock()
+	for _, u := range some {
+		f(u)
+	}
+	return all
+}
+
+// Connections are the user's connections now.
+func (h *Hub) Connections(u *User) []Member {
+	h.usersMu.Lock()
+	defer h.usersMu.Unlock()
+	return slices.Clone(u.members)
+}
+
+// SendUser queues one message for every connection of a user, but those
+// excepted. It returns how many connections it was for: 0 if the user is not
+// connected. Any goroutine.
+func (h *Hub) SendUser(id string, f Frames, except ...Member) int {
+	h.usersMu.Lock()
+	var to []Member
+	if u := h.users[id]; u != nil {
+		to = slices.Clone(u.members)
+	}
+	h.usersMu.Unlock()
+	to = slices.DeleteFunc(to, func(m Member) bool { return slices.Contains(except, m) })
+	h.sendTo(to, f)
+	return len(to)
+}
+
+// SendMember queues one message for one connection. Any goroutine.
+func (h *Hub) SendMember(m Member, f Frames) { h.sendTo([]Member{m}, f) }
+
+func (h *Hub) sendTo(to []Member, f Frames) {
+	if len(to) == 0 {
+		return
+	}
+	d := &Delivery{hub: h, frames: f, to: to}
+	var loops []uint32
+	for _, m := range to {
+		if !slices.Contains(loops, m.Loop) {
+			loops = append(loops, m.Loop)
+		}
+	}
+	d.post(loops)
+}
+
+// SendAll queues one message for every connection that has signed in, but those
+// excepted. Any goroutine.
+func (h *Hub) SendAll(f Frames, except ...Member) {
+	loops := make([]uint32, len(h.loops))
+	for i := range loops {
+		loops[i] = uint32(i)
+	}
+	d := &Delivery{hub: h, frames: f, all: true}
+	d.exclude(except)
+	d.post(loops)
+}

@@ -1,0 +1,131 @@
+//go:build linux
+
+package perch
+
+import (
+	"time"
+
+	"github.com/perchws/perch/room"
+)
+
+// Rooms are the server's rooms, and the users connected to it. Any goroutine.
+func (srv *Server) Rooms() *room.Hub { return srv.rooms }
+
+// Ref is the connection that a room knows as m. Any goroutine, once the server
+// has started.
+func (srv *Server) Ref(m room.Member) Ref {
+	if int(m.Loop) >= len(srv.loops) || m == (room.Member{}) {
+		return Ref{}
+	}
+	return Ref{srv.loops[m.Loop], m.Slot, m.Gen}
+}
+
+// Member is what rooms know the connection as.
+func (c Conn) Member() room.Member { return c.Ref().Member() }
+
+// Member is what rooms know the connection as.
+func (r Ref) Member() room.Member {
+	if r.l == nil {
+		return room.Member{}
+	}
+	return room.Member{Loop: uint32(r.l.id), Slot: r.slot, Gen: r.gen}
+}
+
+// SignIn says whose connection it is: once, and before it joins a room. first:
+// the user has no other. Errors: ErrClosed, room.ErrSignedIn, room.ErrUserID.
+func (c Conn) SignIn(id room.Identity) (u *room.User, first bool, err error) {
+	if c.live() == nil {
+		return nil, false, ErrClosed
+	}
+	return c.l.rooms.SignIn(c.slot, c.gen, id)
+}
+
+// User is who has signed in; nil: nobody.
+func (c Conn) User() *room.User {
+	if c.present() == nil {
+		return nil
+	}
+	return c.l.rooms.User(c.slot)
+}
+
+// Join makes the connection a member of the room until it leaves or closes. What
+// is published to the room from now on will be sent to it, behind what this
+// callback sends; what was published before is asked for by o and returned.
+// Errors: ErrClosed, room.ErrJoined, ErrTooManyRooms, ErrNotFound, ErrPassword,
+// ErrFull.
+func (c Conn) Join(r *room.Room, o room.JoinOptions) (room.Joined, error) {
+	if c.live() == nil {
+		return room.Joined{}, ErrClosed
+	}
+	return c.l.rooms.Join(c.slot, c.gen, r, o)
+}
+
+// Leave ends the membership: nothing of the room is queued for the connection any
+// more. last: its user has no other connection in the room. Errors: ErrClosed,
+// room.ErrNotIn.
+func (c Conn) Leave(r *room.Room) (last bool, err error) {
+	if c.present() == nil {
+		return false, ErrClosed
+	}
+	return c.l.rooms.Leave(c.slot, r)
+}
+
+// In reports that the connection is in the room.
+func (c Conn) In(r *room.Room) bool { return c.present() != nil && c.l.rooms.In(c.slot, r) }
+
+// Rooms calls f for every room that the connection is in; f may leave them.
+func (c Conn) Rooms(f func(*room.Room)) {
+	if c.present() != nil {
+		c.l.rooms.Rooms(c.slot, f)
+	}
+}
+
+// Silence is the time since the peer was last heard, to within a few percent of
+// the ping interval.
+func (c Conn) Silence() time.Duration {
+	s := c.present()
+	if s == nil || s.state != stateOpen {
+		return 0
+	}
+	return time.Duration(int64(c.l.coarse-s.seen) * c.l.srv.quantum)
+}
+
+// Post implements room.Loop.
+func (l *loop) Post(d *room.Delivery) error {
+	return l.post(post{kind: postRoom, delivery: d}, nil)
+}
+
+// stretch is after how many receivers the only message of a tick is flushed.
+const stretch = 128
+
+// deliverRoom carries out one delivery: the message is queued for every connection
+// of this loop that it is for. If nothing else waits to be flushed or carried out
+// there is nothing to gather for: it is flushed stretch by stretch, while what it
+// touches is still in the cache. It returns how many there were.
+func (l *loop) deliverRoom(d *room.Delivery) int {
+	if l.rooms.Admit(d) {
+		return 0
+	}
+	alone := len(l.dirty) == 0 && l.mail.next == len(l.mail.taken)
+	most := l.srv.cfg.MaxOutput
+	var taken, shed int
+	for at := l.rooms.Cursor(d); at.Next(); {
+		s := l.slab.at(at.Slot)
+		gen := s.gen.Load()
+		if s.state != stateOpen || at.Gen != 0 && at.Gen != gen || d.Excludes(room.Member{Loop: uint32(l.id), Slot: at.Slot, Gen: gen}) {
+			continue
+		}
+		if d.Class() != room.ClassMessage && s.cold != 0 && !d.Class().Fits(l.slab.colds[s.cold].out.bytes, most) {
+			shed++
+			continue
+		}
+		if l.sendPrepared(at.Slot, s, at.Frame) == nil {
+			taken++
+		}
+		if alone && len(l.dirty) >= stretch {
+			l.flushDirty()
+		}
+	}
+	d.Walked(taken, shed)
+	return taken
+}
