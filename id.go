@@ -28,6 +28,15 @@ func (id ID) String() string {
 	return hex.EncodeToString(b[:])
 }
 
+// Find is the connection of an ID, which may be closed by now; the zero Ref if it
+// was never one of this server's. Any goroutine, once the server has started.
+func (srv *Server) Find(id ID) Ref {
+	if id.epoch != srv.epoch || int(id.loop) >= len(srv.loops) {
+		return Ref{}
+	}
+	return Ref{srv.loops[id.loop], id.slot, id.gen}
+}
+
 // ParseID is the inverse of String.
 func ParseID(s string) (ID, error) {
 	b, err := hex.DecodeString(s)

@@ -49,7 +49,8 @@ var mayImport = map[string][]string{
 	"internal/server/auth":     {".", "room", "session", "cluster"},
 	"internal/server/chat":     {".", "room", "session", "cluster", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol"},
 	"internal/server/admin":    {".", "room", "session", "cluster"},
-	"internal/server/metrics":  {".", "room", "session", "cluster"},
+	"internal/server/endpoint": {".", "room", "session", "internal/server/auth", "internal/server/protocol"},
+	"internal/server/metrics":  {".", "room", "session", "cluster", "internal/server/protocol"},
 	"internal/server/logging":  {".", "room", "session", "cluster"},
 	"internal/server/protocol": {},
 	"internal/server/web":      {".", "room", "session", "cluster"},
@@ -74,6 +75,10 @@ var mayRequire = map[string][]string{
 	"github.com/golang-jwt/jwt/v5":      {"internal/server/auth"},
 	"github.com/BurntSushi/toml":        {"internal/server/config"},
 	"golang.org/x/crypto/argon2":        {"room"},
+
+	"github.com/prometheus/client_golang/prometheus":            {"internal/server/metrics"},
+	"github.com/prometheus/client_golang/prometheus/collectors": {"internal/server/metrics"},
+	"github.com/prometheus/client_golang/prometheus/promhttp":   {"internal/server/metrics"},
 }
 
 var (

@@ -40,6 +40,11 @@ func (c Conn) SignIn(id room.Identity) (u *room.User, first bool, err error) {
 	return c.l.rooms.SignIn(c.slot, c.gen, id)
 }
 
+// SignOut ends what SignIn began, before the connection has closed or left its
+// rooms: in OnClose it tells whether the user is still there. last: no other
+// connection is. It says so once; without it the closing signs out by itself.
+func (c Conn) SignOut() (last bool) { return c.present() != nil && c.l.rooms.SignOut(c.slot) }
+
 // User is who has signed in; nil: nobody.
 func (c Conn) User() *room.User {
 	if c.present() == nil {

@@ -145,10 +145,14 @@ func (t *memoryTopic) Close(remove bool) {
 			break
 		}
 	}
-	if t.broker.topics[t.room] != o {
-		return
-	}
-	if remove || len(o.nodes) == 0 {
+	switch {
+	case t.broker.topics[t.room] != o: // closed before
+	case len(o.nodes) == 0:
 		delete(t.broker.topics, t.room)
+	case remove:
+		o.at = Position{Epoch: newEpoch()}
+		for _, n := range o.nodes {
+			n.to.Reset(o.at)
+		}
 	}
 }

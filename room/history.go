@@ -59,20 +59,24 @@ func (h *history) clear() int {
 	return n
 }
 
-// after is what follows an offset; false: it is not all here, or more than most.
-func (h *history) after(offset, last uint64, most int) ([]*frame.Prepared, bool) {
+// after is what follows an offset; false: it is not all here, or more than may be.
+func (h *history) after(offset, last uint64, most, mostBytes int) ([]*frame.Prepared, bool) {
 	if offset > last || last-offset > uint64(most) {
 		return nil, false
 	}
 	n := int(last - offset)
-	if n > h.len() {
-		return nil, false
-	}
-	return append([]*frame.Prepared(nil), h.ring[len(h.ring)-n:]...), true
+	all := h.recent(n, mostBytes)
+	return all, len(all) == n
 }
 
-// recent is the latest n.
-func (h *history) recent(n int) []*frame.Prepared {
-	n = min(n, h.len())
-	return append([]*frame.Prepared(nil), h.ring[len(h.ring)-n:]...)
+// recent is the latest n, or fewer if that were too many bytes.
+func (h *history) recent(n, mostBytes int) []*frame.Prepared {
+	first, bytes := len(h.ring), 0
+	for first > h.head && len(h.ring)-first < n {
+		if bytes += len(h.ring[first-1].Bytes()); bytes > mostBytes {
+			break
+		}
+		first--
+	}
+	return append([]*frame.Prepared(nil), h.ring[first:]...)
 }

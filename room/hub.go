@@ -22,6 +22,7 @@ type Config struct {
 	MaxHistoryBytes   int           // the same in bytes; 1 MiB
 	MaxHistoryTotal   int64         // bytes of all histories; 256 MiB
 	MaxRecovery       int           // messages that a join can be given again; 300
+	MaxRecoveryBytes  int           // the same in bytes, and of recent messages; 512 KiB
 	EmptyTTL          time.Duration // life of a room without members; 300 s
 	PresenceEach      int           // members up to which each coming and going is told; 100
 	PresenceNames     int           // members up to which the summary has names; 1000
@@ -96,6 +97,7 @@ func New(c Config) *Hub {
 	def(&c.MaxHistory, 1000)
 	def(&c.MaxHistoryBytes, 1<<20)
 	def(&c.MaxRecovery, 300)
+	def(&c.MaxRecoveryBytes, 512<<10)
 	def(&c.PresenceEach, 100)
 	def(&c.PresenceNames, 1000)
 	total := int(c.MaxHistoryTotal)
@@ -141,7 +143,7 @@ const MaxID = 64
 // CheckID returns ErrID for what no room may be called: ids are 1 to MaxID bytes
 // of characters that can be seen, and single spaces inside.
 func CheckID(id string) error {
-	if id == "" || len(id) > MaxID || strings.TrimSpace(id) != id {
+	if id == "" || len(id) > MaxID || strings.TrimSpace(id) != id || strings.Contains(id, "  ") {
 		return ErrID
 	}
 	for _, r := range id {
@@ -169,21 +171,28 @@ func (h *Hub) Create(id string, o Options) (*Room, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
 	r.open(topic, at)
-	r.mu.Unlock()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err := h.mayCreateLocked(id); err != nil { // somebody was quicker
+	if err := h.list(r); err != nil { // somebody was quicker
 		topic.Close(false)
+		r.dropHistory()
 		return nil, err
 	}
-	h.rooms[id] = r
-	if !o.Permanent {
+	return r, nil
+}
+
+// list makes the room known.
+func (h *Hub) list(r *Room) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.mayCreateLocked(r.id); err != nil {
+		return err
+	}
+	h.rooms[r.id] = r
+	if !r.options.Permanent {
 		h.isEmpty(r)
 	}
 	h.start()
-	return r, nil
+	return nil
 }
 
 // start runs the hub's goroutine as soon as there is something for it. h.mu is
@@ -242,14 +251,13 @@ func (h *Hub) Delete(r *Room, reason string) error {
 	return nil
 }
 
-// forget removes a closed room.
+// forget removes a closed room: first its order, which one of the same id must
+// not continue.
 func (h *Hub) forget(r *Room) {
-	h.mu.Lock()
-	if h.rooms[r.id] == r {
-		delete(h.rooms, r.id)
-	}
-	h.mu.Unlock()
 	r.topic.Close(true)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.rooms, r.id)
 }
 
 // run does once a second what is not done at once.
@@ -301,9 +309,18 @@ func (h *Hub) isEmpty(r *Room) {
 	now := h.cfg.Now()
 	r.emptySince.Store(now.UnixNano())
 	h.changedMu.Lock()
+	defer h.changedMu.Unlock()
+	if n := len(h.empty); n == cap(h.empty) { // of rooms that come and go only the last time counts
+		h.empty = slices.DeleteFunc(h.empty, emptyRoom.outdated)
+		if len(h.empty) > n/2 {
+			h.empty = slices.Grow(h.empty, n+1)
+		}
+	}
 	h.empty = append(h.empty, emptyRoom{r, now})
-	h.changedMu.Unlock()
 }
+
+// outdated reports that the room has been empty for less long, or is deleted.
+func (e emptyRoom) outdated() bool { return e.room.emptySince.Load() != e.since.UnixNano() }
 
 // trim drops whole histories, those without news for longest first, when all
 // of them together are over the limit.

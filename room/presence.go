@@ -66,6 +66,9 @@ func (r *Room) tellChanges() {
 		return
 	}
 	r.changes = nil
+	if len(ch.users) == 0 && !ch.all { // all who came have gone again
+		return
+	}
 	e := Event{Room: r, Kind: Changed, Count: r.count()}
 	for u, came := range ch.users {
 		list := &e.Went

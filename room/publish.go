@@ -66,15 +66,25 @@ func (o *order) settle(err error) {
 	}
 }
 
-// open takes the room to where the broker has it. r.mu is held.
+// open takes the room to where the broker has it. What came after that may have
+// been delivered already.
 func (r *Room) open(t Topic, at Opening) {
-	if r.topic = t; r.at.Offset > at.Offset { // Deliver was quicker
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.topic = t
+	if r.at.Epoch != "" { // Reset was quicker
 		return
 	}
+	early := r.history
+	r.history = history{}
+	r.hub.historyBytes.Add(-int64(early.bytes))
 	for _, p := range at.History {
-		r.keep(p)
+		r.keep(p.Offset, r.encode(p))
 	}
-	r.at = at.Position
+	for i, f := range early.ring[early.head:] {
+		r.keep(early.first+uint64(i), f)
+	}
+	r.at = Position{at.Epoch, max(at.Offset, r.at.Offset)}
 }
 
 // Deliver implements Subscriber: the broker calls it, and nobody else.
@@ -84,21 +94,21 @@ func (r *Room) Deliver(p Publication) {
 	if r.closed {
 		return
 	}
-	var f Frames
-	f[0] = r.keep(p)
+	f := Frames{r.encode(p)}
+	r.keep(p.Offset, f[0])
 	for d := Dialect(1); d < Dialects; d++ {
 		if r.on.speak(d) {
 			f[d] = r.translate(d, f[0])
 		}
 	}
 	r.at.Offset = p.Offset
+	r.latest.Store(r.hub.cfg.Now().UnixNano())
 	d := &Delivery{hub: r.hub, frames: f, room: r}
 	if o := p.order; o != nil {
 		d.queued, d.done = true, o.taken
 		d.exclude(o.except)
 		o.placed, o.receipt = true, Receipt{r.at, r.count()}
 		r.hub.published.Add(1)
-		r.latest.Store(r.hub.cfg.Now().UnixNano())
 	}
 	if d.post(r.on.loops()) && p.order != nil {
 		p.order.over = d
@@ -113,15 +123,14 @@ func (r *Room) Reset(at Position) {
 	r.at = at
 }
 
-// keep encodes a publication and puts it into the history.
-func (r *Room) keep(p Publication) *frame.Prepared {
-	f := frame.Prepare(p.Op, r.hub.cfg.Encode(nil, r.id, p.Offset, p.Payload))
-	if r.closed {
-		return f
-	}
+func (r *Room) encode(p Publication) *frame.Prepared {
+	return frame.Prepare(p.Op, r.hub.cfg.Encode(nil, r.id, p.Offset, p.Payload))
+}
+
+// keep puts the message of an offset into the history. r.mu is held.
+func (r *Room) keep(offset uint64, f *frame.Prepared) {
 	c := &r.hub.cfg
-	r.hub.historyBytes.Add(int64(r.history.push(p.Offset, f, c.MaxHistory, c.MaxHistoryBytes)))
-	return f
+	r.hub.historyBytes.Add(int64(r.history.push(offset, f, c.MaxHistory, c.MaxHistoryBytes)))
 }
 
 func (r *Room) translate(d Dialect, f *frame.Prepared) *frame.Prepared {

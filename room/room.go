@@ -31,7 +31,7 @@ type Room struct {
 
 	// Atomic.
 	pending    atomic.Int64 // publishes accepted and not yet walked by all loops
-	latest     atomic.Int64 // unix ns of the last publish
+	latest     atomic.Int64 // unix ns of the last message
 	emptySince atomic.Int64 // unix ns, while it is empty
 
 	mu      sync.Mutex // short; taken after the broker's, before a mailbox's
@@ -171,10 +171,10 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 	r.on.add(loop, dialect, 1)
 	j.Position, j.Count = r.at, r.count()
 	if o.Since != nil && o.Since.Epoch == r.at.Epoch {
-		j.Missed, j.Recovered = r.history.after(o.Since.Offset, r.at.Offset, r.hub.cfg.MaxRecovery)
+		j.Missed, j.Recovered = r.history.after(o.Since.Offset, r.at.Offset, r.hub.cfg.MaxRecovery, r.hub.cfg.MaxRecoveryBytes)
 	}
-	if !j.Recovered && o.Recent > 0 {
-		j.Recent = r.history.recent(o.Recent)
+	if !j.Recovered {
+		j.Missed, j.Recent = nil, r.history.recent(o.Recent, r.hub.cfg.MaxRecoveryBytes)
 	}
 	d.post([]uint32{loop})
 	return j, nil
@@ -232,6 +232,7 @@ func (r *Room) end() {
 	d := &Delivery{hub: r.hub, room: r, evict: true}
 	d.post(r.on.loops())
 	r.closed = true
+	r.emptySince.Store(0)
 	r.on, r.users, r.nobody, r.changes = nil, nil, 0, nil
 	r.hub.historyBytes.Add(-int64(r.history.clear()))
 }

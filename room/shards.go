@@ -27,13 +27,15 @@ type Shards struct {
 type seat struct {
 	user *User
 	gen  uint32
-	link uint32 // rooms: 0 none; index of the one shard × 4 + 2, or of lists × 4; the lowest bit is the dialect
+	link uint32 // rooms: index of the one shard, or of lists, above these bits
 }
 
 const (
-	linkDialect = 1
-	linkOne     = 2
-	linkShift   = 2
+	linkDialect = 1 // the connection's dialect
+	linkOne     = 2 // it is in one room
+	linkGone    = 4 // it has signed out
+	linkShift   = 3
+	linkKept    = linkDialect | linkGone // whatever the rooms
 )
 
 // shard is a room's members on this loop, as their slots, in order: walking them
@@ -109,11 +111,19 @@ func (s *Shards) rooms(p *seat) []uint32 {
 	return nil
 }
 
-// Rooms calls f for every room the connection is in.
+// Rooms calls f for every room the connection is in. f may leave any.
 func (s *Shards) Rooms(slot uint32, f func(*Room)) {
-	if p := s.has(slot); p != nil {
-		for _, i := range slices.Clone(s.rooms(p)) {
-			f(s.shards[i].room)
+	p := s.has(slot)
+	if p == nil {
+		return
+	}
+	var all []*Room
+	for _, i := range s.rooms(p) {
+		all = append(all, s.shards[i].room)
+	}
+	for _, r := range all {
+		if s.In(slot, r) {
+			f(r)
 		}
 	}
 }
@@ -175,7 +185,7 @@ func (s *Shards) shardOf(r *Room) uint32 {
 // link notes that the seat is in the shard.
 func (s *Shards) link(p *seat, i uint32) {
 	s.shards[i].links++
-	d := p.link & linkDialect
+	d := p.link & linkKept
 	switch n := p.link >> linkShift; {
 	case p.link&linkOne == 0 && n == 0:
 		p.link = i<<linkShift | linkOne | d
@@ -195,7 +205,7 @@ func (s *Shards) link(p *seat, i uint32) {
 
 // unlink is the opposite.
 func (s *Shards) unlink(p *seat, i uint32) {
-	d := p.link & linkDialect
+	d := p.link & linkKept
 	n := p.link >> linkShift
 	if p.link&linkOne != 0 {
 		p.link = d
@@ -245,7 +255,7 @@ func (s *Shards) evict(r *Room) {
 		return
 	}
 	for _, slots := range s.shards[i].slots {
-		for _, slot := range slices.Clone(slots) {
+		for _, slot := range slices.Backward(slices.Clone(slots)) { // the last one goes at no cost
 			s.remove(slot, &s.seats[slot], i)
 		}
 	}
@@ -309,12 +319,23 @@ func (s *Shards) LeaveAll(slot uint32) {
 		s.remove(slot, p, in[len(in)-1])
 		r.leave(s.loop, p.user, Dialect(p.link&linkDialect))
 	}
-	u := p.user
-	m := Member{s.loop, slot, p.gen}
+	s.SignOut(slot)
 	*p = seat{}
-	if u != nil && s.hub.signOut(m, u) {
-		s.hub.cfg.Offline(u)
+}
+
+// SignOut ends what SignIn began, ahead of LeaveAll: the connection stays in its
+// rooms. last: the user has no connection left. It says so once.
+func (s *Shards) SignOut(slot uint32) (last bool) {
+	p := s.has(slot)
+	if p == nil || p.user == nil || p.link&linkGone != 0 {
+		return false
 	}
+	p.link |= linkGone
+	last = s.hub.signOut(Member{s.loop, slot, p.gen}, p.user)
+	if last {
+		s.hub.cfg.Offline(p.user)
+	}
+	return last
 }
 
 // Cursor goes through the connections of this loop that d is for. What is done
@@ -353,35 +374,36 @@ func (c *Cursor) Next() bool {
 	case c.d.room != nil:
 		return c.nextMember()
 	case c.d.all:
-		for ; c.next < len(c.s.seats); c.next++ {
-			if p := &c.s.seats[c.next]; p.user != nil {
-				return c.found(uint32(c.next), p)
+		for c.next < len(c.s.seats) {
+			slot := uint32(c.next)
+			c.next++
+			if p := &c.s.seats[slot]; p.user != nil && c.found(slot, p.gen, p.link&linkDialect) {
+				return true
 			}
 		}
 	default:
-		for ; c.next < len(c.d.to); c.next++ {
+		for c.next < len(c.d.to) {
 			m := c.d.to[c.next]
+			c.next++
 			if m.Loop != c.s.loop {
 				continue
 			}
+			dialect := uint32(0) // of who has neither signed in nor joined
 			if p := c.s.has(m.Slot); p != nil && p.gen == m.Gen {
-				return c.found(m.Slot, p)
+				dialect = p.link & linkDialect
 			}
-			c.Slot, c.Gen, c.Frame = m.Slot, m.Gen, c.d.frames[0] // it has neither signed in nor joined
-			c.next++
-			return true
+			if c.found(m.Slot, m.Gen, dialect) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-func (c *Cursor) found(slot uint32, p *seat) bool {
-	c.next++
-	c.Slot, c.Gen, c.Frame = slot, p.gen, c.d.frames[p.link&linkDialect]
-	if c.Frame == nil {
-		return c.Next()
-	}
-	return true
+// found is at a connection; false: there is no message in its dialect.
+func (c *Cursor) found(slot, gen, dialect uint32) bool {
+	c.Slot, c.Gen, c.Frame = slot, gen, c.d.frames[dialect]
+	return c.Frame != nil
 }
 
 // start readies the walk of the room's members that speak the next dialect in

@@ -109,8 +109,13 @@ func (h *Hub) SendUser(id string, f Frames, except ...Member) int {
 	return len(to)
 }
 
-// SendMember queues one message for one connection. Any goroutine.
-func (h *Hub) SendMember(m Member, f Frames) { h.sendTo([]Member{m}, f) }
+// SendMember queues one message for one connection; for the zero Member it does
+// nothing. Any goroutine.
+func (h *Hub) SendMember(m Member, f Frames) {
+	if m != (Member{}) {
+		h.sendTo([]Member{m}, f)
+	}
+}
 
 func (h *Hub) sendTo(to []Member, f Frames) {
 	if len(to) == 0 {

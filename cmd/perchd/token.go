@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/perchws/perch/internal/server/auth"
@@ -43,7 +45,7 @@ func makeToken(args []string, help io.Writer, now time.Time) (string, error) {
 	fs.StringVar(&c.Issuer, "iss", "", "its `issuer`")
 	fs.StringVar(&key, "key", "", "`file` with the key: a private key in PEM form, or a secret for HS256 (default: the development key)")
 	fs.StringVar(&kid, "kid", "", "the `name` of that key, as the server knows it")
-	fs.StringVar(&devKey, "dev-key", "", "`file` of the development key, made if it is missing (default: perch/dev.key in $XDG_STATE_HOME)")
+	fs.StringVar(&devKey, "dev-key", "", "`file` of the development key, made if it is missing (default: that of perchd, which is\n$PERCH_AUTH_DEV_KEY, else perch/dev.key in $XDG_STATE_HOME)")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintln(help, "perchd token prints a token for development.")
@@ -79,6 +81,7 @@ func signingKey(key, kid, devKey string) (auth.Key, error) {
 	if key != "" {
 		return auth.LoadKey(kid, key)
 	}
+	devKey = cmp.Or(devKey, os.Getenv("PERCH_AUTH_DEV_KEY"))
 	if devKey == "" {
 		var err error
 		if devKey, err = auth.DevKeyPath(); err != nil {

@@ -66,6 +66,8 @@ func TestTokenOfDevelopmentKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	verify(t, fresh, k)
+	t.Setenv("PERCH_AUTH_DEV_KEY", other)
+	verify(t, token(t), k)
 }
 
 func TestTokenOfConfiguredKey(t *testing.T) {

@@ -1,5 +1,5 @@
 // Package web is what perchd answers to plain HTTP: the page at / that shows the echo endpoint at
-// work, its static files, and /health.
+// work, the chat at /chat, their static files, /health and /ready.
 package web
 
 import (
@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -17,16 +18,26 @@ import (
 //go:embed static
 var static embed.FS
 
-// policy lets the page load its own script, style and icon and talk to its own server, and nothing
-// else: no inline script, no frames, no other origin.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// policy lets a page load its own script, style and icon and talk to its own server, and nothing
+// else: no inline script, no frames, no other origin. images may come from further places.
+func policy(images string) string {
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'" + images + "; connect-src 'self'; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// pages are the static files with an address of their own.
+var pages = map[string]struct{ pattern, images string }{
+	"static/index.html": {"GET /{$}", ""},
+	"static/chat.html":  {"GET /chat", " data: https:"}, // users show each other pictures
+}
 
 // Handler returns the handler of every request that is not an upgrade. Paths it does not know are
-// 404. Any goroutine may call it.
-func Handler() (http.Handler, error) {
+// 404. ready returns why nobody should be sent here now, nil if there is no reason; any goroutine
+// may call it, and the Handler.
+func Handler(ready func() (reasons []string)) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", health)
+	mux.HandleFunc("GET /ready", readiness(ready))
 	err := fs.WalkDir(static, "static", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -35,11 +46,11 @@ func Handler() (http.Handler, error) {
 		if err != nil {
 			return err
 		}
-		pattern := "GET /" + name
-		if name == "static/index.html" {
-			pattern = "GET /{$}"
+		page, ok := pages[name]
+		if !ok {
+			page.pattern = "GET /" + name
 		}
-		mux.Handle(pattern, file(path.Base(name), body))
+		mux.Handle(page.pattern, file(path.Base(name), policy(page.images), body))
 		return nil
 	})
 	if err != nil {
@@ -50,17 +61,39 @@ func Handler() (http.Handler, error) {
 
 // health says that the process answers: liveness, not readiness.
 func health(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, status{Status: "ok"})
+}
+
+// readiness says whether load balancers should send clients here.
+func readiness(ready func() (reasons []string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if reasons := ready(); len(reasons) > 0 {
+			answer(w, http.StatusServiceUnavailable, status{"not ready", reasons})
+			return
+		}
+		answer(w, http.StatusOK, status{Status: "ready"})
+	}
+}
+
+type status struct {
+	Status  string   `json:"status"`
+	Reasons []string `json:"reasons,omitempty"`
+}
+
+func answer(w http.ResponseWriter, code int, s status) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write([]byte(`{"status":"ok"}` + "\n"))
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(s) // an error is the client's
 }
 
 // file serves one embedded file. A browser keeps it and asks whether its copy still holds: an
 // upgraded server shows its new page at once.
-func file(name string, body []byte) http.Handler {
+func file(name, csp string, body []byte) http.Handler {
 	sum := sha256.Sum256(body)
 	etag := `"` + hex.EncodeToString(sum[:8]) + `"`
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", csp)
 		w.Header().Set("ETag", etag)
 		w.Header().Set("Cache-Control", "no-cache")
 		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
@@ -70,7 +103,7 @@ func file(name string, body []byte) http.Handler {
 // secure sets the headers that hold for every answer, errors too.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("Content-Security-Policy", policy(""))
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		next.ServeHTTP(w, r)

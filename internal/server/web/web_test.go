@@ -3,16 +3,56 @@ package web
 import (
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-func TestAnswers(t *testing.T) {
-	h, err := Handler()
+// handler returns one that is not ready for these reasons.
+func handler(t *testing.T, reasons ...string) http.Handler {
+	t.Helper()
+	h, err := Handler(func() []string { return reasons })
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h
+}
+
+func TestReady(t *testing.T) {
+	for _, tt := range []struct {
+		reasons []string
+		status  int
+		body    string
+	}{
+		{nil, 200, `{"status":"ready"}`},
+		{[]string{"draining", "no keys"}, 503, `{"status":"not ready","reasons":["draining","no keys"]}`},
+	} {
+		w := httptest.NewRecorder()
+		handler(t, tt.reasons...).ServeHTTP(w, httptest.NewRequest("GET", "/ready", nil))
+		if got := strings.TrimSpace(w.Body.String()); w.Code != tt.status || got != tt.body {
+			t.Errorf("%q: %d %s, want %d %s", tt.reasons, w.Code, got, tt.status, tt.body)
+		}
+		if w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%q: header %v", tt.reasons, w.Header())
+		}
+	}
+}
+
+// TestImages: the chat shows pictures from elsewhere, no other page does.
+func TestImages(t *testing.T) {
+	h := handler(t)
+	for target, want := range map[string]string{"/": "img-src 'self';", "/nothing": "img-src 'self';", "/chat": "img-src 'self' data: https:;"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		if got := w.Header().Get("Content-Security-Policy"); !strings.Contains(got, want) {
+			t.Errorf("%s: policy %q, want %s in it", target, got, want)
+		}
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	h := handler(t)
 	for _, tt := range []struct {
 		method, target string
 		status         int
@@ -26,13 +66,17 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/static/echo.js", 200, "text/javascript; charset=utf-8", "WebSocket"},
 		{"GET", "/static/echo.css", 200, "text/css; charset=utf-8", "color-scheme"},
 		{"GET", "/static/icon.svg", 200, "image/svg+xml", "<svg"},
+		{"GET", "/chat", 200, "text/html; charset=utf-8", "<title>"},
 		{"GET", "/static/", 404, "", ""},
 		{"GET", "/static/index.html", 404, "", ""},
+		{"GET", "/static/chat.html", 404, "", ""},
 		{"GET", "/static/../web.go", 307, "", ""}, // the mux cleans the path, what is left is 404
 		{"GET", "/web.go", 404, "", ""},
 		{"GET", "/nothing", 404, "", ""},
 		{"POST", "/", 405, "", ""},
 		{"POST", "/health", 405, "", ""},
+		{"GET", "/ready", 200, "application/json", `{"status":"ready"}`},
+		{"POST", "/ready", 405, "", ""},
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(tt.method, tt.target, nil))
@@ -54,10 +98,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestUnchangedFileIsNotSentAgain(t *testing.T) {
-	h, err := Handler()
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := handler(t)
 	first := httptest.NewRecorder()
 	h.ServeHTTP(first, httptest.NewRequest("GET", "/static/echo.js", nil))
 	again := httptest.NewRequest("GET", "/static/echo.js", nil)
@@ -69,26 +110,32 @@ func TestUnchangedFileIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// TestPageObeysItsPolicy looks for what the policy would block, and for user text that could become HTML.
-func TestPageObeysItsPolicy(t *testing.T) {
-	for _, unsafe := range []string{"'unsafe-inline'", "'unsafe-eval'", "*"} {
-		if strings.Contains(policy, unsafe) {
-			t.Errorf("policy has %s", unsafe)
+// TestPagesObeyTheirPolicy looks for what the policy would block, and for user text that could become HTML.
+func TestPagesObeyTheirPolicy(t *testing.T) {
+	inline := regexp.MustCompile(`(?i)<script(?:\s[^>]*)?>\s*[^<\s]|<style|\sstyle=|\son[a-z]+=|="javascript:|(?:src|href)="(?:https?:)?//`)
+	unsafe := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function`)
+	for name, page := range pages {
+		for _, word := range []string{"'unsafe-inline'", "'unsafe-eval'", "*"} {
+			if strings.Contains(policy(page.images), word) {
+				t.Errorf("policy of %s has %s", name, word)
+			}
 		}
 	}
-	html, err := static.ReadFile("static/index.html")
+	files, err := static.ReadDir("static")
 	if err != nil {
 		t.Fatal(err)
 	}
-	inline := regexp.MustCompile(`(?i)<script(?:\s[^>]*)?>\s*[^<\s]|<style|\sstyle=|\son[a-z]+=|="javascript:|(?:src|href)="(?:https?:)?//`)
-	if m := inline.Find(html); m != nil {
-		t.Errorf("index.html has %q", m)
-	}
-	js, err := static.ReadFile("static/echo.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function`).Find(js); m != nil {
-		t.Errorf("echo.js has %q", m)
+	for _, f := range files {
+		text, err := static.ReadFile("static/" + f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrong := map[string]*regexp.Regexp{".html": inline, ".js": unsafe}[path.Ext(f.Name())]
+		if wrong == nil {
+			continue
+		}
+		if m := wrong.Find(text); m != nil {
+			t.Errorf("%s has %q", f.Name(), m)
+		}
 	}
 }

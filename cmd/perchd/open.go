@@ -1,0 +1,77 @@
+package main
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/config"
+)
+
+// Open mode: no key is configured, so whoever reaches perchd may use it. That must be nobody but
+// programs of this machine, and no page of somebody else in a browser of this machine.
+
+// keepLocal refuses to listen where other machines reach us. It looks names up, and what it has
+// looked at is what will be listened on.
+func keepLocal(c *config.Config) error {
+	a, err := net.ResolveTCPAddr("tcp", c.Engine.Addr)
+	if err != nil {
+		return c.Errorf("listen", "%w", err)
+	}
+	if !auth.LoopbackListen(a.String()) {
+		return c.Errorf("listen", "%s is reached by other machines, and without a key everybody may use perchd: "+
+			"set auth-key, auth-jwks-file or auth-jwks-url, or listen on 127.0.0.1", c.Engine.Addr)
+	}
+	c.Engine.Addr = a.String()
+	return nil
+}
+
+// wrongHost answers requests that name another host: of a page of evil.example whose name was made
+// to resolve to 127.0.0.1 after it was loaded (DNS rebinding).
+const wrongHost = "perchd runs without a key: it answers to localhost, 127.0.0.1 and ::1 alone"
+
+// localUpgrade is perch.Handler.OnUpgrade.
+func localUpgrade(r *perch.Request) perch.Response {
+	if !auth.LoopbackHost(r.Host()) {
+		return perch.Reject(http.StatusForbidden, wrongHost)
+	}
+	return perch.Response{}
+}
+
+// localHandler is localUpgrade for endpoints that know nothing of it.
+func localHandler(h perch.Handler) perch.Handler {
+	next := h.OnUpgrade
+	h.OnUpgrade = func(r *perch.Request) perch.Response {
+		if resp := localUpgrade(r); resp.Status != 0 || next == nil {
+			return resp
+		}
+		return next(r)
+	}
+	return h
+}
+
+// localHTTP is the same for plain HTTP.
+func localHTTP(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !auth.LoopbackHost(r.Host) {
+			http.Error(w, wrongHost, http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// devKey is the key that tokens are verified with in open mode, and its file.
+func devKey(c *config.Config) (key auth.Key, path string, err error) {
+	path = c.Auth.DevKeyFile
+	if path == "" {
+		if path, err = auth.DevKeyPath(); err != nil {
+			return key, path, c.Errorf("auth-dev-key", "%w", err)
+		}
+	}
+	if key, err = auth.DevKey(path); err != nil {
+		err = c.Errorf("auth-dev-key", "%w", err)
+	}
+	return key, path, err
+}

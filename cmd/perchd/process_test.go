@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch/internal/wstest"
+)
+
+// asPerchd makes a process of this test binary a perchd: built once, with the race detector if the
+// tests are.
+const asPerchd = "RUN_AS_PERCHD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asPerchd) != "" {
+		main()
+	}
+	wstest.Main(m)
+}
+
+// process is a perchd that runs.
+type process struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	state string // its XDG_STATE_HOME
+	addr  string
+	said  chan string // lines of its output; closed at the end
+	code  chan int    // its exit status, once
+
+	mu  sync.Mutex
+	all strings.Builder // its output
+}
+
+// perchd starts one.
+func perchd(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, state: t.TempDir(), said: make(chan string, 4096), code: make(chan int, 1)}
+	p.cmd = exec.Command(os.Args[0], args...)
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PERCH_") })
+	p.cmd.Env = append(p.cmd.Env, asPerchd+"=1", "XDG_STATE_HOME="+p.state)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stdout, p.cmd.Stderr = w, w
+	err = p.cmd.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
+		t.Fatal(err)
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		defer close(p.said)
+		defer r.Close()
+		p.read(r)
+	}()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = p.cmd.Wait() // the status says it
+		<-read
+		p.code <- p.cmd.ProcessState.ExitCode()
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Logf("perchd %q printed:\n%s", args, p.output())
+		}
+	})
+	return p
+}
+
+func (p *process) read(r io.Reader) {
+	for in := bufio.NewScanner(r); in.Scan(); {
+		p.mu.Lock()
+		p.all.WriteString(in.Text() + "\n")
+		p.mu.Unlock()
+		p.said <- in.Text()
+	}
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.all.String()
+}
+
+// serving starts a perchd on a free port of loopback and waits until it serves.
+func serving(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := perchd(t, append([]string{"--listen", "127.0.0.1:0", "--log-format", "json"}, args...)...)
+	var line struct{ Address string }
+	if err := json.Unmarshal([]byte(p.line("perchd serves")), &line); err != nil {
+		t.Fatal(err)
+	}
+	p.addr = line.Address
+	return p
+}
+
+// line returns the next line that contains part.
+func (p *process) line(part string) string {
+	p.t.Helper()
+	late := time.After(wstest.DefaultTimeout)
+	for {
+		select {
+		case l, ok := <-p.said:
+			if !ok {
+				p.t.Fatalf("ended without a line with %q", part)
+			}
+			if strings.Contains(l, part) {
+				return l
+			}
+		case <-late:
+			p.t.Fatalf("no line with %q", part)
+		}
+	}
+}
+
+// wait returns the exit status.
+func (p *process) wait() int {
+	p.t.Helper()
+	return wstest.Receive(p.t, "the end of perchd", p.code)
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// get asks for a page under a host name of its own; "" means the address.
+func (p *process) get(host, path string) (status int, body string) {
+	p.t.Helper()
+	req, err := http.NewRequest("GET", "http://"+p.addr+path, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req.Host, req.Close = host, true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// refuses runs a perchd that must not start, and returns what it says.
+func refuses(t *testing.T, status int, args ...string) string {
+	t.Helper()
+	p := perchd(t, args...)
+	if code := p.wait(); code != status {
+		t.Errorf("%q: exit status %d, want %d", args, code, status)
+	}
+	return p.output()
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync/atomic"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/chat"
+	"github.com/perchws/perch/internal/server/config"
+	"github.com/perchws/perch/internal/server/echo"
+	"github.com/perchws/perch/internal/server/endpoint"
+	"github.com/perchws/perch/internal/server/metrics"
+	"github.com/perchws/perch/internal/server/web"
+	"github.com/perchws/perch/session"
+)
+
+// daemon is a perchd and what it is made of.
+type daemon struct {
+	// Immutable after newDaemon.
+	cfg      *config.Config
+	log      *slog.Logger
+	metrics  *metrics.Metrics
+	verifier *auth.Verifier
+	sessions *session.Memory
+	engine   *perch.Server
+	realm    *endpoint.Realm
+
+	// Atomic: any goroutine.
+	draining atomic.Bool
+}
+
+// newDaemon puts a perchd together, which must be closed. It listens to nobody before it serves.
+func newDaemon(c *config.Config, log *slog.Logger) (*daemon, error) {
+	if c.Open() {
+		if err := keepLocal(c); err != nil {
+			return nil, err
+		}
+	}
+	d := &daemon{cfg: c, log: log, metrics: metrics.New(), sessions: session.NewMemory(c.Session)}
+	pages, err := web.Handler(d.notReady)
+	if err != nil {
+		return nil, err
+	}
+	if d.verifier, err = newVerifier(c, log); err != nil {
+		return nil, err
+	}
+	talk := chat.New(chat.Config{
+		Locale: chat.Locale(c.Chat.Locale), Fixed: !c.Chat.Create, MaxMembers: c.Chat.MaxMembers,
+		Rooms: c.Chat.Rooms, Heartbeat: c.Engine.PingInterval,
+	})
+	c.Engine.HTTP, c.Engine.Logger, c.Engine.Rooms = d.http(pages), log, talk.Rooms(c.Engine.Rooms)
+	d.engine = perch.New(c.Engine)
+	d.realm = d.newRealm()
+	d.metrics.WatchServer(d.engine)
+	d.metrics.WatchSessions(d.sessions)
+	if err := d.mount(talk); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// http is everything that is no WebSocket.
+func (d *daemon) http(pages http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", d.metrics.Handler())
+	mux.Handle("/", pages)
+	if d.cfg.Open() {
+		return localHTTP(mux)
+	}
+	return mux
+}
+
+// newRealm is what the JSON endpoints share.
+func (d *daemon) newRealm() *endpoint.Realm {
+	c := endpoint.Config{
+		Auth: d.verifier, Required: !d.cfg.Open(), Cookie: d.cfg.Auth.Cookie,
+		Sessions: d.sessions, Find: d.engine.Find,
+		FirstFrame: d.cfg.FirstFrame, MaxErrors: d.cfg.MaxErrors,
+		Meter: d.metrics, Log: d.log,
+	}
+	if d.cfg.Open() {
+		c.Upgrade = localUpgrade
+	}
+	return endpoint.New(c)
+}
+
+// mount is every WebSocket endpoint.
+func (d *daemon) mount(talk *chat.Service) error {
+	e := echo.Handler()
+	e.Subprotocols = []string{endpoint.Subprotocol}
+	if d.cfg.Open() {
+		e = localHandler(e)
+	}
+	d.engine.Handle("/ws", e)
+	endpoint.Mount(d.engine, d.realm)
+	if err := talk.Mount(d.engine, d.realm); err != nil {
+		return d.cfg.Errorf("rooms", "%w", err)
+	}
+	return nil
+}
+
+// serve runs until the first signal, then shuts down; nil when every client was told, or the
+// deadline ended the wait. A second signal ends it at once, with an error.
+func (d *daemon) serve(signals <-chan os.Signal) error {
+	if err := d.engine.Start(); err != nil {
+		return err
+	}
+	addr := d.engine.Addr().String()
+	at := reachable(addr)
+	d.log.Info("perchd serves", "version", version(), "address", addr,
+		"page", "http://"+at+"/", "try", "websocat ws://"+at+"/ws")
+
+	defer sweep(d.sessions)()
+	ended := make(chan error, 1)
+	go func() { ended <- d.engine.Wait() }()
+	select {
+	case err := <-ended: // a loop died: nothing to wait for
+		return err
+	case s := <-signals:
+		return d.shutdown(s, signals, ended)
+	}
+}
+
+// close lets go of what connections use; there are none any more, or nobody waits for them.
+func (d *daemon) close() {
+	d.realm.Close()
+	d.verifier.Close()
+}
+
+// notReady says why nobody should be sent here now.
+func (d *daemon) notReady() (reasons []string) {
+	if d.draining.Load() {
+		reasons = append(reasons, "shutting down")
+	}
+	if !d.verifier.Ready() {
+		reasons = append(reasons, "the key set was not loaded yet")
+	}
+	return reasons
+}
+
+// reachable returns where a program on this machine finds a server that listens on addr.
+func reachable(addr string) string {
+	ap, err := netip.ParseAddrPort(addr)
+	if err != nil || !ap.Addr().IsUnspecified() {
+		return addr
+	}
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if ap.Addr().Is6() {
+		loopback = netip.IPv6Loopback()
+	}
+	return netip.AddrPortFrom(loopback, ap.Port()).String()
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/perchws/perch/session"
+)
+
+// shutdown goes through the end in order: /ready says no, clients are served for the delay still,
+// then nobody is accepted and everybody is closed with 1001.
+func (d *daemon) shutdown(first os.Signal, signals <-chan os.Signal, ended <-chan error) error {
+	d.draining.Store(true)
+	d.log.Info("shutting down", "signal", first.String(), "delay", d.cfg.ShutdownDelay.String(), "deadline", limitText(d.cfg.ShutdownDeadline))
+	delay := time.NewTimer(d.cfg.ShutdownDelay)
+	defer delay.Stop()
+	select {
+	case <-delay.C:
+	case err := <-ended:
+		return err
+	case s := <-signals:
+		return impatient(s)
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	if d.cfg.ShutdownDeadline > 0 {
+		ctx, cancel = context.WithTimeout(ctx, d.cfg.ShutdownDeadline)
+	}
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- d.engine.Shutdown(ctx) }()
+	select {
+	case err := <-done:
+		if errors.Is(err, context.DeadlineExceeded) {
+			d.log.Warn("shut down: some clients did not answer the close in time", "deadline", limitText(d.cfg.ShutdownDeadline))
+			return nil
+		}
+		if err == nil {
+			d.log.Info("shut down")
+		}
+		return err
+	case s := <-signals:
+		return impatient(s)
+	}
+}
+
+func impatient(s os.Signal) error {
+	return fmt.Errorf("second %v: clients were not waited for", s)
+}
+
+// limitText is a time that may be −1, none.
+func limitText(d time.Duration) string {
+	if d < 0 {
+		return "none"
+	}
+	return d.String()
+}
+
+// sweep drops sessions whose time is over, once a second, until stop is called.
+func sweep(sessions *session.Memory) (stop func()) {
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		every := time.NewTicker(time.Second)
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+				sessions.Sweep()
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		<-ended
+	}
+}

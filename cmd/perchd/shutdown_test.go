@@ -1,0 +1,67 @@
+package main
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/wstest"
+)
+
+// TestDrain: from the signal on perchd says that it is not ready, and serves on, new clients too. Who
+// signals twice does not wait.
+func TestDrain(t *testing.T) {
+	p := serving(t, "--shutdown-delay", "1h")
+	if status, body := p.get("", "/ready"); status != 200 || strings.TrimSpace(body) != `{"status":"ready"}` {
+		t.Fatalf("before: %d %s", status, body)
+	}
+	early := wstest.Dial(t, p.addr, "/ws")
+	p.signal(syscall.SIGTERM)
+	p.line("shutting down")
+	if status, body := p.get("", "/ready"); status != 503 || strings.TrimSpace(body) != `{"status":"not ready","reasons":["shutting down"]}` {
+		t.Errorf("draining: %d %s", status, body)
+	}
+	if status, _ := p.get("", "/health"); status != 200 {
+		t.Errorf("draining: health %d, want 200", status)
+	}
+	for _, c := range []*wstest.Conn{early, wstest.Dial(t, p.addr, "/ws")} {
+		c.Send(wstest.Text("still there?"))
+		c.ExpectText("Echo: still there?")
+	}
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 1 {
+		t.Errorf("exit status %d, want 1", code)
+	}
+}
+
+// TestShutdownAfterDelay: then everybody is closed with 1001.
+func TestShutdownAfterDelay(t *testing.T) {
+	const delay = 300 * time.Millisecond
+	p := serving(t, "--shutdown-delay", delay.String())
+	c := wstest.Dial(t, p.addr, "/ws")
+	began := time.Now()
+	p.signal(syscall.SIGTERM)
+	c.AnswerClose(frame.CloseGoingAway)
+	if took := time.Since(began); took < delay {
+		t.Errorf("closed after %v, want the delay", took)
+	}
+	if code := p.wait(); code != 0 {
+		t.Errorf("exit status %d, want 0", code)
+	}
+}
+
+func TestReachable(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:8000": "127.0.0.1:8000",
+		"0.0.0.0:80":     "127.0.0.1:80",
+		"[::]:80":        "[::1]:80",
+		"[::1]:9":        "[::1]:9",
+		"192.0.2.7:9":    "192.0.2.7:9",
+	} {
+		if got := reachable(addr); got != want {
+			t.Errorf("reachable(%q) = %q, want %q", addr, got, want)
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/config"
+)
+
+// newVerifier makes what tells good tokens: with the keys of the configuration, or in open mode
+// with the development key.
+func newVerifier(c *config.Config, log *slog.Logger) (*auth.Verifier, error) {
+	a := auth.Config{
+		KeySetFile: c.Auth.KeySetFile, KeySetURL: c.Auth.KeySetURL,
+		Audience: c.Auth.Audience, Issuer: c.Auth.Issuer, Leeway: c.Auth.Leeway, Logger: log,
+	}
+	for _, f := range c.Auth.Keys {
+		key, err := auth.LoadKey(f.ID, f.Path)
+		if err != nil {
+			return nil, c.Errorf("auth-key", "%w", err)
+		}
+		a.Keys = append(a.Keys, key)
+	}
+	if c.Open() {
+		key, path, err := devKey(c)
+		if err != nil {
+			return nil, err
+		}
+		a.Keys = append(a.Keys, key)
+		log.Warn("no key is configured: perchd runs open, whoever can use this machine may use it; set auth-key to change that",
+			"development_key", path, "try", "perchd token")
+	}
+	v, err := auth.New(a)
+	switch {
+	case err == nil:
+		return v, nil
+	case c.Auth.KeySetFile != "":
+		return nil, c.Errorf("auth-jwks-file", "%w", err)
+	case c.Auth.KeySetURL != "":
+		return nil, c.Errorf("auth-jwks-url", "%w", err)
+	}
+	return nil, err
+}

@@ -1,0 +1,252 @@
+package chat
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/endpoint"
+	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/room"
+)
+
+// recent is how many messages a client gets that joins.
+const recent = 50
+
+// chat is the endpoint /ws/chat.
+func (s *Service) chat() endpoint.Endpoint {
+	return endpoint.Endpoint{
+		Name:      "chat",
+		Settings:  perch.Settings{Subprotocols: []string{endpoint.Subprotocol, "chat.v1"}},
+		Heartbeat: true,
+		Open:      func(_ perch.Conn, c *endpoint.Client, _ *perch.Request) { c.State = new(member) },
+		First:     s.register,
+		Message:   s.message,
+		Close:     s.depart,
+	}
+}
+
+// register is for the first frame: {username, token, resume}.
+func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Message) error {
+	name, err := m.String("username", maxUsername, false)
+	if err != nil {
+		return err
+	}
+	if name != "" {
+		if _, _, err := clean(name); err != nil {
+			return err
+		}
+	}
+	if err := reserved(c.Identity()); err != nil {
+		return err
+	}
+	back, resumed, err := s.resume(conn, c, m)
+	if err != nil {
+		return err
+	}
+	if !resumed {
+		back.user = newUserID()
+		if c.Authenticated() {
+			back.user = c.Identity().Subject
+		}
+		back.Name = name
+	}
+	u, first, err := s.signIn(conn, back.user, back.Name, dialectChat)
+	if err != nil {
+		return err
+	}
+	back.Name = u.Name()
+	if !resumed {
+		if _, err := c.Begin(conn, u.ID(), nil, back.state()); err != nil {
+			return err
+		}
+	}
+	send(conn, s.greeting(c, m, u, resumed))
+	s.enterFirst(conn, c, m.ID(), back, resumed)
+	if r := c.State.(*member).room; first && r != nil && r.Count() <= presenceEach {
+		r.Send(s.status(u, "online"), room.ClassPresence, conn.Member())
+	}
+	return nil
+}
+
+// greeting is init.
+func (s *Service) greeting(c *endpoint.Client, m protocol.Message, u *room.User, resumed bool) protocol.Object {
+	o := protocol.NewObject(nil, protocol.TypeInit).ID(m.ID()).String("user_id", u.ID()).String("username", u.Name()).
+		String("session", c.Session().Text()).Bool("resumed", resumed).Raw("available_rooms", s.rooms()).
+		OpenList("online_users")
+	online := s.hub.Users(maxListed, func(u *room.User) {
+		o = o.OpenItem().String("id", u.ID()).String("username", u.Name()).Close()
+	})
+	return o.CloseList().Int("online_count", int64(online)).
+		Int("heartbeat_interval", int64(s.cfg.Heartbeat/time.Second)).Time("timestamp", s.now())
+}
+
+// enterFirst joins the room where the user was, or general.
+func (s *Service) enterFirst(conn perch.Conn, c *endpoint.Client, id []byte, back returned, resumed bool) {
+	if resumed && back.Room == "" {
+		return // had left
+	}
+	e := &entry{id: id, room: generalID}
+	key := room.Key{}
+	if r := s.hub.Room(back.Room); r != nil && c.Identity().MayJoin(back.Room) {
+		e.room, e.since = back.Room, back.since[back.Room]
+		if r.Position().Epoch == back.Epoch { // it had shown the password of this very room
+			key = room.MasterKey()
+		}
+	}
+	if !c.Identity().MayJoin(e.room) {
+		return // its token is for other rooms
+	}
+	err := s.enter(conn, c, s.hub.Room(e.room), e, key)
+	if err != nil {
+		c.Fail(conn, id, roomError(err))
+	}
+}
+
+// enter joins the room, leaves the one before, and tells the client what it should know.
+func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error {
+	m := c.State.(*member)
+	if r == nil {
+		return room.ErrNotFound
+	}
+	j, err := conn.Join(r, room.JoinOptions{Key: key, Since: e.since, Recent: recent})
+	if err != nil {
+		return err
+	}
+	if old := m.room; old != nil {
+		s.exit(conn, m, nil)
+	}
+	m.room = r
+	u := conn.User()
+	k := kept{Name: u.Name(), Room: r.ID(), Epoch: j.Epoch}
+	if err := c.Keep(conn, k.state()); err != nil {
+		c.Fail(conn, nil, err)
+	}
+	o := protocol.NewObject(nil, protocol.TypeRoomJoined).ID(e.id).String("room_id", r.ID()).
+		String("room_name", r.Options().Name).Int("user_count", int64(j.Count)).
+		Raw("recent_messages", recentMessages(&j)).String("epoch", j.Epoch).Uint("offset", j.Offset)
+	if e.since != nil {
+		o = o.Bool("recovered", j.Recovered)
+	}
+	send(conn, o)
+	replay(conn, &j)
+	var buf [512]byte
+	_ = conn.Send(perch.Text, s.system(buf[:0], r.ID(), r.Options().Name, eventWelcome, nil, j.Count, s.now()))
+	return nil
+}
+
+// recentMessages is the list of what came last, put together from the frames in which it went out.
+func recentMessages(j *room.Joined) json.RawMessage {
+	b := []byte{'['}
+	for i, f := range j.Recent {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = splice(b, f.Payload())
+	}
+	return append(b, ']')
+}
+
+// exit leaves the client's room.
+func (s *Service) exit(conn perch.Conn, m *member, id []byte) {
+	r := m.room
+	m.room = nil
+	_, _ = conn.Leave(r) // deleted: it is out of it already
+	send(conn, protocol.NewObject(nil, protocol.TypeRoomLeft).ID(id).String("room_id", r.ID()).Time("timestamp", s.now()))
+}
+
+// message is for all but the first.
+func (s *Service) message(conn perch.Conn, c *endpoint.Client, typ string, m protocol.Message) error {
+	me := c.State.(*member)
+	switch typ {
+	case protocol.TypeChatMessage:
+		return s.post(conn, c, me, m, "content")
+	case protocol.TypeTyping:
+		return s.setTyping(conn, me, m)
+	case protocol.TypeJoinRoom:
+		return s.joinRoom(conn, c, me, m)
+	case protocol.TypeLeaveRoom:
+		return s.leaveRoom(conn, c, me, m)
+	case protocol.TypeListUsers:
+		return s.listUsers(conn, me, m)
+	case protocol.TypePing:
+		return pong(conn, m, s.now())
+	}
+	return endpoint.Unknown(typ)
+}
+
+// in is the room that the client is in; an error if it is in none.
+func (m *member) in() (*room.Room, error) {
+	if m.room != nil && m.room.Closed() {
+		m.room = nil
+	}
+	if m.room == nil {
+		return nil, &protocol.Error{Code: protocol.CodeNoRoom}
+	}
+	return m.room, nil
+}
+
+// named is the room that a message names, by default the one the client is in. It must be that one.
+func (m *member) named(msg protocol.Message) (*room.Room, error) {
+	r, err := m.in()
+	if err != nil {
+		return nil, err
+	}
+	id, err := msg.String("room_id", room.MaxID, false)
+	if err == nil && id != "" && id != r.ID() {
+		err = &protocol.Error{Code: protocol.CodeNoRoom, Field: "room_id"}
+	}
+	return r, err
+}
+
+func (s *Service) joinRoom(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message) error {
+	e := &entry{id: m.ID(), enter: s.enter, fail: func(conn perch.Conn, c *endpoint.Client, id []byte, err error) { c.Fail(conn, id, err) }}
+	var err error
+	if e.room, err = m.String("room_id", room.MaxID, true); err != nil {
+		return err
+	}
+	if e.password, err = m.String("password", maxPassword, false); err != nil {
+		return err
+	}
+	if e.since, err = position(m, "since"); err != nil {
+		return err
+	}
+	// A room that is made this way has the password that was given for it.
+	e.create, e.creation = &room.Options{Owner: conn.User().ID(), MaxMembers: s.cfg.MaxMembers}, e.password
+	return s.find(conn, c, me, e)
+}
+
+func (s *Service) leaveRoom(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message) error {
+	if _, err := me.named(m); err != nil {
+		return err
+	}
+	s.exit(conn, me, m.ID())
+	return c.Keep(conn, (&kept{Name: conn.User().Name()}).state())
+}
+
+// maxUsers bounds user_list.
+const maxUsers = 1000
+
+func (s *Service) listUsers(conn perch.Conn, me *member, m protocol.Message) error {
+	r, err := me.named(m)
+	if err != nil {
+		return err
+	}
+	o := protocol.NewObject(nil, protocol.TypeUserList).ID(m.ID()).String("room_id", r.ID()).OpenList("users")
+	n := r.Users(maxUsers, func(u *room.User, since time.Time) {
+		o = o.OpenItem().String("id", u.ID()).String("username", u.Name()).String("current_room", r.ID()).
+			Time("joined_at", since).Close()
+	})
+	send(conn, o.CloseList().Int("user_count", int64(n)))
+	return nil
+}
+
+// pong answers a ping; its timestamp comes back as it is.
+func pong(conn perch.Conn, m protocol.Message, now time.Time) error {
+	stamp, err := m.Scalar("timestamp")
+	if err != nil {
+		return err
+	}
+	send(conn, protocol.NewObject(nil, protocol.TypePong).ID(m.ID()).Time("timestamp", now).Raw("original_timestamp", stamp))
+	return nil
+}

@@ -1,0 +1,118 @@
+package chat
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/endpoint"
+	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
+	"github.com/perchws/perch/session"
+)
+
+// server is a chat on a real server.
+type server struct {
+	*perch.Server
+	t     *testing.T
+	chat  *Service
+	realm *endpoint.Realm
+	store *session.Memory
+}
+
+const secret = "a secret of the tests, long enough"
+
+func start(t *testing.T, c Config, rooms room.Config) *server {
+	t.Helper()
+	wstest.NoLeaks(t)
+	key, err := auth.SecretKey("test", []byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := auth.New(auth.Config{Keys: []auth.Key{key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, chat: New(c), store: session.NewMemory(session.Config{})}
+	s.Server = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2, Rooms: s.chat.Rooms(rooms)})
+	s.realm = endpoint.New(endpoint.Config{Auth: verifier, Sessions: s.store, Find: s.Find})
+	if err := s.chat.Mount(s.Server, s.realm); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Close()
+		s.realm.Close()
+		verifier.Close()
+	})
+	return s
+}
+
+// client is one connection that speaks JSON.
+type client struct {
+	*wstest.Conn
+	t *testing.T
+}
+
+type object = map[string]any
+
+func (s *server) dial(path string) *client {
+	s.t.Helper()
+	return &client{wstest.Dial(s.t, s.Addr().String(), path), s.t}
+}
+
+func (c *client) say(v any) {
+	c.t.Helper()
+	p, err := json.Marshal(v)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.Send(wstest.Text(string(p)))
+}
+
+// next is the next message, which must be of a type.
+func (c *client) next(typ string) object {
+	c.t.Helper()
+	_, p := c.NextMessage()
+	var o object
+	if err := json.Unmarshal(p, &o); err != nil {
+		c.t.Fatalf("%s: %v", p, err)
+	}
+	if o["type"] != typ {
+		c.t.Fatalf("%s, want %s", p, typ)
+	}
+	return o
+}
+
+func TestTwoTalk(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	ada, bob := s.dial("/ws/chat"), s.dial("/ws/chat")
+	ada.say(object{"username": "Ada"})
+	ada.next("init")
+	ada.next("room_joined")
+	ada.next("system_message")
+	bob.say(object{"username": " ADA "})
+	if o := bob.next("init"); o["username"] != "ADA_2" {
+		t.Errorf("%v", o)
+	}
+	bob.next("room_joined")
+	bob.next("system_message")
+	ada.next("system_message")
+	ada.next("user_status")
+	ada.say(object{"type": "chat_message", "content": "<b>hello</b>", "id": "1"})
+	if o := ada.next("message_sent"); o["offset"] != 1.0 || o["id"] != "1" {
+		t.Errorf("%v", o)
+	}
+	o := bob.next("message")
+	if m := o["message"].(object); m["content"] != "<b>hello</b>" || m["sender_name"] != "Ada" {
+		t.Errorf("%v", o)
+	}
+	r := s.dial("/ws/room/general")
+	r.say(object{"type": "join"})
+	t.Log(r.next("room_joined"))
+	bob.say(object{"type": "chat_message", "content": "you"})
+	t.Log(r.next("chat_message"))
+}

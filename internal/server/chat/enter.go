@@ -1,0 +1,160 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/endpoint"
+	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/room"
+)
+
+// entry is a wish to be in a room.
+type entry struct {
+	id       []byte // of the message, as JSON
+	room     string
+	password string
+	since    *room.Position
+	create   *room.Options // nil: not if there is no such room. Without the password
+	creation string        // the password of a room that is made
+	enter    func(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error
+	fail     func(conn perch.Conn, c *endpoint.Client, id []byte, err error)
+}
+
+// find brings the client to the room, which may have to be made, or opened with a password: then the client is
+// suspended until another goroutine has done with it. An error is the caller's to tell, if it comes at once.
+func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry) error {
+	if err := room.CheckID(e.room); err != nil {
+		return roomError(err)
+	}
+	if !c.Identity().MayJoin(e.room) {
+		return &protocol.Error{Code: protocol.CodeForbiddenRoom}
+	}
+	r := s.hub.Room(e.room)
+	switch {
+	case r == nil && (e.create == nil || s.cfg.Fixed):
+		return roomError(room.ErrNotFound)
+	case r == nil:
+		if !m.rarely().creations.Take(s.now(), maxCreations) {
+			return &protocol.Error{Code: protocol.CodeRateLimited, Message: "too many rooms created"}
+		}
+		if e.creation != "" {
+			s.later(conn, c, e, func(ctx context.Context) (*room.Room, room.Key, error) {
+				return s.createLocked(ctx, e)
+			})
+			return nil
+		}
+		var err error
+		if r, err = s.hub.Create(e.room, *e.create); errors.Is(err, room.ErrExists) {
+			return s.find(conn, c, m, e) // somebody was quicker
+		} else if err != nil {
+			return roomError(err)
+		}
+	case r.Options().Password.IsSet() && !conn.In(r):
+		if !m.rarely().attempts.Take(s.now(), maxAttempts) || !s.mayTry(r) {
+			return &protocol.Error{Code: protocol.CodeTooManyAttempts}
+		}
+		s.later(conn, c, e, func(ctx context.Context) (*room.Room, room.Key, error) {
+			key, err := r.Unlock(ctx, e.password)
+			if errors.Is(err, room.ErrPassword) {
+				s.failed(r)
+			}
+			return r, key, err
+		})
+		return nil
+	}
+	return roomError(e.enter(conn, c, r, e, room.Key{}))
+}
+
+// createLocked makes a room with a password.
+func (s *Service) createLocked(ctx context.Context, e *entry) (*room.Room, room.Key, error) {
+	o := *e.create
+	var err error
+	if o.Password, err = s.hub.Hash(ctx, e.creation); err != nil {
+		return nil, room.Key{}, err
+	}
+	r, err := s.hub.Create(e.room, o)
+	if err != nil {
+		return nil, room.Key{}, err
+	}
+	key, err := r.Unlock(ctx, e.creation)
+	return r, key, err
+}
+
+// later does work that takes its time on a goroutine of its own. How many there are at a time is bounded by the
+// hub, which answers others with ErrBusy.
+func (s *Service) later(conn perch.Conn, c *endpoint.Client, e *entry, work func(context.Context) (*room.Room, room.Key, error)) {
+	c.Suspend()
+	e.id = bytes.Clone(e.id)
+	ref := conn.Ref()
+	go func() {
+		r, key, err := work(context.Background())
+		_ = ref.Do(func(conn perch.Conn) { // if it is closed there is nobody to tell
+			if err == nil {
+				err = e.enter(conn, c, r, e, key)
+			}
+			if err != nil {
+				e.fail(conn, c, e.id, roomError(err))
+			}
+			c.Resume(conn)
+		})
+	}()
+}
+
+// mayTry reports whether another password may be tried on a room: with a new connection for each try a
+// connection's own limit is none.
+func (s *Service) mayTry(r *room.Room) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.failures[r]
+	if b == nil {
+		return true
+	}
+	again := *b
+	return again.Take(s.now(), maxFailures)
+}
+
+// failed counts a wrong password.
+func (s *Service) failed(r *room.Room) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.failures) > 1024 { // those of rooms that are no more
+		for r := range s.failures {
+			if r.Closed() {
+				delete(s.failures, r)
+			}
+		}
+	}
+	if s.failures[r] == nil {
+		s.failures[r] = new(protocol.Budget)
+	}
+	s.failures[r].Take(s.now(), maxFailures)
+}
+
+// position reads {epoch, offset}; nil if it is not there.
+func position(m protocol.Message, name string) (*room.Position, error) {
+	o, ok, err := m.Object(name)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return positionOf(o)
+}
+
+func positionOf(o protocol.Message) (*room.Position, error) {
+	epoch, err := o.String("epoch", maxReply, true)
+	if err != nil {
+		return nil, err
+	}
+	offset, _, err := o.Uint64("offset")
+	return &room.Position{Epoch: epoch, Offset: offset}, err
+}
+
+// replay sends what a client has missed. room.Config bounds how much that is, so that nobody is closed as too
+// slow for having been away.
+func replay(conn perch.Conn, j *room.Joined) {
+	for _, f := range j.Missed {
+		_ = conn.SendPrepared(f)
+	}
+}

@@ -1,0 +1,53 @@
+package chat
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Locale is the language of the server's own messages: en or zh.
+type Locale string
+
+// The languages there are.
+const (
+	English Locale = "en"
+	Chinese Locale = "zh"
+)
+
+// event is what a system message is about.
+type event string
+
+const (
+	eventWelcome event = "welcome"
+	eventJoined  event = "joined"
+	eventLeft    event = "left"
+	eventOffline event = "offline"
+)
+
+// texts have {user} and {room} for the names.
+var texts = map[Locale]map[event]string{
+	English: {
+		eventWelcome: "Welcome to {room}",
+		eventJoined:  "{user} joined",
+		eventLeft:    "{user} left",
+		eventOffline: "{user} went offline",
+	},
+	Chinese: {
+		eventWelcome: "欢迎来到 {room}",
+		eventJoined:  "{user} 加入了聊天室",
+		eventLeft:    "{user} 离开了聊天室",
+		eventOffline: "{user} 已离线",
+	},
+}
+
+// CheckLocale returns an error for a language that there is not.
+func CheckLocale(l Locale) error {
+	if texts[l] == nil {
+		return fmt.Errorf("no texts in %q: en or zh", string(l))
+	}
+	return nil
+}
+
+func (l Locale) text(e event, user, room string) string {
+	return strings.NewReplacer("{user}", user, "{room}", room).Replace(texts[l][e])
+}

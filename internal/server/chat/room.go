@@ -1,0 +1,187 @@
+package chat
+
+import (
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/endpoint"
+	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/room"
+)
+
+// room is the endpoint /ws/room/{room_id}.
+func (s *Service) room() endpoint.Endpoint {
+	return endpoint.Endpoint{
+		Name:      "room",
+		Heartbeat: true,
+		Open: func(_ perch.Conn, c *endpoint.Client, r *perch.Request) {
+			c.State = &member{name: r.PathValue("room_id")}
+		},
+		First:   s.joinFirst,
+		Message: s.roomMessage,
+		Close:   s.depart,
+	}
+}
+
+// joinFirst is for the first frame, which must be join. If it fails, that was that.
+func (s *Service) joinFirst(conn perch.Conn, c *endpoint.Client, m protocol.Message) error {
+	err := s.joinAs(conn, c, m)
+	if err != nil {
+		refuse(conn, c, m.ID(), err)
+	}
+	return nil
+}
+
+// refuse tells why the client cannot be in the room, and closes it.
+func refuse(conn perch.Conn, c *endpoint.Client, id []byte, err error) {
+	c.Fail(conn, id, err)
+	c.Close(conn, perch.ClosePolicyViolation, string(protocol.AsError(err).Code))
+}
+
+// joinAs signs the client in and joins the room of its path.
+func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message) error {
+	if typ, err := m.Type(); err != nil || typ != protocol.TypeJoin {
+		return &protocol.Error{Code: protocol.CodeBadRequest, Message: "the first message must be join"}
+	}
+	name, err := m.String("username", maxUsername, false)
+	if err != nil {
+		return err
+	}
+	if err := reserved(c.Identity()); err != nil {
+		return err
+	}
+	id := c.Identity().Subject
+	if id == "" {
+		id = newUserID()
+	}
+	if _, _, err := s.signIn(conn, id, name, dialectRoom); err != nil {
+		return err
+	}
+	return s.join(conn, c, c.State.(*member), m, refuse)
+}
+
+// join is join{password, since, create{name, private, password, max_members}}.
+func (s *Service) join(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message, fail func(perch.Conn, *endpoint.Client, []byte, error)) error {
+	e := &entry{id: m.ID(), room: me.name, enter: s.enterRoom, fail: fail}
+	var err error
+	if e.password, err = m.String("password", maxPassword, false); err != nil {
+		return err
+	}
+	if e.since, err = position(m, "since"); err != nil {
+		return err
+	}
+	if err := s.creation(conn, e, m); err != nil {
+		return err
+	}
+	return s.find(conn, c, me, e)
+}
+
+// creation reads create.
+func (s *Service) creation(conn perch.Conn, e *entry, m protocol.Message) error {
+	c, ok, err := m.Object("create")
+	if err != nil || !ok {
+		return err
+	}
+	e.create = &room.Options{Owner: conn.User().ID(), MaxMembers: s.cfg.MaxMembers}
+	if e.create.Name, err = c.String("name", room.MaxID, false); err != nil {
+		return err
+	}
+	if e.create.Name != "" && room.CheckID(e.create.Name) != nil {
+		return &protocol.Error{Code: protocol.CodeInvalidValue, Field: "name"}
+	}
+	if e.create.Private, err = c.Bool("private", false); err != nil {
+		return err
+	}
+	if e.creation, err = c.String("password", maxPassword, false); err != nil {
+		return err
+	}
+	most, ok, err := c.Uint64("max_members")
+	if err != nil {
+		return err
+	}
+	if ok {
+		if most == 0 || most > uint64(s.cfg.MaxMembers) {
+			return &protocol.Error{Code: protocol.CodeInvalidValue, Field: "max_members"}
+		}
+		e.create.MaxMembers = int(most)
+	}
+	return nil
+}
+
+// enterRoom joins and tells the client what it should know.
+func (s *Service) enterRoom(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error {
+	j, err := conn.Join(r, room.JoinOptions{Key: key, Since: e.since})
+	if err != nil {
+		return err
+	}
+	c.State.(*member).room = r
+	o := protocol.NewObject(nil, protocol.TypeRoomJoined).ID(e.id).String("room_id", r.ID()).
+		String("message", s.cfg.Locale.text(eventWelcome, "", r.Options().Name)).Int("member_count", int64(j.Count)).
+		String("user_id", conn.User().ID()).String("username", conn.User().Name()).
+		Time("timestamp", s.now()).String("epoch", j.Epoch).Uint("offset", j.Offset)
+	if e.since != nil {
+		o = o.Bool("recovered", j.Recovered)
+	}
+	send(conn, o)
+	replay(conn, &j)
+	return nil
+}
+
+// roomMessage is for all but the first.
+func (s *Service) roomMessage(conn perch.Conn, c *endpoint.Client, typ string, m protocol.Message) error {
+	me := c.State.(*member)
+	switch typ {
+	case protocol.TypeChatMessage:
+		return s.post(conn, c, me, m, "message")
+	case protocol.TypePing:
+		return pong(conn, m, s.now())
+	case protocol.TypeList:
+		send(conn, protocol.NewObject(nil, protocol.TypeRoomList).ID(m.ID()).Raw("rooms", s.rooms()).Time("timestamp", s.now()))
+		return nil
+	case protocol.TypeJoin:
+		if _, err := me.in(); err == nil {
+			return &protocol.Error{Code: protocol.CodeAlreadyJoined}
+		}
+		return s.join(conn, c, me, m, func(conn perch.Conn, c *endpoint.Client, id []byte, err error) { c.Fail(conn, id, err) })
+	case protocol.TypeRoomInfo, protocol.TypeLeave, protocol.TypeDelete:
+		r, err := me.in()
+		if err != nil {
+			return err
+		}
+		return s.manage(conn, me, r, typ, m)
+	}
+	return endpoint.Unknown(typ)
+}
+
+// manage is what needs a room.
+func (s *Service) manage(conn perch.Conn, me *member, r *room.Room, typ string, m protocol.Message) error {
+	switch typ {
+	case protocol.TypeRoomInfo:
+		send(conn, info(r, m.ID(), s.now()))
+	case protocol.TypeLeave:
+		s.exit(conn, me, m.ID())
+	case protocol.TypeDelete:
+		if r.Options().Permanent || r.Options().Owner != conn.User().ID() {
+			return &protocol.Error{Code: protocol.CodeNotOwner}
+		}
+		if err := s.hub.Delete(r, "deleted by its owner"); err != nil {
+			return roomError(err)
+		}
+		me.room = nil
+		send(conn, protocol.NewObject(nil, protocol.TypeRoomDeleted).ID(m.ID()).String("room_id", r.ID()).Time("timestamp", s.now()))
+	}
+	return nil
+}
+
+// info is room_info: all that may be known of a room by its members. The password is not in it.
+func info(r *room.Room, id []byte, now time.Time) protocol.Object {
+	o, at := r.Options(), r.Position()
+	b := protocol.NewObject(nil, protocol.TypeRoomInfo).ID(id).String("room_id", r.ID()).
+		Int("member_count", int64(r.Count())).Open("metadata").String("name", o.Name).String("owner", o.Owner).
+		Bool("private", o.Private).Bool("password", o.Password.IsSet())
+	if o.MaxMembers > 0 {
+		b = b.Int("max_members", int64(o.MaxMembers))
+	}
+	return b.Time("created_at", r.Created()).Close().Int("queue_size", int64(r.Queue())).
+		String("epoch", at.Epoch).Uint("offset", at.Offset).Time("timestamp", now)
+}

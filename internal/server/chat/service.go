@@ -1,0 +1,141 @@
+package chat
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/endpoint"
+	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/room"
+)
+
+// Config says how the chat is set up. A zero field means its default.
+type Config struct {
+	Locale     Locale        // of system messages; English
+	Fixed      bool          // clients may not create rooms
+	MaxMembers int           // of a room that a client makes; 1000
+	Rooms      []string      // that exist from the start, beside general and random
+	Heartbeat  time.Duration // of silence until the server pings, as clients are told; 30 s
+	Now        func() time.Time
+}
+
+// Limits of what clients send.
+const (
+	MaxContent   = 16 << 10 // bytes of a message
+	maxPassword  = room.MaxPassword
+	maxReply     = 64 // bytes of a message id
+	maxUsername  = 4 * maxName
+	maxCreations = 10 // rooms, in a minute, of one connection
+	maxAttempts  = 5  // wrong passwords, in a minute, of one connection
+	maxFailures  = 60 // the same of all connections together, for one room
+	maxListed    = 100
+)
+
+// The rooms that there always are. Joining starts in the first.
+const (
+	generalID, generalName = "general", "General Chat"
+	randomID, randomName   = "random", "Random Talk"
+)
+
+// Service is the chat of one server. Any goroutine.
+type Service struct {
+	// Immutable after Mount.
+	cfg   Config
+	hub   *room.Hub
+	names *names
+	sends *sends
+	id    string // every message id begins with it: unlike any other process's
+
+	// Atomic.
+	lastID  atomic.Uint64
+	listing atomic.Pointer[listing]
+
+	mu       sync.Mutex
+	going    map[*room.User]struct{}         // whose last connection is closing
+	failures map[*room.Room]*protocol.Budget // of passwords, lately
+}
+
+// New makes a Service. Then come Rooms and Mount.
+func New(c Config) *Service {
+	c.Locale = cmp.Or(c.Locale, English)
+	c.MaxMembers = cmp.Or(c.MaxMembers, 1000)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 30*time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	var b [6]byte
+	rand.Read(b[:])
+	return &Service{
+		cfg: c, names: newNames(), sends: newSends(c.Now), id: hex.EncodeToString(b[:]) + "-",
+		going: make(map[*room.User]struct{}), failures: make(map[*room.Room]*protocol.Budget),
+	}
+}
+
+// Rooms is the configuration that the server's rooms need for the chat.
+func (s *Service) Rooms(c room.Config) room.Config {
+	c.Encode, c.Translate, c.Announce, c.Offline = encode, translate, s.announce, s.offline
+	c.Now = s.cfg.Now
+	return c
+}
+
+// Mount makes the rooms that there always are, and puts the endpoints on a server that has not started.
+func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
+	s.hub = srv.Rooms()
+	fixed := []room.Options{{Name: generalName}, {Name: randomName}}
+	for i, id := range append([]string{generalID, randomID}, s.cfg.Rooms...) {
+		o := room.Options{}
+		if i < len(fixed) {
+			o = fixed[i]
+		}
+		o.Permanent = true
+		if _, err := s.hub.Create(id, o); err != nil {
+			return fmt.Errorf("chat: room %q: %w", id, err)
+		}
+	}
+	srv.Handle("/ws/chat", realm.Handler(s.chat()))
+	srv.Handle("/ws/room/{room_id}", realm.Handler(s.room()))
+	return nil
+}
+
+func (s *Service) now() time.Time { return s.cfg.Now() }
+
+// newID names a message.
+func (s *Service) newID() string { return s.id + strconv.FormatUint(s.lastID.Add(1), 36) }
+
+// newUserID is the id of somebody without a token. No token is for such a subject: see reserved.
+func newUserID() string {
+	var b [12]byte
+	rand.Read(b[:])
+	return anonymous + hex.EncodeToString(b[:])
+}
+
+// anonymous begins the ids of users without a token.
+const anonymous = "anon-"
+
+// setGoing notes that the last connection of u is closing, or that it has.
+func (s *Service) setGoing(u *room.User, going bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if going {
+		s.going[u] = struct{}{}
+	} else {
+		delete(s.going, u)
+	}
+}
+
+func (s *Service) isGoing(u *room.User) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.going[u]
+	return ok
+}
+
+// offline is room.Config.Offline.
+func (s *Service) offline(u *room.User) { s.names.release(u.Name()) }

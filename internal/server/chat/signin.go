@@ -1,0 +1,123 @@
+package chat
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/endpoint"
+	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/room"
+)
+
+// member is the State of a client.
+type member struct {
+	room   *room.Room // the one it is in, or was deleted; nil: none
+	name   string     // of the room in the path of /ws/room
+	typing typing
+	rare   *rare // nil: none of it has happened
+}
+
+// rare is what few clients do.
+type rare struct {
+	creations, attempts protocol.Budget
+}
+
+func (m *member) rarely() *rare {
+	if m.rare == nil {
+		m.rare = new(rare)
+	}
+	return m.rare
+}
+
+// kept is what a session's State holds.
+type kept struct {
+	Name  string `json:"name"`
+	Room  string `json:"room"`
+	Epoch string `json:"epoch"` // of the room: one that was made anew is another
+}
+
+func (k *kept) state() []byte {
+	return protocol.NewObject(nil, "").String("name", k.Name).String("room", k.Room).String("epoch", k.Epoch).End()
+}
+
+func parseKept(state string) (k kept) {
+	_ = json.Unmarshal([]byte(state), &k) // ours; empty if it is not
+	return k
+}
+
+// reserved refuses tokens for who would be taken for somebody else: the server, or a user without a token.
+func reserved(id auth.Identity) error {
+	if strings.HasPrefix(id.Subject, anonymous) || strings.EqualFold(id.Subject, systemID) {
+		return &protocol.Error{Code: protocol.CodeNameInvalid, Message: "no user has this id"}
+	}
+	return nil
+}
+
+// signIn makes the connection one of a user, who is called name, or something like it.
+func (s *Service) signIn(conn perch.Conn, id, name string, d room.Dialect) (u *room.User, first bool, err error) {
+	if name == "" {
+		name = "User_" + strings.TrimPrefix(newUserID(), anonymous)[:8]
+	}
+	name, err = s.names.reserve(name)
+	if err != nil {
+		return nil, false, err
+	}
+	u, first, err = conn.SignIn(room.Identity{ID: id, Name: name, Dialect: d})
+	if err != nil || !first {
+		s.names.release(name)
+	}
+	return u, first, err
+}
+
+// depart is Endpoint.Close: the users who stay are told.
+func (s *Service) depart(conn perch.Conn, _ *endpoint.Client, _ *perch.CloseError) {
+	u := conn.User()
+	if u == nil {
+		return
+	}
+	last := conn.SignOut()
+	if last {
+		s.setGoing(u, true)
+		defer s.setGoing(u, false)
+	}
+	conn.Rooms(func(r *room.Room) {
+		out, err := conn.Leave(r)
+		if err == nil && out && last && r.Count() <= presenceEach {
+			r.Send(s.status(u, "offline"), room.ClassPresence)
+		}
+	})
+}
+
+// presenceEach is up to how many members each is told of the others: room.Config's default.
+const presenceEach = 100
+
+// roomError is what a client is told of an error of a room.
+func roomError(err error) error {
+	for _, e := range roomErrors {
+		if errors.Is(err, e.err) {
+			return &protocol.Error{Code: e.code}
+		}
+	}
+	return err
+}
+
+var roomErrors = []struct {
+	err  error
+	code protocol.Code
+}{
+	{room.ErrNotFound, protocol.CodeRoomNotFound},
+	{room.ErrExists, protocol.CodeRoomExists},
+	{room.ErrID, protocol.CodeInvalidRoomID},
+	{room.ErrTooMany, protocol.CodeRoomLimit},
+	{room.ErrFull, protocol.CodeRoomFull},
+	{room.ErrPassword, protocol.CodeWrongPassword},
+	{room.ErrBusy, protocol.CodeBusy},
+	{room.ErrJoined, protocol.CodeAlreadyJoined},
+	{room.ErrNotIn, protocol.CodeNoRoom},
+	{room.ErrTooManyRooms, protocol.CodeTooManyRooms},
+	{room.ErrQueueFull, protocol.CodeQueueFull},
+	{room.ErrClosed, protocol.CodeBusy},
+}

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// printable refuses what nobody means to write, and what would not survive Print.
+func printable(s string) error {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return errors.New("want printable text")
+	}
+	return nil
+}
+
+func notEmpty(s string) error {
+	if s == "" {
+		return errors.New("want something")
+	}
+	return nil
+}
+
+func address(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return errors.New("want host:port")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("want a port from 0 to 65535")
+	}
+	return nil
+}
+
+func origin(s string) error {
+	if s == "*" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("want scheme://host or scheme://host:port, or *")
+	}
+	return nil
+}
+
+// prefix takes CIDR, or an address, which is its own prefix.
+func prefix() form[netip.Prefix] {
+	return form[netip.Prefix]{
+		parse: func(s string) (netip.Prefix, error) {
+			if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+				return netip.PrefixFrom(a, a.BitLen()), nil
+			}
+			p, err := netip.ParsePrefix(s)
+			if err != nil {
+				return p, errors.New("want a prefix, as in 10.0.0.0/8 or fd00::/8, or an address")
+			}
+			if p != p.Masked() {
+				return p, fmt.Errorf("has bits behind its length: want %v", p.Masked())
+			}
+			return p, nil
+		},
+		show: func(p netip.Prefix) string { return strconv.Quote(p.String()) },
+	}
+}
+
+// keyFile takes PATH or KID=PATH. A kid has no slash, so that a path with "=" in it can be given.
+func keyFile() form[KeyFile] {
+	return form[KeyFile]{
+		parse: func(s string) (KeyFile, error) {
+			k := KeyFile{Path: s}
+			if id, path, ok := strings.Cut(s, "="); ok && !strings.Contains(id, "/") {
+				k = KeyFile{ID: id, Path: path}
+				if id == "" {
+					return k, errors.New("want a kid before the =")
+				}
+			}
+			if k.Path == "" {
+				return k, errors.New("want a file, or kid=file")
+			}
+			return k, printable(s)
+		},
+		show: func(k KeyFile) string {
+			if k.ID == "" {
+				return strconv.Quote(k.Path)
+			}
+			return strconv.Quote(k.ID + "=" + k.Path)
+		},
+		secret: true, // somebody will give the key itself
+	}
+}
+
+// link takes a URL to fetch from. There may be a secret in it: a password, or a key in the query.
+func link() form[string] {
+	return form[string]{
+		parse: func(s string) (string, error) {
+			u, err := url.Parse(s)
+			if s != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "") {
+				return "", errors.New("want https://host/path")
+			}
+			return s, nil
+		},
+		show: func(s string) string {
+			u, err := url.Parse(s)
+			if err != nil {
+				return `"hidden"`
+			}
+			if u.User != nil {
+				u.User = url.User("hidden")
+			}
+			if u.RawQuery != "" {
+				u.RawQuery = "hidden"
+			}
+			return strconv.Quote(u.String())
+		},
+		secret: true,
+	}
+}
+
+var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]*$") // RFC 9110 §5.6.2
+
+func cookieName(s string) error {
+	if !token.MatchString(s) {
+		return errors.New("want the name of a cookie")
+	}
+	return nil
+}

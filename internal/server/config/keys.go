@@ -1,0 +1,169 @@
+package config
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/perchws/perch/room"
+)
+
+// key is one thing that perchd can be told.
+type key struct {
+	name     string // of the flag and in the file
+	operand  string // what its value is called in the help; "": true or false
+	help     string
+	standard string // the default, as it would be given; "": none, or an empty list
+	at       func(c *Config) value
+}
+
+// env is the variable with the same meaning as the flag.
+func (k key) env() string { return "PERCH_" + strings.ToUpper(strings.ReplaceAll(k.name, "-", "_")) }
+
+// group is what stands under one heading in the help.
+type group struct {
+	title string
+	keys  []key
+}
+
+const most = 1 << 30 // of whatever is counted
+
+// groups holds every key of perchd.
+var groups = []group{
+	{"Serving", []key{
+		{"listen", "address", "where to serve", "127.0.0.1:8000",
+			func(c *Config) value { return one(&c.Engine.Addr, text(address)) }},
+		{"origin", "origin", "browser origin that may connect, or * for all (default: the same host)", "",
+			func(c *Config) value { return many(&c.Engine.Origins, text(origin)) }},
+		{"trusted-proxies", "prefix", "addresses whose X-Forwarded-For is believed, as 10.0.0.0/8", "",
+			func(c *Config) value { return many(&c.Engine.TrustedProxies, prefix()) }},
+		{"loops", "number", "event loops; auto: one per CPU", "auto",
+			func(c *Config) value { return one(&c.Engine.Loops, orAuto(count(1, 1<<16))) }},
+		{"workers", "number", "goroutines for handlers that wait; auto: four per CPU", "auto",
+			func(c *Config) value { return one(&c.Engine.Workers, orAuto(count(1, 1<<16))) }},
+		{"private-fds", "", "a descriptor table for each loop: the descriptor limit counts per loop", "false",
+			func(c *Config) value { return one(&c.Engine.PrivateFDs, boolean()) }},
+		{"shutdown-delay", "time", "from the signal to the first close: clients are served still, /ready says 503", "0s",
+			func(c *Config) value { return one(&c.ShutdownDelay, duration()) }},
+		{"shutdown-deadline", "time", "for the closing handshakes at the end", "10s",
+			func(c *Config) value { return one(&c.ShutdownDeadline, limit(duration())) }},
+	}},
+	{"Limits", []key{
+		{"max-connections", "number", "connections in all; auto: what the descriptor limit allows", "auto",
+			func(c *Config) value { return one(&c.Engine.MaxConnections, orAuto(limit(count(0, most)))) }},
+		{"max-connections-per-ip", "number", "connections of one address (IPv6: one /64); loopback is never limited", "100",
+			func(c *Config) value { return one(&c.Engine.MaxConnectionsPerIP, limit(count(0, most))) }},
+		{"new-connections-per-second", "number", "new connections in a second", "1000",
+			func(c *Config) value { return one(&c.Engine.NewConnectionsPerSecond, limit(count(0, most))) }},
+		{"max-message-size", "size", "one message received", "64KiB",
+			func(c *Config) value { return one(&c.Engine.MaxMessageSize, limit(size[int]())) }},
+		{"max-fragments", "number", "frames of one message received", "1024",
+			func(c *Config) value { return one(&c.Engine.MaxFragments, limit(count(0, most))) }},
+		{"max-output", "size", "waiting for one client; over it the client is closed with 3000", "1MiB",
+			func(c *Config) value { return one(&c.Engine.MaxOutput, limit(size[int]())) }},
+		{"max-output-total", "size", "waiting for all clients", "256MiB",
+			func(c *Config) value { return one(&c.Engine.MaxOutputTotal, limit(size[int64]())) }},
+		{"messages-per-second", "number", "messages of one client; over it the client is closed with 1008", "100",
+			func(c *Config) value { return one(&c.Engine.Rate.Messages, limit(count(0, most))) }},
+		{"message-burst", "number", "messages of one client at once", "200",
+			func(c *Config) value { return one(&c.Engine.Rate.Burst, limit(count(0, most))) }},
+		{"bytes-per-second", "size", "input of one client in a second", "1MiB",
+			func(c *Config) value { return one(&c.Engine.Rate.Bytes, limit(size[int]())) }},
+		{"max-errors", "number", "errors of one client in a minute; over it the client is closed with 1008", "10",
+			func(c *Config) value { return one(&c.MaxErrors, limit(count(0, most))) }},
+	}},
+	{"Times", []key{
+		{"handshake-timeout", "time", "from accept to the end of the request", "5s",
+			func(c *Config) value { return one(&c.Engine.HandshakeTimeout, limit(duration())) }},
+		{"first-frame-timeout", "time", "for the first frame, where one is due; then 4408", "10s",
+			func(c *Config) value { return one(&c.FirstFrame, limit(duration())) }},
+		{"message-timeout", "time", "from the first byte of a message to its last", "30s",
+			func(c *Config) value { return one(&c.Engine.MessageTimeout, limit(duration())) }},
+		{"ping-interval", "time", "of silence until a client is pinged", "30s",
+			func(c *Config) value { return one(&c.Engine.PingInterval, limit(duration())) }},
+		{"ping-timeout", "time", "of silence in all until a client is closed with 3001", "60s",
+			func(c *Config) value { return one(&c.Engine.PingTimeout, limit(duration())) }},
+		{"write-timeout", "time", "without a byte taken by a client that has output waiting", "30s",
+			func(c *Config) value { return one(&c.Engine.WriteTimeout, limit(duration())) }},
+		{"close-timeout", "time", "for the answer to a close", "5s",
+			func(c *Config) value { return one(&c.Engine.CloseTimeout, limit(duration())) }},
+	}},
+	{"Sessions", []key{
+		{"session-ttl", "time", "life of a user's session without a connection", "24h",
+			func(c *Config) value { return one(&c.Session.TTL, limit(duration())) }},
+		{"session-anonymous-ttl", "time", "the same of an anonymous one", "5m",
+			func(c *Config) value { return one(&c.Session.AnonymousTTL, limit(duration())) }},
+		{"session-memory", "size", "all sessions; over it the oldest without a connection go", "256MiB",
+			func(c *Config) value { return one(&c.Session.MaxBytes, limit(size[int64]())) }},
+	}},
+	{"Rooms and chat", []key{
+		{"rooms", "id", "rooms that are there besides general and random", "",
+			func(c *Config) value { return many(&c.Chat.Rooms, text(room.CheckID)) }},
+		{"create-rooms", "", "clients may make rooms", "true",
+			func(c *Config) value { return one(&c.Chat.Create, boolean()) }},
+		{"max-rooms", "number", "rooms in all", "100000",
+			func(c *Config) value { return one(&c.Engine.Rooms.MaxRooms, limit(count(0, most))) }},
+		{"room-max-members", "number", "members of a room that a client made", "1000",
+			func(c *Config) value { return one(&c.Chat.MaxMembers, limit(count(0, most))) }},
+		{"room-queue", "number", "messages of one room under way at once", "1000",
+			func(c *Config) value { return one(&c.Engine.Rooms.MaxQueue, limit(count(0, most))) }},
+		{"room-history", "number", "messages kept of one room", "1000",
+			func(c *Config) value { return one(&c.Engine.Rooms.MaxHistory, limit(count(0, most))) }},
+		{"room-history-bytes", "size", "the same in bytes", "1MiB",
+			func(c *Config) value { return one(&c.Engine.Rooms.MaxHistoryBytes, limit(size[int]())) }},
+		{"room-history-total", "size", "messages kept of all rooms", "256MiB",
+			func(c *Config) value { return one(&c.Engine.Rooms.MaxHistoryTotal, limit(size[int64]())) }},
+		{"locale", "en|zh", "language of what the chat itself says", "en",
+			func(c *Config) value { return one(&c.Chat.Locale, choice([]string{"en", "zh"}, []string{"en", "zh"})) }},
+	}},
+	{"Tokens. Without a key perchd is open: loopback only, and clients need no token", []key{
+		{"auth-key", "[kid=]file", "key that verifies tokens: public in PEM form, or a secret for HS256", "",
+			func(c *Config) value { return many(&c.Auth.Keys, keyFile()) }},
+		{"auth-jwks-file", "file", "JWK set", "",
+			func(c *Config) value { return one(&c.Auth.KeySetFile, text(nil)) }},
+		{"auth-jwks-url", "url", "JWK set, https", "",
+			func(c *Config) value { return one(&c.Auth.KeySetURL, link()) }},
+		{"auth-audience", "name", "a token must be for one of these (default: not checked)", "",
+			func(c *Config) value { return many(&c.Auth.Audience, text(notEmpty)) }},
+		{"auth-issuer", "name", "a token must be from here (default: not checked)", "",
+			func(c *Config) value { return one(&c.Auth.Issuer, text(nil)) }},
+		{"auth-cookie", "name", "cookie that may carry a token (default: none)", "",
+			func(c *Config) value { return one(&c.Auth.Cookie, text(cookieName)) }},
+		{"auth-leeway", "time", "between our clock and the issuer's", "30s",
+			func(c *Config) value { return one(&c.Auth.Leeway, limit(duration())) }},
+		{"auth-dev-key", "file", "key of open mode, made if missing (default: perch/dev.key in $XDG_STATE_HOME)", "",
+			func(c *Config) value { return one(&c.Auth.DevKeyFile, text(nil)) }},
+	}},
+	{"Log", []key{
+		{"log-format", "text|json", "how lines look", "text",
+			func(c *Config) value { return one(&c.Log.JSON, choice([]string{"text", "json"}, []bool{false, true})) }},
+		{"log-level", "level", "debug, info, warn or error", "info",
+			func(c *Config) value { return one(&c.Log.Level, choice(levelNames, levels)) }},
+	}},
+}
+
+var (
+	levelNames = []string{"debug", "info", "warn", "error"}
+	levels     = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+)
+
+// all is every key, in order, with its place in c.
+func (c *Config) all(f func(k key, v value)) {
+	for _, g := range groups {
+		for _, k := range g.keys {
+			f(k, k.at(c))
+		}
+	}
+}
+
+// check is about keys that do not go together.
+func (c *Config) check() []error {
+	var errs []error
+	interval, timeout := c.Engine.PingInterval, c.Engine.PingTimeout
+	if interval > 0 && timeout > 0 && timeout <= interval {
+		errs = append(errs, c.Errorf("ping-timeout", "%v is not above ping-interval, %v (%s)", timeout, interval, c.Source("ping-interval")))
+	}
+	if c.Auth.KeySetFile != "" && c.Auth.KeySetURL != "" {
+		errs = append(errs, c.Errorf("auth-jwks-url", "there is auth-jwks-file (%s) too: want one of them", c.Source("auth-jwks-file")))
+	}
+	return errs
+}

@@ -1,0 +1,158 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ErrVersion means that the command line asked for the version and for nothing else.
+var ErrVersion = errors.New("config: version asked for")
+
+// texts is what a source says: for each key what it was given, in order.
+type texts map[string][]string
+
+// Load reads the command line, without the name of the program, the environment in the form of
+// os.Environ, and the file that one of the two names by the key config. The error joins all that
+// is wrong, one line each, or is flag.ErrHelp or ErrVersion.
+func Load(args, environ []string) (*Config, error) {
+	c := &Config{sources: make(map[string]string)}
+	flags, err := readFlags(args)
+	if err != nil {
+		return nil, err
+	}
+	variables, errs := readEnvironment(environ)
+	path := flags["config"]
+	if path == nil {
+		path = variables["config"]
+	}
+	delete(flags, "config")
+	delete(variables, "config")
+
+	c.all(func(k key, v value) { c.take(k, v, k.byDefault(), "default") })
+	if path != nil {
+		said, bad := readFile(path[0])
+		errs = append(errs, bad...)
+		errs = append(errs, c.layer(said, func(key) string { return "file " + path[0] })...)
+	}
+	errs = append(errs, c.layer(variables, key.env)...)
+	errs = append(errs, c.layer(flags, func(k key) string { return "--" + k.name })...)
+	if len(errs) == 0 {
+		errs = c.check()
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return c, nil
+}
+
+// byDefault is the default as a source would say it.
+func (k key) byDefault() []string {
+	if k.standard == "" && k.at(new(Config)).list {
+		return nil
+	}
+	return []string{k.standard}
+}
+
+// layer puts what one source says into c.
+func (c *Config) layer(said texts, source func(k key) string) (errs []error) {
+	c.all(func(k key, v value) {
+		if given, ok := said[k.name]; ok {
+			if err := c.take(k, v, given, source(k)); err != nil {
+				errs = append(errs, err)
+			}
+			delete(said, k.name)
+		}
+	})
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		errs = append(errs, fmt.Errorf("%s (%s): unknown key", name, source(key{name: name})))
+	}
+	return errs
+}
+
+func (c *Config) take(k key, v value, given []string, source string) error {
+	c.sources[k.name] = source
+	if err := v.set(given); err != nil {
+		return c.Errorf(k.name, "%w", err)
+	}
+	return nil
+}
+
+// readFlags reads the command line. Of a key that takes one value the last one counts, as is the
+// custom.
+func readFlags(args []string) (texts, error) {
+	said := make(texts)
+	version := false
+	fs := flag.NewFlagSet("perchd", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.BoolVar(&version, "version", false, "")
+	fs.Func("config", "", func(s string) error {
+		said["config"] = []string{s}
+		return nil
+	})
+	new(Config).all(func(k key, v value) {
+		add := func(s string) error {
+			if v.list {
+				said[k.name] = append(said[k.name], s)
+			} else {
+				said[k.name] = []string{s}
+			}
+			return nil
+		}
+		if k.operand == "" {
+			fs.BoolFunc(k.name, "", add)
+		} else {
+			fs.Func(k.name, "", add)
+		}
+	})
+	switch err := fs.Parse(args); {
+	case err != nil:
+		return nil, err
+	case fs.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	case version:
+		return nil, ErrVersion
+	}
+	return said, nil
+}
+
+// readEnvironment takes what begins with PERCH_. An empty variable says nothing; lists are
+// separated by commas.
+func readEnvironment(environ []string) (texts, []error) {
+	lists := map[string]bool{"PERCH_CONFIG": false}
+	names := map[string]string{"PERCH_CONFIG": "config"}
+	new(Config).all(func(k key, v value) { lists[k.env()], names[k.env()] = v.list, k.name })
+	said := make(texts)
+	var errs []error
+	for _, line := range environ {
+		variable, text, _ := strings.Cut(line, "=")
+		if !strings.HasPrefix(variable, "PERCH_") || text == "" || foreign(variable, text) {
+			continue
+		}
+		name, known := names[variable]
+		switch {
+		case !known:
+			errs = append(errs, fmt.Errorf("%s: unknown key", variable))
+		case lists[variable]:
+			for part := range strings.SplitSeq(text, ",") {
+				said[name] = append(said[name], strings.TrimSpace(part))
+			}
+		default:
+			said[name] = []string{text}
+		}
+	}
+	return said, errs
+}
+
+// links are the variables that Kubernetes sets for a service named perch, or perch-something.
+var links = regexp.MustCompile(`^PERCH_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// foreign reports whether a variable is nobody's typing error.
+func foreign(variable, text string) bool {
+	return links.MatchString(variable) || strings.HasSuffix(variable, "_PORT") && strings.Contains(text, "://")
+}

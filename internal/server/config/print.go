@@ -1,0 +1,67 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Print writes every key with its value and where that comes from, in the form of a file that Load
+// reads. What may be secret in a URL is hidden.
+func (c *Config) Print(w io.Writer) error {
+	var b strings.Builder
+	for i, g := range groups {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		title, _, _ := strings.Cut(g.title, ".")
+		fmt.Fprintf(&b, "# %s\n", title)
+		for _, k := range g.keys {
+			fmt.Fprintf(&b, "%-54s # %s\n", k.name+" = "+k.at(c).show(), c.Source(k.name))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Help writes what can be told.
+func Help(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(`perchd serves WebSocket.
+
+  perchd [flags]          serve
+  perchd config [flags]   print the value of every key and where it comes from
+  perchd token [flags]    print a token for development
+  perchd --version
+
+Every key can be given as --max-connections 5, as PERCH_MAX_CONNECTIONS=5, or as max-connections = 5
+in a TOML file; the first of these wins. A flag that takes a list is repeated; a variable
+separates by commas; a file has ["a", "b"]. Sizes are bytes, or 64KiB, 1MiB; times are 500ms, 10s,
+24h. A limit of 0 is none.
+
+`)
+	line := func(name, operand, help string) {
+		fmt.Fprintf(&b, "  %-38s %s\n", strings.TrimSpace("--"+name+" "+operand), help)
+	}
+	line("config", "file", "the file; PERCH_CONFIG names it too")
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n%s:\n", g.title)
+		for _, k := range g.keys {
+			line(k.name, k.operand, k.describe())
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// describe is the help with what the table knows besides.
+func (k key) describe() string {
+	text := k.help
+	if k.at(new(Config)).list {
+		text += "; a list"
+	}
+	if k.standard != "" {
+		text += " (default " + k.standard + ")"
+	}
+	return text
+}

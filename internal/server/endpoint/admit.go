@@ -1,0 +1,135 @@
+package endpoint
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/netip"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/protocol"
+)
+
+// admit looks at the token of the request. false: the client is told why it may not stay.
+func (c *Client) admit(conn perch.Conn, r *perch.Request) bool {
+	cfg := &c.realm().cfg
+	token, carrier, err := auth.Token(r, cfg.Cookie)
+	switch {
+	case err == nil:
+		err = c.verify(token)
+	case errors.Is(err, auth.ErrMissing) && (c.at.First != nil || !cfg.Required):
+		err = nil // anonymous, or not to stay so
+	}
+	if err != nil {
+		c.refuse(conn, nil, err, carrier, r.RemoteAddr())
+	}
+	return err == nil
+}
+
+// identify looks at the token of a message that may be the first. ok: it may be handled. With neither ok nor
+// an error the client is told why it may not stay.
+func (c *Client) identify(conn perch.Conn, m protocol.Message) (ok bool, err error) {
+	token, err := m.String("token", auth.MaxToken, false)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case token != "" && c.identity == nil:
+		err = c.verify(token)
+	case token != "" && sha256.Sum256([]byte(token)) != *c.early.token:
+		err = auth.ErrConflicting
+	case c.identity == nil && c.realm().cfg.Required:
+		err = auth.ErrMissing
+	}
+	if err != nil {
+		c.refuse(conn, m.ID(), err, auth.CarrierFrame, conn.RemoteAddr().Addr())
+		return false, nil
+	}
+	return true, nil
+}
+
+// verify makes the client who the token says. While the first message is waited for it keeps the token's
+// hash, to know whether another one comes.
+func (c *Client) verify(token string) error {
+	id, err := c.realm().cfg.Auth.Verify(token)
+	if err != nil {
+		return err
+	}
+	c.identity = &id
+	if c.at.First != nil {
+		sum := sha256.Sum256([]byte(token))
+		c.early = &early{token: &sum}
+	}
+	return nil
+}
+
+// refuse tells a client why it may not stay: in a message, for programs, and in the close frame.
+func (c *Client) refuse(conn perch.Conn, id json.RawMessage, err error, from auth.Carrier, remote netip.Addr) {
+	code, reason := perch.ClosePolicyViolation, c.at.BadToken
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Retry {
+		code, reason = perch.CloseTryAgainLater, reasonLoading
+	} else if errors.Is(err, auth.ErrMissing) {
+		reason = reasonRequired
+	}
+	c.log(conn, slog.LevelInfo, "client refused", slog.Any("error", err), slog.String("carrier", from.String()),
+		slog.String("remote", remote.String()))
+	c.Fail(conn, id, err)
+	c.Close(conn, code, reason)
+}
+
+// refresh handles refresh_token. If the new token is no good the old one counts until it expires.
+func (c *Client) refresh(conn perch.Conn, m protocol.Message) error {
+	token, err := m.String("token", auth.MaxToken, true)
+	if err != nil {
+		return err
+	}
+	id, err := c.realm().cfg.Auth.Refresh(c.Identity(), token)
+	if err != nil {
+		return err
+	}
+	c.identity = &id
+	c.arm(conn)
+	o := protocol.NewObject(nil, protocol.TypeTokenRefreshed).ID(m.ID())
+	if !id.Expires.IsZero() {
+		o = o.Time("expires_at", id.Expires)
+	}
+	send(conn, o)
+	return nil
+}
+
+// arm sets the alarm for what comes next: the end of the token, or of the time for the first message.
+func (c *Client) arm(conn perch.Conn) {
+	r := c.realm()
+	at := c.Identity().Expires
+	if c.phase == greeting && r.cfg.FirstFrame > 0 {
+		if first := r.Now().Add(r.cfg.FirstFrame); at.IsZero() || first.Before(at) {
+			at = first
+		}
+	}
+	switch {
+	case !at.IsZero():
+		if c.alarm == nil {
+			c.alarm = newAlarm(conn.Ref())
+		}
+		r.alarms.set(c.alarm, at)
+	case c.alarm != nil:
+		r.alarms.cancel(c.alarm)
+		c.alarm = nil
+	}
+}
+
+// ring is where alarms go off: on the connection's loop, perhaps a little after they were cancelled.
+func (r *Realm) ring(conn perch.Conn) {
+	c := clientOf(conn)
+	switch {
+	case c.Identity().Expired(r.Now()):
+		c.Close(conn, CloseTokenExpired, reasonExpired)
+	case c.phase == greeting:
+		r.cfg.Meter.Error(c.at.Name, kindTimeout)
+		c.Close(conn, CloseNoFirstFrame, reasonFirstFrame)
+	default:
+		c.arm(conn)
+	}
+}

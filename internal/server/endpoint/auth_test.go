@@ -1,0 +1,292 @@
+package endpoint
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/protocol"
+)
+
+// first is an endpoint whose clients say who they are first, as in the chat.
+func first(w *world) {
+	w.srv.Handle("/ws/first", w.realm.Handler(Endpoint{
+		Name: "/ws/first",
+		First: func(conn perch.Conn, c *Client, m protocol.Message) error {
+			if _, err := m.String("name", 8, false); err != nil {
+				return err
+			}
+			send(conn, protocol.NewObject(nil, "welcome").String("user", c.Identity().Subject).ID(m.ID()))
+			return nil
+		},
+		Message: func(conn perch.Conn, c *Client, typ string, m protocol.Message) error {
+			send(conn, protocol.NewObject(nil, "got").String("what", typ).ID(m.ID()))
+			return nil
+		},
+	}))
+}
+
+// bearer is the subprotocol that carries a token.
+func bearer(token string) string {
+	return "Sec-WebSocket-Protocol: perch.v1, bearer." + base64.RawURLEncoding.EncodeToString([]byte(token))
+}
+
+// TestCarriers: a token counts wherever it is, and whatever is wrong with it is said behind the handshake.
+func TestCarriers(t *testing.T) {
+	w := newWorld(t, required, first)
+	good, other, expired := w.token("7", time.Hour), w.token("8", time.Hour), w.token("7", -time.Second)
+	for _, tt := range []struct {
+		name    string
+		query   string
+		headers []string
+		code    string // of the error; "": the client is welcome
+	}{
+		{"header", "", []string{"Authorization: Bearer " + good}, ""},
+		{"subprotocol", "", []string{bearer(good)}, ""},
+		{"cookie", "", []string{"Cookie: perch_token=" + good}, ""},
+		{"query", "token=" + good, nil, ""},
+		{"the same twice", "token=" + good, []string{bearer(good)}, ""},
+		{"none", "", nil, "token_missing"},
+		{"cookie of another name", "", []string{"Cookie: token=" + good}, "token_missing"},
+		{"expired", "token=" + expired, nil, "token_expired"},
+		{"malformed", "token=" + good + "x", nil, "token_bad_signature"},
+		{"no token at all", "token=x", nil, "token_malformed"},
+		{"two that differ", "token=" + good, []string{bearer(other)}, "token_conflicting"},
+		{"bad one in the header", "", []string{"Authorization: Bearer"}, "token_malformed"},
+	} {
+		for _, target := range []string{"/ws/safe?", "/ws/monitored?client_id=a&", "/ws/with-session?", "/ws/reliable?client_id=a&", "/ws/7?", "/ws/first?"} {
+			t.Run(tt.name+target, func(t *testing.T) {
+				c := w.dial(target+tt.query, tt.headers...)
+				c.t = t
+				bad := "Invalid token"
+				switch {
+				case tt.code == "token_missing":
+					bad = "Authentication required"
+				case target == "/ws/7?":
+					bad = "Invalid user"
+				}
+				if target == "/ws/first?" && (tt.code == "" || tt.code == "token_missing") {
+					c.say(`{}`)
+				}
+				if tt.code != "" {
+					if got := c.hear()["code"]; got != tt.code {
+						t.Errorf("error %v, want %v", got, tt.code)
+					}
+					c.closed(frame.ClosePolicyViolation, bad)
+					return
+				}
+				switch target {
+				case "/ws/with-session?", "/ws/reliable?client_id=a&", "/ws/7?":
+					c.hear()
+				case "/ws/first?":
+					c.expect(`{"type":"welcome","user":"7"}`)
+				}
+				c.say(`{"type":"refresh_token","id":1,"token":"` + good + `"}`)
+				c.expect(`{"type":"token_refreshed","id":1,"expires_at":"2030-01-02T04:04:05.000Z"}`)
+				c.CloseHandshake(frame.CloseNormal)
+			})
+		}
+	}
+	if w.log.contains(good) || w.log.contains(expired) {
+		t.Error("a token was logged")
+	}
+	if !w.log.contains(`"msg":"client refused","error":{"code":"token_expired","reason":"token has expired"},"carrier":"query","remote":"127.0.0.1"`) {
+		t.Error("a refusal was not logged")
+	}
+	w.meter.saw(t, "/ws/reliable token_expired")
+}
+
+// TestOpen: without a key for tokens anybody may come, but not with a bad token.
+func TestOpen(t *testing.T) {
+	w := newWorld(t, nil, first)
+	c := w.dial("/ws/7")
+	c.expect(`{"type":"connected","client_id":7}`)
+	c = w.dial("/ws/first")
+	c.say(`{}`)
+	c.expect(`{"type":"welcome","user":""}`)
+	c = w.dial("/ws/reliable?client_id=a&token=x")
+	c.hear()
+	c.closed(frame.ClosePolicyViolation, "Invalid token")
+	c = w.dial("/ws/first")
+	c.say(`{"token":"x","id":"a"}`)
+	c.expect(`{"type":"error","code":"token_malformed","message":"not a token","id":"a"}`)
+	c.closed(frame.ClosePolicyViolation, "Invalid token")
+}
+
+// TestFirstFrame is about the token in it, and what may come before a good one.
+func TestFirstFrame(t *testing.T) {
+	w := newWorld(t, required, first)
+	good, other := w.token("7", time.Hour), w.token("7", 2*time.Hour)
+	const conflict = "token_conflicting"
+	for _, tt := range []struct {
+		name    string
+		request string // its token
+		frames  []string
+		answers []string // the code of an error, or ""
+	}{
+		{"in the frame", "", []string{`{"token":"` + good + `"}`}, []string{""}},
+		{"with a type", "", []string{`{"type":"join","token":"` + good + `"}`}, []string{""}},
+		{"in both", good, []string{`{"token":"` + good + `"}`}, []string{""}},
+		{"in the request", good, []string{`{}`}, []string{""}},
+		{"two that differ", good, []string{`{"token":"` + other + `"}`}, []string{conflict}},
+		{"one after the other", "", []string{`{"token":"` + good + `","name":1}`, `{"token":"` + other + `"}`}, []string{"wrong_type", conflict}},
+		{"no more after it", "", []string{`{"token":"` + good + `","name":1}`, `{}`}, []string{"wrong_type", ""}},
+		{"at the second attempt", "", []string{`{"token":1}`, `[]`, `{`, `{"type":1}`, `{"id":[]}`, `{"token":"` + good + `"}`},
+			[]string{"wrong_type", "not_an_object", "invalid_json", "wrong_type", "wrong_type", ""}},
+		{"none", "", []string{`{"type":"refresh_token"}`}, []string{"token_missing"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target := "/ws/first"
+			if tt.request != "" {
+				target += "?token=" + tt.request
+			}
+			c := w.dial(target)
+			c.t = t
+			c.say(tt.frames...)
+			for _, code := range tt.answers {
+				got := c.hear()
+				if code == "" && got["type"] != "welcome" || code != "" && got["code"] != code {
+					t.Fatalf("got %v, want %q", got, code)
+				}
+			}
+			if last := tt.answers[len(tt.answers)-1]; last != "" {
+				c.AnswerClose(frame.ClosePolicyViolation)
+				return
+			}
+			c.say(`{"type":"hello","id":2}`)
+			c.expect(`{"type":"got","what":"hello","id":2}`)
+		})
+	}
+}
+
+// TestNoFirstFrame: 4408 after the time for it, whatever came that was none; never once it has come, and
+// never where none is waited for.
+func TestNoFirstFrame(t *testing.T) {
+	w := newWorld(t, nil, first)
+	silent, wrong, good, other := w.dial("/ws/first"), w.dial("/ws/first"), w.dial("/ws/first"), w.dial("/ws/7")
+	wrong.say(`{"name":1}`)
+	wrong.hear()
+	good.say(`{}`)
+	good.hear()
+	other.hear()
+	w.later(DefaultFirstFrame - time.Millisecond)
+	silent.say(`{"name":1}`)
+	silent.hear()
+	w.later(time.Millisecond)
+	silent.closed(CloseNoFirstFrame, "no first frame in time")
+	wrong.closed(CloseNoFirstFrame, "no first frame in time")
+	w.later(24 * time.Hour)
+	good.say(`{"type":"still here"}`)
+	good.expect(`{"type":"got","what":"still here"}`)
+	other.say(`{"type":"ping"}`)
+	other.hear()
+	w.meter.saw(t, "/ws/first timeout")
+}
+
+// TestFirstFrameNever: −1 is for ever.
+func TestFirstFrameNever(t *testing.T) {
+	w := newWorld(t, func(_ *world, c *Config) { c.FirstFrame = -1 }, first)
+	c := w.dial("/ws/first")
+	c.say(`{"name":1}`) // it is there
+	c.hear()
+	w.later(24 * 365 * time.Hour)
+	c.say(`{}`)
+	c.expect(`{"type":"welcome","user":""}`)
+}
+
+// TestExpiry: 3002 when the token's time is over, unless another one came.
+func TestExpiry(t *testing.T) {
+	w := newWorld(t, nil, first)
+	request := w.dial("/ws/7?token=" + w.token("7", time.Minute))
+	inFrame, refreshed, shortened := w.dial("/ws/first"), w.dial("/ws/first"), w.dial("/ws/first")
+	for _, c := range []peer{inFrame, refreshed} {
+		c.say(`{"token":"` + w.token("a", time.Minute) + `"}`)
+		c.hear()
+	}
+	shortened.say(`{"token":"` + w.token("a", time.Hour) + `"}`)
+	shortened.hear()
+	request.hear()
+
+	refreshed.say(`{"type":"refresh_token","token":"` + w.token("a", 2*time.Minute) + `"}`)
+	refreshed.expect(`{"type":"token_refreshed","expires_at":"2030-01-02T03:06:05.000Z"}`)
+	shortened.say(`{"type":"refresh_token","token":"` + w.token("a", time.Minute) + `"}`)
+	shortened.expect(`{"type":"token_refreshed","expires_at":"2030-01-02T03:05:05.000Z"}`)
+
+	w.later(59*time.Second + 990*time.Millisecond) // tokens count whole seconds
+	request.say(`{"type":"ping"}`)
+	request.hear()
+	w.later(10 * time.Millisecond)
+	request.closed(CloseTokenExpired, "token expired")
+	inFrame.closed(CloseTokenExpired, "token expired")
+	shortened.closed(CloseTokenExpired, "token expired")
+	refreshed.say(`{"type":"x"}`)
+	refreshed.expect(`{"type":"got","what":"x"}`)
+	w.later(time.Minute)
+	refreshed.closed(CloseTokenExpired, "token expired")
+}
+
+// TestExpiryBeforeFirstFrame: what is due first counts.
+func TestExpiryBeforeFirstFrame(t *testing.T) {
+	w := newWorld(t, nil, first)
+	c := w.dial("/ws/first?token=" + w.token("a", 5*time.Second))
+	c.say(`[]`)
+	c.hear()
+	w.later(5 * time.Second)
+	c.closed(CloseTokenExpired, "token expired")
+}
+
+// TestRefreshRefused: the old token counts until it expires.
+func TestRefreshRefused(t *testing.T) {
+	w := newWorld(t, nil, nil)
+	c, anonymous := w.dial("/ws/7?token="+w.token("7", time.Minute)), w.dial("/ws/7")
+	c.hear()
+	anonymous.hear()
+	for token, code := range map[string]string{
+		`"` + w.token("8", time.Hour) + `"`:    "token_wrong_subject",
+		`"` + w.token("7", -time.Second) + `"`: "token_expired",
+		`"x"`:                                  "token_malformed",
+		`null`:                                 "missing_field",
+		`7`:                                    "wrong_type",
+	} {
+		c.say(`{"type":"refresh_token","id":"r","token":` + token + `}`)
+		if got := c.hear(); got["code"] != code || got["id"] != "r" {
+			t.Errorf("%s: got %v, want %v", token, got, code)
+		}
+	}
+	anonymous.say(`{"type":"refresh_token","token":"` + w.token("7", time.Hour) + `"}`)
+	if got := anonymous.hear()["code"]; got != "token_wrong_subject" {
+		t.Errorf("an anonymous client that shows a token: %v", got)
+	}
+	w.later(time.Minute)
+	c.closed(CloseTokenExpired, "token expired")
+}
+
+// TestKeysLoading: while keys are being fetched a client is to come back.
+func TestKeysLoading(t *testing.T) {
+	stop := make(chan struct{})
+	keys := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))
+	w := newWorld(t, func(_ *world, c *Config) {
+		v, err := auth.New(auth.Config{KeySetURL: keys.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Auth = v
+	}, first)
+	t.Cleanup(func() { close(stop); keys.Close() })
+	token := w.token("7", time.Hour)
+	c := w.dial("/ws/7?token=" + token)
+	if code := c.hear()["code"]; code != "token_unknown_key" {
+		t.Errorf("error %v", code)
+	}
+	c.closed(frame.CloseTryAgainLater, "keys are being loaded, try again")
+	c = w.dial("/ws/first")
+	c.say(fmt.Sprintf(`{"token":%q}`, token))
+	c.hear()
+	c.closed(frame.CloseTryAgainLater, "keys are being loaded, try again")
+}

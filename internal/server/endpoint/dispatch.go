@@ -1,0 +1,134 @@
+package endpoint
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/protocol"
+)
+
+// kindTimeout is an error of which no message tells; all other kinds are codes.
+const kindTimeout = "timeout"
+
+func message(conn perch.Conn, op perch.Opcode, p []byte) {
+	c := clientOf(conn)
+	if c.early != nil && c.early.suspended {
+		c.postpone(conn, op, p)
+		return
+	}
+	c.handle(conn, op, p)
+}
+
+// handle handles a message and measures it.
+func (c *Client) handle(conn perch.Conn, op perch.Opcode, p []byte) {
+	cfg := &c.realm().cfg
+	start := time.Now()
+	typ := c.dispatch(conn, op, p)
+	took := time.Since(start)
+	cfg.Meter.Message(c.at.Name, typ, len(p), took)
+	if cfg.Log.Enabled(context.Background(), slog.LevelDebug) {
+		c.log(conn, slog.LevelDebug, "message", slog.String("direction", "in"), slog.String("message_type", typ),
+			slog.Int("message_size", len(p)), slog.Duration("took", took))
+	}
+}
+
+// dispatch finds who a message is for. It returns its type, as far as it has one.
+func (c *Client) dispatch(conn perch.Conn, op perch.Opcode, p []byte) (typ string) {
+	m, err := parse(op, p)
+	if err != nil {
+		if err = c.at.Other(conn, op, p, err); err != nil {
+			c.Fail(conn, nil, err)
+		}
+		return ""
+	}
+	err = m.CheckID()
+	if err == nil && (m.Raw("type") != nil || c.phase != greeting && !c.at.Untyped) {
+		typ, err = m.Type()
+	}
+	switch {
+	case err != nil:
+	case c.phase == greeting:
+		err = c.greet(conn, m)
+	case typ == protocol.TypeRefreshToken:
+		err = c.refresh(conn, m)
+	case typ == protocol.TypePong && c.at.Heartbeat: // that it came is all that counts
+	default:
+		err = c.at.Message(conn, c, typ, m)
+		c.phase = active
+	}
+	if err != nil {
+		c.Fail(conn, m.ID(), err)
+	}
+	return typ
+}
+
+func parse(op perch.Opcode, p []byte) (protocol.Message, error) {
+	if op != perch.Text {
+		return protocol.Message{}, &protocol.Error{Code: protocol.CodeNotText}
+	}
+	return protocol.Parse(p)
+}
+
+// greet handles what may be the first message.
+func (c *Client) greet(conn perch.Conn, m protocol.Message) error {
+	if ok, err := c.identify(conn, m); !ok {
+		return err
+	}
+	if err := c.at.First(conn, c, m); err != nil {
+		return err
+	}
+	c.phase = active
+	if c.early != nil && !c.early.suspended {
+		c.early = nil
+	}
+	c.arm(conn)
+	return nil
+}
+
+// Fail tells the client of an error: an *auth.Error, a *protocol.Error, or a fault of ours, of which it is
+// told nothing and which is logged. id, if there is one, is that of the message it is about. One error of the
+// client's too many closes the connection with 1008.
+func (c *Client) Fail(conn perch.Conn, id json.RawMessage, err error) {
+	if a, ok := errors.AsType[*auth.Error](err); ok {
+		err = &protocol.Error{Code: protocol.Code(a.Code), Message: a.Reason}
+	}
+	e := protocol.AsError(err)
+	cfg := &c.realm().cfg
+	cfg.Meter.Error(c.at.Name, string(e.Code))
+	var buf [512]byte
+	_ = conn.Send(perch.Text, c.at.Error(buf[:0], id, e))
+	switch e.Code {
+	case protocol.CodeInternal:
+		c.log(conn, slog.LevelError, "a message could not be handled", slog.String("error", err.Error()))
+	case protocol.CodeBusy, protocol.CodeQueueFull: // ours, too
+	default:
+		if !c.errors.Take(cfg.Clock(), cfg.MaxErrors) {
+			c.Close(conn, perch.ClosePolicyViolation, reasonErrors)
+		}
+	}
+}
+
+// Unknown is the error for a message type that an endpoint does not know.
+func Unknown(typ string) error {
+	return &protocol.Error{Code: protocol.CodeUnknownType, Message: "Unknown message type: " + typ}
+}
+
+// send sends a message. An error would say that the connection is closing; Endpoint.Close will be told why.
+func send(conn perch.Conn, o protocol.Object) { _ = conn.Send(perch.Text, o.End()) }
+
+func (c *Client) log(conn perch.Conn, level slog.Level, msg string, attrs ...slog.Attr) {
+	log := c.realm().cfg.Log
+	if !log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs = append(attrs, slog.String("endpoint", c.at.Name), slog.String("connection_id", conn.ID().String()))
+	if c.identity != nil {
+		attrs = append(attrs, slog.String("user_id", c.identity.Subject))
+	}
+	log.LogAttrs(context.Background(), level, msg, attrs...)
+}

@@ -1,0 +1,95 @@
+package endpoint
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/session"
+)
+
+// Defaults of Config.
+const (
+	DefaultFirstFrame = 10 * time.Second
+	DefaultMaxErrors  = 10
+)
+
+// Config says what the endpoints have to go by. Auth and Sessions are needed; any other zero field means
+// its default.
+type Config struct {
+	Auth     *auth.Verifier // in open mode one that knows the development key
+	Required bool           // a token is needed. Without: anonymous clients are welcome, a bad token is still refused
+	Cookie   string         // name of the cookie that may carry a token; "": none
+
+	Sessions session.Store                       // is called on loops: it must not block
+	Find     func(perch.ID) perch.Ref            // finds a connection of this process; nil: none is found
+	Upgrade  func(*perch.Request) perch.Response // is asked before every upgrade; nil: accepts
+
+	CreateRooms bool // a client may subscribe to a room that is not there yet
+	MaxMembers  int  // of a room made so; 0: no limit
+
+	FirstFrame time.Duration // how long a client may take to say who it is; 10 s, −1: for ever
+	MaxErrors  int           // in a minute, of one connection; one more closes it with 1008. 10, −1: no limit
+
+	Meter Meter            // nil: nothing is measured
+	Log   *slog.Logger     // nil: nothing is logged
+	Clock func() time.Time // nil: time.Now
+}
+
+// Meter is told of every message and every error, on event loops: it must not block. typ and kind are as
+// they were found: typ may be anything a client sends.
+type Meter interface {
+	Message(endpoint, typ string, size int, took time.Duration)
+	Error(endpoint, kind string)
+}
+
+// Realm is what endpoints share. Any goroutine. Make one with New; Close it when the server is closed.
+type Realm struct {
+	cfg    Config
+	alarms *alarms
+}
+
+// New makes a Realm.
+func New(c Config) *Realm {
+	if c.FirstFrame == 0 {
+		c.FirstFrame = DefaultFirstFrame
+	}
+	if c.MaxErrors == 0 {
+		c.MaxErrors = DefaultMaxErrors
+	}
+	if c.Find == nil {
+		c.Find = func(perch.ID) perch.Ref { return perch.Ref{} }
+	}
+	if c.Upgrade == nil {
+		c.Upgrade = func(*perch.Request) perch.Response { return perch.Response{} }
+	}
+	if c.Meter == nil {
+		c.Meter = unmetered{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	r := &Realm{cfg: c}
+	r.alarms = newAlarms(c.Clock, r.ring)
+	return r
+}
+
+// Close ends the goroutine of the Realm. Connections are not closed; what would be due later no longer
+// happens.
+func (r *Realm) Close() { r.alarms.close() }
+
+// Now is the Realm's time.
+func (r *Realm) Now() time.Time { return r.cfg.Clock() }
+
+// ClockJumped makes the Realm look at its clock again, which it trusts to run evenly for a minute at most.
+// It is for tests that set the clock.
+func (r *Realm) ClockJumped() { r.alarms.look() }
+
+type unmetered struct{}
+
+func (unmetered) Message(string, string, int, time.Duration) {}
+func (unmetered) Error(string, string)                       {}

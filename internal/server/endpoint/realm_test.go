@@ -1,0 +1,290 @@
+package endpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/session"
+)
+
+func TestMain(m *testing.M) { wstest.Main(m) }
+
+// world is a server with the endpoints on a free port, and what they share. Its clock stands still until
+// it is set.
+type world struct {
+	t     *testing.T
+	srv   *perch.Server
+	realm *Realm
+	store *session.Memory
+	key   auth.Key
+	meter meter
+	log   lines
+	clock clock
+}
+
+// newWorld starts it. prepare may change the Config, routes may add to the server; both may be nil.
+func newWorld(t *testing.T, prepare func(w *world, c *Config), routes func(w *world)) *world {
+	t.Helper()
+	wstest.NoLeaks(t)
+	w := &world{t: t}
+	w.clock.now = time.Date(2030, 1, 2, 3, 4, 5, 6e6, time.UTC)
+	w.store = session.NewMemory(session.Config{Clock: w.clock.Now})
+	var err error
+	if w.key, err = auth.SecretKey("", bytes.Repeat([]byte("k"), 32)); err != nil {
+		t.Fatal(err)
+	}
+	w.srv = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2})
+	c := Config{
+		Sessions: w.store, Cookie: "perch_token", Meter: &w.meter, Clock: w.clock.Now, Find: w.srv.Find,
+		Log: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	if prepare != nil {
+		prepare(w, &c)
+	}
+	if c.Auth == nil {
+		c.Auth, err = auth.New(auth.Config{Keys: []auth.Key{w.key}, Leeway: -1, Now: w.clock.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.realm = New(c)
+	Mount(w.srv, w.realm)
+	if routes != nil {
+		routes(w)
+	}
+	if err := w.srv.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		w.srv.Close()
+		w.realm.Close()
+		c.Auth.Close()
+	})
+	return w
+}
+
+func required(_ *world, c *Config) { c.Required = true }
+
+// token is one for a subject, good for as long as said.
+func (w *world) token(subject string, d time.Duration) string {
+	w.t.Helper()
+	token, err := w.key.Sign(auth.Claims{Subject: subject, Expires: w.clock.Now().Add(d)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
+// later sets the clock forward.
+func (w *world) later(d time.Duration) {
+	w.clock.mu.Lock()
+	w.clock.now = w.clock.now.Add(d)
+	w.clock.mu.Unlock()
+	w.realm.ClockJumped()
+}
+
+// clock is one that is set by hand. Any goroutine.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// meter is a Meter that remembers. Any goroutine.
+type meter struct {
+	mu       sync.Mutex
+	messages []string // endpoint and type
+	errors   []string // endpoint and kind
+}
+
+func (m *meter) Message(endpoint, typ string, _ int, _ time.Duration) {
+	m.mu.Lock()
+	m.messages = append(m.messages, endpoint+" "+typ)
+	m.mu.Unlock()
+}
+
+func (m *meter) Error(endpoint, kind string) {
+	m.mu.Lock()
+	m.errors = append(m.errors, endpoint+" "+kind)
+	m.mu.Unlock()
+}
+
+// saw awaits a message, or an error, to be reported.
+func (m *meter) saw(t testing.TB, what string) {
+	t.Helper()
+	wstest.Eventually(t, what+" is metered", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return slices.Contains(m.messages, what) || slices.Contains(m.errors, what)
+	})
+}
+
+// lines is what was logged. Any goroutine.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) contains(s string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Contains(l.buf.Bytes(), []byte(s))
+}
+
+// peer is a client that speaks JSON.
+type peer struct {
+	*wstest.Conn
+	t testing.TB
+}
+
+func (w *world) dial(target string, headers ...string) peer {
+	w.t.Helper()
+	return peer{wstest.Dial(w.t, w.srv.Addr().String(), target, headers...), w.t}
+}
+
+func (p peer) say(messages ...string) {
+	p.t.Helper()
+	for _, m := range messages {
+		p.Send(wstest.Text(m))
+	}
+}
+
+// fields is an object of JSON.
+type fields map[string]any
+
+// hear reads the next message, an object.
+func (p peer) hear() fields {
+	p.t.Helper()
+	op, text := p.NextMessage()
+	var f fields
+	if err := json.Unmarshal(text, &f); op != frame.OpText || err != nil {
+		p.t.Fatalf("got %v %q, want a JSON object: %v", op, text, err)
+	}
+	return f
+}
+
+// expect reads the next message, which must be this object: its members, and no others. It returns it.
+func (p peer) expect(want string) fields {
+	p.t.Helper()
+	got := p.hear()
+	var w fields
+	if err := json.Unmarshal([]byte(want), &w); err != nil {
+		p.t.Fatalf("%s: %v", want, err)
+	}
+	if !like(got, w) {
+		g, _ := json.Marshal(got)
+		p.t.Fatalf("got  %s\nwant %s", g, want)
+	}
+	return got
+}
+
+// like compares values of JSON; "*" stands for any.
+func like(got, want any) bool {
+	switch w := want.(type) {
+	case fields:
+		g, ok := got.(fields)
+		return ok && likeObject(g, w)
+	case map[string]any:
+		g, ok := got.(map[string]any)
+		return ok && likeObject(g, w)
+	}
+	if want == "*" {
+		return true
+	}
+	a, _ := json.Marshal(got)
+	b, _ := json.Marshal(want)
+	return bytes.Equal(a, b)
+}
+
+func likeObject(got, want map[string]any) bool {
+	for name, w := range want {
+		if g, ok := got[name]; !ok || !like(g, w) {
+			return false
+		}
+	}
+	return len(got) == len(want)
+}
+
+// closed expects the server to close next, with this code and reason.
+func (p peer) closed(code frame.CloseCode, reason string) {
+	p.t.Helper()
+	if got := p.AnswerClose(code); got != reason {
+		p.t.Errorf("closed with %v %q, want %q", code, got, reason)
+	}
+}
+
+// timestamp is the clock's, as messages have it.
+const timestamp = `"2030-01-02T03:04:05.006Z"`
+
+func TestDefaults(t *testing.T) {
+	r := New(Config{})
+	defer r.Close()
+	if r.cfg.FirstFrame != 10*time.Second || r.cfg.MaxErrors != 10 {
+		t.Errorf("first frame %v, errors %d", r.cfg.FirstFrame, r.cfg.MaxErrors)
+	}
+	if ref := r.cfg.Find(perch.ID{}); ref != (perch.Ref{}) {
+		t.Error("a connection is found")
+	}
+	if resp := r.cfg.Upgrade(nil); resp.Status != 0 {
+		t.Error("an upgrade is refused")
+	}
+	if d := time.Since(r.Now()); d < 0 || d > time.Minute {
+		t.Errorf("the clock is %v behind", d)
+	}
+}
+
+// TestClientSize: SPEC's bound on what an idle client takes leaves so much to this package.
+func TestClientSize(t *testing.T) {
+	if n := unsafe.Sizeof(Client{}); n > 96 {
+		t.Errorf("a Client is %d bytes", n)
+	}
+	if n := unsafe.Sizeof(alarm{}); n > 32 {
+		t.Errorf("an alarm is %d bytes", n)
+	}
+}
+
+// TestUpgrade: the Realm is asked first, and every endpoint accepts perch.v1.
+func TestUpgrade(t *testing.T) {
+	w := newWorld(t, func(_ *world, c *Config) {
+		c.Upgrade = func(r *perch.Request) perch.Response {
+			if r.Header("X-Refuse") != "" {
+				return perch.Reject(403, "not here")
+			}
+			return perch.Response{}
+		}
+	}, nil)
+	for _, target := range []string{"/ws/safe", "/ws/monitored?client_id=a", "/ws/with-session", "/ws/reliable?client_id=a", "/ws/7"} {
+		c := wstest.Connect(t, w.srv.Addr().String())
+		c.Write(wstest.Request("x", target, "X-Refuse: 1"))
+		if r := c.ReadResponse(); r.Status != 403 {
+			t.Errorf("%s: status %d, want 403", target, r.Status)
+		}
+		c = wstest.Connect(t, w.srv.Addr().String())
+		c.Write(wstest.Request("x", target, "Sec-WebSocket-Protocol: other, perch.v1"))
+		if r := c.ReadResponse(); r.Status != 101 || r.Header("Sec-WebSocket-Protocol") != "perch.v1" {
+			t.Errorf("%s: status %d, subprotocol %q", target, r.Status, r.Header("Sec-WebSocket-Protocol"))
+		}
+		c.Close()
+	}
+}

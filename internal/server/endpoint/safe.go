@@ -1,0 +1,77 @@
+package endpoint
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/protocol"
+)
+
+// safe is /ws/safe: a message is processed or answered with an error, and whatever happens the client learns
+// nothing of what is inside.
+func (r *Realm) safe(process func(typ string) error) perch.Handler {
+	return r.Handler(Endpoint{
+		Name:  pathSafe,
+		Error: appendSafeError,
+		Message: func(conn perch.Conn, c *Client, typ string, m protocol.Message) error {
+			defer c.contain(conn)
+			if err := process(typ); err != nil {
+				return err
+			}
+			o := protocol.NewObject(nil, protocol.TypeProcessed).Raw("data", object(m))
+			send(conn, o.Time("timestamp", r.Now()).ID(m.ID()))
+			return nil
+		},
+	})
+}
+
+// process is what /ws/safe does with a message: nothing, but one type of message is dangerous.
+func process(typ string) error {
+	if typ == protocol.TypeDangerous {
+		return &protocol.Error{Code: protocol.CodeProcessingError}
+	}
+	return nil
+}
+
+// contain is deferred: a panic becomes the end of its connection, with 1011.
+func (c *Client) contain(conn perch.Conn) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	c.realm().cfg.Meter.Error(c.at.Name, string(protocol.CodeInternal))
+	c.log(conn, slog.LevelError, "handler panicked", slog.String("error", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+	c.Close(conn, perch.CloseInternalError, reasonInternal)
+}
+
+// appendSafeError writes errors in the shape of /ws/safe, where all that is wrong with a message's form has
+// one code.
+func appendSafeError(dst []byte, id json.RawMessage, e *protocol.Error) []byte {
+	code := e.Code
+	switch code {
+	case protocol.CodeInvalidJSON, protocol.CodeNotAnObject, protocol.CodeTooDeep, protocol.CodeTooManyMembers,
+		protocol.CodeNotText, protocol.CodeMissingField, protocol.CodeWrongType, protocol.CodeTooLong:
+		code = protocol.CodeValidationError
+	}
+	text := e.Message
+	if text == "" {
+		text = e.Code.Meaning()
+	}
+	return protocol.NewObject(dst, "").String("error", text).String("code", string(code)).ID(id).End()
+}
+
+// object writes a message again.
+func object(m protocol.Message) json.RawMessage {
+	b := []byte{'{'}
+	_ = m.Each(func(name string, raw json.RawMessage) error {
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(append(protocol.AppendString(b, name), ':'), raw...)
+		return nil
+	})
+	return append(b, '}')
+}

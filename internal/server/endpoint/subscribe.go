@@ -1,0 +1,87 @@
+package endpoint
+
+import (
+	"errors"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/room"
+)
+
+// maxCreations is how many rooms a connection may make in a minute.
+const maxCreations = 10
+
+// subscribe makes the client a member of a room, as nobody: it hears what is published there, and counts, but
+// nobody is told that it came. To a room with a password there is no way in here.
+func (c *Client) subscribe(conn perch.Conn, hub *room.Hub, m protocol.Message) error {
+	channel, err := m.String("channel", room.MaxID, true)
+	if err != nil {
+		return err
+	}
+	if err := room.CheckID(channel); err != nil {
+		return RoomError(err)
+	}
+	if !c.Identity().MayJoin(channel) {
+		return &protocol.Error{Code: protocol.CodeForbiddenRoom}
+	}
+	r, err := c.channel(hub, channel)
+	if err != nil {
+		return err
+	}
+	// Who is in it already has what was asked for.
+	if _, err := conn.Join(r, room.JoinOptions{}); err != nil && !errors.Is(err, room.ErrJoined) {
+		return RoomError(err)
+	}
+	o := protocol.NewObject(nil, protocol.TypeSubscribed).String("channel", channel)
+	send(conn, o.Time("timestamp", c.realm().Now()).ID(m.ID()))
+	return nil
+}
+
+// channel is the room of a channel, made if there is none and the configuration allows it.
+func (c *Client) channel(hub *room.Hub, id string) (*room.Room, error) {
+	cfg := &c.realm().cfg
+	if r := hub.Room(id); r != nil {
+		return r, nil
+	}
+	if !cfg.CreateRooms {
+		return nil, &protocol.Error{Code: protocol.CodeRoomNotFound}
+	}
+	if !c.State.(*numbered).creations.Take(cfg.Clock(), maxCreations) {
+		return nil, &protocol.Error{Code: protocol.CodeRateLimited}
+	}
+	r, err := hub.Create(id, room.Options{Owner: c.Identity().Subject, MaxMembers: max(cfg.MaxMembers, 0)})
+	if errors.Is(err, room.ErrExists) { // another loop was quicker; if it is gone already the client may try again
+		if r = hub.Room(id); r != nil {
+			err = nil
+		}
+	}
+	return r, RoomError(err)
+}
+
+// RoomError is what a client is told of an error of package room.
+func RoomError(err error) error {
+	for _, e := range roomErrors {
+		if errors.Is(err, e.err) {
+			return &protocol.Error{Code: e.code}
+		}
+	}
+	return err
+}
+
+var roomErrors = [...]struct {
+	err  error
+	code protocol.Code
+}{
+	{room.ErrNotFound, protocol.CodeRoomNotFound},
+	{room.ErrExists, protocol.CodeRoomExists},
+	{room.ErrID, protocol.CodeInvalidRoomID},
+	{room.ErrTooMany, protocol.CodeRoomLimit},
+	{room.ErrFull, protocol.CodeRoomFull},
+	{room.ErrPassword, protocol.CodeWrongPassword},
+	{room.ErrBusy, protocol.CodeBusy},
+	{room.ErrJoined, protocol.CodeAlreadyJoined},
+	{room.ErrNotIn, protocol.CodeNoRoom},
+	{room.ErrTooManyRooms, protocol.CodeTooManyRooms},
+	{room.ErrQueueFull, protocol.CodeQueueFull},
+	{room.ErrClosed, protocol.CodeBusy},
+}

@@ -1,0 +1,63 @@
+package metrics
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/session"
+)
+
+// maxScrapes are served at once, the others get 503: whoever may ask for metrics can ask often, and a
+// scrape waits for every event loop.
+const maxScrapes = 4
+
+// Metrics is what is measured, and the page that shows it. Any goroutine may call its methods.
+type Metrics struct {
+	registry *prometheus.Registry
+	meter    *meter
+}
+
+// New makes Metrics that show the process, the Go runtime and what endpoints report.
+func New() *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), meter: newMeter()}
+	m.registry.MustRegister(
+		m.meter,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewBuildInfoCollector(),
+	)
+	return m
+}
+
+// WatchServer adds the figures of the engine and of its rooms. Call it once: a second time panics. A
+// scrape then asks every event loop and waits for each.
+func (m *Metrics) WatchServer(srv *perch.Server) {
+	m.registry.MustRegister(
+		newCollector(srv.Stats, serverMetrics()),
+		newCollector(srv.Rooms().Stats, roomMetrics()),
+	)
+}
+
+// WatchSessions adds the figures of the session store. Call it once: a second time panics.
+func (m *Metrics) WatchSessions(store *session.Memory) {
+	m.registry.MustRegister(newCollector(store.Stats, sessionMetrics()))
+}
+
+// Handler answers scrapes in Prometheus's text format. It waits for event loops, so it must not run on one.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
+}
+
+// Message counts one message that an endpoint has received and handled: its size in bytes, and how long
+// that took. typ may be anything a client sends.
+func (m *Metrics) Message(endpoint, typ string, size int, took time.Duration) {
+	m.meter.message(endpoint, typ, size, took)
+}
+
+// Error counts something that went wrong at an endpoint. kind is a protocol.Code or "timeout".
+func (m *Metrics) Error(endpoint, kind string) { m.meter.fault(endpoint, kind) }

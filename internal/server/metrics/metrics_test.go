@@ -1,0 +1,337 @@
+package metrics_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/metrics"
+	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
+	"github.com/perchws/perch/session"
+)
+
+func TestMain(m *testing.M) { wstest.Main(m) }
+
+// sample is the values of a scrape by series: `perch_errors_total{kind="panic"}`.
+type sample map[string]float64
+
+// read takes a text exposition apart. That it is correct is for promlint to say.
+func read(t testing.TB, text []byte) sample {
+	t.Helper()
+	s := make(sample)
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		cut := strings.LastIndexByte(line, ' ')
+		v, err := strconv.ParseFloat(strings.TrimSpace(line[cut+1:]), 64)
+		if err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		s[line[:cut]] = v
+	}
+	return s
+}
+
+// scrape asks the handler itself.
+func scrape(t testing.TB, m *metrics.Metrics) sample {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return read(t, w.Body.Bytes())
+}
+
+// fetch asks a server, as Prometheus does.
+func fetch(t testing.TB, srv *perch.Server) []byte {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: wstest.DefaultTimeout}
+	resp, err := client.Get("http://" + srv.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ct := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(ct, "text/plain; version=0.0.4") {
+		t.Fatalf("status %d, %q: %s", resp.StatusCode, ct, body)
+	}
+	return body
+}
+
+// start runs a server whose port serves h at /ws and m at /metrics.
+func start(t *testing.T, m *metrics.Metrics, cfg perch.Config, h perch.Handler) *perch.Server {
+	t.Helper()
+	wstest.NoLeaks(t)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", m.Handler())
+	cfg.Addr, cfg.HTTP = "127.0.0.1:0", mux
+	srv := perch.New(cfg)
+	srv.Handle("/ws", h)
+	if err := srv.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { srv.Close() })
+	m.WatchServer(srv)
+	return srv
+}
+
+// TestExposition: what a real server shows parses, and is named as Prometheus wants it.
+func TestExposition(t *testing.T) {
+	m := metrics.New()
+	m.WatchSessions(session.NewMemory(session.Config{}))
+	srv := start(t, m, perch.Config{Loops: 2}, perch.Handler{})
+	body := fetch(t, srv)
+
+	problems, err := promlint.New(bytes.NewReader(body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	s := read(t, body)
+	for _, name := range []string{
+		"perch_connections", "perch_rooms", "perch_sessions", "perch_ping_latency_seconds_count", "go_goroutines",
+		"process_open_fds", "process_resident_memory_bytes",
+		`perch_connection_closes_total{code="1000"}`, `perch_connection_closes_total{code="1015"}`,
+		`perch_connection_closes_total{code="3xxx"}`, `perch_connection_closes_total{code="4xxx"}`,
+		`perch_endpoint_messages_total{endpoint="/ws/chat",type="chat_message"}`,
+		`perch_endpoint_errors_total{endpoint="/ws/room/{room_id}",kind="room_full"}`,
+		`perch_endpoint_errors_total{endpoint="/ws/reliable",kind="timeout"}`,
+	} {
+		if _, ok := s[name]; !ok {
+			t.Errorf("%s is not shown", name)
+		}
+	}
+	// In OpenMetrics a counter's family is its name without _total: none may be called like another metric.
+	types := make(map[string]string)
+	for lines := bufio.NewScanner(bytes.NewReader(body)); lines.Scan(); {
+		if f := strings.Fields(lines.Text()); len(f) == 4 && f[1] == "TYPE" {
+			types[f[2]] = f[3]
+		}
+	}
+	for name := range types {
+		if base, ok := strings.CutSuffix(name, "_total"); ok && types[base] != "" {
+			t.Errorf("%s and the %s %s are one family in OpenMetrics", name, types[base], base)
+		}
+	}
+	if len(types) < 40 {
+		t.Errorf("only %d metrics seen", len(types))
+	}
+}
+
+// TestTraffic: the values are those of what clients did.
+func TestTraffic(t *testing.T) {
+	store, m := session.NewMemory(session.Config{}), metrics.New()
+	m.WatchSessions(store)
+	var hall *room.Room
+	srv := start(t, m, perch.Config{Loops: 2}, perch.Handler{
+		OnOpen: func(c perch.Conn, _ *perch.Request) {
+			if _, err := c.Join(hall, room.JoinOptions{}); err != nil {
+				t.Error(err)
+			}
+		},
+		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) {
+			m.Message("/ws/chat", "chat_message", len(p), 3*time.Millisecond)
+			m.Error("/ws/chat", "invalid_json")
+			if err := c.Send(op, p); err != nil {
+				t.Error(err)
+			}
+		},
+	})
+	hall, err := srv.Rooms().Create("hall", room.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Create(context.Background(), session.New{ConnectionID: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Create(context.Background(), session.New{}); err != nil {
+		t.Fatal(err)
+	}
+
+	clients := make([]*wstest.Conn, 4)
+	for i := range clients {
+		clients[i] = wstest.Dial(t, srv.Addr().String(), "/ws")
+		clients[i].Send(wstest.Text("hello"))
+		clients[i].ExpectText("hello")
+	}
+	hall.Publish(room.Message{Payload: []byte("all")}, nil)
+	for _, c := range clients {
+		c.ExpectText("all")
+	}
+	clients[0].Send(wstest.Ping(""))
+	clients[0].ExpectPong("")
+	clients[0].CloseHandshake(perch.CloseNormal)
+	clients[1].CloseHandshake(4321)
+	clients[2].Send(wstest.Frame{Op: perch.Text, Rsv: 4})
+	clients[2].ExpectFail(1002)
+	wstest.Eventually(t, "three are closed", func() bool { return srv.Stats().Closed == 3 })
+
+	s := read(t, fetch(t, srv))
+	for name, want := range map[string]float64{
+		"perch_connections_accepted_total":           5, // the scrape is one
+		"perch_connections_opened_total":             4,
+		"perch_connections_closed_total":             3,
+		"perch_http_connections_total":               1,
+		"perch_handshakes_total":                     5,
+		"perch_messages_received_total":              4,
+		"perch_messages_sent_total":                  8,
+		"perch_pings_received_total":                 1,
+		"perch_queue_bytes":                          0,
+		`perch_errors_total{kind="protocol"}`:        1,
+		`perch_errors_total{kind="panic"}`:           0,
+		`perch_connection_closes_total{code="1000"}`: 1,
+		`perch_connection_closes_total{code="1002"}`: 1,
+		`perch_connection_closes_total{code="4xxx"}`: 1,
+		`perch_connection_closes_total{code="3xxx"}`: 0,
+		"perch_rooms":                         1,
+		"perch_rooms_active":                  1,
+		"perch_room_messages_published_total": 1,
+		"perch_room_deliveries_total":         4,
+		"perch_sessions":                      2,
+		"perch_sessions_attached":             1,
+		`perch_endpoint_messages_total{endpoint="/ws/chat",type="chat_message"}`:                          4,
+		`perch_endpoint_message_bytes_total{endpoint="/ws/chat",type="chat_message"}`:                     20,
+		`perch_endpoint_message_seconds_sum{endpoint="/ws/chat",type="chat_message"}`:                     0.012,
+		`perch_endpoint_message_seconds_bucket{endpoint="/ws/chat",type="chat_message",le="0.001048576"}`: 0,
+		`perch_endpoint_message_seconds_bucket{endpoint="/ws/chat",type="chat_message",le="0.004194304"}`: 4,
+		`perch_endpoint_message_seconds_bucket{endpoint="/ws/chat",type="chat_message",le="+Inf"}`:        4,
+		`perch_endpoint_errors_total{endpoint="/ws/chat",kind="invalid_json"}`:                            4,
+		`perch_endpoint_errors_total{endpoint="/ws/chat",kind="timeout"}`:                                 0,
+	} {
+		if got, ok := s[name]; !ok || got != want {
+			t.Errorf("%s: %v (shown: %v), want %v", name, got, ok, want)
+		}
+	}
+	for _, name := range []string{"perch_received_bytes_total", "perch_sent_bytes_total", "perch_tick_seconds_count",
+		"perch_tick_seconds_sum", "perch_session_bytes", "perch_room_history_bytes"} {
+		if s[name] <= 0 {
+			t.Errorf("%s: %v, want more", name, s[name])
+		}
+	}
+}
+
+// TestPingLatency: the engine's own pings are measured.
+func TestPingLatency(t *testing.T) {
+	m := metrics.New()
+	srv := start(t, m, perch.Config{PingInterval: 20 * time.Millisecond}, perch.Handler{})
+	c := wstest.Dial(t, srv.Addr().String(), "/ws")
+	ping, err := c.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Send(wstest.Pong(string(ping.Payload)))
+	wstest.Eventually(t, "the pong is in", func() bool { return srv.Stats().PongsReceived == 1 })
+	s := scrape(t, m)
+	if s["perch_ping_latency_seconds_count"] != 1 || s["perch_ping_latency_seconds_sum"] <= 0 ||
+		s[`perch_ping_latency_seconds_bucket{le="+Inf"}`] != 1 || s["perch_pongs_received_total"] != 1 {
+		t.Errorf("%v %v", s["perch_ping_latency_seconds_count"], s["perch_ping_latency_seconds_sum"])
+	}
+}
+
+// TestClientsChooseNoLabel: a thousand types that nobody has heard of make no series.
+func TestClientsChooseNoLabel(t *testing.T) {
+	m := metrics.New()
+	srv := start(t, m, perch.Config{Rate: perch.Rate{Messages: -1, Burst: -1, Bytes: -1}}, perch.Handler{
+		OnMessage: func(c perch.Conn, _ perch.Opcode, p []byte) {
+			m.Message("/ws/safe", string(p), len(p), 0)
+			m.Message("/ws/"+string(p), string(p), len(p), 0)
+			m.Error("/ws/safe", string(p))
+			m.Error(string(p), string(p))
+		},
+	})
+	c := wstest.Dial(t, srv.Addr().String(), "/ws")
+	before := scrape(t, m)
+	for range 1000 {
+		c.Send(wstest.Text(rand.Text()))
+	}
+	c.Send(wstest.Text("dangerous"), wstest.Text("other"), wstest.Text(""))
+	wstest.Eventually(t, "all are in", func() bool { return srv.Stats().MessagesReceived == 1003 })
+	after := scrape(t, m)
+
+	// go_ and process_ may grow by themselves.
+	names := func(s sample) (all []string) {
+		for name := range s {
+			if strings.HasPrefix(name, "perch_") {
+				all = append(all, name)
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	if !slices.Equal(names(before), names(after)) {
+		t.Errorf("%d series have become %d", len(names(before)), len(names(after)))
+	}
+	for name, want := range map[string]float64{
+		`perch_endpoint_messages_total{endpoint="/ws/safe",type="dangerous"}`: 1,
+		`perch_endpoint_messages_total{endpoint="/ws/safe",type="other"}`:     1002,
+		`perch_endpoint_messages_total{endpoint="other",type="other"}`:        1003,
+		`perch_endpoint_errors_total{endpoint="/ws/safe",kind="other"}`:       1003,
+		`perch_endpoint_errors_total{endpoint="other",kind="other"}`:          1003,
+	} {
+		if after[name] != want {
+			t.Errorf("%s: %v, want %v", name, after[name], want)
+		}
+	}
+}
+
+// TestScrapesAtOnce: while a loop is blocked a scrape waits, and the fifth is refused.
+func TestScrapesAtOnce(t *testing.T) {
+	const most = 4
+	m, blocked, release := metrics.New(), make(chan struct{}), make(chan struct{})
+	srv := start(t, m, perch.Config{Loops: 1}, perch.Handler{OnMessage: func(perch.Conn, perch.Opcode, []byte) {
+		close(blocked)
+		<-release
+	}})
+	wstest.Dial(t, srv.Addr().String(), "/ws").Send(wstest.Text("block"))
+	wstest.Receive(t, "the loop is blocked", blocked)
+
+	h, codes := m.Handler(), make(chan int)
+	for range most + 1 {
+		go func() {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			codes <- w.Code
+		}()
+	}
+	if code := wstest.Receive(t, "one is refused", codes); code != http.StatusServiceUnavailable {
+		t.Errorf("the first to return got %d", code)
+	}
+	close(release)
+	for range most {
+		if code := wstest.Receive(t, "the others are served", codes); code != http.StatusOK {
+			t.Errorf("one got %d", code)
+		}
+	}
+}
+
+// TestWatchedTwice: two servers would show the same series.
+func TestWatchedTwice(t *testing.T) {
+	m := metrics.New()
+	m.WatchServer(perch.New(perch.Config{}))
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	m.WatchServer(perch.New(perch.Config{}))
+}

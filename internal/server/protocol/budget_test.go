@@ -1,0 +1,41 @@
+package protocol
+
+import (
+	"testing"
+	"time"
+	"unsafe"
+)
+
+func TestBudget(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var b Budget
+	take := func(after time.Duration, most int, want bool) {
+		t.Helper()
+		if got := b.Take(start.Add(after), most); got != want {
+			t.Errorf("after %v: %v, want %v", after, got, want)
+		}
+	}
+	for i := range 10 {
+		take(time.Duration(i)*time.Second, 10, true)
+	}
+	take(10*time.Second, 10, false)
+	take(59999*time.Millisecond, 10, false)
+	take(60*time.Second, 10, true) // a new minute
+	for range 9 {
+		take(119999*time.Millisecond, 10, true)
+	}
+	take(119999*time.Millisecond, 10, false)
+	take(10*time.Second, 10, true) // the clock was set back
+	take(11*time.Second, 0, false)
+	for range 1000 {
+		take(12*time.Second, -1, true)
+	}
+	take(13*time.Second, 2, true) // what had no limit was not counted
+	take(13*time.Second, 2, false)
+}
+
+func TestBudgetSize(t *testing.T) {
+	if size := unsafe.Sizeof(Budget{}); size > 16 {
+		t.Errorf("%d bytes, every client has one: at most 16", size)
+	}
+}

@@ -1,0 +1,234 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// Limits on what clients send. How large a message is in all is the engine's to limit.
+const (
+	MaxDepth   = 32  // levels of objects and arrays, the message itself included
+	MaxMembers = 128 // of an object that is read: a resume may name the 100 rooms of a connection
+	MaxType    = 64  // bytes of "type"
+	MaxScalar  = 128 // bytes, as written, of an "id" or whatever else is only given back
+)
+
+// A Message is a JSON object from a client. It is a view of the bytes it was parsed from, valid as
+// long as they are. The zero Message has no members.
+type Message struct {
+	text    []byte
+	members []member // in the order written
+}
+
+// A member is where name and value are in the text; the name without its quotes.
+type member struct{ name, nameEnd, value, valueEnd int }
+
+// Parse reads one message, and does not change p. The error is an *Error with CodeInvalidJSON,
+// CodeNotAnObject, CodeTooDeep or CodeTooManyMembers.
+func Parse(p []byte) (Message, error) {
+	// What the engine passes on as text is UTF-8; binary messages may be anything.
+	if !utf8.Valid(p) {
+		return Message{}, &Error{Code: CodeInvalidJSON, Message: "The message is not UTF-8."}
+	}
+	s := scanner{text: p}
+	m := Message{text: p}
+	var code Code
+	object := s.next() == '{'
+	if object {
+		m.members, code = s.members()
+	} else {
+		code = s.value(1)
+	}
+	if s.next(); code == "" && s.pos < len(p) {
+		code = CodeInvalidJSON
+	}
+	switch {
+	case code == CodeInvalidJSON:
+		return Message{}, &Error{Code: code, Message: fmt.Sprintf("The message is not valid JSON, at byte %d.", s.pos)}
+	case code != "":
+		return Message{}, &Error{Code: code}
+	case !object:
+		return Message{}, &Error{Code: CodeNotAnObject}
+	}
+	return m, nil
+}
+
+// Raw returns the value of a member as it was written; nil if it is absent or null.
+func (m Message) Raw(name string) json.RawMessage {
+	for i := len(m.members) - 1; i >= 0; i-- {
+		if !m.named(i, name) {
+			continue
+		}
+		raw := m.raw(i)
+		if raw[0] == 'n' {
+			return nil
+		}
+		return raw
+	}
+	return nil
+}
+
+func (m Message) raw(i int) json.RawMessage {
+	return m.text[m.members[i].value:m.members[i].valueEnd:m.members[i].valueEnd]
+}
+
+// name is the name of a member as it was written, escapes and all.
+func (m Message) name(i int) []byte { return m.text[m.members[i].name:m.members[i].nameEnd] }
+
+func (m Message) named(i int, name string) bool {
+	written := m.name(i)
+	if string(written) == name {
+		return true
+	}
+	// "typ\u0065" is "type" too.
+	return len(written) <= maxEscape*len(name) && bytes.IndexByte(written, '\\') >= 0 && unquote(written) == name
+}
+
+// Each calls f with the members in the order written until it returns an error, which it returns.
+// Of members with one name it calls with the last. A null is reported as such here. raw is
+// valid as long as the message is.
+func (m Message) Each(f func(name string, raw json.RawMessage) error) error {
+	names := make([]string, len(m.members))
+	last := make(map[string]int, len(m.members))
+	for i := range m.members {
+		names[i] = unquote(m.name(i))
+		last[names[i]] = i
+	}
+	for i, name := range names {
+		if last[name] != i {
+			continue
+		}
+		if err := f(name, m.raw(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Type is the member "type": what the client wants. For a type in the tables of this package it
+// does not allocate.
+func (m Message) Type() (string, error) {
+	const name = "type"
+	if raw := m.Raw(name); len(raw) > 2 && raw[0] == '"' {
+		if t, ok := knownTypes[string(raw[1:len(raw)-1])]; ok {
+			return t, nil
+		}
+	}
+	return m.String(name, MaxType, true)
+}
+
+// String returns a member that is a string of at most most bytes, escapes undone. An absent one is
+// "" and no error, unless it is required. Errors have CodeMissingField, CodeWrongType or CodeTooLong.
+func (m Message) String(name string, most int, required bool) (string, error) {
+	raw := m.Raw(name)
+	switch {
+	case raw == nil && required:
+		return "", missing(name)
+	case raw == nil:
+		return "", nil
+	case raw[0] != '"':
+		return "", wrongType(name, "a string")
+	}
+	inside := raw[1 : len(raw)-1]
+	if len(inside) > maxEscape*most {
+		return "", tooLong(name, most) // whatever it says, so it need not be read
+	}
+	s := unquote(inside)
+	if len(s) > most {
+		return "", tooLong(name, most)
+	}
+	return s, nil
+}
+
+// Bool returns a member that is true or false, def if it is absent. An error has CodeWrongType.
+func (m Message) Bool(name string, def bool) (bool, error) {
+	raw := m.Raw(name)
+	switch {
+	case raw == nil:
+		return def, nil
+	case raw[0] != 't' && raw[0] != 'f':
+		return def, wrongType(name, "true or false")
+	}
+	return raw[0] == 't', nil
+}
+
+// Uint64 returns a member that is an integer from 0 to 2⁶⁴-1, written without fraction and exponent.
+// ok says whether it is there. An error has CodeWrongType.
+func (m Message) Uint64(name string) (v uint64, ok bool, err error) {
+	raw := m.Raw(name)
+	if raw == nil {
+		return 0, false, nil
+	}
+	v, err = strconv.ParseUint(string(raw), 10, 64)
+	if err != nil {
+		return 0, false, wrongType(name, "an integer from 0 to 2^64-1")
+	}
+	return v, true, nil
+}
+
+// Object returns a member that is an object, to be read in the same way; ok says whether it is
+// there. It is valid as long as m. Errors have CodeWrongType or CodeTooManyMembers.
+func (m Message) Object(name string) (o Message, ok bool, err error) {
+	raw := m.Raw(name)
+	switch {
+	case raw == nil:
+		return Message{}, false, nil
+	case raw[0] != '{':
+		return Message{}, false, wrongType(name, "an object")
+	}
+	s := scanner{text: raw}
+	members, code := s.members()
+	if code != "" {
+		return Message{}, false, &Error{Code: code, Field: name}
+	}
+	return Message{text: raw, members: members}, true, nil
+}
+
+// Scalar returns a member that is a string or a number, of at most MaxScalar bytes without quotes, as
+// it was written: for what is given back and not looked at, like the timestamp of a ping. It is nil if
+// it is absent, valid as long as m. Errors have CodeWrongType or CodeTooLong.
+func (m Message) Scalar(name string) (json.RawMessage, error) {
+	raw := m.Raw(name)
+	size := len(raw)
+	switch {
+	case raw == nil:
+		return nil, nil
+	case raw[0] == '"':
+		size -= len(`""`)
+	case raw[0] != '-' && (raw[0] < '0' || '9' < raw[0]):
+		return nil, wrongType(name, "a string or a number")
+	}
+	if size > MaxScalar {
+		return nil, tooLong(name, MaxScalar)
+	}
+	return raw, nil
+}
+
+// ID returns the client's "id" for the answer, as it was written; nil if there is none, or none
+// that CheckID is content with. It is valid as long as m.
+func (m Message) ID() json.RawMessage {
+	id, _ := m.id()
+	return id
+}
+
+// CheckID returns an error, CodeWrongType or CodeTooLong, if there is an "id" that is neither a
+// string nor an integer, or over MaxScalar.
+func (m Message) CheckID() error {
+	_, err := m.id()
+	return err
+}
+
+func (m Message) id() (json.RawMessage, error) {
+	const name = "id"
+	id, err := m.Scalar(name)
+	if err != nil || id == nil || id[0] == '"' {
+		return id, err
+	}
+	if bytes.ContainsAny(id, ".eE") {
+		return nil, wrongType(name, "a string or an integer")
+	}
+	return id, nil
+}

@@ -1,0 +1,156 @@
+package protocol
+
+// Types of messages: what "type" may be. Those that more than one endpoint has come first.
+const (
+	TypeError          = "error"
+	TypePing           = "ping"
+	TypePong           = "pong"
+	TypeReconnect      = "reconnect"
+	TypeRefreshToken   = "refresh_token"
+	TypeTokenRefreshed = "token_refreshed"
+	TypeResume         = "resume"
+	TypeConnected      = "connected"
+	TypeAck            = "ack"
+	TypeChatMessage    = "chat_message"
+	TypeRoomJoined     = "room_joined"
+	TypeRoomLeft       = "room_left"
+	TypePresence       = "presence"
+
+	// /ws/chat
+	TypeJoinRoom      = "join_room"
+	TypeLeaveRoom     = "leave_room"
+	TypeListUsers     = "list_users"
+	TypeTyping        = "typing"
+	TypeInit          = "init"
+	TypeMessage       = "message"
+	TypeMessageSent   = "message_sent"
+	TypeSystemMessage = "system_message"
+	TypeUserStatus    = "user_status"
+	TypeUserTyping    = "user_typing"
+	TypeUserList      = "user_list"
+
+	// /ws/room/{room_id}
+	TypeJoin        = "join"
+	TypeLeave       = "leave"
+	TypeDelete      = "delete"
+	TypeList        = "list"
+	TypeRoomInfo    = "room_info"
+	TypeRoomList    = "room_list"
+	TypeRoomDeleted = "room_deleted"
+	TypeRoomClosed  = "room_closed"
+	TypeUserJoined  = "user_joined"
+	TypeUserLeft    = "user_left"
+
+	// /ws/with-session
+	TypeGetSession     = "get_session"
+	TypeUpdateSession  = "update_session"
+	TypeLogout         = "logout"
+	TypeSessionCreated = "session_created"
+	TypeSessionData    = "session_data"
+	TypeSessionUpdated = "session_updated"
+	TypeLoggedOut      = "logged_out"
+
+	// /ws/reliable
+	TypeReconnectRequest = "reconnect_request"
+	TypeReconnectAck     = "reconnect_ack"
+	TypeHealth           = "health"
+
+	// /ws/safe
+	TypeDangerous = "dangerous"
+	TypeProcessed = "processed"
+
+	// /ws/{client_id}
+	TypeChat       = "chat"
+	TypeSubscribe  = "subscribe"
+	TypeSubscribed = "subscribed"
+)
+
+// An Endpoint is what one WebSocket path speaks.
+type Endpoint struct {
+	Path    string   // as the route's pattern
+	Accepts []string // types that clients send
+	Sends   []string // types that the server sends
+}
+
+// endpoints is in the order of the documentation.
+var endpoints = withShared(
+	Endpoint{
+		Path:    "/ws/chat",
+		Accepts: []string{TypeChatMessage, TypeJoinRoom, TypeLeaveRoom, TypeListUsers, TypeTyping},
+		Sends: []string{
+			TypeInit, TypeRoomJoined, TypeRoomLeft, TypeMessage, TypeMessageSent, TypeSystemMessage,
+			TypeUserStatus, TypeUserTyping, TypeUserList, TypePresence,
+		},
+	},
+	Endpoint{
+		Path:    "/ws/room/{room_id}",
+		Accepts: []string{TypeJoin, TypeChatMessage, TypeRoomInfo, TypeList, TypeLeave, TypeDelete},
+		Sends: []string{
+			TypeRoomJoined, TypeRoomLeft, TypeChatMessage, TypeMessageSent, TypeRoomInfo, TypeRoomList,
+			TypeRoomDeleted, TypeRoomClosed, TypeUserJoined, TypeUserLeft, TypePresence,
+		},
+	},
+	Endpoint{
+		Path:    "/ws/with-session",
+		Accepts: []string{TypeResume, TypeGetSession, TypeUpdateSession, TypeLogout},
+		Sends:   []string{TypeSessionCreated, TypeSessionData, TypeSessionUpdated, TypeLoggedOut},
+	},
+	Endpoint{
+		Path:    "/ws/reliable", // and any other type
+		Accepts: []string{TypeResume, TypeReconnectRequest, TypeHealth},
+		Sends:   []string{TypeConnected, TypeReconnectAck, TypeHealth, TypeAck},
+	},
+	Endpoint{
+		Path:    "/ws/safe", // and any other type
+		Accepts: []string{TypeDangerous},
+		Sends:   []string{TypeProcessed},
+	},
+	Endpoint{
+		Path:  "/ws/monitored", // accepts any type
+		Sends: []string{TypeAck},
+	},
+	Endpoint{
+		Path:    "/ws/{client_id}",
+		Accepts: []string{TypeChat, TypeSubscribe},
+		Sends:   []string{TypeConnected, TypeChat, TypeSubscribed},
+	},
+)
+
+// withShared adds the types that every endpoint has.
+func withShared(all ...Endpoint) []Endpoint {
+	for i := range all {
+		e := &all[i]
+		e.Accepts = append(e.Accepts, TypePing, TypePong, TypeRefreshToken)
+		e.Sends = append(e.Sends, TypePing, TypePong, TypeTokenRefreshed, TypeReconnect, TypeError)
+	}
+	return all
+}
+
+// Endpoints returns the WebSocket paths that speak JSON, with the types they know. It is not to be
+// changed. /ws, which speaks no JSON, is not among them.
+func Endpoints() []Endpoint { return endpoints }
+
+// other is the label of types that are in no table.
+const other = "other"
+
+// KnownType returns typ if an endpoint accepts or sends it, else "other": for metrics, whose labels
+// must not be chosen by clients. It does not allocate.
+func KnownType(typ string) string {
+	if known, ok := knownTypes[typ]; ok {
+		return known
+	}
+	return other
+}
+
+// knownTypes maps each type to itself.
+var knownTypes = func() map[string]string {
+	known := make(map[string]string)
+	for _, e := range endpoints {
+		for _, types := range [][]string{e.Accepts, e.Sends} {
+			for _, typ := range types {
+				known[typ] = typ
+			}
+		}
+	}
+	return known
+}()

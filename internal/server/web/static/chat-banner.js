@@ -1,0 +1,66 @@
+// The line above the messages that tells how the connection is doing, and the small note below.
+
+import { el, plural } from './chat-dom.js';
+
+const BRIEF = 5000; // ms that good news stay
+
+export class Banner {
+  #timer = 0; // of the countdown, or of the end of good news
+  #toast = 0;
+  #retry = null;
+
+  constructor() {
+    el('banner-button').addEventListener('click', () => this.#retry?.());
+  }
+
+  // connecting is silent at first: most connections are there before anybody could read it.
+  connecting(again) {
+    this.#show('busy', again ? 'Reconnecting…' : 'Connecting…');
+  }
+
+  waiting(until, retry) {
+    this.#show('busy', 'The connection was lost.', 'Try now', retry);
+    const count = () => {
+      const left = Math.ceil((until - Date.now()) / 1000);
+      el('banner-count').textContent = left > 0 ? `Next attempt in ${left} s.` : '';
+    };
+    count();
+    this.#timer = setInterval(count, 250);
+  }
+
+  closed(text, button, act) {
+    this.#show('closed', text, button, act);
+  }
+
+  resumed(missed) {
+    this.#show('good', missed ? `Back online. ${plural(missed, 'message', 'messages')} came meanwhile.` : 'Back online. Nothing was missed.');
+    this.#timer = setTimeout(() => this.hide(), BRIEF);
+  }
+
+  incomplete() {
+    this.#show('warning', 'Back online, but the history no longer reaches back to where you left: some messages are missing.', 'Understood', () => this.hide());
+  }
+
+  hide() {
+    this.#show('none', '');
+  }
+
+  // toast shows a short note that goes by itself.
+  toast(text) {
+    clearTimeout(this.#toast);
+    el('toast').textContent = text;
+    el('toast').classList.add('shown');
+    this.#toast = setTimeout(() => el('toast').classList.remove('shown'), BRIEF);
+  }
+
+  #show(kind, text, button = '', act = null) {
+    clearTimeout(this.#timer); // an interval is cleared by it too
+    this.#retry = act;
+    el('banner').hidden = kind === 'none';
+    el('banner').dataset.kind = kind;
+    el('banner-text').textContent = text;
+    el('banner-count').textContent = '';
+    el('banner-button').hidden = !button;
+    el('banner-button').textContent = button;
+  }
+}

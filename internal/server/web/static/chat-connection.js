@@ -1,0 +1,390 @@
+// One chat connection that survives its sockets: it connects again, resumes, asks for what was
+// missed, and sends again what was not acknowledged. It knows nothing of the page.
+//
+// Events, each with a detail: every message of the server that PASSED names, by its type, and
+//   state         {name: idle | connecting | open | waiting | closed, …}
+//   init          the message, with lost: a resume was asked for and refused
+//   room_joined   the message, with continued, missing, restarted, missed; recent_messages are new ones only
+//   message       {message, offset, own}: each message of the room once, our own from elsewhere too
+//   message_sent  {entry, ack}
+//   failed        {entry, error, doubtful}: not posted, or (doubtful) perhaps posted
+//   error         the message, with request: the join it answers
+import { DONE, LOST, PAGE_GONE, SILENT, TOKEN_EXPIRED, backoff, comesBack } from './chat-policy.js';
+import { Outbox } from './chat-outbox.js';
+import { Stream } from './chat-stream.js';
+import { Watch } from './chat-watch.js';
+
+const OPEN_TIMEOUT = 15_000;  // ms until the server has said init
+const STABLE_AFTER = 10_000;  // a connection that lived so long was a success
+const REFUSALS = 3;           // attempts that never opened, to a server that is there
+const REPLAY = 50;            // messages to show again after a reload
+
+const AGAIN = 1000;           // ms until a message that the server had no time for is sent again
+const REFUSED = 1008;
+
+// Codes of errors that pass. The server has not acted.
+const PASSING = new Set(['busy', 'queue_full', 'internal']);
+
+const PASSED = new Set(['system_message', 'user_typing', 'user_list', 'presence', 'room_left', 'room_closed', 'token_refreshed']);
+
+export class Connection extends EventTarget {
+  #url; #health;          // where to connect; what answers plain HTTP if the server is there
+  #wanted; #token;        // name asked for; "" none
+  #session = ''; #user = null; // {id, username}, from init
+  #stream = null;         // of the room we are in, or want back to
+  #seen = 0;              // how far the user had read when the connection broke
+  #password = '';         // of that room
+  #locked = false;        // it had one
+  #outbox = new Outbox();
+
+  #state = { name: 'idle' };
+  #socket = null;         // the current one: what happens to an older one is ignored
+  #timer = 0;             // of the state: until it is open, or is tried again
+  #watch = null;          // of the open socket
+  #asked = false;         // this socket asked for a resume
+  #lost = false;          // and was refused it
+  #here = '';             // the room we are in on this socket
+  #fallback = null;       // room_joined of the room we were put in while we ask for ours
+  #join = null;           // the join_room that is not answered
+  #joins = 0;
+  #error = null;          // the last error before a close
+  #attempt = 0; #refusals = 0;
+  #delay = null;          // ms, as the server wishes
+  #since = 0;             // when this socket was open, as Date.now()
+
+  // saved is what saved() returned before a reload, or {username, token}.
+  constructor({ url, health, saved }) {
+    super();
+    this.#url = url;
+    this.#health = health;
+    this.#wanted = saved.username ?? '';
+    this.#token = saved.token ?? '';
+    if (!saved.session) return;
+    this.#session = saved.session;
+    this.#user = saved.user;
+    if (!saved.room) return;
+    const { id, epoch, offset, locked } = saved.room;
+    this.#stream = new Stream(id, epoch, Math.max(0, offset - REPLAY));
+    this.#seen = offset;
+    this.#locked = locked;
+  }
+
+  // saved is what a later page needs to be who we are. It has secrets in it.
+  saved() {
+    const s = this.#stream;
+    return {
+      username: this.#wanted, token: this.#token, session: this.#session, user: this.#user,
+      room: s && { id: s.id, epoch: s.epoch, offset: Math.max(s.offset, this.#seen), locked: this.#locked },
+    };
+  }
+
+  get state() { return this.#state; }
+  get user() { return this.#user; }
+  get room() { return this.#here; }
+
+  // start connects, now: at first, and whenever the user does not want to wait.
+  start() {
+    clearTimeout(this.#timer);
+    this.#abandon(SILENT);
+    this.#enter({ name: 'connecting', again: this.#session !== '' });
+    const socket = new WebSocket(this.#url);
+    let opened = false;
+    const current = (f) => (ev) => { if (socket === this.#socket) f(ev); };
+    socket.onopen = current(() => {
+      opened = true;
+      this.#refusals = 0;
+      this.#introduce();
+    });
+    socket.onmessage = current((ev) => this.#receive(ev.data));
+    socket.onclose = current((ev) => this.#closed(ev.code, ev.reason, opened));
+    this.#socket = socket;
+    this.#asked = false;
+    this.#timer = setTimeout(() => this.#silent(), OPEN_TIMEOUT);
+  }
+
+  // stop ends the session: the user leaves.
+  stop() {
+    clearTimeout(this.#timer);
+    this.#abandon(DONE);
+    this.#session = '';
+    this.#enter({ name: 'idle' });
+  }
+
+  // pause closes the connection and keeps the session: the page goes away and may be back.
+  pause() {
+    clearTimeout(this.#timer);
+    this.#abandon(PAGE_GONE);
+    this.#enter({ name: 'idle' });
+  }
+
+  // nudge says that the network or the page has just come back: a good moment to look.
+  nudge() {
+    if (this.#state.name === 'waiting') this.start();
+    else this.#watch?.ask();
+  }
+
+  // refresh takes a new token.
+  refresh(token) {
+    this.#token = token;
+    if (this.#state.name === 'open') this.#send({ type: 'refresh_token', token });
+    else if (this.#state.name === 'closed') this.start();
+  }
+
+  // say posts a message to the room we are in: now, or when we are there again. It returns its
+  // entry, or null outside of rooms.
+  say(body) {
+    if (!this.#stream) return null;
+    const entry = this.#outbox.add(this.#stream.id, body);
+    if (this.#here === entry.room) this.#post(entry);
+    return entry;
+  }
+
+  // again posts an entry that failed.
+  again(entry) {
+    this.#outbox.renew(entry);
+    if (this.#here === entry.room) this.#post(entry);
+  }
+
+  discard(entry) {
+    this.#outbox.remove(entry.id);
+  }
+
+  join(room, password = '') {
+    this.#join = { id: `join-${++this.#joins}`, room, password };
+    const message = { type: 'join_room', id: this.#join.id, room_id: room };
+    if (password) message.password = password;
+    if (this.#stream?.id === room) message.since = this.#stream.position();
+    return this.#send(message);
+  }
+
+  typing(is) { if (this.#here) this.#send({ type: 'typing', is_typing: is }); }
+  listUsers() { if (this.#here) this.#send({ type: 'list_users' }); }
+
+  #introduce() {
+    const first = {};
+    if (this.#wanted) first.username = this.#wanted;
+    if (this.#token) first.token = this.#token;
+    if (this.#session) {
+      first.resume = { session: this.#session, rooms: {} };
+      if (this.#stream) first.resume.rooms[this.#stream.id] = this.#stream.position();
+      this.#asked = true;
+    }
+    this.#send(first);
+  }
+
+  #receive(data) {
+    this.#watch?.heard();
+    let m;
+    try {
+      m = JSON.parse(data);
+    } catch {
+      return; // not for us: a binary message, or a newer protocol
+    }
+    switch (m.type) {
+      case 'init': return this.#init(m);
+      case 'room_joined': return this.#roomJoined(m);
+      case 'message': return this.#message(m);
+      case 'message_sent': return this.#messageSent(m);
+      case 'error': return this.#refused(m);
+      case 'reconnect': this.#delay = Math.max(0, Number(m.delay_ms) || 0); return;
+      case 'ping': this.#send({ type: 'pong', timestamp: m.timestamp }); return;
+      case 'room_left': case 'room_closed': if (!this.#left(m.room_id)) return;
+    }
+    if (PASSED.has(m.type)) this.#emit(m.type, m);
+  }
+
+  #init(m) {
+    const known = m.user_id === this.#user?.id;
+    this.#lost = this.#asked && !m.resumed;
+    this.#session = m.session;
+    this.#user = { id: m.user_id, username: m.username };
+    this.#since = Date.now();
+    clearTimeout(this.#timer);
+    this.#watch = new Watch(m.heartbeat_interval * 1000, () => this.#send({ type: 'ping', timestamp: Date.now() }), () => this.#silent());
+    this.#fail(this.#outbox.doubtful(!known));
+    this.#emit('init', { ...m, lost: this.#lost });
+    this.#enter({ name: 'open' });
+  }
+
+  #roomJoined(m) {
+    const s = this.#stream;
+    const ours = s && s.id === m.room_id;
+    if (s && !ours && this.#lost && !this.#join && (!this.#locked || this.#password)) {
+      // Our session is gone, and we were put where everybody starts.
+      this.#fallback = m;
+      this.join(s.id, this.#password);
+      return;
+    }
+    if (this.#join?.room === m.room_id) {
+      this.#password = this.#join.password;
+      this.#locked = this.#password !== '';
+      this.#join = null;
+    } else if (!ours) {
+      this.#password = '';
+      this.#locked = false;
+    }
+    this.#fallback = null;
+    this.#here = m.room_id;
+    this.#emit('room_joined', ours ? this.#continue(s, m) : this.#begin(m));
+    this.#seen = 0;
+    this.#fail(this.#outbox.left(m.room_id));
+    for (const entry of this.#outbox.due(m.room_id)) this.#post(entry);
+  }
+
+  // begin enters a room anew.
+  #begin(m) {
+    this.#stream = new Stream(m.room_id, m.epoch, m.offset);
+    return { ...m, recent_messages: m.recent_messages ?? [], continued: false, missing: false, restarted: false, missed: 0 };
+  }
+
+  // continue enters a room that we were in, on another connection.
+  #continue(s, m) {
+    const seen = Math.max(this.#seen, s.offset), recent = m.recent_messages ?? [];
+    const same = s.epoch === m.epoch;
+    const whole = same && (m.recovered || m.offset <= seen || recent[0]?.offset <= seen + 1);
+    const fresh = same ? recent.filter((r) => s.take(r.offset)) : recent;
+    if (!same || !m.recovered) this.#stream = new Stream(m.room_id, m.epoch, m.offset);
+    return {
+      ...m, recent_messages: fresh, continued: true, missing: !whole, restarted: !same,
+      missed: same ? Math.max(0, m.offset - seen) : fresh.length,
+    };
+  }
+
+  #message(m) {
+    const message = m.message, offset = m.offset;
+    // A message without an offset is one that the server could not store: it comes once, or never.
+    if (message.room_id !== this.#stream?.id || (offset !== undefined && !this.#stream.take(offset))) return;
+    this.#emit('message', { message, offset, own: message.sender_id === this.#user.id });
+  }
+
+  #messageSent(ack) {
+    const entry = this.#outbox.get(ack.id);
+    if (!entry) return;
+    this.#outbox.remove(ack.id);
+    if (entry.room === this.#stream?.id && ack.offset !== undefined) this.#stream.take(ack.offset);
+    this.#emit('message_sent', { entry, ack });
+  }
+
+  #refused(error) {
+    const entry = this.#outbox.get(error.id);
+    if (entry && PASSING.has(error.code)) {
+      setTimeout(() => { if (this.#here === entry.room) this.#post(entry); }, AGAIN * (1 + Math.random()));
+      return;
+    }
+    if (entry) {
+      entry.state = 'failed';
+      this.#emit('failed', { entry, error, doubtful: false });
+      return;
+    }
+    this.#error = error;
+    if (this.#state.name === 'connecting' && !PASSING.has(error.code) && !error.code.startsWith('token')) {
+      // Not even what we began with was right. (After other errors the server closes, and says how.)
+      this.#abandon(DONE);
+      this.#closed(REFUSED, '', true);
+      return;
+    }
+    const request = error.id === this.#join?.id ? this.#join : null;
+    if (request) this.#join = null;
+    this.#emit('error', { ...error, request });
+    if (request && this.#fallback) {
+      this.#stream = null;
+      this.#roomJoined(this.#fallback);
+    }
+  }
+
+  // left reports whether it was our room.
+  #left(room) {
+    if (room !== this.#here) return false;
+    this.#here = '';
+    this.#stream = null;
+    this.#password = '';
+    this.#locked = false;
+    this.#fail(this.#outbox.left(''));
+    return true;
+  }
+
+  // fail gives entries back to the user.
+  #fail(entries) {
+    for (const entry of entries) {
+      entry.state = 'failed';
+      this.#emit('failed', { entry, error: null, doubtful: entry.sentAt !== 0 });
+    }
+  }
+
+  #post(entry) {
+    if (this.#send({ type: 'chat_message', id: entry.id, ...entry.body })) this.#outbox.sent(entry);
+  }
+
+  #send(message) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  // silent gives up a connection that says nothing.
+  #silent() {
+    this.#abandon(SILENT);
+    this.#closed(LOST, '', true);
+  }
+
+  // abandon closes the socket and forgets it: nothing that it still does reaches us.
+  #abandon(code) {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#rest();
+    socket?.close(code);
+  }
+
+  // rest puts away what belongs to a socket.
+  #rest() {
+    if (this.#here && this.#stream) this.#seen = this.#stream.offset;
+    this.#watch?.stop();
+    this.#watch = null;
+    this.#here = '';
+    this.#join = null;
+    this.#fallback = null;
+  }
+
+  async #closed(code, reason, opened) {
+    clearTimeout(this.#timer);
+    this.#socket = null;
+    this.#rest();
+    const state = this.#state, delay = this.#delay, error = this.#error;
+    this.#delay = null;
+    this.#error = null;
+    if (!opened) {
+      const present = await this.#present();
+      if (this.#state !== state) return; // started again, or stopped
+      if (present) this.#refusals++;
+    }
+    if (!comesBack(code) || code === TOKEN_EXPIRED || this.#refusals >= REFUSALS) {
+      this.#refusals = 0;
+      this.#enter({ name: 'closed', code, reason, error });
+      return;
+    }
+    if (opened && state.name === 'open' && Date.now() - this.#since >= STABLE_AFTER) this.#attempt = 0;
+    const wait = delay ?? backoff(this.#attempt++);
+    this.#timer = setTimeout(() => this.start(), wait);
+    this.#enter({ name: 'waiting', until: Date.now() + wait, code, reason });
+  }
+
+  // present reports whether the server answers plain HTTP: then an attempt that did not open was
+  // refused. A browser does not tell that from a network that is gone, which deserves more patience.
+  async #present() {
+    try {
+      await fetch(this.#health, { cache: 'no-store', signal: AbortSignal.timeout(OPEN_TIMEOUT) });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #enter(state) {
+    this.#state = state;
+    this.#emit('state', state);
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

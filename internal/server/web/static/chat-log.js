@@ -1,0 +1,295 @@
+// The list of messages: ordered by offset, grouped by sender, scrolled to the end unless the reader
+// is elsewhere.
+
+import { avatar, calm, clone, el, plural, tint } from './chat-dom.js';
+import { content, summary } from './chat-text.js';
+
+const MOST = 500;              // messages kept on the page
+const NEAR = 80;               // px from the end that still count as the end
+const TOGETHER = 5 * 60_000;   // ms between messages of one group
+
+const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
+const day = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+
+export class Log {
+  #list = el('messages');
+  #view = el('log');
+  #rows = new Map();     // <li> to {order, message, at}; notices have an order alone
+  #byId = new Map();     // message id to <li>
+  #pending = new Map();  // entry to <li>
+  #base = 0; #last = 0;  // order = base + offset; the base moves when offsets start anew
+  #stuck = true;         // scrolled to the end
+  #below = 0;            // messages that came while it was not
+  #act;
+
+  // act: reply(message), retry(entry), discard(entry)
+  constructor(act) {
+    this.#act = act;
+    this.#view.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    new ResizeObserver(() => this.#follow()).observe(this.#view);
+    el('jump').addEventListener('click', () => this.toEnd(true));
+    this.#list.addEventListener('click', (ev) => this.#clicked(ev));
+    this.#list.addEventListener('keydown', (ev) => this.#key(ev));
+  }
+
+  clear() {
+    this.#list.replaceChildren();
+    this.#rows.clear();
+    this.#byId.clear();
+    this.#pending.clear();
+    this.#base = this.#last = this.#below = 0;
+    this.#stuck = true;
+    this.#empty();
+    this.#jump();
+  }
+
+  // restart begins a new count of offsets below what is shown.
+  restart() {
+    this.#base = this.#last + 1;
+  }
+
+  // fill adds many messages at once, without reading them out.
+  fill(messages, own) {
+    this.#view.setAttribute('aria-busy', 'true');
+    for (const m of messages) this.add(m, m.offset, own(m));
+    this.#view.removeAttribute('aria-busy');
+    this.#below = 0;
+    this.#jump();
+    this.toEnd(false);
+  }
+
+  add(message, offset, own) {
+    if (this.#byId.has(message.id)) return;
+    const order = offset === undefined ? this.#last : this.#base + offset;
+    const li = this.#row(message, order, own);
+    this.#byId.set(message.id, li);
+    this.#insert(li, order);
+    this.#trim();
+    if (!own && !this.#stuck) {
+      this.#below++;
+      this.#jump();
+    }
+  }
+
+  // pend shows a message of our own that the server has not confirmed.
+  pend(entry, user) {
+    const message = { ...entry.body, id: '', sender_id: user.id, sender_name: user.username, timestamp: new Date().toISOString() };
+    const li = this.#row(message, Infinity, true);
+    this.#pending.set(entry, li);
+    this.#insert(li, Infinity);
+    this.fate(entry, 'waiting', '');
+    this.toEnd(false);
+  }
+
+  // fate says how a pending message is doing: waiting, or failed because of text.
+  fate(entry, state, text) {
+    const li = this.#pending.get(entry);
+    if (!li) return;
+    li.dataset.fate = state;
+    li.querySelector('.fate').hidden = false;
+    li.querySelector('.fate-text').textContent = state === 'waiting' ? 'Sending…' : text;
+    for (const b of li.querySelectorAll('.fate button')) b.hidden = state !== 'failed';
+    this.#follow();
+  }
+
+  // confirm gives a pending message its place, unless it came on another way already.
+  confirm(entry, ack) {
+    const li = this.#pending.get(entry);
+    if (!li) return;
+    if (this.#byId.has(ack.message_id)) return this.drop(entry);
+    const row = this.#rows.get(li), above = li.previousElementSibling;
+    row.message = { ...row.message, id: ack.message_id, timestamp: ack.timestamp };
+    row.order = ack.offset === undefined ? this.#last : this.#base + ack.offset;
+    row.at = stamp(li, ack.timestamp);
+    delete li.dataset.fate;
+    li.querySelector('.fate').hidden = true;
+    this.#pending.delete(entry);
+    this.#byId.set(ack.message_id, li);
+    if (above && this.#rows.get(above).order > row.order) this.#insert(li, row.order);
+    this.#last = Math.max(this.#last, row.order);
+    this.#group(li);
+  }
+
+  drop(entry) {
+    const li = this.#pending.get(entry);
+    if (!li) return;
+    const held = li.contains(document.activeElement);
+    this.#pending.delete(entry);
+    this.#remove(li);
+    if (held) el('text').focus();
+  }
+
+  // notice adds a line that is nobody's message. kind: system, gap, unread, problem.
+  notice(kind, text) {
+    const li = clone('t-notice');
+    li.dataset.kind = kind;
+    li.querySelector('.notice-text').textContent = text;
+    this.#rows.set(li, { order: this.#last });
+    this.#insert(li, this.#last);
+    return li;
+  }
+
+  remove(li) {
+    if (this.#rows.has(li)) this.#remove(li);
+  }
+
+  toEnd(smooth) {
+    this.#stuck = true;
+    this.#below = 0;
+    this.#jump();
+    this.#view.scrollTo({ top: this.#view.scrollHeight, behavior: smooth && !calm() ? 'smooth' : 'instant' });
+  }
+
+  // focus goes to the latest message: the way in by keyboard.
+  focus() {
+    this.#messages().at(-1)?.focus();
+  }
+
+  #row(message, order, own) {
+    const li = clone('t-message');
+    li.classList.toggle('own', own);
+    tint(li, message.sender_id);
+    avatar(li.querySelector('.avatar'), message.sender_id, message.sender_name);
+    li.querySelector('.sender').textContent = message.sender_name;
+    li.querySelector('.content').append(...content(message, () => this.#follow()));
+    li.classList.toggle('picture', li.querySelector('.content > img') !== null);
+    this.#rows.set(li, { order, message, at: stamp(li, message.timestamp) });
+    this.#quote(li, message);
+    return li;
+  }
+
+  // quote shows what a message replies to, if the page has it.
+  #quote(li, message) {
+    if (!message.reply_to) return;
+    const button = li.querySelector('.quote'), original = this.#byId.get(message.reply_to);
+    const of = original && this.#rows.get(original).message;
+    button.hidden = false;
+    button.classList.toggle('far', !of);
+    button.querySelector('.quote-name').textContent = of ? of.sender_name : '';
+    button.querySelector('.quote-text').textContent = of ? summary(of) : 'An earlier message';
+    if (of) tint(button, of.sender_id);
+  }
+
+  #insert(li, order) {
+    let before = this.#list.lastElementChild;
+    while (before && this.#rows.get(before).order > order) before = before.previousElementSibling;
+    if (before) before.after(li);
+    else this.#list.prepend(li);
+    if (order !== Infinity) this.#last = Math.max(this.#last, order);
+    this.#group(li);
+    this.#group(li.nextElementSibling);
+    this.#empty();
+    this.#follow();
+  }
+
+  #remove(li) {
+    const { message } = this.#rows.get(li), next = li.nextElementSibling;
+    this.#rows.delete(li);
+    if (message && this.#byId.get(message.id) === li) this.#byId.delete(message.id);
+    li.remove();
+    this.#group(next);
+    this.#empty();
+  }
+
+  #trim() {
+    while (this.#byId.size > MOST && this.#stuck) this.#remove(this.#list.firstElementChild);
+  }
+
+  // group says whether a message follows one of the same sender closely, and whether a day begins.
+  #group(li) {
+    const row = li && this.#rows.get(li);
+    if (!row?.message) return;
+    const above = li.previousElementSibling && this.#rows.get(li.previousElementSibling);
+    const last = above?.message ? above : this.#before(li);
+    const newDay = !last || last.at.toDateString() !== row.at.toDateString();
+    const heading = li.querySelector('.day');
+    heading.hidden = !newDay;
+    heading.textContent = newDay ? day.format(row.at) : '';
+    li.classList.toggle('follows', !newDay && Boolean(above?.message) && above.message.sender_id === row.message.sender_id &&
+      row.at - above.at < TOGETHER);
+  }
+
+  #before(li) {
+    for (let p = li.previousElementSibling; p; p = p.previousElementSibling) {
+      const row = this.#rows.get(p);
+      if (row.message) return row;
+    }
+    return null;
+  }
+
+  #messages() {
+    return [...this.#list.querySelectorAll(':scope > .message')];
+  }
+
+  #clicked(ev) {
+    const li = ev.target.closest('li'), button = ev.target.closest('button');
+    if (!li || !button) return;
+    const { message } = this.#rows.get(li);
+    if (button.matches('.reply') && message.id) this.#act.reply(message);
+    else if (button.matches('.quote')) this.#show(message.reply_to);
+    else if (button.matches('.retry, .discard')) {
+      const [entry] = [...this.#pending].find(([, row]) => row === li);
+      if (button.matches('.retry')) this.#act.retry(entry);
+      else this.#act.discard(entry);
+    }
+  }
+
+  #show(id) {
+    const li = this.#byId.get(id);
+    if (!li) return;
+    li.scrollIntoView({ block: 'center', behavior: calm() ? 'instant' : 'smooth' });
+    li.focus({ preventScroll: true });
+    li.classList.remove('found');
+    void li.offsetWidth; // so that the animation starts again
+    li.classList.add('found');
+  }
+
+  #key(ev) {
+    const li = ev.target.closest('li');
+    if (ev.target !== li || ev.ctrlKey || ev.metaKey || ev.altKey) return;
+    const all = this.#messages(), at = all.indexOf(li);
+    const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: all.length - 1 }[ev.key];
+    if (to !== undefined) {
+      if (to < all.length) all[Math.max(0, to)]?.focus();
+      else el('text').focus();
+    } else if (ev.key === 'r' || ev.key === 'R' || ev.key === 'Enter') {
+      const { message } = this.#rows.get(li);
+      if (message.id) this.#act.reply(message);
+    } else if (ev.key === 'Escape') {
+      el('text').focus();
+    } else {
+      return;
+    }
+    ev.preventDefault();
+  }
+
+  #scrolled() {
+    const v = this.#view;
+    this.#stuck = v.scrollHeight - v.scrollTop - v.clientHeight < NEAR;
+    if (this.#stuck) this.#below = 0;
+    this.#jump();
+  }
+
+  #follow() {
+    if (this.#stuck) this.#view.scrollTop = this.#view.scrollHeight;
+  }
+
+  #jump() {
+    el('jump').hidden = this.#stuck;
+    el('jump-text').textContent = this.#below ? plural(this.#below, 'new message', 'new messages') : 'Latest';
+  }
+
+  #empty() {
+    el('empty').hidden = this.#rows.size > 0;
+  }
+}
+
+// stamp writes the time of a message.
+function stamp(li, timestamp) {
+  const at = new Date(timestamp), node = li.querySelector('time');
+  node.dateTime = timestamp;
+  node.title = full.format(at);
+  node.textContent = time.format(at);
+  return at;
+}

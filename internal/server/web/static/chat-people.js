@@ -1,0 +1,71 @@
+// Who is in the room, and who of them types.
+
+const FORGET_TYPING = 6000; // ms after the last note
+const ASK_AFTER = 2000;     // ms of a list that does not add up before it is asked for again
+const NAMED = 100;          // members up to which the server names everybody
+
+export class People {
+  #users = new Map(); // by id
+  #count = 0;
+  #typing = new Map(); // user id to {name, timer}
+  #timer = 0;
+  #act;
+
+  // act: show(users, count), typing(text), ask() for the list from the server
+  constructor(act) {
+    this.#act = act;
+  }
+
+  #show() {
+    this.#act.show([...this.#users.values()], this.#count);
+  }
+
+  #text() {
+    const names = [...this.#typing.values()].map((t) => t.name);
+    switch (names.length) {
+      case 0: return '';
+      case 1: return `${names[0]} is typing…`;
+      case 2: return `${names[0]} and ${names[1]} are typing…`;
+      default: return 'Several people are typing…';
+    }
+  }
+
+  // enter begins with a room of so many members, or with none.
+  enter(count) {
+    for (const id of [...this.#typing.keys()]) this.types(id, '', false);
+    clearTimeout(this.#timer);
+    this.#users.clear();
+    this.#count = count;
+    if (count) this.#act.ask();
+    this.#show();
+  }
+
+  list(users) {
+    this.#users = new Map(users.map(({ id, username }) => [id, { id, username }]));
+    this.#count = Math.max(this.#count, this.#users.size);
+    this.#show();
+  }
+
+  // change notes who came and went, as {id, username}, and how many there are now.
+  change(came, went, count) {
+    for (const { id, username } of came) {
+      if (this.#users.size < 2 * NAMED) this.#users.set(id, { id, username });
+    }
+    for (const { id, username } of went) {
+      this.#users.delete(id);
+      this.types(id, username, false);
+    }
+    this.#count = count;
+    clearTimeout(this.#timer);
+    // News of comings and goings are the first that a busy server leaves out.
+    if (this.#users.size !== count && count <= NAMED) this.#timer = setTimeout(() => this.#act.ask(), ASK_AFTER * (1 + Math.random()));
+    this.#show();
+  }
+
+  types(id, name, is) {
+    clearTimeout(this.#typing.get(id)?.timer);
+    this.#typing.delete(id);
+    if (is) this.#typing.set(id, { name, timer: setTimeout(() => this.types(id, name, false), FORGET_TYPING) });
+    this.#act.typing(this.#text());
+  }
+}

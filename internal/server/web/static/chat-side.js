@@ -1,0 +1,91 @@
+// The side of the page: rooms, people, who we are. On a narrow screen it is a drawer.
+
+import { avatar, clone, el, plural } from './chat-dom.js';
+
+export class Side {
+  #rooms = new Map(); // by id, as the server lists them
+  #current = '';
+  #act;
+
+  // act: join(room, password), leave()
+  constructor(act) {
+    this.#act = act;
+    el('join').addEventListener('submit', (ev) => {
+      ev.preventDefault();
+      const room = el('join-room').value.trim();
+      if (room) this.#act.join(room, el('join-password').value);
+    });
+    el('leave').addEventListener('click', () => this.#act.leave());
+    el('side-open').addEventListener('click', () => this.#drawer(true));
+    el('side-close').addEventListener('click', () => this.#drawer(false));
+    el('shade').addEventListener('click', () => this.#drawer(false));
+    el('side').addEventListener('keydown', (ev) => { if (ev.key === 'Escape') this.#drawer(false); });
+    matchMedia('(min-width: 48rem)').addEventListener('change', () => this.#drawer(false));
+  }
+
+  me(user) {
+    el('me-name').textContent = user.username;
+    avatar(el('me-avatar'), user.id, user.username);
+  }
+
+  rooms(list) {
+    this.#rooms = new Map(list.map((r) => [r.room_id, r]));
+    this.#list();
+  }
+
+  // locked reports that a room is known to have a password.
+  locked(id) {
+    return this.#rooms.get(id)?.password ?? false;
+  }
+
+  // enter makes a room the current one, listed or not; null leaves all.
+  enter(room) {
+    this.#current = room?.room_id ?? '';
+    if (room) this.#rooms.set(room.room_id, { ...this.#rooms.get(room.room_id), ...room });
+    this.#list();
+    el('join').reset();
+    this.#drawer(false);
+  }
+
+  // people shows who is in the room: those the server named, and how many there are in all.
+  people(users, count, me) {
+    users.sort((a, b) => a.username.localeCompare(b.username));
+    el('people').replaceChildren(...users.map((u) => {
+      const li = clone('t-person');
+      avatar(li.querySelector('.avatar'), u.id, u.username);
+      li.querySelector('.name').textContent = u.username;
+      li.querySelector('.you').hidden = u.id !== me;
+      return li;
+    }));
+    el('people-count').textContent = count.toLocaleString();
+    el('people-more').hidden = count <= users.length;
+    el('people-more').textContent = users.length ? `and ${(count - users.length).toLocaleString()} more` : '';
+    el('room-count').textContent = plural(count, 'person here', 'people here');
+  }
+
+  // enable says whether rooms can be changed: not while there is no connection.
+  enable(on) {
+    for (const control of el('side').querySelectorAll('.rooms button, .join input, .join button')) control.disabled = !on;
+  }
+
+  #list() {
+    el('rooms').replaceChildren(...[...this.#rooms.values()].map((r) => {
+      const li = clone('t-room'), button = li.querySelector('button');
+      const current = r.room_id === this.#current;
+      li.querySelector('.name').textContent = r.room_name || r.room_id;
+      li.querySelector('.lock').toggleAttribute('hidden', !r.password);
+      if (current) button.setAttribute('aria-current', 'true');
+      button.addEventListener('click', () => (current ? this.#drawer(false) : this.#act.join(r.room_id, '')));
+      return li;
+    }));
+  }
+
+  #drawer(open) {
+    const was = el('side').classList.toggle('open', open);
+    el('shade').hidden = !open;
+    el('main').inert = open;
+    el('side-open').setAttribute('aria-expanded', String(open));
+    if (open) el('side-close').focus();
+    else if (was !== open) el('side-open').focus();
+  }
+}

@@ -1,0 +1,151 @@
+package room
+
+import (
+	"maps"
+	"slices"
+)
+
+// audit demands that what is kept in several places agrees, and that nothing is
+// left behind. Nothing may be under way.
+func (w *world) audit() {
+	w.t.Helper()
+	for i, l := range w.loops {
+		if len(l.posts) != 0 {
+			w.t.Fatalf("loop %d has %d posts waiting", i, len(l.posts))
+		}
+		w.auditShards(l.shards)
+	}
+	var bytes int64
+	for _, r := range w.Rooms() {
+		w.auditRoom(r)
+		bytes += int64(r.history.bytes)
+	}
+	if got := w.Stats().HistoryBytes; got != bytes {
+		w.t.Errorf("%d bytes of history counted, there are %d", got, bytes)
+	}
+	members := 0
+	for id, u := range w.users {
+		if u.id != id || len(u.members) == 0 {
+			w.t.Errorf("user %q with %d connections is listed as %q", u.id, len(u.members), id)
+		}
+		for _, m := range u.members {
+			members++
+			if p := w.loops[m.Loop].shards.has(m.Slot); p == nil || p.user != u || p.gen != m.Gen {
+				w.t.Errorf("user %q: %v is not its connection", id, m)
+			}
+		}
+	}
+	for _, l := range w.loops {
+		for _, p := range l.shards.seats {
+			if p.user != nil {
+				members--
+			}
+		}
+	}
+	if members != 0 {
+		w.t.Errorf("users list %d connections more than there are", members)
+	}
+}
+
+// auditShards checks one loop's tables against its seats.
+func (w *world) auditShards(s *Shards) {
+	w.t.Helper()
+	if len(s.joining) != 0 {
+		w.t.Errorf("loop %d: %d joins have not taken effect", s.loop, len(s.joining))
+	}
+	if len(s.index)+len(s.free) != len(s.shards) {
+		w.t.Errorf("loop %d: %d shards, %d in use, %d free", s.loop, len(s.shards), len(s.index), len(s.free))
+	}
+	want := make([][Dialects][]uint32, len(s.shards))
+	links := make([]int, len(s.shards))
+	lists := 1 // the first is not used
+	for slot := range s.seats {
+		p := &s.seats[slot]
+		in := s.rooms(p)
+		if p.link&linkOne == 0 && len(in) > 0 {
+			lists++
+			if len(in) < 2 {
+				w.t.Errorf("loop %d slot %d: a list of %d", s.loop, slot, len(in))
+			}
+		}
+		for _, i := range in {
+			links[i]++
+			d := p.link & linkDialect
+			want[i][d] = append(want[i][d], uint32(slot))
+		}
+	}
+	if lists+len(s.spare) != len(s.lists) {
+		w.t.Errorf("loop %d: %d lists, %d in use, %d spare", s.loop, len(s.lists), lists, len(s.spare))
+	}
+	for i := range s.shards {
+		sh := &s.shards[i]
+		if sh.room == nil && !slices.Contains(s.free, uint32(i)) || sh.room != nil && s.index[sh.room] != uint32(i) {
+			w.t.Errorf("loop %d: shard %d is lost", s.loop, i)
+		}
+		if sh.links != links[i] {
+			w.t.Errorf("loop %d shard %d: %d links, want %d", s.loop, i, sh.links, links[i])
+		}
+		for d := range want[i] {
+			if !slices.Equal(sh.slots[d], want[i][d]) {
+				w.t.Errorf("loop %d shard %d dialect %d: slots %v, want %v", s.loop, i, d, sh.slots[d], want[i][d])
+			}
+		}
+	}
+}
+
+// auditRoom checks a room against the seats of all loops.
+func (w *world) auditRoom(r *Room) {
+	w.t.Helper()
+	on := make(map[place]bool)
+	users := make(map[*User]int32)
+	nobody := 0
+	for _, l := range w.loops {
+		at := place{loop: l.shards.loop}
+		for slot := range l.shards.seats {
+			p := &l.shards.seats[slot]
+			if !l.shards.In(uint32(slot), r) {
+				continue
+			}
+			at.n[p.link&linkDialect]++
+			if p.user == nil {
+				nobody++
+			} else {
+				users[p.user]++
+			}
+		}
+		if at.n != [Dialects]int32{} {
+			on[at] = true
+		}
+	}
+	got := make(map[place]bool)
+	for _, p := range r.on {
+		got[p] = true
+	}
+	if !maps.Equal(got, on) || len(r.on) != len(on) {
+		w.t.Errorf("room %s is on %v, want %v", r.id, r.on, on)
+	}
+	counts := make(map[*User]int32)
+	for u, p := range r.users {
+		counts[u] = p.connections
+	}
+	if !maps.Equal(counts, users) || r.nobody != nobody {
+		w.t.Errorf("room %s: users %v and %d others, want %v and %d", r.id, counts, r.nobody, users, nobody)
+	}
+	if r.Queue() != 0 {
+		w.t.Errorf("room %s: %d publishes pending", r.id, r.Queue())
+	}
+	bytes := 0
+	for i, p := range r.history.ring {
+		switch {
+		case i < r.history.head:
+			if p != nil {
+				w.t.Errorf("room %s: the history keeps what it has dropped", r.id)
+			}
+		default:
+			bytes += len(p.Bytes()) + entryCost
+		}
+	}
+	if bytes != r.history.bytes {
+		w.t.Errorf("room %s: history of %d bytes, said to be %d", r.id, bytes, r.history.bytes)
+	}
+}

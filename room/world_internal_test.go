@@ -1,0 +1,260 @@
+package room
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch/frame"
+)
+
+// world is a hub whose loops turn when the test says so, whose clock the test
+// moves, and whose connections remember what they were given.
+type world struct {
+	*Hub
+	t     testing.TB
+	loops []*turnstile
+	now   time.Time
+}
+
+// newWorld makes one. Messages read "payload#offset" in dialect 0 and
+// "~payload#offset" in dialect 1, unless c says otherwise.
+func newWorld(t testing.TB, loops int, c Config) *world {
+	t.Helper()
+	w := &world{t: t, now: time.Unix(1_700_000_000, 0)}
+	c.Now = func() time.Time { return w.now }
+	if c.Encode == nil {
+		c.Encode = func(dst []byte, _ string, offset uint64, p []byte) []byte {
+			return fmt.Appendf(dst, "%s#%d", p, offset)
+		}
+	}
+	if c.Translate == nil {
+		c.Translate = func(dst []byte, _ Dialect, _ string, m []byte) []byte { return fmt.Appendf(dst, "~%s", m) }
+	}
+	w.Hub = New(c)
+	var all []Loop
+	for i := range loops {
+		l := &turnstile{shards: NewShards(w.Hub, i)}
+		w.loops = append(w.loops, l)
+		all = append(all, l)
+	}
+	w.running = true // its goroutine does not start: the test calls Sweep
+	w.Attach(all)
+	return w
+}
+
+// turnstile is an event loop that lets one delivery through at a time.
+type turnstile struct {
+	shards  *Shards
+	conns   []*conn                    // by slot; nil: free
+	gens    []uint32                   // by slot
+	walking func(d *Delivery, c *conn) // called for every receiver, while the others wait
+	most    int                        // bytes that a connection may have queued
+
+	mu    sync.Mutex
+	posts []*Delivery
+	total int
+	ended bool
+}
+
+var errEnded = errors.New("the loop has ended")
+
+// Post implements Loop.
+func (l *turnstile) Post(d *Delivery) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return errEnded
+	}
+	l.posts = append(l.posts, d)
+	l.total++
+	return nil
+}
+
+// step carries out one delivery, as the engine does; false: there is none.
+func (l *turnstile) step() bool {
+	l.mu.Lock()
+	if len(l.posts) == 0 {
+		l.mu.Unlock()
+		return false
+	}
+	d := l.posts[0]
+	l.posts = l.posts[1:]
+	l.mu.Unlock()
+	if l.shards.Admit(d) {
+		return true
+	}
+	var taken, shed int
+	for at := l.shards.Cursor(d); at.Next(); {
+		c := l.conns[at.Slot]
+		if c == nil || at.Gen != 0 && at.Gen != c.Gen || d.Excludes(c.Member) {
+			continue
+		}
+		if !d.Class().Fits(c.queued, l.most) {
+			shed++
+			continue
+		}
+		c.got = append(c.got, string(at.Frame.Payload()))
+		taken++
+		if l.walking != nil {
+			l.walking(d, c)
+		}
+	}
+	d.Walked(taken, shed)
+	return true
+}
+
+// run turns all loops until nothing is under way.
+func (w *world) run() {
+	for again := true; again; {
+		again = false
+		for _, l := range w.loops {
+			for l.step() {
+				again = true
+			}
+		}
+	}
+}
+
+// posts is how many deliveries loops have been given so far.
+func (w *world) posts() (n int) {
+	for _, l := range w.loops {
+		l.mu.Lock()
+		n += l.total
+		l.mu.Unlock()
+	}
+	return n
+}
+
+// conn is a connection.
+type conn struct {
+	Member
+	w      *world
+	l      *turnstile
+	got    []string
+	queued int
+}
+
+// connect gives loop i a connection, in its first free slot.
+func (w *world) connect(i int) *conn {
+	l := w.loops[i]
+	slot := slices.Index(l.conns, nil)
+	if slot < 0 {
+		slot = len(l.conns)
+		l.conns, l.gens = append(l.conns, nil), append(l.gens, 0)
+	}
+	l.gens[slot]++
+	c := &conn{w: w, l: l, Member: Member{uint32(i), uint32(slot), l.gens[slot]}}
+	l.conns[slot] = c
+	return c
+}
+
+// close ends the connection; its slot is free.
+func (c *conn) close() {
+	c.l.shards.LeaveAll(c.Slot)
+	c.l.conns[c.Slot] = nil
+}
+
+func (c *conn) signIn(id string, d Dialect) *User {
+	c.w.t.Helper()
+	u, _, err := c.l.shards.SignIn(c.Slot, c.Gen, Identity{ID: id, Name: id, Dialect: d})
+	if err != nil {
+		c.w.t.Fatalf("SignIn(%q): %v", id, err)
+	}
+	return u
+}
+
+func (c *conn) tryJoin(r *Room, o JoinOptions) (Joined, error) {
+	return c.l.shards.Join(c.Slot, c.Gen, r, o)
+}
+
+func (c *conn) join(r *Room) Joined {
+	c.w.t.Helper()
+	return c.joinWith(r, JoinOptions{})
+}
+
+func (c *conn) joinWith(r *Room, o JoinOptions) Joined {
+	c.w.t.Helper()
+	j, err := c.tryJoin(r, o)
+	if err != nil {
+		c.w.t.Fatalf("Join(%s): %v", r.ID(), err)
+	}
+	return j
+}
+
+func (c *conn) leave(r *Room) (last bool) {
+	c.w.t.Helper()
+	last, err := c.l.shards.Leave(c.Slot, r)
+	if err != nil {
+		c.w.t.Fatalf("Leave(%s): %v", r.ID(), err)
+	}
+	return last
+}
+
+func (c *conn) in(r *Room) bool { return c.l.shards.In(c.Slot, r) }
+
+// expect demands that exactly this was delivered since it was asked last.
+func (c *conn) expect(want ...string) {
+	c.w.t.Helper()
+	if !slices.Equal(c.got, want) {
+		c.w.t.Errorf("%v got %q, want %q", c.Member, c.got, want)
+	}
+	c.got = nil
+}
+
+func (w *world) create(id string, o Options) *Room {
+	w.t.Helper()
+	r, err := w.Create(id, o)
+	if err != nil {
+		w.t.Fatalf("Create(%q): %v", id, err)
+	}
+	return r
+}
+
+// publish publishes and returns the receipt.
+func (w *world) publish(r *Room, payload string, except ...Member) Receipt {
+	w.t.Helper()
+	got, err := w.tryPublish(r, Message{Payload: []byte(payload), Except: except})
+	if err != nil {
+		w.t.Fatalf("Publish(%s): %v", payload, err)
+	}
+	return got
+}
+
+// tryPublish demands that done is called once, before Publish returns.
+func (w *world) tryPublish(r *Room, m Message) (got Receipt, err error) {
+	w.t.Helper()
+	calls := 0
+	r.Publish(m, func(receipt Receipt, e error) {
+		calls++
+		got, err = receipt, e
+	})
+	if calls != 1 {
+		w.t.Fatalf("Publish called done %d times", calls)
+	}
+	return got, err
+}
+
+// text is a message in both dialects.
+func text(s string) Frames {
+	return Frames{frame.Prepare(frame.OpText, []byte(s)), frame.Prepare(frame.OpText, []byte("~"+s))}
+}
+
+// payloads are the messages of a history.
+func payloads(all []*frame.Prepared) []string {
+	var s []string
+	for _, p := range all {
+		s = append(s, string(p.Payload()))
+	}
+	return s
+}
+
+func (w *world) is(err, want error, what string) {
+	w.t.Helper()
+	if !errors.Is(err, want) {
+		w.t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
