@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Takes the figures of bench/RESULTS.md: perchbench against rawecho, a bare C epoll server, one loop pinned to one core,
 # messages per server-CPU-second, in alternating windows or rounds.  Needs: make build baseline; root for --netns.
-#   bench/figures.sh echo|echo16|echo16k|echo9000|storm|fan|fanpubs|idle|ping [private]
+#   bench/figures.sh echo|echo16|echo16k|echo9000|storm|fan|fanpubs|chatfan|idle|ping [private]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:?what to measure} flags=${2:+--private-fds}
@@ -20,6 +20,14 @@ fan | fanpubs)
     [ "$what" = fan ] && pubs=1 || pubs=8
     compare --server "$raw --fanout" --server "$perch" --args perch='--path /fan' -- \
         fanout --exact --conns 5000 --pubs $pubs --size 128 --warmup 0.5 --time 2 ;;
+chatfan) # fan-out through perchd's chat and rooms, against the bare /fan
+    perchd="$PWD/bin/perchd --listen 127.0.0.1:{port} --loops 1 --new-connections-per-second 0"
+    compare --server "fan=$PWD/bin/perchbench serve --listen 127.0.0.1:{port} --loops 1" --args fan='--path /fan --exact' \
+        --server "chat=$perchd" --args chat="--path /ws/chat --hello-ack room_joined --hello '{\"username\":\"u{id}\"}' \
+            --pub-hello '{\"username\":\"publisher\"}' --template '{\"type\":\"chat_message\",\"content\":\"m={seq},{ts} {pad}\"}'" \
+        --server "room=$perchd" --args room="--path /ws/room/general --hello-ack room_joined --hello '{\"type\":\"join\"}' \
+            --pub-hello '{\"type\":\"join\"}' --template '{\"type\":\"chat_message\",\"message\":\"m={seq},{ts} {pad}\"}'" \
+        -- fanout --conns 5000 --pubs 1 --size 128 --settle 3 --warmup 0.5 --time 2 ;;
 idle) # 100,000 connections in one process: memory per connection above the empty server
     $M run --netns --idle-settle 5 --server-core any --client-core any \
         --server "perch=$PWD/bin/perchbench serve --listen 127.0.0.1:{port} --loops 6 --max-conns 110000" -- \
@@ -28,5 +36,5 @@ ping) # the same, long enough to see every connection pinged: server CPU for it
     $M run --netns --idle-settle 5 --server-core any --client-core any \
         --server "perch=$PWD/bin/perchbench serve --listen 127.0.0.1:{port} --loops 6 --max-conns 110000" -- \
         idle --conns 100000 --open-pause 40 --warmup 1 --time 60 ;;
-*) echo "what? echo echo16 echo16k echo9000 storm fan fanpubs idle ping" >&2; exit 2 ;;
+*) echo "what? echo echo16 echo16k echo9000 storm fan fanpubs chatfan idle ping" >&2; exit 2 ;;
 esac
