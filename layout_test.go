@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	// What makes perchd: public packages only, and not each other.
 	"internal/server/config":   {".", "room", "session", "cluster"},
 	"internal/server/auth":     {".", "room", "session", "cluster"},
-	"internal/server/chat":     {".", "room", "session", "cluster", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol"},
+	"internal/server/chat":     {".", "frame", "room", "session", "cluster", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol"},
 	"internal/server/admin":    {".", "room", "session", "cluster"},
 	"internal/server/endpoint": {".", "room", "session", "internal/server/auth", "internal/server/protocol"},
 	"internal/server/metrics":  {".", "room", "session", "cluster", "internal/server/protocol"},
@@ -75,6 +75,7 @@ var mayRequire = map[string][]string{
 	"github.com/golang-jwt/jwt/v5":      {"internal/server/auth"},
 	"github.com/BurntSushi/toml":        {"internal/server/config"},
 	"golang.org/x/crypto/argon2":        {"room"},
+	"golang.org/x/text/secure/precis":   {"internal/server/chat"},
 
 	"github.com/prometheus/client_golang/prometheus":            {"internal/server/metrics"},
 	"github.com/prometheus/client_golang/prometheus/collectors": {"internal/server/metrics"},

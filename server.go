@@ -263,22 +263,27 @@ func (srv *Server) launch() error {
 	n := srv.cfg.Loops
 	for i := range n {
 		l, err := newLoop(srv, i, srv.maxConnections+refuseReserve+chunkSize)
-		if err == nil {
-			srv.loops = append(srv.loops, l)
-			if srv.web != nil {
-				l.pair, err = srv.web.pair()
-			}
-		}
 		if err != nil {
 			srv.release()
 			return err
 		}
+		srv.loops = append(srv.loops, l)
 	}
 	loops := make([]room.Loop, n)
 	for i, l := range srv.loops {
 		loops[i] = l
 	}
 	srv.rooms.Attach(loops)
+	for _, l := range srv.loops { // now that all are there: HTTP handlers may ask for Stats
+		if srv.web == nil {
+			break
+		}
+		var err error
+		if l.pair, err = srv.web.pair(); err != nil {
+			srv.release()
+			return err
+		}
+	}
 	up, listen, ready := make(chan error, n), make(chan bool), make(chan error, n)
 	var down sync.WaitGroup
 	for _, l := range srv.loops {

@@ -87,8 +87,10 @@ type slab struct {
 	free      int
 	live      int
 
-	colds     []*cold // 0 is never used
-	spareCold []uint32
+	colds     []*cold  // 0 is never used
+	spareCold []uint32 // places of colds that are free
+	bareCold  []uint32 // the same, without a cold: the collector has it; see trim
+	unused    int      // of spareCold, since the last trim
 
 	mu sync.Mutex
 }
@@ -221,6 +223,11 @@ func (t *slab) thaw(s *slot) *cold {
 	if n := len(t.spareCold); n > 0 {
 		s.cold = t.spareCold[n-1]
 		t.spareCold = t.spareCold[:n-1]
+		t.unused = min(t.unused, n-1)
+	} else if n := len(t.bareCold); n > 0 {
+		s.cold = t.bareCold[n-1]
+		t.bareCold = t.bareCold[:n-1]
+		t.colds[s.cold] = new(cold)
 	} else {
 		s.cold = uint32(len(t.colds))
 		t.colds = append(t.colds, new(cold))
@@ -237,15 +244,16 @@ func (t *slab) freeze(s *slot) {
 	*c = cold{out: c.out} // an empty outbox keeps its small list
 	t.spareCold = append(t.spareCold, s.cold)
 	s.cold = 0
-	t.trim()
 }
 
-// spareColds bounds the cold parts that are kept for reuse after a burst.
-const spareColds = 8192
-
-// trim lets the collector have cold parts that a burst made.
+// trim lets the collector have half of the cold parts that nobody has needed
+// since the last time: a burst makes as many as it needs.
 func (t *slab) trim() {
-	if n := len(t.spareCold); n > spareColds {
-		t.colds[t.spareCold[n-1]] = new(cold) // the place stays, without its lists
+	n := len(t.spareCold) - (t.unused+1)/2
+	for _, i := range t.spareCold[n:] {
+		t.colds[i] = nil
 	}
+	t.bareCold = append(t.bareCold, t.spareCold[n:]...)
+	t.spareCold = t.spareCold[:n]
+	t.unused = n
 }

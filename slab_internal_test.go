@@ -138,11 +138,11 @@ func TestSlabCold(t *testing.T) {
 	}
 	tab.freeze(s)
 
-	const burst = spareColds + 100
+	const burst, busy = 1000, 10
 	var slots []*slot
 	for range burst {
 		_, s, _ := tab.alloc()
-		tab.thaw(s).out.segs = make([]segment, 0, 8)
+		tab.thaw(s)
 		slots = append(slots, s)
 	}
 	if len(tab.colds) != burst+1 {
@@ -151,16 +151,36 @@ func TestSlabCold(t *testing.T) {
 	for _, s := range slots {
 		tab.freeze(s)
 	}
-	kept := 0
-	for _, c := range tab.colds[1:] {
-		if c.out.segs != nil {
-			kept++
+	parts := func() (n int) {
+		for _, c := range tab.colds[1:] {
+			if c != nil {
+				n++
+			}
 		}
+		return n
 	}
-	if kept > spareColds || kept < spareColds/2 {
-		t.Errorf("%d cold parts keep their lists after a burst, want up to %d", kept, spareColds)
+	if n := parts(); n != burst {
+		t.Errorf("%d cold parts after the burst, %d were used", n, burst)
 	}
-	if len(tab.spareCold) != burst {
-		t.Errorf("%d places are spare, want %d", len(tab.spareCold), burst)
+	for range 20 { // what is used from now on stays, the rest goes
+		for _, s := range slots[:busy] {
+			tab.thaw(s)
+		}
+		for _, s := range slots[:busy] {
+			tab.freeze(s)
+		}
+		tab.trim()
+	}
+	if n := parts(); n != busy {
+		t.Errorf("%d cold parts long after the burst, %d are in use", n, busy)
+	}
+	if n := len(tab.spareCold) + len(tab.bareCold); n != burst {
+		t.Errorf("%d places are free, want %d", n, burst)
+	}
+	for _, s := range slots {
+		tab.thaw(s)
+	}
+	if n := parts(); n != burst || len(tab.colds) != burst+1 {
+		t.Errorf("%d cold parts in %d places for another burst", n, len(tab.colds)-1)
 	}
 }

@@ -20,6 +20,7 @@ const sweepPass = 4
 func (l *loop) sweep() {
 	l.nextSweep = l.now + l.srv.quantum
 	l.publishStats()
+	l.slab.trim()
 	if l.acceptAt != 0 && l.now >= l.acceptAt {
 		l.resumeAccept()
 	}

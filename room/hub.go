@@ -290,9 +290,10 @@ func (h *Hub) Sweep() {
 	expired := h.empty[:due:due]
 	h.empty = h.empty[due:]
 	h.changedMu.Unlock()
-	for _, r := range changed {
-		r.tellChanges()
-	}
+	early := slices.DeleteFunc(changed, func(r *Room) bool { return !r.tellChanges(now) })
+	h.changedMu.Lock()
+	h.changed = append(h.changed, early...)
+	h.changedMu.Unlock()
 	for _, e := range expired {
 		if e.room.expire(e.since) {
 			h.forget(e.room)

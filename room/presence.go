@@ -1,12 +1,14 @@
 package room
 
+import "time"
+
 // EventKind says what has happened in a room.
 type EventKind uint8
 
 const (
 	UserJoined EventKind = iota // User came
 	UserLeft                    // User went
-	Changed                     // Came and Went, in a room with many members: told once a second
+	Changed                     // Came and Went, in a room with many members: told once a second, or less often
 	Closed                      // the room is deleted, because of Reason
 )
 
@@ -57,17 +59,25 @@ func (r *Room) changed(u *User, came bool) {
 	ch.users[u] = came
 }
 
-// tellChanges tells what has changed within the last second.
-func (r *Room) tellChanges() {
+// presencePace is how many members a second hear of others, at most, in one room:
+// in one that has more, summaries come less often than once a second.
+const presencePace = 10_000
+
+// tellChanges tells what has changed since the last time. It reports that it is
+// too early for that.
+func (r *Room) tellChanges(now time.Time) (early bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ch := r.changes
 	if ch == nil {
-		return
+		return false
 	}
-	r.changes = nil
+	if since := now.Sub(r.told); since >= 0 && since < time.Second*time.Duration(r.count()/presencePace) {
+		return true
+	}
+	r.changes, r.told = nil, now
 	if len(ch.users) == 0 && !ch.all { // all who came have gone again
-		return
+		return false
 	}
 	e := Event{Room: r, Kind: Changed, Count: r.count()}
 	for u, came := range ch.users {
@@ -80,6 +90,7 @@ func (r *Room) tellChanges() {
 		}
 	}
 	r.tell(e)
+	return false
 }
 
 // tell announces an event. r.mu is held.

@@ -41,7 +41,8 @@ type Room struct {
 	nobody  int // connections without a user
 	at      Position
 	history history
-	changes *changes // not told yet
+	changes *changes  // not told yet
+	told    time.Time // when changes were told last
 }
 
 // presence is a user's presence in one room.

@@ -76,6 +76,9 @@ func perchd(t *testing.T, args ...string) *process {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-ended
+		if strings.Contains(p.output(), "DATA RACE") {
+			t.Error("perchd has a data race")
+		}
 		if t.Failed() {
 			t.Logf("perchd %q printed:\n%s", args, p.output())
 		}

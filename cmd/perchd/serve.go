@@ -80,6 +80,7 @@ func (d *daemon) newRealm() *endpoint.Realm {
 	c := endpoint.Config{
 		Auth: d.verifier, Required: !d.cfg.Open(), Cookie: d.cfg.Auth.Cookie,
 		Sessions: d.sessions, Find: d.engine.Find,
+		CreateRooms: d.cfg.Chat.Create, MaxMembers: d.cfg.Chat.MaxMembers,
 		FirstFrame: d.cfg.FirstFrame, MaxErrors: d.cfg.MaxErrors,
 		Meter: d.metrics, Log: d.log,
 	}

@@ -63,7 +63,7 @@ func needNode(t *testing.T) (node, path string) {
 	node = need(t, "apt-get install nodejs", "node", "nodejs")
 	cache, _ := os.UserCacheDir()
 	for _, dir := range []string{
-		os.Getenv("PERCH_NODE_MODULES"),
+		os.Getenv("TEST_NODE_MODULES"),
 		os.Getenv("NODE_PATH"),
 		filepath.Join(cache, "perch-ci", "node", "node_modules"),
 		"/usr/lib/node_modules",
@@ -74,7 +74,7 @@ func needNode(t *testing.T) (node, path string) {
 			return node, dir
 		}
 	}
-	missing(t, "node's ws", "npm install --prefix DIR ws, and PERCH_NODE_MODULES=DIR/node_modules")
+	missing(t, "node's ws", "npm install --prefix DIR ws, and TEST_NODE_MODULES=DIR/node_modules")
 	return "", ""
 }
 

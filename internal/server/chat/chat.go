@@ -16,7 +16,7 @@ const recent = 50
 // chat is the endpoint /ws/chat.
 func (s *Service) chat() endpoint.Endpoint {
 	return endpoint.Endpoint{
-		Name:      "chat",
+		Name:      "/ws/chat",
 		Settings:  perch.Settings{Subprotocols: []string{endpoint.Subprotocol, "chat.v1"}},
 		Heartbeat: true,
 		Open:      func(_ perch.Conn, c *endpoint.Client, _ *perch.Request) { c.State = new(member) },

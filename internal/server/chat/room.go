@@ -12,7 +12,7 @@ import (
 // room is the endpoint /ws/room/{room_id}.
 func (s *Service) room() endpoint.Endpoint {
 	return endpoint.Endpoint{
-		Name:      "room",
+		Name:      "/ws/room/{room_id}",
 		Heartbeat: true,
 		Open: func(_ perch.Conn, c *endpoint.Client, r *perch.Request) {
 			c.State = &member{name: r.PathValue("room_id")}

@@ -145,10 +145,11 @@ func size[T int | int64]() form[T] {
 				}
 			}
 			n, err := strconv.ParseUint(digits, 10, 63)
-			if err != nil || n > uint64(math.MaxInt64/unit) {
+			v := T(int64(n) * unit)
+			if err != nil || n > uint64(math.MaxInt64/unit) || int64(v) != int64(n)*unit { // an int may be shorter
 				return 0, errors.New("want bytes, as in 65536, 64KiB, 1MiB or 2GiB")
 			}
-			return T(int64(n) * unit), nil
+			return v, nil
 		},
 		show: func(v T) string {
 			for _, u := range units {

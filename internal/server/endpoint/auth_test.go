@@ -231,6 +231,23 @@ func TestExpiry(t *testing.T) {
 	refreshed.closed(CloseTokenExpired, "token expired")
 }
 
+// TestAlarmForNothing: one that was set anew while it went off does no harm.
+func TestAlarmForNothing(t *testing.T) {
+	w := newWorld(t, nil, nil)
+	c := w.dial(reliable + "&token=" + w.token("a", time.Minute))
+	id, err := perch.ParseID(c.hear()["connection_id"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.srv.Find(id).Do(w.realm.ring); err != nil {
+		t.Fatal(err)
+	}
+	c.say(`{"type":"ping"}`)
+	c.expect(`{"type":"pong","timestamp":"*"}`)
+	w.later(time.Minute)
+	c.closed(CloseTokenExpired, "token expired")
+}
+
 // TestExpiryBeforeFirstFrame: what is due first counts.
 func TestExpiryBeforeFirstFrame(t *testing.T) {
 	w := newWorld(t, nil, first)

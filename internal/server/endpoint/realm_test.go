@@ -177,9 +177,17 @@ type fields map[string]any
 func (p peer) hear() fields {
 	p.t.Helper()
 	op, text := p.NextMessage()
-	var f fields
-	if err := json.Unmarshal(text, &f); op != frame.OpText || err != nil {
-		p.t.Fatalf("got %v %q, want a JSON object: %v", op, text, err)
+	if op != frame.OpText {
+		p.t.Fatalf("got %v %q, want text", op, text)
+	}
+	return parsed(p.t, text)
+}
+
+// parsed is a JSON object.
+func parsed(t testing.TB, text []byte) (f fields) {
+	t.Helper()
+	if err := json.Unmarshal(text, &f); err != nil {
+		t.Fatalf("got %q: %v", text, err)
 	}
 	return f
 }
@@ -188,11 +196,7 @@ func (p peer) hear() fields {
 func (p peer) expect(want string) fields {
 	p.t.Helper()
 	got := p.hear()
-	var w fields
-	if err := json.Unmarshal([]byte(want), &w); err != nil {
-		p.t.Fatalf("%s: %v", want, err)
-	}
-	if !like(got, w) {
+	if !like(got, parsed(p.t, []byte(want))) {
 		g, _ := json.Marshal(got)
 		p.t.Fatalf("got  %s\nwant %s", g, want)
 	}
@@ -252,6 +256,19 @@ func TestDefaults(t *testing.T) {
 	if d := time.Since(r.Now()); d < 0 || d > time.Minute {
 		t.Errorf("the clock is %v behind", d)
 	}
+}
+
+// TestBare: what is needed is enough.
+func TestBare(t *testing.T) {
+	w := newWorld(t, func(_ *world, c *Config) { *c = Config{Sessions: c.Sessions} }, nil)
+	c, key := w.begin("")
+	c.say(`{"type":"x"}`, `{`)
+	c.expect(`{"type":"ack","message_id":"*","timestamp":"*"}`)
+	c.expect(`{"type":"error","code":"invalid_json","message":"*"}`)
+	next, _ := w.begin("")
+	next.resumed("session", key, true) // the one before is not found, and stays
+	c.say(`{"type":"x"}`)
+	c.hear()
 }
 
 // TestClientSize: SPEC's bound on what an idle client takes leaves so much to this package.

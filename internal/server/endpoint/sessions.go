@@ -67,8 +67,8 @@ func (c *Client) replace(conn perch.Conn, connection string) {
 	c.log(conn, slog.LevelDebug, "session resumed while it was held", slog.String("replaced", connection))
 }
 
-// Data is the session that the client holds, which is touched by it.
-func (c *Client) Data() (session.Session, error) {
+// Current is the session that the client holds. To ask is to touch it.
+func (c *Client) Current() (session.Session, error) {
 	s, err := c.realm().cfg.Sessions.Get(context.Background(), c.session)
 	return s, sessionError(err)
 }

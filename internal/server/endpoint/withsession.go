@@ -36,7 +36,7 @@ func sessionMessage(conn perch.Conn, c *Client, typ string, m protocol.Message) 
 	o := protocol.NewObject(nil, protocol.TypeSessionData)
 	switch typ {
 	case protocol.TypeGetSession:
-		s, err = c.Data()
+		s, err = c.Current()
 	case protocol.TypeUpdateSession:
 		o = protocol.NewObject(nil, protocol.TypeSessionUpdated)
 		data := m.Raw("data")

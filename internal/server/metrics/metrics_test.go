@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,7 +77,7 @@ func fetch(t testing.TB, srv *perch.Server) []byte {
 	return body
 }
 
-// start runs a server whose port serves h at /ws and m at /metrics.
+// start runs a server whose port serves h at /ws and m at /metrics. It has a room, hall.
 func start(t *testing.T, m *metrics.Metrics, cfg perch.Config, h perch.Handler) *perch.Server {
 	t.Helper()
 	wstest.NoLeaks(t)
@@ -84,6 +85,15 @@ func start(t *testing.T, m *metrics.Metrics, cfg perch.Config, h perch.Handler) 
 	mux.Handle("GET /metrics", m.Handler())
 	cfg.Addr, cfg.HTTP = "127.0.0.1:0", mux
 	srv := perch.New(cfg)
+	hall, err := srv.Rooms().Create("hall", room.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.OnOpen = func(c perch.Conn, _ *perch.Request) {
+		if _, err := c.Join(hall, room.JoinOptions{}); err != nil {
+			t.Error(err)
+		}
+	}
 	srv.Handle("/ws", h)
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)
@@ -121,10 +131,11 @@ func TestExposition(t *testing.T) {
 			t.Errorf("%s is not shown", name)
 		}
 	}
-	// In OpenMetrics a counter's family is its name without _total: none may be called like another metric.
+	// In OpenMetrics a counter's family is its name without _total: none of ours may be called like
+	// another metric.
 	types := make(map[string]string)
 	for lines := bufio.NewScanner(bytes.NewReader(body)); lines.Scan(); {
-		if f := strings.Fields(lines.Text()); len(f) == 4 && f[1] == "TYPE" {
+		if f := strings.Fields(lines.Text()); len(f) == 4 && f[1] == "TYPE" && strings.HasPrefix(f[2], "perch_") {
 			types[f[2]] = f[3]
 		}
 	}
@@ -142,13 +153,7 @@ func TestExposition(t *testing.T) {
 func TestTraffic(t *testing.T) {
 	store, m := session.NewMemory(session.Config{}), metrics.New()
 	m.WatchSessions(store)
-	var hall *room.Room
 	srv := start(t, m, perch.Config{Loops: 2}, perch.Handler{
-		OnOpen: func(c perch.Conn, _ *perch.Request) {
-			if _, err := c.Join(hall, room.JoinOptions{}); err != nil {
-				t.Error(err)
-			}
-		},
 		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) {
 			m.Message("/ws/chat", "chat_message", len(p), 3*time.Millisecond)
 			m.Error("/ws/chat", "invalid_json")
@@ -157,10 +162,6 @@ func TestTraffic(t *testing.T) {
 			}
 		},
 	})
-	hall, err := srv.Rooms().Create("hall", room.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if _, err := store.Create(context.Background(), session.New{ConnectionID: "a"}); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +175,7 @@ func TestTraffic(t *testing.T) {
 		clients[i].Send(wstest.Text("hello"))
 		clients[i].ExpectText("hello")
 	}
-	hall.Publish(room.Message{Payload: []byte("all")}, nil)
+	srv.Rooms().Room("hall").Publish(room.Message{Payload: []byte("all")}, nil)
 	for _, c := range clients {
 		c.ExpectText("all")
 	}
@@ -297,15 +298,17 @@ func TestClientsChooseNoLabel(t *testing.T) {
 // TestScrapesAtOnce: while a loop is blocked a scrape waits, and the fifth is refused.
 func TestScrapesAtOnce(t *testing.T) {
 	const most = 4
-	m, blocked, release := metrics.New(), make(chan struct{}), make(chan struct{})
+	m, blocked, released := metrics.New(), make(chan bool), make(chan bool)
 	srv := start(t, m, perch.Config{Loops: 1}, perch.Handler{OnMessage: func(perch.Conn, perch.Opcode, []byte) {
-		close(blocked)
-		<-release
+		blocked <- true
+		<-released
 	}})
+	release := sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release)
 	wstest.Dial(t, srv.Addr().String(), "/ws").Send(wstest.Text("block"))
 	wstest.Receive(t, "the loop is blocked", blocked)
 
-	h, codes := m.Handler(), make(chan int)
+	h, codes := m.Handler(), make(chan int, most+1)
 	for range most + 1 {
 		go func() {
 			w := httptest.NewRecorder()
@@ -316,7 +319,7 @@ func TestScrapesAtOnce(t *testing.T) {
 	if code := wstest.Receive(t, "one is refused", codes); code != http.StatusServiceUnavailable {
 		t.Errorf("the first to return got %d", code)
 	}
-	close(release)
+	release()
 	for range most {
 		if code := wstest.Receive(t, "the others are served", codes); code != http.StatusOK {
 			t.Errorf("one got %d", code)

@@ -47,10 +47,9 @@ const (
 
 // Codes of what the client or the server has too much of, and of our own faults.
 const (
-	CodeRateLimited   Code = "rate_limited"
-	CodeTooManyErrors Code = "too_many_errors"
-	CodeBusy          Code = "busy"
-	CodeInternal      Code = "internal"
+	CodeRateLimited Code = "rate_limited"
+	CodeBusy        Code = "busy"
+	CodeInternal    Code = "internal"
 )
 
 // Codes of /ws/safe, which has an error message of its own shape.
@@ -111,7 +110,6 @@ var codes = [...]CodeMeaning{
 	{"token_wrong_subject", "The token is for another subject."},
 
 	{CodeRateLimited, "That was done too often; try again later."},
-	{CodeTooManyErrors, "Too many errors; the connection closes."},
 	{CodeBusy, "The server is too busy for this; try again later."},
 	{CodeInternal, "The server failed; the fault is its own."},
 

@@ -5,7 +5,6 @@ const (
 	TypeError          = "error"
 	TypePing           = "ping"
 	TypePong           = "pong"
-	TypeReconnect      = "reconnect"
 	TypeRefreshToken   = "refresh_token"
 	TypeTokenRefreshed = "token_refreshed"
 	TypeResume         = "resume"
@@ -14,6 +13,8 @@ const (
 	TypeChatMessage    = "chat_message"
 	TypeRoomJoined     = "room_joined"
 	TypeRoomLeft       = "room_left"
+	TypeRoomClosed     = "room_closed"
+	TypeUserTyping     = "user_typing"
 	TypePresence       = "presence"
 
 	// /ws/chat
@@ -26,7 +27,6 @@ const (
 	TypeMessageSent   = "message_sent"
 	TypeSystemMessage = "system_message"
 	TypeUserStatus    = "user_status"
-	TypeUserTyping    = "user_typing"
 	TypeUserList      = "user_list"
 
 	// /ws/room/{room_id}
@@ -37,7 +37,6 @@ const (
 	TypeRoomInfo    = "room_info"
 	TypeRoomList    = "room_list"
 	TypeRoomDeleted = "room_deleted"
-	TypeRoomClosed  = "room_closed"
 	TypeUserJoined  = "user_joined"
 	TypeUserLeft    = "user_left"
 
@@ -69,6 +68,7 @@ const (
 type Endpoint struct {
 	Path    string   // as the route's pattern
 	Accepts []string // types that clients send
+	Any     bool     // every other type is accepted too, and answered in one way
 	Sends   []string // types that the server sends
 }
 
@@ -76,52 +76,58 @@ type Endpoint struct {
 var endpoints = withShared(
 	Endpoint{
 		Path:    "/ws/chat",
-		Accepts: []string{TypeChatMessage, TypeJoinRoom, TypeLeaveRoom, TypeListUsers, TypeTyping},
+		Accepts: []string{TypeChatMessage, TypeJoinRoom, TypeLeaveRoom, TypeListUsers, TypeTyping, TypePing, TypePong},
 		Sends: []string{
-			TypeInit, TypeRoomJoined, TypeRoomLeft, TypeMessage, TypeMessageSent, TypeSystemMessage,
-			TypeUserStatus, TypeUserTyping, TypeUserList, TypePresence,
+			TypeInit, TypeRoomJoined, TypeRoomLeft, TypeRoomClosed, TypeMessage, TypeMessageSent, TypeSystemMessage,
+			TypeUserStatus, TypeUserTyping, TypeUserList, TypePresence, TypePing, TypePong, TypeError,
 		},
 	},
 	Endpoint{
 		Path:    "/ws/room/{room_id}",
-		Accepts: []string{TypeJoin, TypeChatMessage, TypeRoomInfo, TypeList, TypeLeave, TypeDelete},
+		Accepts: []string{TypeJoin, TypeChatMessage, TypeRoomInfo, TypeList, TypeLeave, TypeDelete, TypePing, TypePong},
 		Sends: []string{
-			TypeRoomJoined, TypeRoomLeft, TypeChatMessage, TypeMessageSent, TypeRoomInfo, TypeRoomList,
-			TypeRoomDeleted, TypeRoomClosed, TypeUserJoined, TypeUserLeft, TypePresence,
+			TypeRoomJoined, TypeRoomLeft, TypeRoomClosed, TypeChatMessage, TypeMessageSent, TypeRoomInfo, TypeRoomList,
+			TypeRoomDeleted, TypeUserJoined, TypeUserLeft, TypeUserTyping, TypePresence, TypePing, TypePong, TypeError,
 		},
 	},
 	Endpoint{
 		Path:    "/ws/with-session",
-		Accepts: []string{TypeResume, TypeGetSession, TypeUpdateSession, TypeLogout},
-		Sends:   []string{TypeSessionCreated, TypeSessionData, TypeSessionUpdated, TypeLoggedOut},
+		Accepts: []string{TypeResume, TypeGetSession, TypeUpdateSession, TypeLogout, TypePing},
+		Sends:   []string{TypeSessionCreated, TypeSessionData, TypeSessionUpdated, TypeLoggedOut, TypePong, TypeError},
 	},
 	Endpoint{
-		Path:    "/ws/reliable", // and any other type
-		Accepts: []string{TypeResume, TypeReconnectRequest, TypeHealth},
-		Sends:   []string{TypeConnected, TypeReconnectAck, TypeHealth, TypeAck},
-	},
-	Endpoint{
-		Path:    "/ws/safe", // and any other type
-		Accepts: []string{TypeDangerous},
-		Sends:   []string{TypeProcessed},
-	},
-	Endpoint{
-		Path:  "/ws/monitored", // accepts any type
-		Sends: []string{TypeAck},
+		Path:    "/ws/reliable",
+		Accepts: []string{TypeResume, TypeReconnectRequest, TypeHealth, TypePing, TypePong},
+		Any:     true,
+		Sends:   []string{TypeConnected, TypeReconnectAck, TypeHealth, TypeAck, TypePing, TypePong, TypeError},
 	},
 	Endpoint{
 		Path:    "/ws/{client_id}",
-		Accepts: []string{TypeChat, TypeSubscribe},
-		Sends:   []string{TypeConnected, TypeChat, TypeSubscribed},
+		Accepts: []string{TypeChat, TypeSubscribe, TypePing},
+		Sends: []string{
+			TypeConnected, TypeChat, TypeSubscribed, TypeMessage, TypeSystemMessage, TypeUserStatus, TypeUserTyping,
+			TypePresence, TypeRoomClosed, TypePong, TypeError,
+		},
+	},
+	Endpoint{
+		Path:    "/ws/safe", // its errors have no type
+		Accepts: []string{TypeDangerous},
+		Any:     true,
+		Sends:   []string{TypeProcessed},
+	},
+	Endpoint{
+		Path:  "/ws/monitored",
+		Any:   true,
+		Sends: []string{TypeAck, TypeError},
 	},
 )
 
-// withShared adds the types that every endpoint has.
+// withShared adds what every endpoint has.
 func withShared(all ...Endpoint) []Endpoint {
 	for i := range all {
 		e := &all[i]
-		e.Accepts = append(e.Accepts, TypePing, TypePong, TypeRefreshToken)
-		e.Sends = append(e.Sends, TypePing, TypePong, TypeTokenRefreshed, TypeReconnect, TypeError)
+		e.Accepts = append(e.Accepts, TypeRefreshToken)
+		e.Sends = append(e.Sends, TypeTokenRefreshed)
 	}
 	return all
 }

@@ -16,6 +16,7 @@ export class Composer {
   #picture = '';     // data URL of the chosen file
   #typed = 0;        // when the others were last told
   #idle = 0;
+  #shift = false;    // held with the last key
   #act;
 
   // act: say(body), typing(is), back() for the way to the messages
@@ -23,6 +24,7 @@ export class Composer {
     this.#act = act;
     el('composer').addEventListener('submit', (ev) => { ev.preventDefault(); this.#submit(); });
     this.#text.addEventListener('input', () => this.#input());
+    this.#text.addEventListener('beforeinput', (ev) => this.#before(ev));
     this.#text.addEventListener('keydown', (ev) => this.#key(ev));
     this.#text.addEventListener('paste', (ev) => this.#offered(ev, ev.clipboardData));
     el('main').addEventListener('dragover', (ev) => { if (ev.dataTransfer.types.includes('Files')) ev.preventDefault(); });
@@ -92,12 +94,17 @@ export class Composer {
     this.#act.typing(false);
   }
 
+  // before sends instead of beginning a line. (Keyboards on screens tell of Enter in no other way.)
+  #before(ev) {
+    if (ev.inputType !== 'insertLineBreak' || this.#shift || ev.isComposing) return;
+    ev.preventDefault();
+    this.#submit();
+  }
+
   #key(ev) {
-    if (ev.isComposing) return; // Enter ends the composition of a character
-    if (ev.key === 'Enter' && !ev.shiftKey) {
-      ev.preventDefault();
-      this.#submit();
-    } else if (ev.key === 'ArrowUp' && !this.#text.value) {
+    this.#shift = ev.shiftKey;
+    if (ev.isComposing) return;
+    if (ev.key === 'ArrowUp' && !this.#text.value) {
       ev.preventDefault();
       this.#act.back();
     } else if (ev.key === 'Escape' && this.#reply) {

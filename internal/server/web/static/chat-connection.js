@@ -47,7 +47,7 @@ export class Connection extends EventTarget {
   #fallback = null;       // room_joined of the room we were put in while we ask for ours
   #join = null;           // the join_room that is not answered
   #joins = 0;
-  #error = null;          // the last error before a close
+  #error = null;          // the last message, if it was an error: it says why a close follows
   #attempt = 0; #refusals = 0;
   #delay = null;          // ms, as the server wishes
   #since = 0;             // when this socket was open, as Date.now()
@@ -86,7 +86,7 @@ export class Connection extends EventTarget {
   start() {
     clearTimeout(this.#timer);
     this.#abandon(SILENT);
-    this.#enter({ name: 'connecting', again: this.#session !== '' });
+    this.#enter({ name: 'connecting' });
     const socket = new WebSocket(this.#url);
     let opened = false;
     const current = (f) => (ev) => { if (socket === this.#socket) f(ev); };
@@ -180,6 +180,7 @@ export class Connection extends EventTarget {
     } catch {
       return; // not for us: a binary message, or a newer protocol
     }
+    this.#error = null;
     switch (m.type) {
       case 'init': return this.#init(m);
       case 'room_joined': return this.#roomJoined(m);
@@ -268,7 +269,7 @@ export class Connection extends EventTarget {
   #refused(error) {
     const entry = this.#outbox.get(error.id);
     if (entry && PASSING.has(error.code)) {
-      setTimeout(() => { if (this.#here === entry.room) this.#post(entry); }, AGAIN * (1 + Math.random()));
+      setTimeout(() => { if (this.#here === entry.room && this.#outbox.get(entry.id)) this.#post(entry); }, AGAIN * (1 + Math.random()));
       return;
     }
     if (entry) {

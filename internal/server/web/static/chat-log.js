@@ -19,7 +19,8 @@ export class Log {
   #byId = new Map();     // message id to <li>
   #pending = new Map();  // entry to <li>
   #base = 0; #last = 0;  // order = base + offset; the base moves when offsets start anew
-  #stuck = true;         // scrolled to the end
+  #stuck = true;         // at the end, and to stay there
+  #top = 0;              // scrollTop at the last look
   #below = 0;            // messages that came while it was not
   #act;
 
@@ -266,7 +267,10 @@ export class Log {
 
   #scrolled() {
     const v = this.#view;
-    this.#stuck = v.scrollHeight - v.scrollTop - v.clientHeight < NEAR;
+    // Only the reader moves up: what grows below (an image that has loaded) leaves scrollTop alone.
+    if (v.scrollHeight - v.scrollTop - v.clientHeight < NEAR) this.#stuck = true;
+    else if (v.scrollTop < this.#top) this.#stuck = false;
+    this.#top = v.scrollTop;
     if (this.#stuck) this.#below = 0;
     this.#jump();
   }

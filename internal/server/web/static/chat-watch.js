@@ -7,7 +7,7 @@ const LOOK_EACH = 10_000;
 export class Watch {
   #interval; #ping; #silent;
   #heard = Date.now();
-  #pinged = 0; // when the last question was put
+  #pinged = 0; // when it was asked and has said nothing since; else 0
   #timer = 0;
 
   // interval is how long, in ms, a connection may be silent; ping asks, silent is called at the end.
@@ -21,11 +21,12 @@ export class Watch {
   // heard says that something has come.
   heard() {
     this.#heard = Date.now();
+    this.#pinged = 0;
   }
 
   // ask does not wait for the interval: there is reason to doubt.
   ask() {
-    if (this.#waiting()) return;
+    if (this.#pinged) return;
     clearTimeout(this.#timer);
     this.#pinged = Date.now();
     this.#ping();
@@ -36,16 +37,12 @@ export class Watch {
     clearTimeout(this.#timer);
   }
 
-  #waiting() {
-    return this.#pinged > this.#heard;
-  }
-
   #look() {
     this.#timer = setTimeout(() => {
       const now = Date.now();
-      if (this.#waiting() && now - this.#pinged >= PONG_TIMEOUT) return this.#silent();
-      if (!this.#waiting() && now - this.#heard >= this.#interval) return this.ask();
+      if (this.#pinged && now - this.#pinged >= PONG_TIMEOUT) return this.#silent();
+      if (!this.#pinged && now - this.#heard >= this.#interval) return this.ask();
       this.#look();
-    }, this.#waiting() ? PONG_TIMEOUT : Math.min(this.#interval, LOOK_EACH));
+    }, this.#pinged ? PONG_TIMEOUT : Math.min(this.#interval, LOOK_EACH));
   }
 }

@@ -1,0 +1,165 @@
+package endpoint
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
+)
+
+func creating(_ *world, c *Config) { c.CreateRooms, c.MaxMembers, c.MaxErrors = true, 2, -1 }
+
+// subscribe expects a subscription to work, or to be answered with an error.
+func (p peer) subscribe(channel, code string) {
+	p.t.Helper()
+	p.say(fmt.Sprintf(`{"type":"subscribe","channel":%q,"id":1}`, channel))
+	if code == "" {
+		p.expect(fmt.Sprintf(`{"type":"subscribed","channel":%q,"timestamp":%s,"id":1}`, channel, timestamp))
+	} else if got := p.hear(); got["code"] != code || !like(got["id"], 1) {
+		p.t.Errorf("subscribe to %q: got %v, want %v", channel, got, code)
+	}
+}
+
+// client is a peer at /ws/{client_id} that has heard who it is.
+func (w *world) client(target string) peer {
+	w.t.Helper()
+	c := w.dial(target)
+	c.hear()
+	return c
+}
+
+func (w *world) publish(channel, p string) {
+	w.srv.Rooms().Room(channel).Publish(room.Message{Payload: []byte(p)}, nil)
+}
+
+// TestSubscribe: what is published in a room comes, once, to those who are in it.
+func TestSubscribe(t *testing.T) {
+	w := newWorld(t, creating, nil)
+	a, b, other := w.client("/ws/1"), w.client("/ws/2"), w.client("/ws/3")
+	a.subscribe("news", "")
+	b.subscribe("news", "")
+	a.subscribe("news", "") // as before
+	other.subscribe("sports", "")
+	w.publish("news", `{"n":1}`)
+	w.publish("sports", `{"n":2}`)
+	w.publish("news", `{"n":3}`)
+	for _, c := range []peer{a, b} {
+		c.ExpectText(`{"n":1}`)
+		c.ExpectText(`{"n":3}`)
+	}
+	other.ExpectText(`{"n":2}`)
+	if n := w.srv.Rooms().Room("news").Count(); n != 2 {
+		t.Errorf("%d members of news", n)
+	}
+	a.Reset()
+	wstest.Eventually(t, "who is gone has left", func() bool { return w.srv.Rooms().Room("news").Count() == 1 })
+	for _, c := range []peer{b, other} {
+		c.say(`{"type":"ping"}`)
+		c.expect(`{"type":"pong","timestamp":"*"}`)
+	}
+}
+
+func TestSubscribeRefused(t *testing.T) {
+	w := newWorld(t, creating, nil)
+	hub := w.srv.Rooms()
+	password, err := hub.Hash(t.Context(), "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hub.Create("locked", room.Options{Password: password}); err != nil {
+		t.Fatal(err)
+	}
+	c := w.client("/ws/1")
+	c.subscribe("locked", "wrong_password")
+	c.subscribe(strings.Repeat("x", room.MaxID+1), "too_long")
+	c.subscribe("", "invalid_room_id")
+	c.subscribe("a\tb", "invalid_room_id")
+	for _, tt := range []struct{ message, code string }{
+		{`{"type":"subscribe"}`, "missing_field"},
+		{`{"type":"subscribe","channel":7}`, "wrong_type"},
+	} {
+		c.say(tt.message)
+		if got := c.hear()["code"]; got != tt.code {
+			t.Errorf("%s: %v, want %v", tt.message, got, tt.code)
+		}
+	}
+	for _, target := range []string{"/ws/1", "/ws/2"} {
+		w.client(target).subscribe("full", "")
+	}
+	c.subscribe("full", "room_full")
+}
+
+// TestSubscribeFixed: where clients may not make rooms there are those that there are.
+func TestSubscribeFixed(t *testing.T) {
+	w := newWorld(t, nil, nil)
+	if _, err := w.srv.Rooms().Create("general", room.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	c := w.client("/ws/1")
+	c.subscribe("general", "")
+	c.subscribe("other", "room_not_found")
+	if w.srv.Rooms().Room("other") != nil {
+		t.Error("the room was made")
+	}
+}
+
+// TestSubscribeOften: a connection makes ten rooms in a minute, and is in a hundred at most.
+func TestSubscribeOften(t *testing.T) {
+	w := newWorld(t, creating, nil)
+	for i := range 101 {
+		if _, err := w.srv.Rooms().Create(fmt.Sprintf("room-%d", i), room.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := w.client("/ws/1")
+	for i := range maxCreations {
+		c.subscribe(fmt.Sprintf("mine-%d", i), "")
+	}
+	c.subscribe("mine-too", "rate_limited")
+	for i := range 100 - maxCreations {
+		c.subscribe(fmt.Sprintf("room-%d", i), "")
+	}
+	c.subscribe("room-100", "too_many_rooms")
+	w.client("/ws/2").subscribe("mine-too", "")
+}
+
+// TestSubscribeRooms: a token may name the rooms it is for.
+func TestSubscribeRooms(t *testing.T) {
+	w := newWorld(t, creating, nil)
+	token, err := w.key.Sign(auth.Claims{Subject: "7", Rooms: []string{"news"}, Expires: w.clock.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := w.client("/ws/7?token=" + token)
+	c.subscribe("news", "")
+	c.subscribe("sports", "forbidden_room")
+	if o := w.srv.Rooms().Room("news").Options(); o.Owner != "7" || o.MaxMembers != 2 {
+		t.Errorf("the room was made with %+v", o)
+	}
+}
+
+func TestRoomError(t *testing.T) {
+	for err, want := range map[error]protocol.Code{
+		room.ErrNotFound: "room_not_found", room.ErrExists: "room_exists", room.ErrID: "invalid_room_id",
+		room.ErrTooMany: "room_limit", room.ErrFull: "room_full", room.ErrPassword: "wrong_password",
+		room.ErrBusy: "busy", room.ErrJoined: "already_joined", room.ErrNotIn: "no_room",
+		room.ErrTooManyRooms: "too_many_rooms", room.ErrQueueFull: "queue_full", room.ErrClosed: "busy",
+		fmt.Errorf("join: %w", room.ErrFull): "room_full",
+	} {
+		if e, ok := errors.AsType[*protocol.Error](RoomError(err)); !ok || e.Code != want || want.Meaning() == "" {
+			t.Errorf("%v: %v, want %v", err, RoomError(err), want)
+		}
+	}
+	if err := RoomError(nil); err != nil {
+		t.Errorf("no error: %v", err)
+	}
+	if fault := errors.New("fault"); RoomError(fault) != fault {
+		t.Error("a fault of ours is passed on")
+	}
+}

@@ -1,0 +1,196 @@
+// Package brokertest is the contract of room.Broker as a test: every broker
+// calls [Run] from a test of its own. It is imported by tests alone.
+//
+//	func TestMemoryContract(t *testing.T) {
+//		brokertest.Run(t, func(t *testing.T) brokertest.Harness { … })
+//	}
+package brokertest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/room"
+)
+
+// Harness is one broker under test, without rooms.
+type Harness struct {
+	// Nodes are what so many nodes have of it, two at least: of a broker of one
+	// process the same one twice.
+	Nodes []room.Broker
+	// Durable: what was published outlives the last one that follows the room.
+	Durable bool
+}
+
+// Run tests a broker against the contract. open is called once for each subtest;
+// what has to be closed is for its t.Cleanup.
+func Run(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
+	for _, test := range []struct {
+		name string
+		run  func(*check)
+	}{
+		{"Contents", contents},
+		{"Order", order},
+		{"Rooms", rooms},
+		{"OpenInTheMiddle", openInTheMiddle},
+		{"SettleOnce", settleOnce},
+		{"SettleUnlocked", settleUnlocked},
+		{"SettleAtTheEnd", settleAtTheEnd},
+		{"CloseKeeps", closeKeeps},
+		{"CloseLast", closeLast},
+		{"CloseRemoves", closeRemoves},
+		{"CloseRemovesForAll", closeRemovesForAll},
+		{"CloseTwice", closeTwice},
+		{"NothingAfterClose", nothingAfterClose},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := open(t)
+			if len(h.Nodes) < 2 {
+				t.Fatalf("%d nodes, want two at least", len(h.Nodes))
+			}
+			test.run(&check{T: t, Harness: h})
+		})
+	}
+}
+
+// patience is how long a broker may take for what it must do.
+const patience = 20 * time.Second
+
+// check is a test with its broker: its methods fail the test unless the broker
+// does as they say.
+type check struct {
+	*testing.T
+	Harness
+}
+
+// follower is one following of a room.
+type follower struct {
+	*recorder
+	c       *check
+	topic   room.Topic
+	opening room.Opening
+}
+
+// follow opens a room on a node. It is closed at the end of the test at the latest.
+func (c *check) follow(node int, id string) *follower {
+	c.Helper()
+	r := newRecorder(c.T)
+	topic, opening, err := c.Nodes[node].Open(id, r)
+	if err != nil {
+		c.Fatalf("Open on node %d: %v", node, err)
+	}
+	if opening.Epoch == "" {
+		c.Errorf("Open on node %d: no epoch", node)
+	}
+	f := &follower{r, c, topic, opening}
+	c.Cleanup(func() { f.topic.Close(false) })
+	return f
+}
+
+func (f *follower) publish(payload string) {
+	f.topic.Publish(room.Publication{Op: frame.OpText, Payload: []byte(payload)})
+}
+
+// publishAll publishes "name 0", "name 1" … waiting for each to come back.
+func (f *follower) publishAll(name string, n int) {
+	f.c.Helper()
+	for i := range n {
+		m := fmt.Sprintf("%s %d", name, i)
+		f.publish(m)
+		f.awaitMessage(m)
+	}
+}
+
+// publishUntil does so from a goroutine of the test, until it is stopped.
+func (f *follower) publishUntil(stop <-chan struct{}, name string) {
+	f.c.Helper()
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		m := fmt.Sprintf("%s %d", name, i)
+		if f.publish(m); !f.sees(m) {
+			return
+		}
+	}
+}
+
+// sees waits until a message was delivered; false: in vain.
+func (f *follower) sees(payload string) bool {
+	f.c.Helper()
+	return f.await(fmt.Sprintf("%q", payload), func() bool { return f.payloads[payload] > 0 })
+}
+
+// awaitMessage waits until a message was delivered.
+func (f *follower) awaitMessage(payload string) {
+	f.c.Helper()
+	if !f.sees(payload) {
+		f.c.FailNow()
+	}
+}
+
+// awaitOffset waits until the order has come so far.
+func (f *follower) awaitOffset(offset uint64) {
+	f.c.Helper()
+	if !f.await(fmt.Sprintf("offset %d", offset), func() bool {
+		last := f.opening.Offset
+		if n := len(f.events); n > 0 {
+			last = f.events[n-1].offset
+		}
+		return last >= offset
+	}) {
+		f.c.FailNow()
+	}
+}
+
+// order demands that what was delivered follows the opening without a gap, and
+// returns the messages by their place.
+func (f *follower) order() map[room.Position]string {
+	f.c.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make(map[room.Position]string)
+	at := f.opening.Position
+	for i, p := range f.opening.History {
+		if want := at.Offset - uint64(len(f.opening.History)-1-i); p.Offset != want {
+			f.c.Fatalf("message %d of %d in the history up to %d has the offset %d", i, len(f.opening.History), at.Offset, p.Offset)
+		}
+		all[room.Position{Epoch: at.Epoch, Offset: p.Offset}] = describe(p)
+	}
+	for _, e := range f.events {
+		if e.reset {
+			if e.epoch == at.Epoch {
+				f.c.Fatalf("a reset to the epoch that it was in, %s", at.Epoch)
+			}
+			at = room.Position{Epoch: e.epoch, Offset: e.offset}
+			continue
+		}
+		if at.Offset++; e.offset != at.Offset {
+			f.c.Fatalf("offset %d delivered, want %d", e.offset, at.Offset)
+		}
+		all[at] = e.message
+	}
+	return all
+}
+
+// agree demands that nobody has another message at a place than anybody else.
+func (c *check) agree(all ...*follower) {
+	c.Helper()
+	at := make(map[room.Position]string)
+	for i, f := range all {
+		for place, message := range f.order() {
+			if was, ok := at[place]; ok && was != message {
+				c.Fatalf("follower %d has %s at %v, another has %s", i, message, place, was)
+			}
+			at[place] = message
+		}
+	}
+}
+
+// describe is a publication's op and payload.
+func describe(p room.Publication) string { return fmt.Sprintf("%v %q", p.Op, p.Payload) }

@@ -1,0 +1,89 @@
+package brokertest
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch/room"
+)
+
+// recorder is a Subscriber that keeps what it is told.
+type recorder struct {
+	t    *testing.T
+	busy atomic.Bool
+
+	mu       sync.Mutex
+	events   []event
+	payloads map[string]int // how often each was delivered
+	news     chan struct{}  // closed with the next event
+}
+
+type event struct {
+	reset   bool
+	epoch   string // of a reset
+	offset  uint64
+	message string
+}
+
+func newRecorder(t *testing.T) *recorder {
+	return &recorder{t: t, payloads: make(map[string]int), news: make(chan struct{})}
+}
+
+// Deliver implements room.Subscriber.
+func (r *recorder) Deliver(p room.Publication) {
+	r.record(event{offset: p.Offset, message: describe(p)}, string(p.Payload))
+}
+
+// Reset implements room.Subscriber.
+func (r *recorder) Reset(at room.Position) {
+	r.record(event{reset: true, epoch: at.Epoch, offset: at.Offset}, "")
+}
+
+func (r *recorder) record(e event, payload string) {
+	if r.busy.Swap(true) {
+		r.t.Error("a subscriber was called while it was called")
+	}
+	runtime.Gosched() // let another try
+	r.mu.Lock()
+	r.events = append(r.events, e)
+	if !e.reset {
+		r.payloads[payload]++
+	}
+	close(r.news)
+	r.news = make(chan struct{})
+	r.mu.Unlock()
+	r.busy.Store(false)
+}
+
+// await waits until something is so; false: in vain, and the test has failed. so
+// is asked with r.mu held.
+func (r *recorder) await(what string, so func() bool) bool {
+	r.t.Helper()
+	late := time.After(patience)
+	for {
+		r.mu.Lock()
+		ok, news, n := so(), r.news, len(r.events)
+		r.mu.Unlock()
+		if ok {
+			return true
+		}
+		select {
+		case <-news:
+		case <-r.t.Context().Done():
+			return false
+		case <-late:
+			r.t.Errorf("waited in vain for %s, there were %d events", what, n)
+			return false
+		}
+	}
+}
+
+// count is the number of events.
+func (r *recorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.events)
+}

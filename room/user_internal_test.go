@@ -1,0 +1,116 @@
+package room
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSignIn(t *testing.T) {
+	var offline []string
+	w := newWorld(t, 2, Config{Offline: func(u *User) { offline = append(offline, u.ID()) }})
+	r := w.create("r", Options{})
+	a, b, c := w.connect(0), w.connect(1), w.connect(1)
+	signIn := func(c *conn, id Identity) (*User, bool, error) { return c.l.shards.SignIn(c.Slot, c.Gen, id) }
+	for _, id := range []string{"", strings.Repeat("x", MaxUserID+1)} {
+		_, _, err := signIn(a, Identity{ID: id})
+		w.is(err, ErrUserID, fmt.Sprintf("SignIn with an id of %d bytes", len(id)))
+	}
+	long := strings.Repeat("x", MaxUserID)
+	u, first, err := signIn(a, Identity{ID: long, Name: "Ada"})
+	if err != nil || !first || u.ID() != long || u.Name() != "Ada" {
+		t.Errorf("SignIn: %v, %t, %v", u, first, err)
+	}
+	_, _, err = signIn(a, Identity{ID: "other"})
+	w.is(err, ErrSignedIn, "SignIn again")
+	again, first, err := signIn(b, Identity{ID: long, Name: "another"})
+	if err != nil || first || again != u || u.Name() != "Ada" {
+		t.Errorf("SignIn of the second connection: %v, %t, %v", again, first, err)
+	}
+	c.join(r)
+	_, _, err = signIn(c, Identity{ID: "c"})
+	w.is(err, ErrSignedIn, "SignIn in a room")
+	c.join(w.create("r2", Options{}))
+	_, _, err = signIn(c, Identity{ID: "c"})
+	w.is(err, ErrSignedIn, "SignIn in two rooms")
+	if got := w.Connections(u); !slices.Equal(got, []Member{a.Member, b.Member}) || w.User(long) != u || w.User("c") != nil {
+		t.Errorf("connections %v", got)
+	}
+	if got := c.l.shards.User(c.Slot); got != nil {
+		t.Errorf("%v has not signed in", got)
+	}
+	if w.loops[0].shards.User(1000) != nil {
+		t.Error("a user of a connection never seen")
+	}
+	w.run()
+	a.join(r)
+	a.close()
+	if len(offline) != 0 || r.Has(u) {
+		t.Errorf("offline %v, in the room: %t", offline, r.Has(u))
+	}
+	b.close()
+	if !slices.Equal(offline, []string{long}) || w.User(long) != nil {
+		t.Errorf("offline %v", offline)
+	}
+	d := w.connect(0)
+	if v, first, err := signIn(d, Identity{ID: long, Name: "Countess"}); err != nil || !first || v == u || v.Name() != "Countess" {
+		t.Errorf("SignIn after all had gone: %v, %t, %v", v, first, err)
+	}
+	w.run()
+	w.audit()
+}
+
+// Offline is told when the user has left all rooms.
+func TestOfflineAfterLeaving(t *testing.T) {
+	var w *world
+	var r *Room
+	told := false
+	w = newWorld(t, 1, Config{Offline: func(u *User) {
+		told = true
+		if r.Has(u) || r.Count() != 1 || w.User(u.ID()) != nil || w.SendUser(u.ID(), text("x")) != 0 {
+			t.Error("it is still there")
+		}
+	}})
+	r = w.create("r", Options{})
+	a, b := w.connect(0), w.connect(0)
+	u := a.signIn("a", 0)
+	b.signIn("b", 0)
+	a.join(r)
+	b.join(r)
+	if !r.Has(u) {
+		t.Error("not in it")
+	}
+	a.close()
+	if !told {
+		t.Error("not told")
+	}
+	w.run()
+	w.audit()
+}
+
+func TestUsers(t *testing.T) {
+	w := newWorld(t, 1, Config{})
+	r := w.create("r", Options{})
+	for i := range 10 {
+		c := w.connect(0)
+		c.signIn(fmt.Sprint("u", i/2), 0)
+		c.join(r)
+	}
+	w.connect(0).join(r) // counts, but is no user
+	for _, most := range []int{0, 3, 5, 100} {
+		seen := make(map[string]bool)
+		all := w.Users(most, func(u *User) { seen[u.ID()] = w.User(u.ID()) == u })
+		if all != 5 || len(seen) != min(most, 5) {
+			t.Errorf("Users(%d) is called for %d of %d", most, len(seen), all)
+		}
+		clear(seen)
+		all = r.Users(most, func(u *User, since time.Time) { seen[u.ID()] = r.Has(u) && since.Unix() == w.now.Unix() })
+		if all != 5 || len(seen) != min(most, 5) || r.Count() != 6 {
+			t.Errorf("Room.Users(%d) is called for %d of %d", most, len(seen), all)
+		}
+	}
+	w.run()
+	w.audit()
+}
