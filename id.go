@@ -3,8 +3,8 @@
 package perch
 
 import (
+	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 )
 
@@ -18,14 +18,14 @@ type ID struct {
 	gen   uint32
 }
 
-// String is 36 hexadecimal digits.
+// String is 24 characters of the URL-safe base64 alphabet (RFC 4648 §5).
 func (id ID) String() string {
 	var b [18]byte
 	binary.BigEndian.PutUint64(b[0:], id.epoch)
 	binary.BigEndian.PutUint16(b[8:], id.loop)
 	binary.BigEndian.PutUint32(b[10:], id.slot)
 	binary.BigEndian.PutUint32(b[14:], id.gen)
-	return hex.EncodeToString(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 // Find is the connection of an ID, which may be closed by now; the zero Ref if it
@@ -39,8 +39,8 @@ func (srv *Server) Find(id ID) Ref {
 
 // ParseID is the inverse of String.
 func ParseID(s string) (ID, error) {
-	b, err := hex.DecodeString(s)
-	if err != nil || len(b) != 18 {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(s) != 24 || len(b) != 18 { // 24: the decoder skips line ends
 		return ID{}, fmt.Errorf("perch: %q is not a connection id", s)
 	}
 	return ID{

@@ -175,7 +175,7 @@ func TestPanicOnWorker(t *testing.T) {
 			if s.Panics != 1 || s.Connections != 1 || !tc.closed && s.CloseCodes[11] != 1 {
 				t.Errorf("%d panics, %d connections, %d closed with 1011", s.Panics, s.Connections, s.CloseCodes[11])
 			}
-			if r := logged.find("handler panicked"); len(r) != 1 || !strings.Contains(attr(r[0], "stack"), "perch_test.boom") || len(attr(r[0], "connection_id")) != 36 {
+			if r := logged.find("handler panicked"); len(r) != 1 || !strings.Contains(attr(r[0], "stack"), "perch_test.boom") || len(attr(r[0], "connection_id")) != 24 {
 				t.Errorf("logged %v", r)
 			}
 		})

@@ -25,10 +25,10 @@ func (w *world) audit() {
 	}
 	members := 0
 	for id, u := range w.users {
-		if u.id != id || len(u.members) == 0 {
-			w.t.Errorf("user %q with %d connections is listed as %q", u.id, len(u.members), id)
+		if u.id != id || u.one == (Member{}) {
+			w.t.Errorf("user %q with %d connections is listed as %q", u.id, len(u.all()), id)
 		}
-		for _, m := range u.members {
+		for _, m := range u.all() {
 			members++
 			if p := w.loops[m.Loop].shards.has(m.Slot); p == nil || p.user != u || p.gen != m.Gen {
 				w.t.Errorf("user %q: %v is not its connection", id, m)
@@ -126,7 +126,7 @@ func (w *world) auditRoom(r *Room) {
 	}
 	counts := make(map[*User]int32)
 	for u, p := range r.users {
-		counts[u] = p.connections
+		counts[u] = int32(p.connections)
 	}
 	if !maps.Equal(counts, users) || r.nobody != nobody {
 		w.t.Errorf("room %s: users %v and %d others, want %v and %d", r.id, counts, r.nobody, users, nobody)

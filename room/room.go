@@ -47,8 +47,8 @@ type Room struct {
 
 // presence is a user's presence in one room.
 type presence struct {
-	connections int32
-	since       int64 // unix ms
+	connections uint32
+	since       uint32 // seconds after the room was made
 }
 
 // ID names the room.
@@ -101,12 +101,12 @@ func (r *Room) Has(u *User) bool {
 	return ok
 }
 
-// Users calls f for users in the room and the time they came, at most so many,
+// Users calls f for users in the room and the time they came (to the second), at most so many,
 // in no order, and returns how many there are in all. f may call the room.
 func (r *Room) Users(most int, f func(u *User, since time.Time)) (all int) {
 	type entry struct {
 		u     *User
-		since int64
+		since uint32
 	}
 	r.mu.Lock()
 	all = len(r.users)
@@ -119,7 +119,7 @@ func (r *Room) Users(most int, f func(u *User, since time.Time)) (all int) {
 	}
 	r.mu.Unlock()
 	for _, e := range some {
-		f(e.u, time.UnixMilli(e.since))
+		f(e.u, r.created.Add(time.Duration(e.since)*time.Second))
 	}
 	return all
 }
@@ -160,7 +160,7 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 		r.nobody++
 	} else {
 		if !known {
-			p.since = r.hub.cfg.Now().UnixMilli()
+			p.since = uint32(max(r.hub.cfg.Now().Sub(r.created), 0) / time.Second)
 			j.First = true
 		}
 		p.connections++

@@ -19,7 +19,49 @@ type User struct {
 	id, name string
 
 	// Under Hub.usersMu.
-	members []Member
+	one  Member    // a connection
+	more *[]Member // the others; nil: there are none, as a rule
+}
+
+func (u *User) add(m Member) {
+	switch {
+	case u.one == (Member{}):
+		u.one = m
+	case u.more == nil:
+		u.more = &[]Member{m}
+	default:
+		*u.more = append(*u.more, m)
+	}
+}
+
+// remove reports that no connection is left.
+func (u *User) remove(m Member) (empty bool) {
+	if u.more == nil {
+		if u.one == m {
+			u.one = Member{}
+		}
+		return u.one == (Member{})
+	}
+	more := *u.more
+	if u.one == m {
+		u.one, m = more[0], more[0]
+	}
+	if i := slices.Index(more, m); i >= 0 {
+		*u.more = slices.Delete(more, i, i+1)
+	}
+	if len(*u.more) == 0 {
+		u.more = nil
+	}
+	return false
+}
+
+// all are the connections.
+func (u *User) all() []Member {
+	all := []Member{u.one}
+	if u.more != nil {
+		all = append(all, *u.more...)
+	}
+	return all
 }
 
 // ID is the user's id.
@@ -43,7 +85,7 @@ func (h *Hub) signIn(m Member, id Identity) (u *User, first bool, err error) {
 		u, first = &User{id: id.ID, name: id.Name}, true
 		h.users[id.ID] = u
 	}
-	u.members = append(u.members, m)
+	u.add(m)
 	return u, first, nil
 }
 
@@ -51,10 +93,7 @@ func (h *Hub) signIn(m Member, id Identity) (u *User, first bool, err error) {
 func (h *Hub) signOut(m Member, u *User) (last bool) {
 	h.usersMu.Lock()
 	defer h.usersMu.Unlock()
-	if i := slices.Index(u.members, m); i >= 0 {
-		u.members = slices.Delete(u.members, i, i+1)
-	}
-	if len(u.members) > 0 {
+	if !u.remove(m) {
 		return false
 	}
 	delete(h.users, u.id)
@@ -91,7 +130,7 @@ func (h *Hub) Users(most int, f func(*User)) (all int) {
 func (h *Hub) Connections(u *User) []Member {
 	h.usersMu.Lock()
 	defer h.usersMu.Unlock()
-	return slices.Clone(u.members)
+	return u.all()
 }
 
 // SendUser queues one message for every connection of a user, but those
@@ -101,7 +140,7 @@ func (h *Hub) SendUser(id string, f Frames, except ...Member) int {
 	h.usersMu.Lock()
 	var to []Member
 	if u := h.users[id]; u != nil {
-		to = slices.Clone(u.members)
+		to = u.all()
 	}
 	h.usersMu.Unlock()
 	to = slices.DeleteFunc(to, func(m Member) bool { return slices.Contains(except, m) })

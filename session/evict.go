@@ -46,14 +46,30 @@ func (m *Memory) oldest(but *record) *record {
 	return found
 }
 
-// setExtra replaces what a session has beside its names.
+// setExtra replaces what few sessions have.
 func (m *Memory) setExtra(r *record, e extra) error {
 	next := e.orNil()
-	more := next.cost() - r.extra.cost()
-	if err := m.reserve(more, r); err != nil {
+	if err := m.grow(r, next.cost()-r.extra.cost()); err != nil {
 		return err
 	}
 	r.extra = next
+	return nil
+}
+
+// setState replaces what Keep has set.
+func (m *Memory) setState(r *record, state string) error {
+	if err := m.grow(r, stringCost(len(state))-stringCost(len(r.state))); err != nil {
+		return err
+	}
+	r.state = state
+	return nil
+}
+
+// grow reckons a session at more bytes, or fewer, if there is room for them.
+func (m *Memory) grow(r *record, more int64) error {
+	if err := m.reserve(more, r); err != nil {
+		return err
+	}
 	m.bytes += more
 	if !r.attached {
 		m.detachedBytes += more

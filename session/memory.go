@@ -141,7 +141,8 @@ func (m *Memory) Create(_ context.Context, n New) (Session, error) {
 	if n.Authenticated {
 		r.kind = authenticated
 	}
-	r.extra = extra{data: data, state: string(n.State)}.orNil()
+	r.state = string(n.State)
+	r.extra = extra{data: data}.orNil()
 	id := m.newKey() // not under the lock: it may be a system call
 
 	m.lock()
@@ -231,9 +232,7 @@ func (m *Memory) Keep(_ context.Context, id Key, connection string, state []byte
 	if err != nil {
 		return err
 	}
-	e := r.extras()
-	e.state = kept
-	return m.setExtra(r, e)
+	return m.setState(r, kept)
 }
 
 // Token implements Store. It shares the first part of the session's ID, so that
@@ -274,7 +273,7 @@ func (m *Memory) snapshot(r *record) Session {
 		Data:          e.data,
 		Active:        r.attached,
 		Authenticated: r.kind == authenticated,
-		State:         e.state,
+		State:         r.state,
 	}
 }
 

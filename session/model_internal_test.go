@@ -48,7 +48,7 @@ func (m *modelSession) text() Data {
 
 func (m *modelSession) cost() int64 {
 	r := newRecord(m.connection, m.user)
-	r.extra = extra{data: m.text(), state: m.state, hasToken: m.token != Key{}}.orNil()
+	r.state, r.extra = m.state, extra{data: m.text(), hasToken: m.token != Key{}}.orNil()
 	return r.cost()
 }
 

@@ -11,14 +11,15 @@ const (
 	kinds // how many there are
 )
 
-// record is a session in memory: 104 bytes, and one string for its names. What
-// few sessions have stands in extra.
+// record is a session in memory: 120 bytes, one string for its names and one for
+// its state. What few sessions have stands in extra.
 type record struct {
 	selector uint64
 	secret   [secretSize]byte
 	names    string // the connection's id, then the user's, in one allocation
 	created  int64  // ms since Memory.start, as accessed
 	accessed int64
+	state    string // of Keep
 	extra    *extra // nil if empty; never changed, only replaced
 
 	prev, next         *record // in Memory.detached, if not attached
@@ -32,7 +33,6 @@ type record struct {
 // extra is what most sessions do without.
 type extra struct {
 	data     Data
-	state    string
 	token    [secretSize]byte
 	hasToken bool
 }
@@ -40,7 +40,7 @@ type extra struct {
 // What a record and an extra are reckoned at, with their share of the maps and
 // an allocator's rounding: see TestMemoryReckoning.
 const (
-	recordCost = 256 // with a connection id of the greatest length, so that Attach needs no more
+	recordCost = 272 // with a connection id of the greatest length, so that Attach needs no more
 	extraCost  = 64
 )
 
@@ -71,18 +71,18 @@ func (r *record) extras() extra {
 }
 
 func (r *record) cost() int64 {
-	return recordCost + stringCost(len(r.user())) + r.extra.cost()
+	return recordCost + stringCost(len(r.user())) + stringCost(len(r.state)) + r.extra.cost()
 }
 
 func (e *extra) cost() int64 {
 	if e == nil {
 		return 0
 	}
-	return extraCost + stringCost(len(e.data)) + stringCost(len(e.state))
+	return extraCost + stringCost(len(e.data))
 }
 
 func (e extra) orNil() *extra {
-	if e.data == "" && e.state == "" && !e.hasToken {
+	if e.data == "" && !e.hasToken {
 		return nil
 	}
 	return &e

@@ -45,21 +45,18 @@ func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Messa
 		return err
 	}
 	if !resumed {
-		back.user = newUserID()
-		if c.Authenticated() {
-			back.user = c.Identity().Subject
-		}
-		back.Name = name
-	}
-	u, first, err := s.signIn(conn, back.user, back.Name, dialectChat)
-	if err != nil {
-		return err
-	}
-	back.Name = u.Name()
-	if !resumed {
-		if _, err := c.Begin(conn, u.ID(), nil, back.state()); err != nil {
+		if _, err := c.Begin(conn, "", nil, nil); err != nil {
 			return err
 		}
+		back.name = name
+	}
+	id := c.Identity().Subject
+	if id == "" {
+		id = userOf(c.Session())
+	}
+	u, first, err := s.signIn(conn, id, back.name, dialectChat)
+	if err != nil {
+		return err
 	}
 	send(conn, s.greeting(c, m, u, resumed))
 	s.enterFirst(conn, c, m.ID(), back, resumed)
@@ -83,14 +80,14 @@ func (s *Service) greeting(c *endpoint.Client, m protocol.Message, u *room.User,
 
 // enterFirst joins the room where the user was, or general.
 func (s *Service) enterFirst(conn perch.Conn, c *endpoint.Client, id []byte, back returned, resumed bool) {
-	if resumed && back.Room == "" {
+	if back.name != "" && resumed && back.room == "" {
 		return // had left
 	}
 	e := &entry{id: id, room: generalID}
 	key := room.Key{}
-	if r := s.hub.Room(back.Room); r != nil && c.Identity().MayJoin(back.Room) {
-		e.room, e.since = back.Room, back.since[back.Room]
-		if r.Position().Epoch == back.Epoch { // it had shown the password of this very room
+	if r := s.hub.Room(back.room); r != nil && c.Identity().MayJoin(back.room) {
+		e.room, e.since = back.room, back.since[back.room]
+		if r.Position().Epoch == back.epoch { // it had shown the password of this very room
 			key = room.MasterKey()
 		}
 	}
@@ -117,8 +114,10 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 		s.exit(conn, m, nil)
 	}
 	m.room = r
-	u := conn.User()
-	k := kept{Name: u.Name(), Room: r.ID(), Epoch: j.Epoch}
+	k := kept{name: conn.User().Name(), room: r.ID()}
+	if r.Options().Password.IsSet() {
+		k.epoch = j.Epoch
+	}
 	if err := c.Keep(conn, k.state()); err != nil {
 		c.Fail(conn, nil, err)
 	}
@@ -221,7 +220,7 @@ func (s *Service) leaveRoom(conn perch.Conn, c *endpoint.Client, me *member, m p
 		return err
 	}
 	s.exit(conn, me, m.ID())
-	return c.Keep(conn, (&kept{Name: conn.User().Name()}).state())
+	return c.Keep(conn, (&kept{name: conn.User().Name()}).state())
 }
 
 // maxUsers bounds user_list.

@@ -100,10 +100,7 @@ func (a *ack) sent(is sent) protocol.Object {
 }
 
 // typing is what others were told last.
-type typing struct {
-	at int64 // unix ms
-	is bool
-}
+type typing int64 // unix ms; negative: that it has stopped
 
 // typingGap is how often others are told, at most.
 const typingGap = int64(time.Second / time.Millisecond)
@@ -120,10 +117,14 @@ func (s *Service) setTyping(conn perch.Conn, me *member, m protocol.Message) err
 		return err
 	}
 	now := s.now()
-	if since := now.UnixMilli() - me.typing.at; since >= 0 && since < typingGap && is == me.typing.is || is && r.Queue() > typingQueue {
+	last := int64(me.typing)
+	if since := now.UnixMilli() - max(last, -last); since >= 0 && since < typingGap && is == (last > 0) || is && r.Queue() > typingQueue {
 		return nil
 	}
-	me.typing = typing{now.UnixMilli(), is}
+	me.typing = typing(now.UnixMilli())
+	if !is {
+		me.typing = -me.typing
+	}
 	u := conn.User()
 	r.Send(both(protocol.NewObject(nil, protocol.TypeUserTyping).String("room_id", r.ID()).String("user_id", u.ID()).
 		String("username", u.Name()).Bool("is_typing", is).Time("timestamp", now).End()), room.ClassTyping, conn.Member())

@@ -13,7 +13,6 @@ import (
 // returned is what somebody had before.
 type returned struct {
 	kept
-	user  string
 	since map[string]*room.Position // what it says it has seen
 }
 
@@ -52,6 +51,6 @@ func (s *Service) resume(conn perch.Conn, c *endpoint.Client, m protocol.Message
 	case err != nil:
 		return back, false, err
 	}
-	back.kept, back.user = parseKept(held.State), held.UserID
+	back.kept = parseKept(held.State)
 	return back, true, nil
 }

@@ -15,7 +15,7 @@ func (s *Service) room() endpoint.Endpoint {
 		Name:      "/ws/room/{room_id}",
 		Heartbeat: true,
 		Open: func(_ perch.Conn, c *endpoint.Client, r *perch.Request) {
-			c.State = &member{name: r.PathValue("room_id")}
+			c.State = &member{rare: &rare{path: r.PathValue("room_id")}}
 		},
 		First:   s.joinFirst,
 		Message: s.roomMessage,
@@ -62,7 +62,7 @@ func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message
 
 // join is join{password, since, create{name, private, password, max_members}}.
 func (s *Service) join(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message, fail func(perch.Conn, *endpoint.Client, []byte, error)) error {
-	e := &entry{id: m.ID(), room: me.name, enter: s.enterRoom, fail: fail}
+	e := &entry{id: m.ID(), room: me.rare.path, enter: s.enterRoom, fail: fail}
 	var err error
 	if e.password, err = m.String("password", maxPassword, false); err != nil {
 		return err

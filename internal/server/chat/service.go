@@ -3,6 +3,8 @@ package chat
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
+	"github.com/perchws/perch/session"
 )
 
 // Config says how the chat is set up. A zero field means its default.
@@ -113,7 +116,20 @@ func (s *Service) newID() string { return s.id + strconv.FormatUint(s.lastID.Add
 func newUserID() string {
 	var b [12]byte
 	rand.Read(b[:])
-	return anonymous + hex.EncodeToString(b[:])
+	return anonymous + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// userOf is the same for who holds a session: with the session comes the id. It tells nothing about the key.
+func userOf(k session.Key) string {
+	sum := sha256.Sum256(k[:])
+	return anonymous + base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// newName is for who gives no name.
+func newName() string {
+	var b [4]byte
+	rand.Read(b[:])
+	return "User_" + hex.EncodeToString(b[:])
 }
 
 // anonymous begins the ids of users without a token.

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 
@@ -15,13 +14,13 @@ import (
 // member is the State of a client.
 type member struct {
 	room   *room.Room // the one it is in, or was deleted; nil: none
-	name   string     // of the room in the path of /ws/room
 	typing typing
-	rare   *rare // nil: none of it has happened
+	rare   *rare // nil: there is none of that
 }
 
-// rare is what few clients do.
+// rare is what few clients have, or do.
 type rare struct {
+	path                string // the room in the path of /ws/room
 	creations, attempts protocol.Budget
 }
 
@@ -34,17 +33,23 @@ func (m *member) rarely() *rare {
 
 // kept is what a session's State holds.
 type kept struct {
-	Name  string `json:"name"`
-	Room  string `json:"room"`
-	Epoch string `json:"epoch"` // of the room: one that was made anew is another
+	name, room string
+	epoch      string // of a room with a password, which was shown: one that was made anew is another
 }
 
+// state joins what holds no line ends: names and rooms are printable.
 func (k *kept) state() []byte {
-	return protocol.NewObject(nil, "").String("name", k.Name).String("room", k.Room).String("epoch", k.Epoch).End()
+	b := append(append([]byte(k.name), '\n'), k.room...)
+	if k.epoch != "" {
+		b = append(append(b, '\n'), k.epoch...)
+	}
+	return b
 }
 
 func parseKept(state string) (k kept) {
-	_ = json.Unmarshal([]byte(state), &k) // ours; empty if it is not
+	for i, part := range strings.SplitN(state, "\n", 3) {
+		*[]*string{&k.name, &k.room, &k.epoch}[i] = part
+	}
 	return k
 }
 
@@ -59,7 +64,7 @@ func reserved(id auth.Identity) error {
 // signIn makes the connection one of a user, who is called name, or something like it.
 func (s *Service) signIn(conn perch.Conn, id, name string, d room.Dialect) (u *room.User, first bool, err error) {
 	if name == "" {
-		name = "User_" + strings.TrimPrefix(newUserID(), anonymous)[:8]
+		name = newName()
 	}
 	name, err = s.names.reserve(name)
 	if err != nil {

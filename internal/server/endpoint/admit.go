@@ -36,11 +36,11 @@ func (c *Client) identify(conn perch.Conn, m protocol.Message) (ok bool, err err
 		return false, err
 	}
 	switch {
-	case token != "" && c.identity == nil:
+	case token != "" && c.who() == nil:
 		err = c.verify(token)
-	case token != "" && sha256.Sum256([]byte(token)) != *c.early.token:
+	case token != "" && sha256.Sum256([]byte(token)) != *c.held().token:
 		err = auth.ErrConflicting
-	case c.identity == nil && c.realm().cfg.Required:
+	case c.who() == nil && c.realm().cfg.Required:
 		err = auth.ErrMissing
 	}
 	if err != nil {
@@ -57,10 +57,10 @@ func (c *Client) verify(token string) error {
 	if err != nil {
 		return err
 	}
-	c.identity = &id
+	c.rarely().identity = &id
 	if c.at.First != nil {
 		sum := sha256.Sum256([]byte(token))
-		c.early = &early{token: &sum}
+		c.rarely().early = &early{token: &sum}
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func (c *Client) refresh(conn perch.Conn, m protocol.Message) error {
 	if err != nil {
 		return err
 	}
-	c.identity = &id
+	c.rarely().identity = &id
 	c.arm(conn)
 	o := protocol.NewObject(nil, protocol.TypeTokenRefreshed).ID(m.ID())
 	if !id.Expires.IsZero() {
@@ -110,13 +110,15 @@ func (c *Client) arm(conn perch.Conn) {
 	}
 	switch {
 	case !at.IsZero():
-		if c.alarm == nil {
-			c.alarm = newAlarm(conn.Ref())
+		rare := c.rarely()
+		if rare.alarm == nil {
+			rare.alarm = newAlarm(conn.Ref())
 		}
-		r.alarms.set(c.alarm, at)
-	case c.alarm != nil:
-		r.alarms.cancel(c.alarm)
-		c.alarm = nil
+		r.alarms.set(rare.alarm, at)
+	case c.rare != nil && c.rare.alarm != nil:
+		r.alarms.cancel(c.rare.alarm)
+		c.rare.alarm = nil
+		c.tidy()
 	}
 }
 

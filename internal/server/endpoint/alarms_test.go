@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/wstest"
 )
 
@@ -107,7 +108,24 @@ func TestAlarmsWake(t *testing.T) {
 	rang := make(chan struct{}, 1)
 	a := newAlarms(time.Now, func(perch.Conn) { rang <- struct{}{} })
 	defer a.close()
-	a.set(newAlarm(perch.Ref{}), time.Now().Add(time.Hour))
-	a.set(newAlarm(w.srv.Find(id)), time.Now().Add(5*time.Millisecond))
-	wstest.Receive(t, "an alarm", rang)
+	for range 3 { // from the second on it naps
+		a.set(newAlarm(perch.Ref{}), time.Now().Add(time.Hour))
+		a.set(newAlarm(w.srv.Find(id)), time.Now().Add(5*time.Millisecond))
+		wstest.Receive(t, "an alarm", rang)
+	}
+}
+
+// TestAlarmsForgotten: who has closed has nothing to wait for.
+func TestAlarmsForgotten(t *testing.T) {
+	w := newWorld(t, nil, first)
+	waiting := func() int {
+		w.realm.alarms.mu.Lock()
+		defer w.realm.alarms.mu.Unlock()
+		return len(w.realm.alarms.heap)
+	}
+	greeting, expiring := w.dial("/ws/first"), w.client("/ws/7?token="+w.token("7", time.Hour))
+	wstest.Eventually(t, "there are two alarms", func() bool { return waiting() == 2 })
+	greeting.Reset()
+	expiring.CloseHandshake(frame.CloseNormal)
+	wstest.Eventually(t, "there is none", func() bool { return waiting() == 0 })
 }

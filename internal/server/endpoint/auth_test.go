@@ -169,7 +169,7 @@ func TestFirstFrame(t *testing.T) {
 // never where none is waited for.
 func TestNoFirstFrame(t *testing.T) {
 	w := newWorld(t, nil, first)
-	silent, wrong, good, other := w.dial("/ws/first"), w.dial("/ws/first"), w.dial("/ws/first"), w.dial("/ws/7")
+	silent, wrong, good, other := w.dial("/ws/first?token="+w.token("a", time.Hour)), w.dial("/ws/first"), w.dial("/ws/first"), w.dial("/ws/7")
 	wrong.say(`{"name":1}`)
 	wrong.hear()
 	good.say(`{}`)

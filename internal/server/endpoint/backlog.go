@@ -19,16 +19,17 @@ type later struct {
 // Suspend has messages of the client wait until Resume: for an answer that another goroutine is working on.
 // What is too much to wait is answered with CodeBusy.
 func (c *Client) Suspend() {
-	if c.early == nil {
-		c.early = new(early)
+	rare := c.rarely()
+	if rare.early == nil {
+		rare.early = new(early)
 	}
-	c.early.suspended = true
+	rare.early.suspended = true
 }
 
 // Resume handles what has come since Suspend, in order, as if it came now. It stops when the client is
 // suspended again or closed. Without a Suspend before it it does nothing.
 func (c *Client) Resume(conn perch.Conn) {
-	e := c.early
+	e := c.held()
 	if e == nil {
 		return
 	}
@@ -40,14 +41,15 @@ func (c *Client) Resume(conn perch.Conn) {
 		e.size -= len(next.p)
 		c.handle(conn, next.op, next.p)
 	}
-	if !e.suspended && c.phase != greeting {
-		c.early = nil
+	if !e.suspended && c.phase != greeting && c.rare != nil {
+		c.rare.early = nil
+		c.tidy()
 	}
 }
 
 // postpone keeps a message for Resume.
 func (c *Client) postpone(conn perch.Conn, op perch.Opcode, p []byte) {
-	e := c.early
+	e := c.held()
 	if len(e.backlog) < maxBacklog && e.size <= maxBacklogSize {
 		e.backlog = append(e.backlog, later{op, append([]byte(nil), p...)})
 		e.size += len(p)

@@ -8,20 +8,56 @@ import (
 )
 
 // Client is the state of one connection at an endpoint, and the connection's user value. Like the
-// perch.Conn it comes with it is the loop's. Idle it is 96 bytes, and what State points to.
+// perch.Conn it comes with it is the loop's. Idle and anonymous it is 64 bytes, and what State points to.
 type Client struct {
 	State any // the endpoint's own
 
 	// Owned by the loop.
-	at       *served
+	at      *served
+	session session.Key // zero: none
+	rare    *rare       // nil: it has none of that
+	pings   uint32      // JSON pings sent
+	phase   phase
+	closing bool
+}
+
+// rare is what an idle client without a token does not have.
+type rare struct {
 	identity *auth.Identity // nil: anonymous
-	session  session.Key    // zero: none
 	alarm    *alarm         // nil: there is nothing to wait for
 	early    *early         // nil: nothing holds up what it sends
 	errors   protocol.Budget
-	pings    uint32 // JSON pings sent
-	phase    phase
-	closing  bool
+}
+
+// rarely is the client's rare part, made if there is none.
+func (c *Client) rarely() *rare {
+	if c.rare == nil {
+		c.rare = new(rare)
+	}
+	return c.rare
+}
+
+// tidy lets go of a rare part with nothing in it.
+func (c *Client) tidy() {
+	if c.rare != nil && *c.rare == (rare{}) {
+		c.rare = nil
+	}
+}
+
+// who is the client's identity; nil: anonymous.
+func (c *Client) who() *auth.Identity {
+	if c.rare == nil {
+		return nil
+	}
+	return c.rare.identity
+}
+
+// held is what holds up what the client sends; nil: nothing does.
+func (c *Client) held() *early {
+	if c.rare == nil {
+		return nil
+	}
+	return c.rare.early
 }
 
 // phase says how far a client has come.
@@ -50,14 +86,14 @@ type early struct {
 
 // Identity is who the client is by its token; zero if it is anonymous.
 func (c *Client) Identity() auth.Identity {
-	if c.identity == nil {
-		return auth.Identity{}
+	if id := c.who(); id != nil {
+		return *id
 	}
-	return *c.identity
+	return auth.Identity{}
 }
 
 // Authenticated reports whether the client has shown a token.
-func (c *Client) Authenticated() bool { return c.identity != nil }
+func (c *Client) Authenticated() bool { return c.who() != nil }
 
 // Session is the key of the session that the client holds, or held until another connection took it;
 // zero: none.

@@ -55,7 +55,7 @@ func (r *Realm) byClientID(hub *room.Hub) perch.Handler {
 func openNumbered(conn perch.Conn, c *Client, r *perch.Request) {
 	id, _ := strconv.ParseInt(r.PathValue("client_id"), 10, 64) // Upgrade has refused what is none
 	user := strconv.FormatInt(id, 10)                           // 007 is 7
-	if c.Authenticated() && c.identity.Subject != user {
+	if c.Authenticated() && c.who().Subject != user {
 		c.refuse(conn, nil, auth.ErrWrongSubject, auth.CarrierNone, r.RemoteAddr())
 		return
 	}

@@ -17,7 +17,7 @@ const kindTimeout = "timeout"
 
 func message(conn perch.Conn, op perch.Opcode, p []byte) {
 	c := clientOf(conn)
-	if c.early != nil && c.early.suspended {
+	if e := c.held(); e != nil && e.suspended {
 		c.postpone(conn, op, p)
 		return
 	}
@@ -83,8 +83,9 @@ func (c *Client) greet(conn perch.Conn, m protocol.Message) error {
 		return err
 	}
 	c.phase = active
-	if c.early != nil && !c.early.suspended {
-		c.early = nil
+	if e := c.held(); e != nil && !e.suspended {
+		c.rare.early = nil
+		c.tidy()
 	}
 	c.arm(conn)
 	return nil
@@ -107,7 +108,7 @@ func (c *Client) Fail(conn perch.Conn, id json.RawMessage, err error) {
 		c.log(conn, slog.LevelError, "a message could not be handled", slog.String("error", err.Error()))
 	case protocol.CodeBusy, protocol.CodeQueueFull: // ours, too
 	default:
-		if !c.errors.Take(cfg.Clock(), cfg.MaxErrors) {
+		if !c.rarely().errors.Take(cfg.Clock(), cfg.MaxErrors) {
 			c.Close(conn, perch.ClosePolicyViolation, reasonErrors)
 		}
 	}
@@ -127,8 +128,8 @@ func (c *Client) log(conn perch.Conn, level slog.Level, msg string, attrs ...slo
 		return
 	}
 	attrs = append(attrs, slog.String("endpoint", c.at.Name), slog.String("connection_id", conn.ID().String()))
-	if c.identity != nil {
-		attrs = append(attrs, slog.String("user_id", c.identity.Subject))
+	if id := c.who(); id != nil {
+		attrs = append(attrs, slog.String("user_id", id.Subject))
 	}
 	log.LogAttrs(context.Background(), level, msg, attrs...)
 }

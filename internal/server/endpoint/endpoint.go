@@ -114,8 +114,8 @@ func (s *served) open(conn perch.Conn, r *perch.Request) {
 
 func closed(conn perch.Conn, err *perch.CloseError) {
 	c := clientOf(conn)
-	if c.alarm != nil {
-		c.realm().alarms.cancel(c.alarm)
+	if c.rare != nil && c.rare.alarm != nil {
+		c.realm().alarms.cancel(c.rare.alarm)
 	}
 	if errors.Is(err, perch.ErrHeartbeat) {
 		c.realm().cfg.Meter.Error(c.at.Name, kindTimeout)

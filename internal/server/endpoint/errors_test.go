@@ -98,6 +98,41 @@ func TestTooManyErrors(t *testing.T) {
 	c.closed(frame.ClosePolicyViolation, "too many errors")
 }
 
+// TestClose: an endpoint hears of the end of those it was told of, or that it waited for, and of no others.
+func TestClose(t *testing.T) {
+	ended := make(chan string, 8)
+	w := newWorld(t, required, func(w *world) {
+		add := func(path string, first bool) {
+			e := Endpoint{
+				Name: path,
+				Message: func(perch.Conn, *Client, string, protocol.Message) error { return nil },
+				Close: func(_ perch.Conn, c *Client, err *perch.CloseError) {
+					ended <- fmt.Sprint(path, " ", c.Identity().Subject, " ", err.Code)
+				},
+			}
+			if first {
+				e.First = func(perch.Conn, *Client, protocol.Message) error { return nil }
+			}
+			w.srv.Handle(path, w.realm.Handler(e))
+		}
+		add("/ws/x", false)
+		add("/ws/y", true)
+	})
+	for _, target := range []string{"/ws/x", "/ws/x?token=x", "/ws/y?token=x"} {
+		c := w.dial(target)
+		c.hear()
+		c.AnswerClose(frame.ClosePolicyViolation)
+	}
+	w.dial("/ws/x?token=" + w.token("a", time.Hour)).CloseHandshake(4000)
+	if got, want := wstest.Receive(t, "an end", ended), "/ws/x a 4000"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	w.dial("/ws/y").CloseHandshake(4001)
+	if got, want := wstest.Receive(t, "an end", ended), "/ws/y  4001"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // suspending is an endpoint that is busy from "wait" on, until the test calls what it finds in resume.
 func suspending(resume chan<- func()) func(w *world) {
 	return func(w *world) {
@@ -147,12 +182,15 @@ func TestSuspend(t *testing.T) {
 	}
 	wstest.Receive(t, "a suspension", resume)()
 	c.did(3, 10)
-	c.say(`{"type":"close","id":35}`, `{"type":"x","id":36}`)
+	c.say(`{"type":"close","id":35}`, `{"type":"behind the close","id":36}`)
 	c.Send(wstest.Ping("all is there"))
 	c.ExpectPong("all is there")
 	wstest.Receive(t, "another suspension", resume)()
 	c.did(11, 35)
 	c.closed(frame.CloseNormal, "bye")
+	if w.meter.knows("/ws/suspending behind the close") {
+		t.Error("a message was handled after the close")
+	}
 }
 
 // TestSuspendSize: the bytes that wait are bounded too.
@@ -172,8 +210,18 @@ func TestSuspendSize(t *testing.T) {
 	}
 	wstest.Receive(t, "a suspension", resume)()
 	c.did(2, 3)
-	c.say(`{"type":"x","id":5}`)
+	// What is handled makes place for more.
+	c.say(`{"type":"wait","id":5}`, `{"type":"wait","id":6,"pad":"`+pad+`"}`, `{"type":"x","id":7,"pad":"`+pad+`"}`)
+	c.Send(wstest.Ping("all is there"))
 	c.did(5, 5)
+	c.ExpectPong("all is there")
+	wstest.Receive(t, "a suspension", resume)()
+	c.did(6, 6)
+	c.say(`{"type":"x","id":8}`)
+	c.Send(wstest.Ping("all is there"))
+	c.ExpectPong("all is there")
+	wstest.Receive(t, "a suspension", resume)()
+	c.did(7, 8)
 }
 
 // TestSuspendFirst: what comes behind a first message that takes its time is not the first.

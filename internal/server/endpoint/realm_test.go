@@ -127,11 +127,13 @@ func (m *meter) Error(endpoint, kind string) {
 // saw awaits a message, or an error, to be reported.
 func (m *meter) saw(t testing.TB, what string) {
 	t.Helper()
-	wstest.Eventually(t, what+" is metered", func() bool {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return slices.Contains(m.messages, what) || slices.Contains(m.errors, what)
-	})
+	wstest.Eventually(t, what+" is metered", func() bool { return m.knows(what) })
+}
+
+func (m *meter) knows(what string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.messages, what) || slices.Contains(m.errors, what)
 }
 
 // lines is what was logged. Any goroutine.

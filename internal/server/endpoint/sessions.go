@@ -15,11 +15,11 @@ import (
 // Begin makes a session that the client holds. user is its id if it is anonymous, data a JSON object, state the
 // endpoint's own; each may be empty. The error is a *protocol.Error, but for a fault of ours.
 func (c *Client) Begin(conn perch.Conn, user string, data, state []byte) (session.Session, error) {
-	if c.identity != nil {
-		user = c.identity.Subject
+	if id := c.who(); id != nil {
+		user = id.Subject
 	}
 	s, err := c.realm().cfg.Sessions.Create(context.Background(), session.New{
-		ConnectionID: conn.ID().String(), UserID: user, Authenticated: c.identity != nil, Data: data, State: state,
+		ConnectionID: conn.ID().String(), UserID: user, Authenticated: c.Authenticated(), Data: data, State: state,
 	})
 	if err != nil {
 		return session.Session{}, sessionError(err)
@@ -47,7 +47,7 @@ func (c *Client) Take(conn perch.Conn, key string) (session.Session, error) {
 	if replaced != "" {
 		c.replace(conn, replaced)
 	}
-	if s.Authenticated && c.identity == nil {
+	if s.Authenticated && !c.Authenticated() {
 		_ = store.Detach(context.Background(), s.ID, me)
 		return session.Session{}, sessionError(session.ErrNotFound)
 	}

@@ -37,8 +37,10 @@ export class Banner {
     this.#timer = setTimeout(() => this.hide(), BRIEF);
   }
 
-  incomplete() {
-    this.#show('warning', 'Back online, but the history no longer reaches back to where you left: some messages are missing.', 'Understood', () => this.hide());
+  // incomplete: messages are missing, because there were too many or (restarted) the server lost them.
+  incomplete(restarted) {
+    const why = restarted ? 'the server has lost the history of this room' : 'the history no longer reaches back to where you left';
+    this.#show('warning', `Back online, but ${why}: messages may be missing.`, 'Understood', () => this.hide());
   }
 
   hide() {

@@ -80,7 +80,6 @@ export class Connection extends EventTarget {
 
   get state() { return this.#state; }
   get user() { return this.#user; }
-  get room() { return this.#here; }
 
   // start connects, now: at first, and whenever the user does not want to wait.
   start() {

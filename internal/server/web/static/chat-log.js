@@ -22,6 +22,8 @@ export class Log {
   #stuck = true;         // at the end, and to stay there
   #top = 0;              // scrollTop at the last look
   #below = 0;            // messages that came while it was not
+  #online = false;
+  #filled = false;       // a room is shown, be it an empty one
   #act;
 
   // act: reply(message), retry(entry), discard(entry)
@@ -41,6 +43,7 @@ export class Log {
     this.#pending.clear();
     this.#base = this.#last = this.#below = 0;
     this.#stuck = true;
+    this.#filled = false;
     this.#empty();
     this.#jump();
   }
@@ -55,6 +58,8 @@ export class Log {
     this.#view.setAttribute('aria-busy', 'true');
     for (const m of messages) this.add(m, m.offset, own(m));
     this.#view.removeAttribute('aria-busy');
+    this.#filled = true;
+    this.#empty();
     this.#below = 0;
     this.#jump();
     this.toEnd(false);
@@ -89,9 +94,17 @@ export class Log {
     if (!li) return;
     li.dataset.fate = state;
     li.querySelector('.fate').hidden = false;
-    li.querySelector('.fate-text').textContent = state === 'waiting' ? 'Sending…' : text;
+    li.querySelector('.fate-text').textContent = state === 'failed' ? text : this.#online ? 'Sending…' : 'Waits for the connection';
     for (const b of li.querySelectorAll('.fate button')) b.hidden = state !== 'failed';
     this.#follow();
+  }
+
+  // online says whether pending messages are under way or wait.
+  online(on) {
+    this.#online = on;
+    for (const [entry, li] of this.#pending) {
+      if (li.dataset.fate === 'waiting') this.fate(entry, 'waiting', '');
+    }
   }
 
   // confirm gives a pending message its place, unless it came on another way already.
@@ -285,7 +298,7 @@ export class Log {
   }
 
   #empty() {
-    el('empty').hidden = this.#rows.size > 0;
+    el('empty').hidden = !this.#filled || this.#byId.size + this.#pending.size > 0;
   }
 }
 

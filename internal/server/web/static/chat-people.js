@@ -2,6 +2,7 @@
 
 const FORGET_TYPING = 6000; // ms after the last note
 const ASK_AFTER = 2000;     // ms of a list that does not add up before it is asked for again
+const MOST = 200;           // users that are listed
 const NAMED = 100;          // members up to which the server names everybody
 
 export class People {
@@ -41,15 +42,14 @@ export class People {
   }
 
   list(users) {
-    this.#users = new Map(users.map(({ id, username }) => [id, { id, username }]));
-    this.#count = Math.max(this.#count, this.#users.size);
+    this.#users = new Map(users.slice(0, MOST).map(({ id, username }) => [id, { id, username }]));
     this.#show();
   }
 
   // change notes who came and went, as {id, username}, and how many there are now.
   change(came, went, count) {
     for (const { id, username } of came) {
-      if (this.#users.size < 2 * NAMED) this.#users.set(id, { id, username });
+      if (this.#users.size < MOST) this.#users.set(id, { id, username });
     }
     for (const { id, username } of went) {
       this.#users.delete(id);

@@ -81,11 +81,12 @@ export class Side {
   }
 
   #drawer(open) {
-    const was = el('side').classList.toggle('open', open);
+    const was = el('side').classList.contains('open');
+    el('side').classList.toggle('open', open);
     el('shade').hidden = !open;
     el('main').inert = open;
     el('side-open').setAttribute('aria-expanded', String(open));
     if (open) el('side-close').focus();
-    else if (was !== open) el('side-open').focus();
+    else if (was) el('side-open').focus();
   }
 }

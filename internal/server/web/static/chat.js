@@ -11,8 +11,10 @@ import { People } from './chat-people.js';
 import { Side } from './chat-side.js';
 import * as storage from './chat-storage.js';
 
+let token = storage.takeToken(); // of the address
 let connection = null;
 let room = null;         // room_joined of the room we are in
+let me = '';             // the name we had last
 let back = false;        // this page was in a room before
 let moving = false;      // the user asked for another room
 let unread = 0, divider = null;
@@ -77,6 +79,7 @@ const handlers = {
     el('state').dataset.state = state.name;
     el('state-text').textContent = { idle: 'Not connected', connecting: 'Connecting', open: 'Connected', waiting: 'Not connected', closed: 'Not connected' }[state.name];
     side.enable(state.name === 'open');
+    log.online(state.name === 'open');
     switch (state.name) {
       case 'connecting': return banner.connecting(back);
       case 'waiting': return banner.waiting(state.until, () => connection.start());
@@ -85,10 +88,11 @@ const handlers = {
     }
   },
 
-  init({ available_rooms, lost }) {
+  init({ username, available_rooms, lost }) {
     side.me(connection.user);
     side.rooms(available_rooms ?? []);
-    if (lost && back) log.notice('gap', `The server no longer knew this session. You are ${connection.user.username} now.`);
+    if (lost && back && me !== username) log.notice('gap', `The server no longer knew this session. You are ${username} now.`);
+    me = username;
   },
 
   room_joined(joined) {
@@ -101,9 +105,9 @@ const handlers = {
       unread = 0;
     }
     if (restarted) log.restart();
-    if (missing && back) log.notice('gap', 'Some messages are missing here.');
+    if (missing && back) log.notice('gap', restarted ? 'The history of this room begins anew here.' : 'Some messages are missing here.');
     log.fill(recent_messages, (m) => m.sender_id === connection.user.id);
-    if (missing) banner.incomplete();
+    if (missing) banner.incomplete(restarted);
     else if (back && continued) banner.resumed(missed);
     back = true;
     side.enter(joined);
@@ -141,7 +145,8 @@ const handlers = {
     if (!request) return banner.toast(message);
     moving = false;
     if (code === 'wrong_password') return askPassword(request);
-    banner.toast(`${request.room}: ${message}`);
+    if (el('password').open) el('password-error').textContent = message;
+    else banner.toast(`${request.room}: ${message}`);
   },
 
   room_left() {
@@ -160,12 +165,12 @@ const handlers = {
   },
 
   system_message({ message }) {
-    if (message.event === 'welcome' && room?.continued) return; // we were here
-    log.notice('system', message.content);
-    if (!message.user_id || message.room_id !== room?.room_id) return;
+    if (message.room_id !== room?.room_id) return;
+    if (message.event !== 'welcome' || !room.continued) log.notice('system', message.content);
+    if (!message.user_id) return;
     const user = [{ id: message.user_id, username: message.username }];
     if (message.event === 'joined') people.change(user, [], message.user_count);
-    else if (message.event !== 'welcome') people.change([], user, message.user_count);
+    else people.change([], user, message.user_count);
   },
 
   presence({ room_id, member_count, joined, left }) {
@@ -185,14 +190,15 @@ function closed(state) {
   banner.closed(text, button, () => connection.start());
 }
 
-// welcome asks who comes in.
-function welcome(text, token) {
+// welcome asks who comes in; a token is needed for it, or not.
+function welcome(text, needed) {
   show('welcome');
   el('farewell').hidden = !text;
   el('farewell').textContent = text;
-  el('token-row').hidden = !token;
+  el('token-row').hidden = !needed;
+  el('token').value = '';
   el('name').value = storage.name();
-  (token ? el('token') : el('name')).focus();
+  (needed ? el('token') : el('name')).focus();
   room = null;
   unread = 0;
   title();
@@ -244,13 +250,15 @@ addEventListener('pagehide', () => {
   storage.keep(connection.saved());
   connection.pause();
 });
-addEventListener('pageshow', (ev) => { if (ev.persisted) connection?.start(); });
+addEventListener('pageshow', (ev) => { if (ev.persisted && connection?.state.name === 'idle') connection.start(); });
 addEventListener('hashchange', () => {
   const fresh = storage.takeToken();
-  if (fresh) connection?.refresh(fresh);
+  if (!fresh) return;
+  token = fresh;
+  if (el('welcome').hidden) connection.refresh(token);
+  else if (connection) begin({ ...connection.saved(), token });
 });
 
-let token = storage.takeToken();
 const saved = storage.who();
 if (saved?.session) begin({ ...saved, token: token || saved.token });
 else welcome('', false);

