@@ -279,3 +279,35 @@ func TestDocumentedLinks(t *testing.T) {
 		t.Errorf("only %d links found", len(links))
 	}
 }
+
+// TestExampleFinds: an answer is compared as a whole, and placeholders mean something.
+func TestExampleFinds(t *testing.T) {
+	for _, tt := range []struct {
+		want, got string
+		ok        bool
+	}{
+		{`{"a":1}`, `{"a":1}`, true},
+		{`{"a":1}`, `{"a":1,"b":2}`, false},
+		{`{"a":1,"b":2}`, `{"a":1}`, false},
+		{`{"a":1}`, `{"a":10}`, false},
+		{`{"at":"<time>"}`, `{"at":"2026-05-04T09:30:00.000Z"}`, true},
+		{`{"at":"<time>"}`, `{"at":"2026-05-04T09:30:00Z"}`, false},
+		{`{"at":"<time>"}`, `{"at":1777887000}`, false},
+		{`{"n":<n>,"m":<n>}`, `{"n":1,"m":2.5}`, true},
+		{`{"n":<n>}`, `{"n":"1"}`, false},
+		{`{"n":<n>}`, `{"n":1,"m":2}`, false},
+		{`{"a":"<x>","b":"<x>"}`, `{"a":"q","b":"q"}`, true},
+		{`{"a":"<x>","b":"<x>"}`, `{"a":"q","b":"r"}`, false},
+		{`{"a":"<x>","b":"<y>"}`, `{"a":"q","b":"r"}`, true},
+		{`{"a":"<x>","b":"<y>"}`, `{"a":"q","b":"q"}`, false},
+		{`{"a":"<known>"}`, `{"a":"k"}`, true},
+		{`{"a":"<known>"}`, `{"a":"l"}`, false},
+		{`{"a":"<x>"}`, `{"a":""}`, false},
+		{`{"a":"<x>"}`, `{"a":"q","b":"r"}`, false},
+	} {
+		b := bindings{"<known>": "k"}
+		if wrong := b.match(tt.want, tt.got); (wrong == "") != tt.ok {
+			t.Errorf("%s and %s: %q, want equal: %v", tt.want, tt.got, wrong, tt.ok)
+		}
+	}
+}

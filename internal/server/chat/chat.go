@@ -123,10 +123,7 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 	}
 	o := protocol.NewObject(nil, protocol.TypeRoomJoined).ID(e.id).String("room_id", r.ID()).
 		String("room_name", r.Options().Name).Int("user_count", int64(j.Count)).
-		Raw("recent_messages", recentMessages(&j)).String("epoch", j.Epoch).Uint("offset", j.Offset)
-	if e.since != nil {
-		o = o.Bool("recovered", j.Recovered)
-	}
+		Raw("recent_messages", recentMessages(&j)).String("epoch", j.Epoch).Uint("offset", j.Offset).Bool("recovered", j.Recovered)
 	send(conn, o)
 	replay(conn, &j)
 	var buf [512]byte

@@ -64,5 +64,6 @@ export class Banner {
     el('banner-count').textContent = '';
     el('banner-button').hidden = !button;
     el('banner-button').textContent = button;
+    if (kind !== 'none') el('toast').classList.remove('shown'); // it would cover the banner
   }
 }
