@@ -104,7 +104,7 @@ func TestClose(t *testing.T) {
 	w := newWorld(t, required, func(w *world) {
 		add := func(path string, first bool) {
 			e := Endpoint{
-				Name: path,
+				Name:    path,
 				Message: func(perch.Conn, *Client, string, protocol.Message) error { return nil },
 				Close: func(_ perch.Conn, c *Client, err *perch.CloseError) {
 					ended <- fmt.Sprint(path, " ", c.Identity().Subject, " ", err.Code)

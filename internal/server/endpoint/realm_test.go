@@ -275,7 +275,7 @@ func TestBare(t *testing.T) {
 
 // TestClientSize: SPEC's bound on what an idle client takes leaves so much to this package.
 func TestClientSize(t *testing.T) {
-	if n := unsafe.Sizeof(Client{}); n > 96 {
+	if n := unsafe.Sizeof(Client{}); n > 64 {
 		t.Errorf("a Client is %d bytes", n)
 	}
 	if n := unsafe.Sizeof(alarm{}); n > 32 {
