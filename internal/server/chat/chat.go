@@ -22,6 +22,7 @@ func (s *Service) chat() endpoint.Endpoint {
 		Open:      func(_ perch.Conn, c *endpoint.Client, _ *perch.Request) { c.State = new(member) },
 		First:     s.register,
 		Message:   s.message,
+		Refreshed: s.refreshed,
 		Close:     s.depart,
 	}
 }
@@ -96,7 +97,7 @@ func (s *Service) enterFirst(conn perch.Conn, c *endpoint.Client, id []byte, bac
 	}
 	err := s.enter(conn, c, s.hub.Room(e.room), e, key)
 	if err != nil {
-		c.Fail(conn, id, roomError(err))
+		c.Fail(conn, id, endpoint.RoomError(err))
 	}
 }
 

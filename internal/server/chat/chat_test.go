@@ -3,6 +3,7 @@ package chat
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/auth"
@@ -115,4 +116,40 @@ func TestTwoTalk(t *testing.T) {
 	t.Log(r.next("room_joined"))
 	bob.say(object{"type": "chat_message", "content": "you"})
 	t.Log(r.next("chat_message"))
+}
+
+// A new token for fewer rooms takes the client out of the one it is in.
+func TestRefreshForFewerRooms(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	token := func(rooms ...string) string {
+		key, err := auth.SecretKey("test", []byte(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := key.Sign(auth.Claims{Subject: "ada", Rooms: rooms, Expires: time.Now().Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	ada := s.dial("/ws/chat")
+	ada.say(object{"token": token("general", "random")})
+	ada.next("init")
+	ada.next("room_joined")
+	ada.next("system_message")
+	ada.say(object{"type": "refresh_token", "token": token("general")})
+	ada.next("token_refreshed")
+	ada.say(object{"type": "refresh_token", "token": token("random")})
+	ada.next("token_refreshed")
+	ada.next("room_left")
+	if o := ada.next("error"); o["code"] != "forbidden_room" {
+		t.Errorf("%v", o)
+	}
+	ada.say(object{"type": "chat_message", "content": "still here?"})
+	if o := ada.next("error"); o["code"] != "no_room" {
+		t.Errorf("%v", o)
+	}
+	if n := s.Rooms().Room(generalID).Count(); n != 0 {
+		t.Errorf("%d members left in general", n)
+	}
 }

@@ -27,7 +27,7 @@ type entry struct {
 // suspended until another goroutine has done with it. An error is the caller's to tell, if it comes at once.
 func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry) error {
 	if err := room.CheckID(e.room); err != nil {
-		return roomError(err)
+		return endpoint.RoomError(err)
 	}
 	if !c.Identity().MayJoin(e.room) {
 		return &protocol.Error{Code: protocol.CodeForbiddenRoom}
@@ -35,10 +35,10 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 	r := s.hub.Room(e.room)
 	switch {
 	case r == nil && (e.create == nil || s.cfg.Fixed):
-		return roomError(room.ErrNotFound)
+		return endpoint.RoomError(room.ErrNotFound)
 	case r == nil:
 		if !m.rarely().creations.Take(s.now(), maxCreations) {
-			return &protocol.Error{Code: protocol.CodeRateLimited, Message: "too many rooms created"}
+			return &protocol.Error{Code: protocol.CodeRateLimited, Message: "Too many rooms made; try again later."}
 		}
 		if e.creation != "" {
 			s.later(conn, c, e, func(ctx context.Context) (*room.Room, room.Key, error) {
@@ -50,7 +50,7 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 		if r, err = s.hub.Create(e.room, *e.create); errors.Is(err, room.ErrExists) {
 			return s.find(conn, c, m, e) // somebody was quicker
 		} else if err != nil {
-			return roomError(err)
+			return endpoint.RoomError(err)
 		}
 	case r.Options().Password.IsSet() && !conn.In(r):
 		if !m.rarely().attempts.Take(s.now(), maxAttempts) || !s.mayTry(r) {
@@ -65,7 +65,7 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 		})
 		return nil
 	}
-	return roomError(e.enter(conn, c, r, e, room.Key{}))
+	return endpoint.RoomError(e.enter(conn, c, r, e, room.Key{}))
 }
 
 // createLocked makes a room with a password.
@@ -96,7 +96,7 @@ func (s *Service) later(conn perch.Conn, c *endpoint.Client, e *entry, work func
 				err = e.enter(conn, c, r, e, key)
 			}
 			if err != nil {
-				e.fail(conn, c, e.id, roomError(err))
+				e.fail(conn, c, e.id, endpoint.RoomError(err))
 			}
 			c.Resume(conn)
 		})

@@ -48,7 +48,7 @@ func (s *Service) read(m protocol.Message, field string) (p post, err error) {
 		return p, err
 	}
 	if p.Content == "" {
-		return p, &protocol.Error{Code: protocol.CodeInvalidValue, Field: field, Message: "an empty message"}
+		return p, &protocol.Error{Code: protocol.CodeInvalidValue, Field: field, Message: "The message is empty."}
 	}
 	if p.MessageType, err = m.String("message_type", maxReply, false); err != nil {
 		return p, err
@@ -87,7 +87,7 @@ func (a *ack) done(r room.Receipt, err error) {
 	}
 	_ = a.ref.Do(func(conn perch.Conn) { // a client that is gone will ask again
 		if err != nil {
-			a.c.Fail(conn, a.id, roomError(err))
+			a.c.Fail(conn, a.id, endpoint.RoomError(err))
 			return
 		}
 		send(conn, a.sent(is))

@@ -17,9 +17,10 @@ func (s *Service) room() endpoint.Endpoint {
 		Open: func(_ perch.Conn, c *endpoint.Client, r *perch.Request) {
 			c.State = &member{rare: &rare{path: r.PathValue("room_id")}}
 		},
-		First:   s.joinFirst,
-		Message: s.roomMessage,
-		Close:   s.depart,
+		First:     s.joinFirst,
+		Message:   s.roomMessage,
+		Refreshed: s.refreshed,
+		Close:     s.depart,
 	}
 }
 
@@ -41,7 +42,7 @@ func refuse(conn perch.Conn, c *endpoint.Client, id []byte, err error) {
 // joinAs signs the client in and joins the room of its path.
 func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message) error {
 	if typ, err := m.Type(); err != nil || typ != protocol.TypeJoin {
-		return &protocol.Error{Code: protocol.CodeBadRequest, Message: "the first message must be join"}
+		return &protocol.Error{Code: protocol.CodeBadRequest, Message: "The first message must be join."}
 	}
 	name, err := m.String("username", maxUsername, false)
 	if err != nil {
@@ -162,7 +163,7 @@ func (s *Service) manage(conn perch.Conn, me *member, r *room.Room, typ string, 
 			return &protocol.Error{Code: protocol.CodeNotOwner}
 		}
 		if err := s.hub.Delete(r, "deleted by its owner"); err != nil {
-			return roomError(err)
+			return endpoint.RoomError(err)
 		}
 		me.room = nil
 		send(conn, protocol.NewObject(nil, protocol.TypeRoomDeleted).ID(m.ID()).String("room_id", r.ID()).Time("timestamp", s.now()))

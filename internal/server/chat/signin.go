@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/perchws/perch"
@@ -56,7 +55,7 @@ func parseKept(state string) (k kept) {
 // reserved refuses tokens for who would be taken for somebody else: the server, or a user without a token.
 func reserved(id auth.Identity) error {
 	if strings.HasPrefix(id.Subject, anonymous) || strings.EqualFold(id.Subject, systemID) {
-		return &protocol.Error{Code: protocol.CodeNameInvalid, Message: "no user has this id"}
+		return &protocol.Error{Code: protocol.CodeNameInvalid, Message: "No user may have the id of this token."}
 	}
 	return nil
 }
@@ -99,30 +98,12 @@ func (s *Service) depart(conn perch.Conn, _ *endpoint.Client, _ *perch.CloseErro
 // presenceEach is up to how many members each is told of the others: room.Config's default.
 const presenceEach = 100
 
-// roomError is what a client is told of an error of a room.
-func roomError(err error) error {
-	for _, e := range roomErrors {
-		if errors.Is(err, e.err) {
-			return &protocol.Error{Code: e.code}
-		}
+// refreshed is Endpoint.Refreshed: a new token may be for fewer rooms.
+func (s *Service) refreshed(conn perch.Conn, c *endpoint.Client) {
+	me := c.State.(*member)
+	if me.room == nil || c.Identity().MayJoin(me.room.ID()) {
+		return
 	}
-	return err
-}
-
-var roomErrors = []struct {
-	err  error
-	code protocol.Code
-}{
-	{room.ErrNotFound, protocol.CodeRoomNotFound},
-	{room.ErrExists, protocol.CodeRoomExists},
-	{room.ErrID, protocol.CodeInvalidRoomID},
-	{room.ErrTooMany, protocol.CodeRoomLimit},
-	{room.ErrFull, protocol.CodeRoomFull},
-	{room.ErrPassword, protocol.CodeWrongPassword},
-	{room.ErrBusy, protocol.CodeBusy},
-	{room.ErrJoined, protocol.CodeAlreadyJoined},
-	{room.ErrNotIn, protocol.CodeNoRoom},
-	{room.ErrTooManyRooms, protocol.CodeTooManyRooms},
-	{room.ErrQueueFull, protocol.CodeQueueFull},
-	{room.ErrClosed, protocol.CodeBusy},
+	s.exit(conn, me, nil)
+	c.Fail(conn, nil, &protocol.Error{Code: protocol.CodeForbiddenRoom})
 }

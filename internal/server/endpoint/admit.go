@@ -96,6 +96,9 @@ func (c *Client) refresh(conn perch.Conn, m protocol.Message) error {
 		o = o.Time("expires_at", id.Expires)
 	}
 	send(conn, o)
+	if c.at.Refreshed != nil {
+		c.at.Refreshed(conn, c)
+	}
 	return nil
 }
 

@@ -36,8 +36,9 @@ func (r *Realm) byClientID(hub *room.Hub) perch.Handler {
 			}
 			return perch.Response{}
 		},
-		Open:  openNumbered,
-		Other: numberedOther,
+		Open:      openNumbered,
+		Other:     numberedOther,
+		Refreshed: leaveForbidden,
 		Message: func(conn perch.Conn, c *Client, typ string, m protocol.Message) error {
 			switch typ {
 			case protocol.TypeChat:
@@ -93,4 +94,13 @@ func numberedOther(conn perch.Conn, op perch.Opcode, p []byte, err error) error 
 	}
 	_ = conn.Send(op, p)
 	return nil
+}
+
+// leaveForbidden is for a client whose new token is for fewer rooms.
+func leaveForbidden(conn perch.Conn, c *Client) {
+	conn.Rooms(func(r *room.Room) {
+		if !c.Identity().MayJoin(r.ID()) {
+			_, _ = conn.Leave(r) // it is in it
+		}
+	})
 }

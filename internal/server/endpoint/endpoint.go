@@ -45,6 +45,9 @@ type Endpoint struct {
 	// Error appends what a client is told of an error. nil: protocol.AppendError.
 	Error func(dst []byte, id json.RawMessage, e *protocol.Error) []byte
 
+	// Refreshed is called when a client has shown a new token: its Identity may be good for less.
+	Refreshed func(conn perch.Conn, c *Client)
+
 	// Pong is perch.Handler's OnPong.
 	Pong func(conn perch.Conn, rtt time.Duration)
 

@@ -142,6 +142,17 @@ func TestSubscribeRooms(t *testing.T) {
 	if o := w.srv.Rooms().Room("news").Options(); o.Owner != "7" || o.MaxMembers != 2 {
 		t.Errorf("the room was made with %+v", o)
 	}
+	if token, err = w.key.Sign(auth.Claims{Subject: "7", Rooms: []string{"sports"}, Expires: w.clock.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	c.say(`{"type":"refresh_token","token":"` + token + `"}`) // for other rooms
+	if got := c.hear(); got["type"] != "token_refreshed" {
+		t.Errorf("refreshed: %v", got)
+	}
+	c.subscribe("sports", "")
+	if n, m := w.srv.Rooms().Room("news").Count(), w.srv.Rooms().Room("sports").Count(); n != 0 || m != 1 {
+		t.Errorf("%d members of news and %d of sports, want 0 and 1", n, m)
+	}
 }
 
 func TestRoomError(t *testing.T) {
