@@ -220,15 +220,15 @@ func TestDocumentedLimits(t *testing.T) {
 	}
 	kib := func(n int) string { return fmt.Sprintf("%d KiB", n>>10) }
 	fixed := map[string]string{
-		"depth":    fmt.Sprintf("%d levels", protocol.MaxDepth),
-		"members":  fmt.Sprintf("%d members", protocol.MaxMembers),
-		"type":     fmt.Sprintf("%d bytes", protocol.MaxType),
-		"id":       fmt.Sprintf("%d bytes", protocol.MaxScalar),
-		"token":    kib(auth.MaxToken),
-		"content":  kib(chat.MaxContent),
-		"room id":  fmt.Sprintf("%d bytes", room.MaxID),
-		"password": fmt.Sprintf("%d bytes", room.MaxPassword),
-		"data":     kib(session.MaxData),
+		"depth of a message's objects and arrays": fmt.Sprintf("%d levels", protocol.MaxDepth),
+		"members of an object":                    fmt.Sprintf("%d members", protocol.MaxMembers),
+		"`type`":                                  fmt.Sprintf("%d bytes", protocol.MaxType),
+		"`id`":                                    fmt.Sprintf("%d bytes", protocol.MaxScalar),
+		"a token":                                 kib(auth.MaxToken),
+		"content of a chat message":               kib(chat.MaxContent),
+		"id of a room":                            fmt.Sprintf("%d bytes", room.MaxID),
+		"password of a room":                      fmt.Sprintf("%d bytes", room.MaxPassword),
+		"`data` of a session":                     kib(session.MaxData),
 	}
 	for _, r := range readPage(t).section(t, "Limits").table("limit") {
 		what, most, key := r.cells[0], r.cells[1], strings.Trim(r.cells[2], "`")

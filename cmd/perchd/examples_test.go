@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/perchws/perch/internal/wstest"
@@ -160,6 +161,8 @@ func (w *walker) shell(s step, command string) {
 			w.t.Fatalf("%s sets nothing", command)
 		}
 		w.env = append(w.env, name[1]+"="+value)
+	case command == "kill $(pidof perchd)": // ours has another name
+		w.perchd.signal(syscall.SIGTERM)
 	case !strings.HasPrefix(command, "websocat "):
 		w.t.Fatalf("line %d: %s cannot be tried here", s.line, command)
 	case w.websocat:

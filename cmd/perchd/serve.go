@@ -27,6 +27,7 @@ type daemon struct {
 	verifier *auth.Verifier
 	sessions *session.Memory
 	engine   *perch.Server
+	chat     *chat.Service
 	realm    *endpoint.Realm
 
 	// Atomic: any goroutine.
@@ -48,16 +49,16 @@ func newDaemon(c *config.Config, log *slog.Logger) (*daemon, error) {
 	if d.verifier, err = newVerifier(c, log); err != nil {
 		return nil, err
 	}
-	talk := chat.New(chat.Config{
+	d.chat = chat.New(chat.Config{
 		Locale: chat.Locale(c.Chat.Locale), Fixed: !c.Chat.Create, MaxMembers: c.Chat.MaxMembers,
 		Rooms: c.Chat.Rooms, Heartbeat: c.Engine.PingInterval,
 	})
-	c.Engine.HTTP, c.Engine.Logger, c.Engine.Rooms = d.http(pages), log, talk.Rooms(c.Engine.Rooms)
+	c.Engine.HTTP, c.Engine.Logger, c.Engine.Rooms = d.http(pages), log, d.chat.Rooms(c.Engine.Rooms)
 	d.engine = perch.New(c.Engine)
 	d.realm = d.newRealm()
 	d.metrics.WatchServer(d.engine)
 	d.metrics.WatchSessions(d.sessions)
-	if err := d.mount(talk); err != nil {
+	if err := d.mount(); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func (d *daemon) newRealm() *endpoint.Realm {
 }
 
 // mount is every WebSocket endpoint.
-func (d *daemon) mount(talk *chat.Service) error {
+func (d *daemon) mount() error {
 	e := echo.Handler()
 	e.Subprotocols = []string{endpoint.Subprotocol}
 	if d.cfg.Open() {
@@ -99,7 +100,7 @@ func (d *daemon) mount(talk *chat.Service) error {
 	}
 	d.engine.Handle("/ws", e)
 	endpoint.Mount(d.engine, d.realm)
-	if err := talk.Mount(d.engine, d.realm); err != nil {
+	if err := d.chat.Mount(d.engine, d.realm); err != nil {
 		return d.cfg.Errorf("rooms", "%w", err)
 	}
 	return nil

@@ -30,6 +30,7 @@ func (d *daemon) shutdown(first os.Signal, signals <-chan os.Signal, ended <-cha
 		ctx, cancel = context.WithTimeout(ctx, d.cfg.ShutdownDeadline)
 	}
 	defer cancel()
+	d.chat.Spread("server going away")
 	done := make(chan error, 1)
 	go func() { done <- d.engine.Shutdown(ctx) }()
 	select {

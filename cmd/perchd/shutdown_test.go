@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,14 +37,26 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestShutdownAfterDelay: then everybody is closed with 1001.
+// TestShutdownAfterDelay: then everybody is closed with 1001; users are told when to come back.
 func TestShutdownAfterDelay(t *testing.T) {
 	const delay = 300 * time.Millisecond
 	p := serving(t, "--shutdown-delay", delay.String())
-	c := wstest.Dial(t, p.addr, "/ws")
+	c, chat := wstest.Dial(t, p.addr, "/ws"), wstest.Dial(t, p.addr, "/ws/chat")
+	chat.Send(wstest.Text(`{"username":"ada"}`))
+	for range 3 { // init, room_joined, the welcome
+		chat.NextMessage()
+	}
 	began := time.Now()
 	p.signal(syscall.SIGTERM)
 	c.AnswerClose(frame.CloseGoingAway)
+	var again struct {
+		Type  string
+		Delay int `json:"delay_ms"`
+	}
+	if _, m := chat.NextMessage(); json.Unmarshal(m, &again) != nil || again.Type != "reconnect" || again.Delay < 0 || again.Delay >= 1000 {
+		t.Errorf("before the close: %s", m)
+	}
+	chat.AnswerClose(frame.CloseGoingAway)
 	if took := time.Since(began); took < delay {
 		t.Errorf("closed after %v, want the delay", took)
 	}

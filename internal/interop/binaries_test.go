@@ -94,7 +94,9 @@ type daemon struct {
 func startPerchd(t *testing.T, args ...string) *daemon {
 	t.Helper()
 	path := binary(t, "perchd")
-	d := &daemon{program: start(t, nil, nil, path, append([]string{"--listen", "127.0.0.1:0", "--log-format", "json"}, args...)...)}
+	d := &daemon{program: start(t, nil, nil, path, append([]string{
+		"--listen", "127.0.0.1:0", "--log-format", "json", "--auth-dev-key", filepath.Join(t.TempDir(), "dev.key"),
+	}, args...)...)}
 	var line struct{ Address, Page, Try string }
 	if err := json.Unmarshal([]byte(d.line("perchd serves")), &line); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ const (
 	TypeConnected      = "connected"
 	TypeAck            = "ack"
 	TypeChatMessage    = "chat_message"
+	TypeReconnect      = "reconnect"
 	TypeRoomJoined     = "room_joined"
 	TypeRoomLeft       = "room_left"
 	TypeRoomClosed     = "room_closed"
@@ -78,7 +79,7 @@ var endpoints = withShared(
 		Path:    "/ws/chat",
 		Accepts: []string{TypeChatMessage, TypeJoinRoom, TypeLeaveRoom, TypeListUsers, TypeTyping, TypePing, TypePong},
 		Sends: []string{
-			TypeInit, TypeRoomJoined, TypeRoomLeft, TypeRoomClosed, TypeMessage, TypeMessageSent, TypeSystemMessage,
+			TypeInit, TypeReconnect, TypeRoomJoined, TypeRoomLeft, TypeRoomClosed, TypeMessage, TypeMessageSent, TypeSystemMessage,
 			TypeUserStatus, TypeUserTyping, TypeUserList, TypePresence, TypePing, TypePong, TypeError,
 		},
 	},
@@ -86,7 +87,7 @@ var endpoints = withShared(
 		Path:    "/ws/room/{room_id}",
 		Accepts: []string{TypeJoin, TypeChatMessage, TypeRoomInfo, TypeList, TypeLeave, TypeDelete, TypePing, TypePong},
 		Sends: []string{
-			TypeRoomJoined, TypeRoomLeft, TypeRoomClosed, TypeChatMessage, TypeMessageSent, TypeRoomInfo, TypeRoomList,
+			TypeReconnect, TypeRoomJoined, TypeRoomLeft, TypeRoomClosed, TypeChatMessage, TypeMessageSent, TypeRoomInfo, TypeRoomList,
 			TypeRoomDeleted, TypeUserJoined, TypeUserLeft, TypeUserTyping, TypePresence, TypePing, TypePong, TypeError,
 		},
 	},

@@ -1,0 +1,26 @@
+package chat
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/room"
+)
+
+const (
+	spreadRate = 500 // users a second who are asked to come back: half of what a server accepts by default
+	spreadMost = 2 * time.Minute
+)
+
+// Spread tells every user, ahead of a close that all get at once, when to come back: each another time, so
+// that the next server is not stormed. Any goroutine.
+func (s *Service) Spread(reason string) {
+	var all []*room.User
+	n := s.hub.Users(int(^uint(0)>>1), func(u *room.User) { all = append(all, u) })
+	over := min(max(time.Duration(n)*time.Second/spreadRate, time.Second), spreadMost)
+	for _, u := range all {
+		s.hub.SendUser(u.ID(), both(protocol.NewObject(nil, protocol.TypeReconnect).
+			Int("delay_ms", int64(rand.N(over)/time.Millisecond)).String("reason", reason).End()))
+	}
+}
