@@ -29,6 +29,9 @@ func (s *Service) chat() endpoint.Endpoint {
 
 // register is for the first frame: {username, token, resume}.
 func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Message) error {
+	if m.Raw("type") != nil { // it would be lost
+		return &protocol.Error{Code: protocol.CodeBadRequest, Message: "the first message says who you are, and has no type"}
+	}
 	name, err := m.String("username", maxUsername, false)
 	if err != nil {
 		return err
@@ -166,6 +169,8 @@ func (s *Service) message(conn perch.Conn, c *endpoint.Client, typ string, m pro
 		return s.leaveRoom(conn, c, me, m)
 	case protocol.TypeListUsers:
 		return s.listUsers(conn, me, m)
+	case protocol.TypeListRooms:
+		return s.listRooms(conn, me, m)
 	case protocol.TypePing:
 		return pong(conn, m, s.now())
 	}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -151,5 +152,35 @@ func TestRefreshForFewerRooms(t *testing.T) {
 	}
 	if n := s.Rooms().Room(generalID).Count(); n != 0 {
 		t.Errorf("%d members left in general", n)
+	}
+}
+
+// A first message with a type would be lost: it is refused. Lists have a private room for its members alone.
+func TestListRooms(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	if _, err := s.Rooms().Create("secret", room.Options{Private: true}); err != nil {
+		t.Fatal(err)
+	}
+	ada, bob := s.dial("/ws/chat"), s.dial("/ws/room/secret")
+	ada.say(object{"type": "chat_message", "content": "hello"})
+	if o := ada.next("error"); o["code"] != "bad_request" {
+		t.Errorf("%v", o)
+	}
+	ada.say(object{})
+	ada.next("init")
+	ada.next("room_joined")
+	ada.next("system_message")
+	ada.say(object{"type": "list_rooms", "id": 1})
+	bob.say(object{"type": "join"})
+	bob.next("room_joined")
+	bob.say(object{"type": "list", "id": 1})
+	for c, want := range map[*client][]string{ada: {"general", "random"}, bob: {"general", "random", "secret"}} {
+		var got []string
+		for _, r := range c.next("room_list")["rooms"].([]any) {
+			got = append(got, r.(object)["room_id"].(string))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("listed %q, want %q", got, want)
+		}
 	}
 }

@@ -76,10 +76,16 @@ func (s *Service) createLocked(ctx context.Context, e *entry) (*room.Room, room.
 		return nil, room.Key{}, err
 	}
 	r, err := s.hub.Create(e.room, o)
+	password := e.creation
+	if errors.Is(err, room.ErrExists) { // somebody was quicker: then it is like joining
+		if r = s.hub.Room(e.room); r != nil {
+			password, err = e.password, nil
+		}
+	}
 	if err != nil {
 		return nil, room.Key{}, err
 	}
-	key, err := r.Unlock(ctx, e.creation)
+	key, err := r.Unlock(ctx, password)
 	return r, key, err
 }
 

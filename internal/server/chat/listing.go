@@ -1,14 +1,17 @@
 package chat
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
+	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
 )
 
-// listing is available_rooms, as it was a moment ago: a list for everybody, however many connect.
+// listing is available_rooms, as it was a moment ago. It is kept where there are so many rooms that not every
+// client that connects should look at all of them.
 type listing struct {
 	at   time.Time
 	json json.RawMessage
@@ -44,9 +47,21 @@ func (s *Service) rooms() json.RawMessage {
 			add(r)
 		}
 	}
-	l := &listing{now, append(b, ']')}
-	s.listing.Store(l)
-	return l.json
+	b = append(b, ']')
+	if len(all) > maxListed {
+		s.listing.Store(&listing{now, b})
+	}
+	return b
+}
+
+// listRooms sends those, and the client's own room if it is private.
+func (s *Service) listRooms(conn perch.Conn, me *member, m protocol.Message) error {
+	list := s.rooms()
+	if r, err := me.in(); err == nil && r.Options().Private { // general is before it
+		list = append(appendRoom(append(bytes.Clone(list[:len(list)-1]), ','), r), ']')
+	}
+	send(conn, protocol.NewObject(nil, protocol.TypeRoomList).ID(m.ID()).Raw("rooms", list).Time("timestamp", s.now()))
+	return nil
 }
 
 // appendRoom is one of the list.

@@ -134,8 +134,7 @@ func (s *Service) roomMessage(conn perch.Conn, c *endpoint.Client, typ string, m
 	case protocol.TypePing:
 		return pong(conn, m, s.now())
 	case protocol.TypeList:
-		send(conn, protocol.NewObject(nil, protocol.TypeRoomList).ID(m.ID()).Raw("rooms", s.rooms()).Time("timestamp", s.now()))
-		return nil
+		return s.listRooms(conn, me, m)
 	case protocol.TypeJoin:
 		if _, err := me.in(); err == nil {
 			return &protocol.Error{Code: protocol.CodeAlreadyJoined}

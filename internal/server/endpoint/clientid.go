@@ -47,6 +47,8 @@ func (r *Realm) byClientID(hub *room.Hub) perch.Handler {
 				return c.pong(conn, m)
 			case protocol.TypeSubscribe:
 				return c.subscribe(conn, hub, m)
+			case protocol.TypeUnsubscribe:
+				return c.unsubscribe(conn, hub, m)
 			}
 			return Unknown(typ)
 		},
@@ -94,13 +96,4 @@ func numberedOther(conn perch.Conn, op perch.Opcode, p []byte, err error) error 
 	}
 	_ = conn.Send(op, p)
 	return nil
-}
-
-// leaveForbidden is for a client whose new token is for fewer rooms.
-func leaveForbidden(conn perch.Conn, c *Client) {
-	conn.Rooms(func(r *room.Room) {
-		if !c.Identity().MayJoin(r.ID()) {
-			_, _ = conn.Leave(r) // it is in it
-		}
-	})
 }

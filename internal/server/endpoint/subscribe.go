@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"encoding/json"
 	"errors"
 
 	"github.com/perchws/perch"
@@ -35,6 +36,35 @@ func (c *Client) subscribe(conn perch.Conn, hub *room.Hub, m protocol.Message) e
 	o := protocol.NewObject(nil, protocol.TypeSubscribed).String("channel", channel)
 	send(conn, o.Time("timestamp", c.realm().Now()).ID(m.ID()))
 	return nil
+}
+
+// unsubscribe ends it.
+func (c *Client) unsubscribe(conn perch.Conn, hub *room.Hub, m protocol.Message) error {
+	channel, err := m.String("channel", room.MaxID, true)
+	if err != nil {
+		return err
+	}
+	r := hub.Room(channel)
+	if r == nil || !conn.In(r) {
+		return RoomError(room.ErrNotIn)
+	}
+	c.leave(conn, r, m.ID())
+	return nil
+}
+
+// leaveForbidden is for a client whose new token is for fewer rooms.
+func leaveForbidden(conn perch.Conn, c *Client) {
+	conn.Rooms(func(r *room.Room) {
+		if !c.Identity().MayJoin(r.ID()) {
+			c.leave(conn, r, nil)
+		}
+	})
+}
+
+// leave ends a subscription, and says so.
+func (c *Client) leave(conn perch.Conn, r *room.Room, id json.RawMessage) {
+	_, _ = conn.Leave(r) // it is in it
+	send(conn, protocol.NewObject(nil, protocol.TypeUnsubscribed).String("channel", r.ID()).Time("timestamp", c.realm().Now()).ID(id))
 }
 
 // channel is the room of a channel, made if there is none and the configuration allows it.

@@ -57,6 +57,16 @@ func TestSubscribe(t *testing.T) {
 	if n := w.srv.Rooms().Room("news").Count(); n != 2 {
 		t.Errorf("%d members of news", n)
 	}
+	b.say(`{"type":"unsubscribe","channel":"news","id":1}`, `{"type":"unsubscribe","channel":"news"}`, `{"type":"unsubscribe","channel":"none"}`)
+	b.expect(`{"type":"unsubscribed","channel":"news","timestamp":` + timestamp + `,"id":1}`)
+	for range 2 {
+		if got := b.hear(); got["code"] != "no_room" {
+			t.Errorf("unsubscribed twice: %v", got)
+		}
+	}
+	w.publish("news", `{"n":4}`)
+	a.ExpectText(`{"n":4}`)
+	b.subscribe("news", "")
 	a.Reset()
 	wstest.Eventually(t, "who is gone has left", func() bool { return w.srv.Rooms().Room("news").Count() == 1 })
 	for _, c := range []peer{b, other} {
@@ -149,6 +159,7 @@ func TestSubscribeRooms(t *testing.T) {
 	if got := c.hear(); got["type"] != "token_refreshed" {
 		t.Errorf("refreshed: %v", got)
 	}
+	c.expect(`{"type":"unsubscribed","channel":"news","timestamp":` + timestamp + `}`)
 	c.subscribe("sports", "")
 	if n, m := w.srv.Rooms().Room("news").Count(), w.srv.Rooms().Room("sports").Count(); n != 0 || m != 1 {
 		t.Errorf("%d members of news and %d of sports, want 0 and 1", n, m)

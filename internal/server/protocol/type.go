@@ -21,6 +21,7 @@ const (
 	// /ws/chat
 	TypeJoinRoom      = "join_room"
 	TypeLeaveRoom     = "leave_room"
+	TypeListRooms     = "list_rooms"
 	TypeListUsers     = "list_users"
 	TypeTyping        = "typing"
 	TypeInit          = "init"
@@ -60,9 +61,11 @@ const (
 	TypeProcessed = "processed"
 
 	// /ws/{client_id}
-	TypeChat       = "chat"
-	TypeSubscribe  = "subscribe"
-	TypeSubscribed = "subscribed"
+	TypeChat         = "chat"
+	TypeSubscribe    = "subscribe"
+	TypeSubscribed   = "subscribed"
+	TypeUnsubscribe  = "unsubscribe"
+	TypeUnsubscribed = "unsubscribed"
 )
 
 // An Endpoint is what one WebSocket path speaks.
@@ -77,10 +80,10 @@ type Endpoint struct {
 var endpoints = withShared(
 	Endpoint{
 		Path:    "/ws/chat",
-		Accepts: []string{TypeChatMessage, TypeJoinRoom, TypeLeaveRoom, TypeListUsers, TypeTyping, TypePing, TypePong},
+		Accepts: []string{TypeChatMessage, TypeJoinRoom, TypeLeaveRoom, TypeListUsers, TypeListRooms, TypeTyping, TypePing, TypePong},
 		Sends: []string{
 			TypeInit, TypeReconnect, TypeRoomJoined, TypeRoomLeft, TypeRoomClosed, TypeMessage, TypeMessageSent, TypeSystemMessage,
-			TypeUserStatus, TypeUserTyping, TypeUserList, TypePresence, TypePing, TypePong, TypeError,
+			TypeUserStatus, TypeUserTyping, TypeUserList, TypeRoomList, TypePresence, TypePing, TypePong, TypeError,
 		},
 	},
 	Endpoint{
@@ -104,9 +107,9 @@ var endpoints = withShared(
 	},
 	Endpoint{
 		Path:    "/ws/{client_id}",
-		Accepts: []string{TypeChat, TypeSubscribe, TypePing},
+		Accepts: []string{TypeChat, TypeSubscribe, TypeUnsubscribe, TypePing},
 		Sends: []string{
-			TypeConnected, TypeChat, TypeSubscribed, TypeMessage, TypeSystemMessage, TypeUserStatus, TypeUserTyping,
+			TypeConnected, TypeChat, TypeSubscribed, TypeUnsubscribed, TypeMessage, TypeSystemMessage, TypeUserStatus, TypeUserTyping,
 			TypePresence, TypeRoomClosed, TypePong, TypeError,
 		},
 	},
