@@ -66,8 +66,8 @@ func order(c *check) {
 		latest := make(map[string]string)
 		f.mu.Lock()
 		for _, e := range f.events {
-			publisher, number, _ := strings.Cut(e.message, " ")
-			publisher, number = number[:len(`"0.0`)], number[len(`"0.0`):]
+			_, rest, _ := strings.Cut(e.message, " ")
+			publisher, number := rest[:len(`"0.0`)], rest[len(`"0.0`):]
 			if number <= latest[publisher] {
 				c.Errorf("node %d: %s of %s came after %s", node, number, publisher, latest[publisher])
 			}
