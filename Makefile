@@ -47,6 +47,11 @@ fuzz: ## run every fuzz target for T (60s) each
 		done; \
 	done
 
+.PHONY: soak
+soak: T = 10m
+soak: ## run the model test of rooms for T (10m), each time with another seed
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 0 -run '^TestRoomsModel$$' . -rooms.for $(T)
+
 .PHONY: bench
 bench: ## run the Go benchmarks of all packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
