@@ -64,7 +64,7 @@ func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Messa
 	}
 	send(conn, s.greeting(c, m, u, resumed))
 	s.enterFirst(conn, c, m.ID(), back, resumed)
-	if r := c.State.(*member).room; first && r != nil && r.Count() <= presenceEach {
+	if r := c.State.(*member).room; first && r != nil && r.Count() <= s.each {
 		r.Send(s.status(u, "online"), room.ClassPresence, conn.Member())
 	}
 	return nil
@@ -95,8 +95,14 @@ func (s *Service) enterFirst(conn perch.Conn, c *endpoint.Client, id []byte, bac
 			key = room.MasterKey()
 		}
 	}
-	if !c.Identity().MayJoin(e.room) {
-		return // its token is for other rooms
+	if !c.Identity().MayJoin(e.room) { // its token is for other rooms
+		if !resumed {
+			k := kept{name: conn.User().Name(), room: e.room}
+			if err := c.Keep(conn, k.state()); err != nil {
+				c.Fail(conn, nil, err)
+			}
+		}
+		return
 	}
 	err := s.enter(conn, c, s.hub.Room(e.room), e, key)
 	if err != nil {
@@ -114,7 +120,7 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 	if err != nil {
 		return err
 	}
-	if old := m.room; old != nil {
+	if _, err := m.in(); err == nil {
 		s.exit(conn, m, nil)
 	}
 	m.room = r

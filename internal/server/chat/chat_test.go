@@ -27,6 +27,13 @@ const secret = "a secret of the tests, long enough"
 
 func start(t *testing.T, c Config, rooms room.Config) *server {
 	t.Helper()
+	svc := New(c)
+	return startWith(t, svc, svc.Rooms(rooms))
+}
+
+// startWith is start with rooms that are not quite as the chat wants them.
+func startWith(t *testing.T, svc *Service, rooms room.Config) *server {
+	t.Helper()
 	wstest.NoLeaks(t)
 	key, err := auth.SecretKey("test", []byte(secret))
 	if err != nil {
@@ -36,8 +43,8 @@ func start(t *testing.T, c Config, rooms room.Config) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, chat: New(c), store: session.NewMemory(session.Config{})}
-	s.Server = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2, Rooms: s.chat.Rooms(rooms)})
+	s := &server{t: t, chat: svc, store: session.NewMemory(session.Config{Clock: rooms.Now})}
+	s.Server = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2, Rooms: rooms})
 	s.realm = endpoint.New(endpoint.Config{Auth: verifier, Sessions: s.store, Find: s.Find})
 	if err := s.chat.Mount(s.Server, s.realm); err != nil {
 		t.Fatal(err)

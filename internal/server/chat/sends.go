@@ -8,7 +8,7 @@ import (
 
 const (
 	sendsTTL = 2 * time.Minute
-	maxSends = 1 << 19 // remembered at most: the oldest go first
+	maxSends = 1 << 19 // the oldest go first
 )
 
 // sendKey is who sent what where, hashed: (user, room, the client's id of the message).
@@ -37,6 +37,7 @@ type sent struct {
 // no acknowledgement, is not posted twice. Any goroutine.
 type sends struct {
 	clock func() time.Time
+	most  int // remembered
 
 	mu    sync.Mutex
 	known map[sendKey]sent // sent.id is "" while it is under way
@@ -49,7 +50,7 @@ type sendEntry struct {
 }
 
 func newSends(clock func() time.Time) *sends {
-	return &sends{clock: clock, known: make(map[sendKey]sent)}
+	return &sends{clock: clock, most: maxSends, known: make(map[sendKey]sent)}
 }
 
 // begin reports what is known of a message. It is new if ok is false: the caller publishes it, and then
@@ -58,18 +59,27 @@ func (s *sends) begin(k sendKey) (was sent, ok bool) {
 	now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.queue) > 0 && (now.Sub(s.queue[0].at) >= sendsTTL || len(s.queue) >= maxSends) {
-		if first := s.queue[0]; s.known[first.key].begun.Equal(first.at) { // not one that was forgotten and begun anew
-			delete(s.known, first.key)
-		}
-		s.queue = s.queue[1:]
+	for len(s.queue) > 0 && now.Sub(s.queue[0].at) >= sendsTTL {
+		s.drop()
 	}
 	if was, ok = s.known[k]; ok {
 		return was, true
 	}
+	if len(s.queue) >= s.most {
+		s.drop()
+	}
 	s.known[k] = sent{begun: now}
 	s.queue = append(s.queue, sendEntry{k, now})
 	return sent{}, false
+}
+
+// drop forgets the oldest. s.mu is held.
+func (s *sends) drop() {
+	first := s.queue[0]
+	s.queue = s.queue[1:]
+	if s.known[first.key].begun.Equal(first.at) { // not one that was forgotten and begun anew
+		delete(s.known, first.key)
+	}
 }
 
 // done notes what became of it.

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,7 @@ const (
 	maxAttempts  = 5  // wrong passwords, in a minute, of one connection
 	maxFailures  = 60 // the same of all connections together, for one room
 	maxListed    = 100
+	presenceEach = 100 // room.Config.PresenceEach by default
 )
 
 // The rooms that there always are. Joining starts in the first.
@@ -51,6 +53,7 @@ const (
 type Service struct {
 	// Immutable after Mount.
 	cfg   Config
+	each  int // up to how many members of a room are told of each other's status
 	hub   *room.Hub
 	names *names
 	sends *sends
@@ -85,6 +88,10 @@ func New(c Config) *Service {
 func (s *Service) Rooms(c room.Config) room.Config {
 	c.Encode, c.Translate, c.Announce, c.Offline = encode, translate, s.announce, s.offline
 	c.Now = s.cfg.Now
+	c.PresenceEach = cmp.Or(c.PresenceEach, presenceEach)
+	if s.each = c.PresenceEach; s.each < 0 {
+		s.each = math.MaxInt
+	}
 	return c
 }
 

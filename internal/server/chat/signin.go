@@ -65,7 +65,7 @@ func (s *Service) signIn(conn perch.Conn, id, name string, d room.Dialect) (u *r
 	if name == "" {
 		name = newName()
 	}
-	name, err = s.names.reserve(name)
+	name, err = s.names.reserve(name, id)
 	if err != nil {
 		return nil, false, err
 	}
@@ -89,19 +89,16 @@ func (s *Service) depart(conn perch.Conn, _ *endpoint.Client, _ *perch.CloseErro
 	}
 	conn.Rooms(func(r *room.Room) {
 		out, err := conn.Leave(r)
-		if err == nil && out && last && r.Count() <= presenceEach {
+		if err == nil && out && last && r.Count() <= s.each {
 			r.Send(s.status(u, "offline"), room.ClassPresence)
 		}
 	})
 }
 
-// presenceEach is up to how many members each is told of the others: room.Config's default.
-const presenceEach = 100
-
 // refreshed is Endpoint.Refreshed: a new token may be for fewer rooms.
 func (s *Service) refreshed(conn perch.Conn, c *endpoint.Client) {
 	me := c.State.(*member)
-	if me.room == nil || c.Identity().MayJoin(me.room.ID()) {
+	if r, err := me.in(); err != nil || c.Identity().MayJoin(r.ID()) {
 		return
 	}
 	s.exit(conn, me, nil)

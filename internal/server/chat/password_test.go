@@ -1,0 +1,171 @@
+package chat
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
+)
+
+// A room with a password lets in who has it, and nobody else.
+func TestPassword(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	longest := strings.Repeat("p", room.MaxPassword)
+	ada := s.named("Ada")
+	joined := ada.goes(object{"room_id": "tea", "password": longest})
+	bob := s.named("Bob")
+	for _, password := range []any{nil, "", "P", longest[1:], longest + "\u0000"} {
+		bob.say(object{"type": "join_room", "room_id": "tea", "password": password, "id": 5})
+		code := "wrong_password"
+		if p, _ := password.(string); len(p) > room.MaxPassword {
+			code = "too_long"
+		}
+		if o := bob.fails(code); o["id"] != 5.0 {
+			t.Errorf("%v", o)
+		}
+	}
+	bob.posts("still in general")
+	ada.posts("for members")
+	bob.say(object{"type": "list_rooms"})
+	rooms := bob.next("room_list")["rooms"].([]any)
+	if r := rooms[2].(object); r["room_id"] != "tea" || r["password"] != true || r["private"] != false {
+		t.Errorf("%v", r)
+	}
+	if o := bob.goes(object{"room_id": "tea", "password": longest}); o["epoch"] != joined["epoch"] || o["user_count"] != 2.0 {
+		t.Errorf("%v", o)
+	}
+	bob.say(object{"type": "join_room", "room_id": "tea"})
+	bob.fails("already_joined")
+	// A password for a room that has none does no harm.
+	bob.goes(object{"room_id": "random", "password": "x"})
+}
+
+// A connection has five attempts in a minute, whatever comes of them.
+func TestPasswordAttempts(t *testing.T) {
+	clock := newClock()
+	s := start(t, Config{Now: clock.now}, room.Config{})
+	ada := s.named("Ada")
+	ada.goes(object{"room_id": "tea", "password": "Darjeeling"})
+	bob := s.named("Bob")
+	for range maxAttempts {
+		bob.say(object{"type": "join_room", "room_id": "tea", "password": "Assam"})
+		bob.fails("wrong_password")
+	}
+	bob.say(object{"type": "join_room", "room_id": "tea", "password": "Darjeeling"})
+	bob.fails("too_many_attempts")
+	clock.forward(time.Minute)
+	bob.goes(object{"room_id": "tea", "password": "Darjeeling"})
+}
+
+// What is sent while a password is checked is handled after it, in order; what is too much is refused.
+func TestBusyWhilePassword(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	ada := s.named("Ada")
+	ada.goes(object{"room_id": "tea", "password": "Darjeeling"})
+	bob := s.named("Bob")
+	const waiting = 32
+	frames := []wstest.Frame{wstest.Text(`{"type":"join_room","room_id":"tea","password":"Darjeeling"}`)}
+	for range waiting {
+		frames = append(frames, wstest.Text(`{"type":"chat_message","content":"to the room"}`))
+	}
+	frames = append(frames, wstest.Text(`{"type":"ping","id":"over"}`))
+	bob.Send(frames...)
+	if o := bob.fails("busy"); o["id"] != "over" {
+		t.Errorf("%v", o)
+	}
+	bob.next("room_left")
+	bob.next("room_joined")
+	bob.next("system_message")
+	ada.next("system_message")
+	for i := range waiting {
+		if o := bob.next("message_sent"); o["offset"] != float64(i+1) {
+			t.Errorf("%v", o)
+		}
+		ada.hears("to the room")
+	}
+	bob.quiet()
+}
+
+// Of several who make the same room at once one does; the others need its password.
+func TestMadeAtOnce(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	passwords := []string{"one", "one", "one", "two"}
+	var all []*client
+	for i := range passwords {
+		all = append(all, s.named(string(rune('A'+i))))
+		for j := range i {
+			all[j].next("system_message")
+			all[j].next("user_status")
+		}
+	}
+	for i, c := range all {
+		c.say(object{"type": "join_room", "room_id": "tea", "password": passwords[i]})
+	}
+	var in []string
+	for i, c := range all {
+		for {
+			_, p := c.NextMessage()
+			if o := parse(t, p); o["type"] == "room_joined" {
+				in = append(in, passwords[i])
+			} else if o["type"] != "error" {
+				continue
+			} else if o["code"] != "wrong_password" {
+				t.Errorf("%s", p)
+			}
+			break
+		}
+	}
+	if !slices.Equal(in, passwords[:3]) && !slices.Equal(in, passwords[3:]) {
+		t.Errorf("in are those who said %q", in)
+	}
+	if n := s.Rooms().Room("tea").Count(); n != len(in) {
+		t.Errorf("%d members, want %d", n, len(in))
+	}
+}
+
+// rival is a broker with which somebody else is quicker, once, to make a room, and deletes it again at once.
+type rival struct {
+	*room.Memory
+	hub   *room.Hub
+	armed atomic.Bool
+}
+
+type rivalTopic struct {
+	room.Topic
+	lost func()
+}
+
+func (r *rival) Open(id string, to room.Subscriber) (room.Topic, room.Opening, error) {
+	topic, at, err := r.Memory.Open(id, to)
+	if !r.armed.CompareAndSwap(true, false) {
+		return topic, at, err
+	}
+	theirs, theirErr := r.hub.Create(id, room.Options{})
+	return &rivalTopic{topic, func() { _ = r.hub.Delete(theirs, "quick") }}, at, errors.Join(err, theirErr)
+}
+
+func (t *rivalTopic) Close(remove bool) {
+	t.Topic.Close(remove)
+	if !remove {
+		t.lost()
+	}
+}
+
+// A room that somebody else made meanwhile, and which is gone again: made in the end without a password; with one, it takes
+// too long to try again.
+func TestMadeAndDeletedAtOnce(t *testing.T) {
+	broker := &rival{Memory: room.NewMemory()}
+	s := start(t, Config{}, room.Config{Broker: broker})
+	broker.hub = s.Rooms()
+	ada := s.named("Ada")
+	broker.armed.Store(true)
+	ada.say(object{"type": "join_room", "room_id": "wanted", "password": "x"})
+	ada.fails("room_exists")
+	broker.armed.Store(true)
+	ada.goes(object{"room_id": "wanted"})
+}
