@@ -30,6 +30,7 @@ const all = "*"
 // docs/architecture.md.
 var mayImport = map[string][]string{
 	"frame":             {},
+	"frame/deflate":     {"frame"},
 	"handshake":         {},
 	"poller":            {},
 	"pool":              {},
@@ -76,6 +77,10 @@ var mayRequire = map[string][]string{
 	"github.com/BurntSushi/toml":        {"internal/server/config"},
 	"golang.org/x/crypto/argon2":        {"room"},
 	"golang.org/x/text/secure/precis":   {"internal/server/chat"},
+
+	"github.com/HdrHistogram/hdrhistogram-go": {"bench"},
+
+	"github.com/klauspost/compress/flate": {"frame/deflate"},
 
 	"github.com/prometheus/client_golang/prometheus":            {"internal/server/metrics"},
 	"github.com/prometheus/client_golang/prometheus/collectors": {"internal/server/metrics"},
