@@ -38,8 +38,8 @@ type Config struct {
 	// Announce makes what members are told about each other; nil: nothing. Called
 	// like Encode.
 	Announce func(e Event) Frames
-	// Offline is told when the last connection of a user has gone, and has left all
-	// rooms. On that connection's loop.
+	// Offline is told when the last connection of a user has signed out, or is gone.
+	// On that connection's loop.
 	Offline func(u *User)
 
 	Now func() time.Time // nil: time.Now

@@ -16,7 +16,7 @@ func (m *Memory) Attach(_ context.Context, c Claim) (s Session, replaced string,
 	m.lock()
 	defer m.mu.Unlock()
 	r, byToken := m.open(c.Key)
-	if r == nil || c.UserID != "" && c.UserID != r.user() {
+	if r == nil || c.UserID != "" && c.UserID != r.user() || c.Anonymous && r.kind == authenticated {
 		return Session{}, "", ErrNotFound
 	}
 	if byToken {

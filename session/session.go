@@ -49,6 +49,7 @@ type Claim struct {
 	Key          Key    // the session's ID, or a token
 	ConnectionID string // who takes it; needed
 	UserID       string // who it must belong to; "" accepts any: the key alone decides
+	Anonymous    bool   // who claims has proved nothing: not for a session of an authenticated user
 }
 
 // fields are the JSON of a Session. The names are the protocol's.

@@ -30,6 +30,13 @@ func attachOfOtherUser(c *check) {
 	for _, user := range []string{"eve", "Ada", "ad", "ada "} {
 		c.attachFails(session.Claim{Key: s.ID, ConnectionID: "c2", UserID: user}, session.ErrNotFound)
 	}
+	proven := c.create(session.New{ConnectionID: "c5", UserID: "bob", Authenticated: true})
+	token, err := c.Store.Token(c.ctx, proven.ID)
+	c.is(err, nil, "Token")
+	for _, key := range []session.Key{proven.ID, token} {
+		c.attachFails(session.Claim{Key: key, ConnectionID: "c6", Anonymous: true}, session.ErrNotFound)
+	}
+	c.attach(token, "c7", "c5") // it was not used up
 	nobody := c.create(session.New{ConnectionID: "c3"})
 	c.attachFails(session.Claim{Key: nobody.ID, ConnectionID: "c4", UserID: "eve"}, session.ErrNotFound)
 	if got := c.get(s.ID); got.ConnectionID != "c1" {

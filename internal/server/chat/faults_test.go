@@ -163,6 +163,7 @@ func TestFaultLimitsNotEnforced(t *testing.T) {
 	large := s.named("Large")
 	large.raw(`{"type":"ping","x":"` + strings.Repeat("x", 64<<10) + `"}`)
 	large.ExpectFail(frame.CloseMessageTooBig)
+	large.Close()
 	wstest.Eventually(t, "it is gone", func() bool { return s.store.Stats().Attached == 0 })
 
 	often := s.named("Often", s.named("Other"))

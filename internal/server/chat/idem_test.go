@@ -53,7 +53,7 @@ func TestSameID(t *testing.T) {
 	}
 	ada.goes(object{"room_id": "random"})
 	bob.next("system_message")
-	if o := ada.again("m-1", "another room"); o["offset"] != 1.0 {
+	if o := ada.again("m-1", "another room"); o["offset"] != 1.0 || o["message_id"] == first["message_id"] {
 		t.Errorf("%v", o)
 	}
 	ada.goes(object{"room_id": "general"})
@@ -90,7 +90,7 @@ func TestSameIDForgotten(t *testing.T) {
 	s := start(t, Config{Now: clock.now}, room.Config{})
 	ada := s.named("Ada")
 	first := ada.again("m-1", "one")
-	clock.forward(sendsTTL - time.Millisecond)
+	clock.forward(2*time.Minute - time.Millisecond)
 	same(t, ada.again("m-1", "one"), first)
 	clock.forward(time.Millisecond)
 	second := ada.again("m-1", "one")

@@ -98,6 +98,7 @@ func TestRoomErrors(t *testing.T) {
 		}
 		if test.code == "already_joined" { // ten errors in a minute are too many: TestRoomTooManyErrors
 			c.Close()
+			wstest.Eventually(t, "it has left", func() bool { return s.Rooms().Room(generalID).Count() == 0 })
 			c, _ = s.joins("general", nil)
 		}
 	}

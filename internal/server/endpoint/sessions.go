@@ -39,17 +39,13 @@ func (c *Client) Take(conn perch.Conn, key string) (session.Session, error) {
 	}
 	store, me := c.realm().cfg.Sessions, conn.ID().String()
 	s, replaced, err := store.Attach(context.Background(), session.Claim{
-		Key: k, ConnectionID: me, UserID: c.Identity().Subject,
+		Key: k, ConnectionID: me, UserID: c.Identity().Subject, Anonymous: !c.Authenticated(),
 	})
 	if err != nil {
 		return session.Session{}, sessionError(err)
 	}
 	if replaced != "" {
 		c.replace(conn, replaced)
-	}
-	if s.Authenticated && !c.Authenticated() {
-		_ = store.Detach(context.Background(), s.ID, me)
-		return session.Session{}, sessionError(session.ErrNotFound)
 	}
 	if c.session != (session.Key{}) && c.session != s.ID {
 		_ = store.End(context.Background(), c.session, me)
