@@ -151,7 +151,7 @@ func (m *model) difference() string {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for life, in := range c.in {
-			if n := m.books[life].room.Count(); in.count != n && in.count >= 0 {
+			if n := m.books[life].room.Count(); in.count != n {
 				return fmt.Sprintf("visitor %s was told that life %s has %d members of %d", c.k, life, in.count, n)
 			}
 		}

@@ -266,9 +266,6 @@ func (c *visitor) joined(r request, f []string) {
 	if first && c.user == "" {
 		c.fault("nobody is the first connection of a user")
 	}
-	if c.model.summaries {
-		count = -1 // known with the next summary
-	}
 	c.in[life] = &membership{
 		room: r.room, epoch: epoch, next: offset + 1 - uint64(given), given: given, recent: !recovered, count: count, latest: make(map[string]int),
 	}

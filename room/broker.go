@@ -3,6 +3,7 @@ package room
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"slices"
 	"sync"
 
 	"github.com/perchws/perch/frame"
@@ -117,8 +118,19 @@ func newEpoch() string {
 
 // Publish implements Topic.
 func (t *memoryTopic) Publish(p Publication) {
+	t.deliver(p)
+	p.Settle(nil)
+}
+
+// deliver gives p its place; a topic that is closed has none to give: its order
+// may be somebody else's by now.
+func (t *memoryTopic) deliver(p Publication) {
 	o := t.order
 	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Contains(o.nodes, t) {
+		return
+	}
 	o.at.Offset++
 	p.Offset = o.at.Offset
 	for _, n := range o.nodes {
@@ -128,8 +140,6 @@ func (t *memoryTopic) Publish(p Publication) {
 		}
 		n.to.Deliver(q)
 	}
-	o.mu.Unlock()
-	p.Settle(nil)
 }
 
 // Close implements Topic.

@@ -26,6 +26,7 @@ type Event struct {
 type changes struct {
 	users map[*User]bool // true: came
 	all   bool           // too many to have names
+	heard bool           // a connection has joined in between, and knows a count of its own time
 }
 
 // changed tells, or takes note of, a coming or going. r.mu is held.
@@ -76,7 +77,7 @@ func (r *Room) tellChanges(now time.Time) (early bool) {
 		return true
 	}
 	r.changes, r.told = nil, now
-	if len(ch.users) == 0 && !ch.all { // all who came have gone again
+	if len(ch.users) == 0 && !ch.all && !ch.heard { // all who came have gone again
 		return false
 	}
 	e := Event{Room: r, Kind: Changed, Count: r.count()}

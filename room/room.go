@@ -169,6 +169,9 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 			r.changed(u, true) // before it can hear of itself
 		}
 	}
+	if ch := r.changes; ch != nil && !ch.users[u] {
+		ch.heard = true
+	}
 	r.on.add(loop, dialect, 1)
 	j.Position, j.Count = r.at, r.count()
 	if o.Since != nil && o.Since.Epoch == r.at.Epoch {

@@ -1,0 +1,86 @@
+package room
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// A topic that is closed gives no place in an order that goes on for others:
+// what its publisher is told is refused reaches nobody.
+func TestPublishOnClosedTopic(t *testing.T) {
+	w := newWorld(t, 1, Config{})
+	first := w.create("a", Options{})
+	second := &Room{hub: w.Hub, id: "a", created: w.now, users: make(map[*User]presence)} // opened while the first was there
+	topic, at, err := w.cfg.Broker.Open("a", second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.open(topic, at)
+	if err := w.Delete(first, ""); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.tryPublish(first, Message{Payload: []byte("refused")})
+	w.is(err, ErrNotFound, "publish to a deleted room")
+	if p := second.Position(); p.Offset != 0 || p.Epoch == at.Epoch {
+		t.Errorf("the second is at %v, opened at %v", p, at.Position)
+	}
+	if n := first.Queue(); n != 0 {
+		t.Errorf("%d under way", n)
+	}
+}
+
+// A message that Encode panics on costs its publisher, and nobody after it.
+func TestPanicInEncode(t *testing.T) {
+	w := newWorld(t, 1, Config{Encode: func(dst []byte, _ string, _ uint64, p []byte) []byte {
+		if string(p) == "bad" {
+			panic("bad")
+		}
+		return append(dst, p...)
+	}})
+	r := w.create("a", Options{})
+	func() {
+		defer func() { recover() }()
+		r.Publish(Message{Payload: []byte("bad")}, nil)
+	}()
+	done := make(chan bool)
+	go func() { w.publish(r, "good"); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the next publish hangs")
+	}
+}
+
+// Who joins between a going and the coming that cancels it was told a count that
+// is not true any more: the summary comes, although it names nobody.
+func TestCancelledChangeIsHeard(t *testing.T) {
+	w := newWorld(t, 1, Config{PresenceEach: 1, Announce: func(e Event) Frames {
+		if e.Kind != Changed {
+			return Frames{}
+		}
+		return text(strings.Repeat("+", len(e.Came)) + strings.Repeat("-", len(e.Went)) + string(rune('0'+e.Count)))
+	}})
+	r := w.create("a", Options{})
+	x, y, z := w.connect(0), w.connect(0), w.connect(0)
+	for id, c := range map[string]*conn{"x": x, "y": y, "z": z} {
+		c.signIn(id, 0)
+		c.join(r)
+	}
+	w.run()
+	w.now = w.now.Add(time.Second)
+	w.Sweep()
+	w.run()
+	x.leave(r)
+	again := w.connect(0)
+	again.signIn("y", 0)
+	if j := again.join(r); j.Count != 2 {
+		t.Errorf("joined as one of %d", j.Count)
+	}
+	x.join(r)
+	w.run()
+	w.now = w.now.Add(time.Second)
+	w.Sweep()
+	w.run()
+	again.expect("3")
+}
