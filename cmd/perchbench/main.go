@@ -1,10 +1,19 @@
-// Command perchbench runs the bare engine for load tests and for the conformance suite: no limits
-// on rates and fragments, messages up to 16 MiB + 1 KiB.
+// Command perchbench loads WebSocket servers and verifies what they answer, and runs the bare engine
+// to be loaded.
 //
+//	perchbench echo --url ws://127.0.0.1:8000/ws?raw=1 [--conns N] [--size B] [--depth D | --rate R] …
+//	perchbench idle --url … --conns 100000 [--pid SERVER]
+//	perchbench storm --url … [--conns N]
+//	perchbench fanout --url ws://127.0.0.1:8000/fan [--conns N] [--pubs N] [--hello TEXT] [--template TEXT] …
+//	perchbench chat --url ws://127.0.0.1:8000/ws/chat [--conns N] [--rooms N] [--rate R] [--stay N] …
 //	perchbench serve --listen ADDR [--loops N] [--max-conns N] [--private-fds]
 //
-// WS /ws sends every message back as it is. WS /fan is one room: any text message goes to all
-// connections, its sender included. bench/baseline has the load generator.
+// Of a load, `perchbench MODE --help` lists the options; package bench says what is measured. Its exit
+// status is 0 if all went well, 1 if any error was seen, 2 if the command line is wrong.
+//
+// serve is for load tests and for the conformance suite: no limits on rates and fragments, messages
+// up to 16 MiB + 1 KiB. WS /ws sends every message back as it is. WS /fan is one room: any text
+// message goes to all connections, its sender included.
 package main
 
 import (
@@ -19,12 +28,15 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && modes[os.Args[1]] != nil {
+		os.Exit(runLoad(os.Args[1], os.Args[2:], os.Stdout, os.Stderr))
+	}
 	o, err := parse(os.Args[1:], os.Stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "perchbench: %v\nperchbench serve --help lists the options.\n", err)
+		fmt.Fprintf(os.Stderr, "perchbench: %v\nperchbench serve --help, echo --help and so on list the options.\n", err)
 		os.Exit(2)
 	}
 	signals := make(chan os.Signal, 2)
