@@ -186,8 +186,10 @@ func (l *loop) carryOut(p *post, data []byte) {
 	switch p.kind {
 	case postSend:
 		l.send(p.slot, s, p.op, data)
+		l.unload(p.slot, s)
 	case postPrepared:
 		l.sendPrepared(p.slot, s, p.prepared)
+		l.unload(p.slot, s)
 	case postClose:
 		l.closeOpen(p.slot, s, &CloseError{Code: p.code, Reason: string(data)})
 	case postDo:

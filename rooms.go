@@ -127,21 +127,11 @@ func (l *loop) deliverRoom(d *room.Delivery) int {
 		if l.sendPrepared(at.Slot, s, at.Frame) == nil {
 			taken++
 		}
-		if s.flags&(flagPaused|flagOut) == flagPaused {
-			l.unload(at.Slot, s)
-		}
+		l.unload(at.Slot, s)
 		if alone && len(l.dirty) >= stretch {
 			l.flushDirty()
 		}
 	}
 	d.Walked(taken, shed)
 	return taken
-}
-
-// unload sends what half fills a member's queue as far as the socket takes it,
-// before the end of the tick: who is sent a lot in one tick is not slow for that.
-func (l *loop) unload(i uint32, s *slot) {
-	for rounds := l.slab.coldOf(s).out.bytes/flushBudget + 1; rounds > 0 && s.cold != 0; rounds-- {
-		l.flush(i, s)
-	}
 }

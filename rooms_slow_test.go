@@ -4,6 +4,7 @@ package perch_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -178,22 +179,52 @@ func TestSlowMemberDelaysNobody(t *testing.T) {
 // consumer if it reads.
 func TestBurstIsNotSlow(t *testing.T) {
 	const limit, messages = 256 << 10, 400
-	srv, connect := startMembers(t, perch.Config{Loops: 1, MaxOutput: limit}, perch.Handler{})
-	r := makeRoom(t, srv, "a", room.Options{})
-	c, ref := connect()
-	join(t, ref, r)
-	entered, release := make(chan bool), make(chan bool)
-	ref.Do(func(perch.Conn) { entered <- true; <-release })
-	wstest.Receive(t, "the callback", entered)
-	for n := range messages { // 1.6 MB: the loop carries it out in one turn, a socket takes it
-		r.Publish(room.Message{Op: perch.Binary, Payload: numbered(n, fillSize/2)}, nil)
+	for name, send := range map[string]func(perch.Ref, *room.Room, []byte){
+		"Publish":      func(_ perch.Ref, r *room.Room, p []byte) { r.Publish(room.Message{Op: perch.Binary, Payload: p}, nil) },
+		"Send":         func(ref perch.Ref, _ *room.Room, p []byte) { ref.Send(perch.Binary, p) },
+		"SendPrepared": func(ref perch.Ref, _ *room.Room, p []byte) { ref.SendPrepared(perch.Prepare(perch.Binary, p)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, connect := startMembers(t, perch.Config{Loops: 1, MaxOutput: limit}, perch.Handler{})
+			r := makeRoom(t, srv, "a", room.Options{})
+			c, ref := connect()
+			join(t, ref, r)
+			entered, release := make(chan bool), make(chan bool)
+			ref.Do(func(perch.Conn) { entered <- true; <-release })
+			wstest.Receive(t, "the callback", entered)
+			for n := range messages { // 1.6 MB: the loop carries it out in one turn, a socket takes it
+				send(ref, r, numbered(n, fillSize/2))
+			}
+			close(release)
+			for n := range messages {
+				c.Expect(perch.Binary, numbered(n, fillSize/2))
+			}
+			if s := srv.Stats(); s.SlowConsumers != 0 {
+				t.Errorf("%d slow consumers", s.SlowConsumers)
+			}
+		})
 	}
-	close(release)
-	for n := range messages {
-		c.Expect(perch.Binary, numbered(n, fillSize/2))
+}
+
+// A room that is not there, or another server's, cannot be joined.
+func TestJoinNoRoom(t *testing.T) {
+	_, connect := startMembers(t, perch.Config{Loops: 1}, perch.Handler{})
+	_, ref := connect()
+	foreign, err := perch.New(perch.Config{}).Rooms().Create("a", room.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if s := srv.Stats(); s.SlowConsumers != 0 {
-		t.Errorf("%d slow consumers", s.SlowConsumers)
+	done := make(chan error, 2)
+	ref.Do(func(c perch.Conn) {
+		for _, r := range []*room.Room{nil, foreign} {
+			_, err := c.Join(r, room.JoinOptions{})
+			done <- err
+		}
+	})
+	for range 2 {
+		if err := wstest.Receive(t, "Join", done); !errors.Is(err, room.ErrNotFound) {
+			t.Errorf("joined: %v", err)
+		}
 	}
 }
 

@@ -112,6 +112,19 @@ func (l *loop) flush(i uint32, s *slot) {
 	l.settle(i, s)
 }
 
+// unload sends what half fills a connection's queue as far as the socket takes
+// it, before the end of the tick: who is sent a lot in one tick is not slow for
+// that. It calls callbacks, so it is not for inside one.
+func (l *loop) unload(i uint32, s *slot) {
+	c := l.slab.coldOf(s)
+	if c == nil || s.flags&(flagPaused|flagOut) != flagPaused {
+		return
+	}
+	for rounds := c.out.bytes/flushBudget + 1; rounds > 0 && s.cold != 0; rounds-- {
+		l.flush(i, s)
+	}
+}
+
 // pressure stops reading from a connection that does not take its answers, so
 // that only what others send to it can cross the limit.
 func (l *loop) pressure(s *slot, out *outbox) {

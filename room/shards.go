@@ -136,6 +136,9 @@ func (s *Shards) In(slot uint32, r *Room) bool {
 // Join makes the connection a member. Errors: ErrJoined, ErrTooManyRooms,
 // ErrNotFound, ErrPassword, ErrFull.
 func (s *Shards) Join(slot, gen uint32, r *Room, o JoinOptions) (Joined, error) {
+	if r == nil || r.hub != s.hub {
+		return Joined{}, ErrNotFound
+	}
 	p := s.seat(slot, gen)
 	in := s.rooms(p)
 	switch {
