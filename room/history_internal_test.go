@@ -1,0 +1,137 @@
+package room
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// recovered is how many messages a new connection is given that has seen offset.
+func (w *world) recovered(r *Room, at Position) (n int, ok bool) {
+	w.t.Helper()
+	c := w.connect(0)
+	j := c.joinWith(r, JoinOptions{Since: &at})
+	w.run()
+	c.close()
+	return len(j.Missed), j.Recovered
+}
+
+// A join is given what it missed, up to the limits, and no part of it beyond.
+func TestRecoveryLimits(t *testing.T) {
+	w := newWorld(t, 1, Config{MaxRecovery: 3, MaxHistory: 5, MaxRecoveryBytes: 100})
+	r := w.create("a", Options{})
+	for range 5 {
+		w.publish(r, "x")
+	}
+	at := func(offset uint64) Position { return Position{r.Position().Epoch, offset} }
+	for _, tt := range []struct {
+		at   Position
+		n    int
+		good bool
+	}{
+		{at(5), 0, true}, {at(4), 1, true}, {at(2), 3, true}, {at(1), 0, false}, {at(0), 0, false},
+		{at(6), 0, false}, {at(1 << 63), 0, false}, {Position{"another", 5}, 0, false}, {Position{"", 5}, 0, false},
+	} {
+		if n, ok := w.recovered(r, tt.at); n != tt.n || ok != tt.good {
+			t.Errorf("since %v: %d messages, %v; want %d, %v", tt.at, n, ok, tt.n, tt.good)
+		}
+	}
+	w.publish(r, strings.Repeat("y", 60))
+	if n, ok := w.recovered(r, at(5)); n != 1 || !ok {
+		t.Errorf("within the bytes: %d, %v", n, ok)
+	}
+	w.publish(r, strings.Repeat("z", 60))
+	if n, ok := w.recovered(r, at(5)); n != 0 || ok {
+		t.Errorf("over the bytes: %d, %v", n, ok)
+	}
+}
+
+// A history drops its oldest messages at its count and at its bytes.
+func TestHistoryLimits(t *testing.T) {
+	w := newWorld(t, 1, Config{MaxHistory: 4})
+	r := w.create("a", Options{})
+	for range 6 {
+		w.publish(r, "x")
+	}
+	c := w.connect(0)
+	if j := c.joinWith(r, JoinOptions{Recent: 10}); len(j.Recent) != 4 || string(j.Recent[0].Payload()) != "x#3" {
+		t.Errorf("%d recent ones", len(j.Recent))
+	}
+	w = newWorld(t, 1, Config{MaxHistoryBytes: 3 * 1000})
+	r = w.create("b", Options{})
+	for range 20 {
+		w.publish(r, strings.Repeat("x", 500))
+		if n := w.Stats().HistoryBytes; n > 3000 {
+			t.Fatalf("a history of %d bytes", n)
+		}
+	}
+	c = w.connect(0)
+	if j := c.joinWith(r, JoinOptions{Recent: 10}); len(j.Recent) != 5 {
+		t.Errorf("%d recent ones in 3000 bytes", len(j.Recent))
+	}
+	w.publish(r, strings.Repeat("x", 4000)) // alone it is too large
+	if n := w.Stats().HistoryBytes; n != 0 {
+		t.Errorf("%d bytes kept of what does not fit", n)
+	}
+	if err := w.Delete(r, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+// All histories together: those without news for longest go first.
+func TestHistoryTotal(t *testing.T) {
+	w := newWorld(t, 1, Config{MaxHistoryTotal: 8000})
+	var rooms []*Room
+	for i := range 8 {
+		r := w.create(fmt.Sprint("r", i), Options{})
+		rooms = append(rooms, r)
+		w.now = w.now.Add(time.Second)
+		w.publish(r, strings.Repeat("x", 800))
+	}
+	w.now = w.now.Add(time.Second)
+	w.publish(rooms[0], strings.Repeat("x", 800)) // it has news
+	for w.Stats().HistoryBytes <= 8000 {
+		w.now = w.now.Add(time.Second)
+		w.publish(rooms[7], strings.Repeat("x", 800))
+	}
+	w.Sweep()
+	if n := w.Stats().HistoryBytes; n > 8000 {
+		t.Errorf("%d bytes after a sweep, 8000 are allowed", n)
+	}
+	for i, r := range rooms {
+		_, ok := w.recovered(r, Position{r.Position().Epoch, 0})
+		if want := i == 0 || i > 2; ok != want {
+			t.Errorf("room %d has its history: %v, want %v", i, ok, want)
+		}
+	}
+}
+
+// Publishes are refused while too many are under way, and only then.
+func TestQueueLimit(t *testing.T) {
+	w := newWorld(t, 2, Config{MaxQueue: 3})
+	r := w.create("a", Options{})
+	for i := range 2 {
+		w.connect(i).join(r)
+	}
+	w.run()
+	for range 3 {
+		w.publish(r, "x")
+	}
+	if _, err := w.tryPublish(r, Message{Payload: []byte("x")}); !errors.Is(err, ErrQueueFull) {
+		t.Errorf("the fourth: %v", err)
+	}
+	w.loops[0].step() // one of two loops has walked the first
+	if _, err := w.tryPublish(r, Message{Payload: []byte("x")}); !errors.Is(err, ErrQueueFull) {
+		t.Errorf("walked by one loop: %v", err)
+	}
+	w.loops[1].step()
+	if got := w.publish(r, "y"); got.Offset != 4 {
+		t.Errorf("what was refused took a place: %d", got.Offset)
+	}
+	w.run()
+	if n := r.Queue(); n != 0 {
+		t.Errorf("%d under way when all is done", n)
+	}
+}

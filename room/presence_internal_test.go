@@ -1,0 +1,112 @@
+package room
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// summaries tells comings and goings as "kind came went count".
+func summaries(c Config) Config {
+	c.Announce = func(e Event) Frames {
+		return Text(fmt.Appendf(nil, "%d +%d -%d =%d", e.Kind, len(e.Came), len(e.Went), e.Count))
+	}
+	return c
+}
+
+// Ten thousand joins of one room cost each member a summary a second, and not
+// ten thousand messages.
+func TestJoinTenThousand(t *testing.T) {
+	const all, aSecond = 10_000, 1000
+	w := newWorld(t, 2, summaries(Config{}))
+	r := w.create("a", Options{})
+	for i := range all {
+		c := w.connect(i % 2)
+		c.signIn(fmt.Sprint("u", i), 0)
+		c.join(r)
+		if i%aSecond == aSecond-1 {
+			w.run()
+			w.now = w.now.Add(time.Second)
+			w.Sweep()
+			w.run()
+		}
+	}
+	// 100 joins told to each of those there, then 10 summaries to all who are there: 100·99/2 + 1000·(1 + … + 10).
+	const most = 100*101/2 + aSecond*55
+	if n := w.Stats().Delivered; n > most || n < aSecond*54 {
+		t.Errorf("%d messages for %d joins, want about %d", n, all, most)
+	}
+	if r.Count() != all || r.Connections() != all {
+		t.Errorf("%d members, %d connections", r.Count(), r.Connections())
+	}
+}
+
+// Who comes and goes within a second is not told of; above PresenceNames nobody
+// is named.
+func TestSummary(t *testing.T) {
+	w := newWorld(t, 1, summaries(Config{PresenceEach: 2, PresenceNames: 5}))
+	r := w.create("a", Options{})
+	var all []*conn
+	join := func(n int) {
+		for range n {
+			c := w.connect(0)
+			c.signIn(fmt.Sprint("u", len(all)), 0)
+			c.join(r)
+			all = append(all, c)
+		}
+		w.run()
+	}
+	second := func(want ...string) {
+		t.Helper()
+		w.now = w.now.Add(time.Second)
+		w.Sweep()
+		w.run()
+		all[0].expect(want...)
+	}
+	join(2)
+	second("0 +0 -0 =2") // each by itself, up to two
+	join(2)
+	second("2 +2 -0 =4")
+	second()
+	join(1)
+	all[4].leave(r)
+	second() // come and gone
+	all[3].leave(r)
+	join(1)
+	second("2 +1 -1 =4")
+	join(2)
+	second("2 +0 -0 =6") // too many for names
+	for _, c := range all[2:] {
+		c.close()
+	}
+	w.run()
+	second("2 +0 -2 =2") // four went, PresenceEach of them are named
+	all[1].leave(r)
+	second("1 +0 -0 =1")
+}
+
+// In a very large room summaries come less often: presence never costs more
+// than a fixed number of messages a second.
+func TestPresencePace(t *testing.T) {
+	w := newWorld(t, 1, summaries(Config{PresenceEach: 1}))
+	r := w.create("a", Options{})
+	r.nobody = 3 * presencePace // members without a user, who are not told of
+	first := w.connect(0)
+	first.signIn("first", 0)
+	first.join(r)
+	w.run()
+	told := 0
+	for i := range 30 {
+		c := w.connect(0)
+		c.signIn(fmt.Sprint("u", i), 0)
+		c.join(r)
+		w.now = w.now.Add(time.Second)
+		w.Sweep()
+		w.run()
+		told += len(first.got)
+		first.got = nil
+	}
+	if told < 9 || told > 11 {
+		t.Errorf("%d summaries in 30 s, want one every 3 s", told)
+	}
+}
