@@ -200,7 +200,11 @@ func (s *Shards) link(p *seat, i uint32) {
 		}
 		s.lists[p.link>>linkShift] = []uint32{n, i}
 	default:
-		s.lists[n] = append(s.lists[n], i)
+		list := s.lists[n]
+		if len(list) == cap(list) { // a little room at a time: there are as many lists as connections
+			list = append(make([]uint32, 0, len(list)+max(2, len(list)/8)), list...)
+		}
+		s.lists[n] = append(list, i)
 	}
 }
 

@@ -64,8 +64,12 @@ func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Messa
 	}
 	send(conn, s.greeting(c, m, u, resumed))
 	s.enterFirst(conn, c, m.ID(), back, resumed)
-	if r := c.State.(*member).room; first && r != nil && r.Count() <= s.each {
-		r.Send(s.status(u, "online"), room.ClassPresence, conn.Member())
+	switch me := c.State.(*member); {
+	case !first:
+	case me.room != nil:
+		s.online(conn, me.room)
+	default:
+		me.rarely().untold = true
 	}
 	return nil
 }
@@ -123,7 +127,7 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 	if _, err := m.in(); err == nil {
 		s.exit(conn, m, nil)
 	}
-	m.room = r
+	m.room, m.typing = r, 0
 	k := kept{name: conn.User().Name(), room: r.ID()}
 	if r.Options().Password.IsSet() {
 		k.epoch = j.Epoch
@@ -138,6 +142,7 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 	replay(conn, &j)
 	var buf [512]byte
 	_ = conn.Send(perch.Text, s.system(buf[:0], r.ID(), r.Options().Name, eventWelcome, nil, j.Count, s.now()))
+	s.tell(conn, m)
 	return nil
 }
 

@@ -1,0 +1,107 @@
+package room
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+)
+
+// deaf is a loop that keeps what it is given.
+type deaf struct{ posts []*Delivery }
+
+func (l *deaf) Post(d *Delivery) error {
+	l.posts = append(l.posts, d)
+	return nil
+}
+
+func benchHub(b *testing.B, c Config) (*Hub, *Shards, *deaf) {
+	b.Helper()
+	h, l := New(c), new(deaf)
+	h.running = true
+	h.Attach([]Loop{l})
+	return h, NewShards(h, 0), l
+}
+
+func (l *deaf) admit(s *Shards) {
+	for _, d := range l.posts {
+		s.Admit(d)
+	}
+	clear(l.posts)
+	l.posts = l.posts[:0]
+}
+
+// BenchmarkMemory says what a connection costs the loop's side: what is the same
+// whatever the number of its rooms, and each membership.
+func BenchmarkMemory(b *testing.B) {
+	const conns = 20_000
+	for _, rooms := range []int{1, 10, 50} {
+		b.Run(fmt.Sprintf("%d-rooms", rooms), func(b *testing.B) {
+			for b.Loop() {
+				h, s, l := benchHub(b, Config{})
+				all := make([]*Room, rooms)
+				for i := range all {
+					all[i], _ = h.Create(fmt.Sprint("r", i), Options{})
+				}
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				for slot := range uint32(conns) {
+					for _, r := range all {
+						if _, err := s.Join(slot, 1, r, JoinOptions{}); err != nil {
+							b.Fatal(err)
+						}
+					}
+					l.admit(s)
+				}
+				l.posts = nil
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				bytes := float64(after.HeapAlloc-before.HeapAlloc) / conns
+				b.ReportMetric(bytes, "B/conn")
+				b.ReportMetric(bytes/float64(rooms), "B/membership")
+				runtime.KeepAlive(s)
+			}
+		})
+	}
+}
+
+// BenchmarkJoinLeave is one member more and less in a room of many.
+func BenchmarkJoinLeave(b *testing.B) {
+	for _, members := range []int{100, 100_000} {
+		b.Run(fmt.Sprint(members), func(b *testing.B) {
+			h, s, l := benchHub(b, Config{})
+			r, _ := h.Create("a", Options{})
+			for slot := range uint32(members) {
+				s.Join(slot, 1, r, JoinOptions{})
+			}
+			l.admit(s)
+			slot := uint32(members / 2)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Leave(slot, r)
+				s.Join(slot, 1, r, JoinOptions{})
+				l.admit(s)
+			}
+		})
+	}
+}
+
+// BenchmarkWalk is what finding a receiver costs.
+func BenchmarkWalk(b *testing.B) {
+	h, s, l := benchHub(b, Config{})
+	r, _ := h.Create("a", Options{})
+	const members = 5000
+	for slot := range uint32(members) {
+		s.Join(slot, 1, r, JoinOptions{})
+	}
+	l.admit(s)
+	r.Publish(Message{Payload: []byte("x")}, nil)
+	d := l.posts[0]
+	n := 0
+	for b.Loop() {
+		for at := s.Cursor(d); at.Next(); {
+			n++
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/member")
+}
