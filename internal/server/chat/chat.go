@@ -64,12 +64,8 @@ func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Messa
 	}
 	send(conn, s.greeting(c, m, u, resumed))
 	s.enterFirst(conn, c, m.ID(), back, resumed)
-	switch me := c.State.(*member); {
-	case !first:
-	case me.room != nil:
-		s.online(conn, me.room)
-	default:
-		me.rarely().untold = true
+	if r := c.State.(*member).room; first && r != nil && r.Count() <= s.each {
+		r.Send(s.status(u, "online"), room.ClassPresence, conn.Member())
 	}
 	return nil
 }
@@ -127,7 +123,7 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 	if _, err := m.in(); err == nil {
 		s.exit(conn, m, nil)
 	}
-	m.room, m.typing = r, 0
+	m.room = r
 	k := kept{name: conn.User().Name(), room: r.ID()}
 	if r.Options().Password.IsSet() {
 		k.epoch = j.Epoch
@@ -142,7 +138,6 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 	replay(conn, &j)
 	var buf [512]byte
 	_ = conn.Send(perch.Text, s.system(buf[:0], r.ID(), r.Options().Name, eventWelcome, nil, j.Count, s.now()))
-	s.tell(conn, m)
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/auth"
-	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
 )
 
@@ -100,28 +99,6 @@ func TestInitRooms(t *testing.T) {
 	if n := count(); n != 1.0 {
 		t.Errorf("%v in general after a second", n)
 	}
-}
-
-// To list very many rooms takes too long for an event loop: then clients get the list that there is, and another is
-// made meanwhile.
-func TestInitManyRooms(t *testing.T) {
-	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
-	for i := range quickly {
-		if _, err := s.Rooms().Create(fmt.Sprint("room ", i), room.Options{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ada, _ := s.guest(object{})
-	count := func() any {
-		ada.say(object{"type": "list_rooms"})
-		return ada.next("room_list")["rooms"].([]any)[0].(object)["user_count"]
-	}
-	clock.forward(listingAge)
-	if n := count(); n != 0.0 {
-		t.Errorf("made anew at once: %v in general", n)
-	}
-	wstest.Eventually(t, "it is made anew", func() bool { return count() == 1.0 })
 }
 
 // First messages that are none: the client may send another.

@@ -14,37 +14,17 @@ import (
 // client that connects should look at all of them.
 type listing struct {
 	at   time.Time
-	of   int // rooms in all
 	json json.RawMessage
 }
 
-const (
-	listingAge = time.Second
-	quickly    = 1000 // rooms up to which to list them takes an event loop less than a millisecond
-)
+const listingAge = time.Second
 
 // rooms are the rooms that everybody may know of: general and random, then others by id, at most maxListed.
 func (s *Service) rooms() json.RawMessage {
-	l := s.listing.Load()
-	if l == nil {
-		return s.list()
-	}
-	switch age := s.now().Sub(l.at); {
-	case age >= 0 && age < listingAge:
-	case l.of <= quickly:
-		return s.list()
-	case s.relisting.CompareAndSwap(false, true): // for those who ask next
-		go func() {
-			defer s.relisting.Store(false)
-			s.list()
-		}()
-	}
-	return l.json
-}
-
-// list makes it anew.
-func (s *Service) list() json.RawMessage {
 	now := s.now()
+	if l := s.listing.Load(); l != nil && now.Sub(l.at) < listingAge && !now.Before(l.at) {
+		return l.json
+	}
 	all := s.hub.Rooms()
 	b := []byte{'['}
 	n := 0
@@ -68,11 +48,9 @@ func (s *Service) list() json.RawMessage {
 		}
 	}
 	b = append(b, ']')
-	var l *listing
 	if len(all) > maxListed {
-		l = &listing{now, len(all), b}
+		s.listing.Store(&listing{now, b})
 	}
-	s.listing.Store(l)
 	return b
 }
 

@@ -86,64 +86,6 @@ func TestPresenceInTwoRooms(t *testing.T) {
 	eve.quiet()
 }
 
-// Those at the other endpoint are online, and offline, too; and who may not be in general is online in the first room
-// that it comes to, and only there.
-func TestPresenceOfPrograms(t *testing.T) {
-	s := start(t, Config{}, room.Config{})
-	bob := s.named("Bob")
-	ann, joined := s.joins("general", object{"username": "Ann"})
-	bob.system("joined", 2)
-	bob.status(joined["user_id"], "online")
-	ann.say(object{"type": "leave"})
-	bob.system("left", 1)
-	ann.next("room_left")
-	ann.joins(nil)
-	bob.system("joined", 2)
-	ann.Reset()
-	bob.system("offline", 1)
-	bob.status(joined["user_id"], "offline")
-
-	bob.goes(object{"room_id": "random"})
-	eve, _ := s.guestAlone("Eve")
-	eve.quiet()
-	eve.say(object{"type": "refresh_token", "token": sign(t, auth.Claims{Subject: "x", Rooms: []string{"random"}})})
-	eve.fails("token_wrong_subject")
-	token := func(rooms ...string) string { return sign(t, auth.Claims{Subject: "cat", Rooms: rooms}) }
-	cat, _ := s.signIn(object{"token": token("tea", "random")})
-	cat.say(object{"type": "join_room", "room_id": "random"})
-	cat.enters("random")
-	bob.system("joined", 2)
-	bob.status("cat", "online")
-	cat.goes(object{"room_id": "tea"})
-	bob.system("left", 1)
-	cat.goes(object{"room_id": "random"})
-	bob.system("joined", 2)
-	bob.quiet()
-}
-
-// A hundred members hear of each other, one by one; of the next they hear once a second.
-func TestPresenceAboveHundred(t *testing.T) {
-	s := start(t, Config{}, room.Config{})
-	ada := s.named("Ada")
-	for i := 2; i <= presenceEach; i++ {
-		s.named(fmt.Sprint("guest ", i))
-		ada.system("joined", i)
-		ada.next("user_status")
-	}
-	s.named("One more").Reset()
-	last := s.named("Last")
-	wstest.Eventually(t, "the other has gone", func() bool { return s.Rooms().Room(generalID).Count() == presenceEach+1 })
-	s.Rooms().Sweep()
-	var joined []any
-	for len(joined) == 0 {
-		joined = ada.next("presence")["joined"].([]any)
-	}
-	if name := joined[len(joined)-1].(object)["username"]; name != "Last" && name != "One more" {
-		t.Errorf("joined: %v", joined)
-	}
-	last.quiet()
-}
-
 func TestPresenceInChinese(t *testing.T) {
 	s := start(t, Config{Locale: Chinese}, room.Config{})
 	bob := s.named("Bob")

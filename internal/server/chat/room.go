@@ -55,11 +55,10 @@ func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message
 	if id == "" {
 		id = newUserID()
 	}
-	me := c.State.(*member)
-	if _, me.rare.untold, err = s.signIn(conn, id, name, dialectRoom); err != nil {
+	if _, _, err := s.signIn(conn, id, name, dialectRoom); err != nil {
 		return err
 	}
-	return s.join(conn, c, me, m, refuse)
+	return s.join(conn, c, c.State.(*member), m, refuse)
 }
 
 // join is join{password, since, create{name, private, password, max_members}}.
@@ -116,15 +115,13 @@ func (s *Service) enterRoom(conn perch.Conn, c *endpoint.Client, r *room.Room, e
 	if err != nil {
 		return err
 	}
-	me := c.State.(*member)
-	me.room = r
+	c.State.(*member).room = r
 	o := protocol.NewObject(nil, protocol.TypeRoomJoined).ID(e.id).String("room_id", r.ID()).
 		String("message", s.cfg.Locale.text(eventWelcome, "", r.Options().Name)).Int("member_count", int64(j.Count)).
 		String("user_id", conn.User().ID()).String("username", conn.User().Name()).
 		Time("timestamp", s.now()).String("epoch", j.Epoch).Uint("offset", j.Offset).Bool("recovered", j.Recovered)
 	send(conn, o)
 	replay(conn, &j)
-	s.tell(conn, me)
 	return nil
 }
 

@@ -16,10 +16,8 @@ func TestBothDialects(t *testing.T) {
 	ada := s.named("Ada")
 	ann, annJoined := s.joins("general", object{"username": "Ann"})
 	ada.next("system_message")
-	ada.status(annJoined["user_id"], "online")
 	ben, _ := s.joins("general", object{"username": "Ben"})
 	ada.next("system_message")
-	ada.next("user_status")
 	if o := ann.next("user_joined"); o["username"] != "Ben" || o["member_count"] != 3.0 {
 		t.Error(o)
 	}

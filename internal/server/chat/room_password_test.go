@@ -156,18 +156,6 @@ func TestFailuresOfDeletedRooms(t *testing.T) {
 	}
 }
 
-// Rooms are asked, with the failures held: so what rooms ask for, with locks of their own held, must not wait for those.
-func TestFailuresHoldUpNobody(t *testing.T) {
-	s := start(t, Config{}, room.Config{})
-	bob := s.named("Bob")
-	ada := s.named("Ada", bob)
-	s.chat.mu.Lock()
-	defer s.chat.mu.Unlock()
-	ada.Reset()
-	bob.system("offline", 1)
-	bob.next("user_status")
-}
-
 // Whose token is not for a room cannot try passwords on it.
 func TestForbiddenBeforePassword(t *testing.T) {
 	s := start(t, Config{}, room.Config{})

@@ -60,12 +60,11 @@ type Service struct {
 	id    string // every message id begins with it: unlike any other process's
 
 	// Atomic.
-	lastID    atomic.Uint64
-	listing   atomic.Pointer[listing]
-	relisting atomic.Bool // it is being made anew
-	going     sync.Map    // of *room.User whose last connection is closing; asked with locks of rooms held
+	lastID  atomic.Uint64
+	listing atomic.Pointer[listing]
 
-	mu       sync.Mutex                      // before those of rooms
+	mu       sync.Mutex
+	going    map[*room.User]struct{}         // whose last connection is closing
 	failures map[*room.Room]*protocol.Budget // of passwords, lately
 }
 
@@ -81,7 +80,7 @@ func New(c Config) *Service {
 	rand.Read(b[:])
 	return &Service{
 		cfg: c, names: newNames(), sends: newSends(c.Now), id: hex.EncodeToString(b[:]) + "-",
-		failures: make(map[*room.Room]*protocol.Budget),
+		going: make(map[*room.User]struct{}), failures: make(map[*room.Room]*protocol.Budget),
 	}
 }
 
@@ -142,6 +141,24 @@ func newName() string {
 
 // anonymous begins the ids of users without a token.
 const anonymous = "anon-"
+
+// setGoing notes that the last connection of u is closing, or that it has.
+func (s *Service) setGoing(u *room.User, going bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if going {
+		s.going[u] = struct{}{}
+	} else {
+		delete(s.going, u)
+	}
+}
+
+func (s *Service) isGoing(u *room.User) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.going[u]
+	return ok
+}
 
 // offline is room.Config.Offline.
 func (s *Service) offline(u *room.User) { s.names.release(u.Name()) }

@@ -20,7 +20,6 @@ type member struct {
 // rare is what few clients have, or do.
 type rare struct {
 	path                string // the room in the path of /ws/room
-	untold              bool   // nobody has heard yet that the user is online
 	creations, attempts protocol.Budget
 }
 
@@ -77,21 +76,6 @@ func (s *Service) signIn(conn perch.Conn, id, name string, d room.Dialect) (u *r
 	return u, first, err
 }
 
-// online tells the others in a room that the user is online.
-func (s *Service) online(conn perch.Conn, r *room.Room) {
-	if r.Count() <= s.each {
-		r.Send(s.status(conn.User(), "online"), room.ClassPresence, conn.Member())
-	}
-}
-
-// tell is online, in the first room that the user is in, if that was not done.
-func (s *Service) tell(conn perch.Conn, m *member) {
-	if m.rare != nil && m.rare.untold {
-		m.rare.untold = false
-		s.online(conn, m.room)
-	}
-}
-
 // depart is Endpoint.Close: the users who stay are told.
 func (s *Service) depart(conn perch.Conn, _ *endpoint.Client, _ *perch.CloseError) {
 	u := conn.User()
@@ -100,8 +84,8 @@ func (s *Service) depart(conn perch.Conn, _ *endpoint.Client, _ *perch.CloseErro
 	}
 	last := conn.SignOut()
 	if last {
-		s.going.Store(u, nil)
-		defer s.going.Delete(u)
+		s.setGoing(u, true)
+		defer s.setGoing(u, false)
 	}
 	conn.Rooms(func(r *room.Room) {
 		out, err := conn.Leave(r)

@@ -29,7 +29,6 @@ func TestSlowMember(t *testing.T) {
 	bob := s.named("Bob")
 	ann, _ := s.joins("general", object{"username": "Ann"})
 	bob.next("system_message")
-	bob.next("user_status")
 	slow, was := s.guest(object{"username": "Slow"})
 	bob.next("system_message")
 	bob.next("user_status")

@@ -58,25 +58,6 @@ func TestTyping(t *testing.T) {
 	}
 }
 
-// What was told in one room is news in the next.
-func TestTypingInNextRoom(t *testing.T) {
-	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
-	bob := s.named("Bob")
-	bob.goes(object{"room_id": "random"})
-	ada := s.named("Ada")
-	for range 2 { // without anybody there, who would not hear of it
-		ada.say(object{"type": "typing"})
-	}
-	ada.goes(object{"room_id": "random"})
-	bob.system("joined", 2)
-	ada.say(object{"type": "typing"})
-	if o := bob.next("user_typing"); o["room_id"] != "random" || o["is_typing"] != true {
-		t.Errorf("%v", o)
-	}
-	ada.quiet()
-}
-
 // In a room that has more than enough to do nobody is told that somebody types, only that somebody has stopped.
 func TestTypingLeftOut(t *testing.T) {
 	s := start(t, Config{}, room.Config{})

@@ -93,7 +93,7 @@ func (s *Service) announce(e room.Event) room.Frames {
 		event, typ := eventJoined, protocol.TypeUserJoined
 		if e.Kind == room.UserLeft {
 			event, typ = eventLeft, protocol.TypeUserLeft
-			if _, going := s.going.Load(e.User); going {
+			if s.isGoing(e.User) {
 				event = eventOffline
 			}
 		}
