@@ -37,7 +37,7 @@ func (w *world) audit() {
 	}
 	for _, l := range w.loops {
 		for _, p := range l.shards.seats {
-			if p.user != nil {
+			if p.user != nil && p.link&linkGone == 0 {
 				members--
 			}
 		}

@@ -118,8 +118,8 @@ func newEpoch() string {
 
 // Publish implements Topic.
 func (t *memoryTopic) Publish(p Publication) {
+	defer p.Settle(nil) // whatever happens to those it is delivered to
 	t.deliver(p)
-	p.Settle(nil)
 }
 
 // deliver gives p its place; a topic that is closed has none to give: its order

@@ -349,28 +349,6 @@ func TestMaxMembers(t *testing.T) {
 	w.audit()
 }
 
-// The end of a room with many members takes time in proportion to them. (By the
-// square a hundred thousand would stop a loop for seconds.)
-func TestEvictMany(t *testing.T) {
-	const n = 200_000
-	w := newWorld(t, 1, Config{})
-	r := w.create("r", Options{})
-	s := w.loops[0].shards
-	for slot := range uint32(n) {
-		if _, err := s.Join(slot, 1, r, JoinOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.run()
-	if err := w.Delete(r, ""); err != nil {
-		t.Fatal(err)
-	}
-	moved := testing.Benchmark(func(b *testing.B) {}) // warm
-	_ = moved
-	w.run()
-	w.audit()
-}
-
 func TestCheckID(t *testing.T) {
 	for id, ok := range map[string]bool{
 		"general": true, "a": true, "Zimmer 12": true, "комната": true, "房间": true, "a/b?c=d": true, strings.Repeat("x", MaxID): true,

@@ -43,8 +43,10 @@ func (h *Hub) Hash(ctx context.Context, password string) (Password, error) {
 	}
 	n := new(hash)
 	rand.Read(n.salt[:])
-	err := h.hash(ctx, password, n)
-	return Password{n}, err
+	if err := h.hash(ctx, password, n); err != nil {
+		return Password{}, err
+	}
+	return Password{n}, nil
 }
 
 // hash computes n.sum. So many at a time, that joining is never what a server

@@ -50,6 +50,9 @@ func TestPanicInEncode(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the next publish hangs")
 	}
+	if n := r.Queue(); n != 0 {
+		t.Errorf("%d publishes pending for ever", n)
+	}
 }
 
 // Who joins between a going and the coming that cancels it was told a count that

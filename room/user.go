@@ -57,6 +57,9 @@ func (u *User) remove(m Member) (empty bool) {
 
 // all are the connections.
 func (u *User) all() []Member {
+	if u.one == (Member{}) {
+		return nil
+	}
 	all := []Member{u.one}
 	if u.more != nil {
 		all = append(all, *u.more...)

@@ -2,6 +2,7 @@ package room
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,91 @@ func TestOfflineAfterLeaving(t *testing.T) {
 	a.close()
 	if !told {
 		t.Error("not told")
+	}
+	w.run()
+	w.audit()
+}
+
+// A user's connections are listed whichever of them come and go.
+func TestConnections(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	w := newWorld(t, 2, Config{})
+	var all []*conn
+	var u *User
+	for range 500 {
+		if n := len(all); n > 0 && rng.IntN(5) < 2 || n == 6 {
+			i := rng.IntN(n)
+			if rng.IntN(2) == 0 {
+				if last := all[i].l.shards.SignOut(all[i].Slot); last != (n == 1) {
+					t.Errorf("the last: %t, of %d", last, n)
+				}
+			}
+			all[i].close()
+			all = slices.Delete(all, i, i+1)
+		} else {
+			c := w.connect(rng.IntN(2))
+			u = c.signIn("u", 0)
+			all = append(all, c)
+		}
+		got := w.Connections(u)
+		for _, c := range all {
+			if !slices.Contains(got, c.Member) {
+				t.Errorf("%v is not among %v", c.Member, got)
+			}
+		}
+		if len(got) != len(all) || (w.User("u") == u) != (len(all) > 0) || w.SendUser("u", text("m")) != len(all) {
+			t.Errorf("%d connections, want %d", len(got), len(all))
+		}
+		w.run()
+		w.audit()
+	}
+	for _, c := range all {
+		if len(c.got) == 0 || strings.Trim(strings.Join(c.got, ""), "m") != "" {
+			t.Errorf("%v got %q", c.Member, c.got)
+		}
+	}
+}
+
+// Who has signed out stays in its rooms until it leaves; Offline is told once.
+func TestSignOut(t *testing.T) {
+	offline := 0
+	w := newWorld(t, 1, Config{Offline: func(*User) { offline++ }})
+	a, b := w.create("a", Options{}), w.create("b", Options{})
+	c, d := w.connect(0), w.connect(0)
+	u := c.signIn("u", 1)
+	d.signIn("u", 1)
+	c.join(a)
+	c.join(b)
+	d.join(b)
+	w.run()
+	s := c.l.shards
+	if s.SignOut(c.Slot) || s.SignOut(c.Slot) || s.SignOut(1000) || offline != 0 {
+		t.Error("the last, while there is another")
+	}
+	if !s.SignOut(d.Slot) || s.SignOut(d.Slot) || offline != 1 || w.User("u") != nil {
+		t.Error("not the last, or twice")
+	}
+	w.publish(b, "m")
+	w.run()
+	c.expect("~m#1")
+	d.expect("~m#1")
+	if _, _, err := s.SignIn(c.Slot, c.Gen, Identity{ID: "again"}); err != ErrSignedIn {
+		t.Errorf("SignIn after SignOut: %v", err)
+	}
+	if !c.leave(a) || c.leave(b) || !b.Has(u) {
+		t.Error("who is the last of its user in a room")
+	}
+	c.close()
+	d.close()
+	if b.Has(u) || offline != 1 {
+		t.Errorf("still there, or offline %d times", offline)
+	}
+	next := w.connect(0)
+	if next.signIn("u", 0); next.Slot != c.Slot || w.User("u") == u {
+		t.Error("the slot remembers who had it")
+	}
+	if s.SignOut(w.connect(0).Slot) {
+		t.Error("who has not signed in signs out")
 	}
 	w.run()
 	w.audit()

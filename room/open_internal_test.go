@@ -1,0 +1,210 @@
+package room
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/perchws/perch/frame"
+)
+
+// scripted is a broker that does what the test says when a room is opened or
+// closed; else it is Memory.
+type scripted struct {
+	*Memory
+	open   func(room string, s Subscriber) (Opening, error)
+	closed func(room string, remove bool)
+}
+
+func (b *scripted) Open(room string, s Subscriber) (Topic, Opening, error) {
+	topic, at, err := b.Memory.Open(room, s)
+	if err == nil && b.open != nil {
+		at, err = b.open(room, s)
+	}
+	return scriptedTopic{topic, b, room}, at, err
+}
+
+type scriptedTopic struct {
+	Topic
+	b    *scripted
+	room string
+}
+
+func (t scriptedTopic) Close(remove bool) {
+	if t.Topic.Close(remove); t.b.closed != nil {
+		t.b.closed(t.room, remove)
+	}
+}
+
+// published are publications as a broker brings them from elsewhere.
+func published(from, to uint64) (all []Publication) {
+	for i := from; i <= to; i++ {
+		all = append(all, Publication{Offset: i, Op: frame.OpText, Payload: []byte("m")})
+	}
+	return all
+}
+
+// A room takes over where the broker has it, with the history that there is.
+func TestOpenWithHistory(t *testing.T) {
+	b := &scripted{Memory: NewMemory(), open: func(string, Subscriber) (Opening, error) {
+		return Opening{Position{"e", 7}, published(4, 7)}, nil
+	}}
+	w := newWorld(t, 1, Config{Broker: b})
+	r := w.create("r", Options{})
+	c := w.connect(0)
+	j := c.joinWith(r, JoinOptions{Recent: 50})
+	if want := []string{"m#4", "m#5", "m#6", "m#7"}; j.Position != (Position{"e", 7}) || !slices.Equal(payloads(j.Recent), want) {
+		t.Errorf("joined at %v with %q, want %q", j.Position, payloads(j.Recent), want)
+	}
+	for offset, want := range map[uint64]int{3: 4, 5: 2, 7: 0} {
+		if n, ok := w.recovered(r, Position{"e", offset}); n != want || !ok {
+			t.Errorf("since %d: %d messages, recovered %t, want %d", offset, n, ok, want)
+		}
+	}
+	if _, ok := w.recovered(r, Position{"e", 2}); ok {
+		t.Error("recovered from before the history")
+	}
+	w.run()
+	w.audit()
+}
+
+// What the broker delivers before Open has returned belongs behind the opening.
+func TestOpenWhileDelivering(t *testing.T) {
+	b := &scripted{Memory: NewMemory(), open: func(_ string, s Subscriber) (Opening, error) {
+		for _, p := range published(4, 5) {
+			s.Deliver(p)
+		}
+		return Opening{Position{"e", 3}, published(2, 3)}, nil
+	}}
+	w := newWorld(t, 1, Config{Broker: b})
+	r := w.create("r", Options{})
+	if at := r.Position(); at != (Position{"e", 5}) {
+		t.Errorf("the room is at %v, want at 5 of e", at)
+	}
+	if n, ok := w.recovered(r, Position{"e", 1}); n != 4 || !ok {
+		t.Errorf("%d messages, recovered %t, want 4", n, ok)
+	}
+	r.Deliver(published(6, 6)[0])
+	if n, ok := w.recovered(r, Position{"e", 1}); n != 5 || !ok {
+		t.Errorf("%d messages, recovered %t, want 5", n, ok)
+	}
+	w.run()
+	w.audit()
+}
+
+// A reset that comes before Open has returned is later than the opening.
+func TestOpenWhileResetting(t *testing.T) {
+	b := &scripted{Memory: NewMemory(), open: func(_ string, s Subscriber) (Opening, error) {
+		s.Reset(Position{"f", 0})
+		s.Deliver(published(1, 1)[0])
+		return Opening{Position{"e", 3}, published(2, 3)}, nil
+	}}
+	w := newWorld(t, 1, Config{Broker: b})
+	r := w.create("r", Options{})
+	if at := r.Position(); at != (Position{"f", 1}) {
+		t.Errorf("the room is at %v, want at 1 of f", at)
+	}
+	if n, ok := w.recovered(r, Position{"f", 0}); n != 1 || !ok {
+		t.Errorf("%d messages, recovered %t, want 1", n, ok)
+	}
+	w.run()
+	w.audit()
+}
+
+// After a reset nothing of the old epoch is given to anybody, and members go on.
+func TestReset(t *testing.T) {
+	w := newWorld(t, 1, Config{})
+	r := w.create("r", Options{})
+	c := w.connect(0)
+	c.join(r)
+	old := w.publish(r, "old").Position
+	r.Reset(Position{"new", 10})
+	if n := w.Stats().HistoryBytes; n != 0 {
+		t.Errorf("%d bytes of history", n)
+	}
+	r.Deliver(published(11, 11)[0])
+	w.run()
+	c.expect("old#1", "m#11")
+	if n, ok := w.recovered(r, old); n != 0 || ok {
+		t.Errorf("since the old epoch: %d messages, recovered %t", n, ok)
+	}
+	if n, ok := w.recovered(r, Position{"new", 10}); n != 1 || !ok {
+		t.Errorf("since the new epoch: %d messages, recovered %t", n, ok)
+	}
+	w.run()
+	w.audit()
+}
+
+// Of two who make a room at the same time one is too late, and what it had
+// opened is gone.
+func TestCreateTwiceAtOnce(t *testing.T) {
+	var w *world
+	var first *Room
+	closed := 0
+	b := &scripted{Memory: NewMemory(), closed: func(_ string, remove bool) {
+		if remove {
+			t.Error("the room of the quicker one is removed")
+		}
+		w.Room("r") // nothing is locked
+		closed++
+	}}
+	b.open = func(string, Subscriber) (Opening, error) {
+		b.open = func(string, Subscriber) (Opening, error) { return Opening{Position{"e", 9}, published(1, 9)}, nil }
+		first = w.create("r", Options{})
+		return Opening{Position{"e", 9}, published(1, 9)}, nil
+	}
+	w = newWorld(t, 1, Config{Broker: b})
+	_, err := w.Create("r", Options{})
+	w.is(err, ErrExists, "the slower Create")
+	if w.Room("r") != first || closed != 1 {
+		t.Errorf("the room is not the first; %d topics closed, want 1", closed)
+	}
+	w.audit() // bytes of histories too
+}
+
+// A room made while one of the same id goes is another one: no order of the old
+// one is left, or it cannot be made yet.
+func TestCreateWhileDeleting(t *testing.T) {
+	var w *world
+	b := &scripted{Memory: NewMemory()}
+	w = newWorld(t, 1, Config{Broker: b})
+	old := w.create("r", Options{})
+	at := w.publish(old, "old").Position
+	tried := false
+	b.closed = func(id string, remove bool) {
+		tried = true
+		if r, err := w.Create(id, Options{}); err == nil && r.Position().Epoch == at.Epoch || err != nil && !errors.Is(err, ErrExists) {
+			t.Errorf("Create: %v", err)
+		}
+	}
+	w.is(w.Delete(old, ""), nil, "Delete")
+	if !tried {
+		t.Fatal("the order is not removed")
+	}
+	b.closed = nil
+	r := w.Room("r")
+	if r == nil {
+		r = w.create("r", Options{})
+	}
+	if r.Position() == at || r.Position().Epoch == at.Epoch {
+		t.Errorf("the new room is at %v", r.Position())
+	}
+	if _, ok := w.recovered(r, at); ok {
+		t.Error("recovered from the old room")
+	}
+	w.run()
+	w.audit()
+}
+
+// Errors of the broker are Create's.
+func TestOpenFails(t *testing.T) {
+	broken := errors.New("broken")
+	w := newWorld(t, 1, Config{Broker: &scripted{Memory: NewMemory(), open: func(string, Subscriber) (Opening, error) { return Opening{}, broken }}})
+	if r, err := w.Create("r", Options{}); r != nil || !errors.Is(err, broken) {
+		t.Errorf("Create: %v, %v", r, err)
+	}
+	if w.Room("r") != nil {
+		t.Error("the room is there")
+	}
+	w.audit()
+}

@@ -1,0 +1,144 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func mustHash(t *testing.T, h *Hub, password string) Password {
+	t.Helper()
+	p, err := h.Hash(t.Context(), password)
+	if err != nil || !p.IsSet() {
+		t.Fatalf("Hash: %v", err)
+	}
+	return p
+}
+
+func TestPassword(t *testing.T) {
+	w := newWorld(t, 1, Config{})
+	const secret = "correct horse battery staple"
+	r := w.create("r", Options{Password: mustHash(t, w.Hub, secret)})
+	c := w.connect(0)
+	_, err := c.tryJoin(r, JoinOptions{})
+	w.is(err, ErrPassword, "Join without a key")
+	for _, wrong := range []string{"", "x", secret + " ", secret[1:], strings.ToUpper(secret), secret + "\x00", strings.Repeat("x", MaxPassword+1)} {
+		k, err := r.Unlock(t.Context(), wrong)
+		w.is(err, ErrPassword, "Unlock with a wrong password")
+		_, err = c.tryJoin(r, JoinOptions{Key: k})
+		w.is(err, ErrPassword, "Join with what a wrong password gave")
+	}
+	if c.in(r) || r.Count() != 0 {
+		t.Error("it is in")
+	}
+	key, err := r.Unlock(t.Context(), secret)
+	w.is(err, nil, "Unlock")
+	c.joinWith(r, JoinOptions{Key: key})
+	w.connect(0).joinWith(r, JoinOptions{Key: MasterKey()})
+	w.run()
+	w.audit()
+}
+
+// A key is for its room: not for another with the same password, nor for one of
+// the same id that was made later.
+func TestKeyOfAnotherRoom(t *testing.T) {
+	w := newWorld(t, 1, Config{})
+	p := mustHash(t, w.Hub, "secret")
+	a, b, open := w.create("a", Options{Password: p}), w.create("b", Options{Password: p}), w.create("open", Options{})
+	key, err := a.Unlock(t.Context(), "secret")
+	w.is(err, nil, "Unlock")
+	openKey, err := open.Unlock(t.Context(), "any will do")
+	w.is(err, nil, "Unlock of a room without a password")
+	c := w.connect(0)
+	for _, k := range []Key{{}, openKey, key} {
+		_, err = c.tryJoin(b, JoinOptions{Key: k})
+		w.is(err, ErrPassword, "Join with the key of another room")
+	}
+	w.is(w.Delete(a, ""), nil, "Delete")
+	again := w.create("a", Options{Password: p})
+	_, err = c.tryJoin(again, JoinOptions{Key: key})
+	w.is(err, ErrPassword, "Join with the key of a room that is gone")
+	c.joinWith(open, JoinOptions{Key: key})
+	w.run()
+	w.audit()
+}
+
+func TestHash(t *testing.T) {
+	h := New(Config{})
+	for _, bad := range []string{"", strings.Repeat("x", MaxPassword+1)} {
+		if p, err := h.Hash(t.Context(), bad); !errors.Is(err, ErrPassword) || p.IsSet() {
+			t.Errorf("Hash of %d bytes: %v", len(bad), err)
+		}
+	}
+	if (Password{}).IsSet() {
+		t.Error("no password is set")
+	}
+	long := strings.Repeat("x", MaxPassword)
+	a, b := mustHash(t, h, long), mustHash(t, h, long)
+	if a.hash.salt == b.hash.salt || a.hash.sum == b.hash.sum {
+		t.Error("two hashes of one password are the same")
+	}
+	if a.hash.sum == [32]byte{} || a.hash.salt == [16]byte{} {
+		t.Error("nothing was computed")
+	}
+}
+
+// Whatever the password, it waits for its turn to be hashed: what can be learned
+// from the time is that it is empty or too long. And who waits may give up.
+func TestHashingIsBounded(t *testing.T) {
+	w := newWorld(t, 1, Config{})
+	r := w.create("r", Options{Password: mustHash(t, w.Hub, "secret")})
+	for range cap(w.hashing) {
+		w.hashing <- struct{}{} // all are busy
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, password := range []string{"secret", "Secret", "x", strings.Repeat("x", MaxPassword)} {
+		_, err := r.Unlock(gone, password)
+		w.is(err, context.Canceled, "Unlock while all are busy")
+	}
+	p, err := w.Hash(gone, "x")
+	w.is(err, context.Canceled, "Hash while all are busy")
+	if p.IsSet() {
+		t.Error("a password that was not hashed is set")
+	}
+	if n := w.waiting.Load(); n != 0 {
+		t.Fatalf("%d wait who have given up", n)
+	}
+	later, cancel := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	var mu sync.Mutex
+	count := make(map[error]int)
+	for range maxWaiting {
+		waiting.Go(func() {
+			_, err := r.Unlock(later, "secret")
+			mu.Lock()
+			defer mu.Unlock()
+			count[err]++
+		})
+	}
+	for all := true; all && w.waiting.Load() < maxWaiting; {
+		runtime.Gosched()
+		mu.Lock()
+		all = len(count) == 0 // else it shows below
+		mu.Unlock()
+	}
+	_, err = r.Unlock(t.Context(), "secret")
+	w.is(err, ErrBusy, "one more than may wait")
+	_, err = w.Hash(t.Context(), "x")
+	w.is(err, ErrBusy, "one more than may wait")
+	cancel()
+	waiting.Wait()
+	if count[context.Canceled] != maxWaiting || w.waiting.Load() != 0 {
+		t.Errorf("%v, %d wait", count, w.waiting.Load())
+	}
+	for range cap(w.hashing) {
+		<-w.hashing
+	}
+	if _, err := r.Unlock(t.Context(), "secret"); err != nil {
+		t.Errorf("Unlock when nobody is busy: %v", err)
+	}
+}
