@@ -144,7 +144,8 @@ func TestSignOut(t *testing.T) {
 	d.join(b)
 	w.run()
 	s := c.l.shards
-	if s.SignOut(c.Slot) || s.SignOut(c.Slot) || s.SignOut(1000) || offline != 0 {
+	once, twice := s.SignOut(c.Slot), s.SignOut(c.Slot)
+	if once || twice || s.SignOut(1000) || offline != 0 {
 		t.Error("the last, while there is another")
 	}
 	if !s.SignOut(d.Slot) || s.SignOut(d.Slot) || offline != 1 || w.User("u") != nil {
