@@ -196,19 +196,16 @@ func TestRefValue(t *testing.T) {
 
 // Stats may be asked for on a loop, where it must not wait, and on a worker.
 func TestStatsInCallbacks(t *testing.T) {
-	var srv *perch.Server
 	stats := make(chan perch.Stats, 8)
-	ask := func() { stats <- srv.Stats() }
-	started := make(chan bool)
-	srv = start(t, perch.Config{Workers: 1}, func(srv *perch.Server) {
+	srv := start(t, perch.Config{Workers: 1}, func(srv *perch.Server) {
+		ask := func() { stats <- srv.Stats() }
 		srv.Handle("/ws", perch.Handler{
-			OnOpen:    func(c perch.Conn, _ *perch.Request) { <-started; ask() },
+			OnOpen:    func(perch.Conn, *perch.Request) { ask() },
 			OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) { c.Ref().Do(func(perch.Conn) { ask() }) },
 			OnClose:   func(perch.Conn, *perch.CloseError) { ask() },
 		})
 		srv.HandleBlocking("/worker", perch.BlockingHandler{OnMessage: func(perch.Ref, perch.Opcode, []byte) { ask() }})
 	})
-	close(started)
 	c := dial(t, srv)
 	wstest.Receive(t, "Stats in OnOpen", stats)
 	c.Send(wstest.Text("x"))

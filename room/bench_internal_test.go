@@ -14,7 +14,7 @@ func (l *deaf) Post(d *Delivery) error {
 	return nil
 }
 
-func benchHub(b *testing.B, c Config) (*Hub, *Shards, *deaf) {
+func benchHub(b testing.TB, c Config) (*Hub, *Shards, *deaf) {
 	b.Helper()
 	h, l := New(c), new(deaf)
 	h.running = true
@@ -30,36 +30,41 @@ func (l *deaf) admit(s *Shards) {
 	l.posts = l.posts[:0]
 }
 
-// BenchmarkMemory says what a connection costs the loop's side: what is the same
-// whatever the number of its rooms, and each membership.
+// loopBytes is what a connection in so many rooms costs the loop's side.
+func loopBytes(tb testing.TB, conns, rooms int) float64 {
+	tb.Helper()
+	h, s, l := benchHub(tb, Config{})
+	all := make([]*Room, rooms)
+	for i := range all {
+		all[i], _ = h.Create(fmt.Sprint("r", i), Options{})
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for slot := range uint32(conns) {
+		for _, r := range all {
+			if _, err := s.Join(slot, 1, r, JoinOptions{}); err != nil {
+				tb.Fatal(err)
+			}
+		}
+		l.admit(s)
+	}
+	l.posts = nil
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(s)
+	return (float64(after.HeapAlloc) - float64(before.HeapAlloc)) / float64(conns)
+}
+
+// BenchmarkMemory says what a connection costs the loop's side, and each
+// membership.
 func BenchmarkMemory(b *testing.B) {
-	const conns = 20_000
 	for _, rooms := range []int{1, 10, 50} {
 		b.Run(fmt.Sprintf("%d-rooms", rooms), func(b *testing.B) {
 			for b.Loop() {
-				h, s, l := benchHub(b, Config{})
-				all := make([]*Room, rooms)
-				for i := range all {
-					all[i], _ = h.Create(fmt.Sprint("r", i), Options{})
-				}
-				var before, after runtime.MemStats
-				runtime.GC()
-				runtime.ReadMemStats(&before)
-				for slot := range uint32(conns) {
-					for _, r := range all {
-						if _, err := s.Join(slot, 1, r, JoinOptions{}); err != nil {
-							b.Fatal(err)
-						}
-					}
-					l.admit(s)
-				}
-				l.posts = nil
-				runtime.GC()
-				runtime.ReadMemStats(&after)
-				bytes := float64(after.HeapAlloc-before.HeapAlloc) / conns
+				bytes := loopBytes(b, 20_000, rooms)
 				b.ReportMetric(bytes, "B/conn")
 				b.ReportMetric(bytes/float64(rooms), "B/membership")
-				runtime.KeepAlive(s)
 			}
 		})
 	}
@@ -104,4 +109,16 @@ func BenchmarkWalk(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/member")
+}
+
+// BenchmarkPublishToNobody is a message's way into the order and the history of
+// a room without members.
+func BenchmarkPublishToNobody(b *testing.B) {
+	h, _, _ := benchHub(b, Config{})
+	r, _ := h.Create("a", Options{})
+	m := Message{Payload: make([]byte, 128)}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Publish(m, nil)
+	}
 }
