@@ -40,7 +40,8 @@ type Config struct {
 	PingInterval     time.Duration // of silence until we ping; 30 s
 	PingTimeout      time.Duration // of silence in all until we close; 60 s
 
-	Rooms room.Config // of Server.Rooms
+	Compression Compression // permessage-deflate (RFC 7692); see there
+	Rooms       room.Config // of Server.Rooms
 
 	Origins        []string       // allowed Origin values; nil: the same host; "*": all
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
@@ -131,6 +132,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.PingInterval != 0 && c.PingTimeout != 0 && c.PingTimeout <= c.PingInterval {
 		errs = append(errs, fmt.Errorf("PingTimeout: %v is not above PingInterval, %v", c.PingTimeout, c.PingInterval))
 	}
+	compression, err := c.Compression.withDefaults()
+	if err != nil {
+		errs = append(errs, err)
+	}
+	c.Compression = compression
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

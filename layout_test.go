@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"internal/sock":     {},
 	"room":              {"frame"},
 	"room/brokertest":   {"room", "frame"},
-	".":                 {"frame", "handshake", "poller", "pool", "room", "internal/owner", "internal/sock"},
+	".":                 {"frame", "frame/deflate", "handshake", "poller", "pool", "room", "internal/owner", "internal/sock"},
 	"session":           {},
 	"session/storetest": {"session"},
 	"cluster":           {"frame", "room"},

@@ -68,6 +68,8 @@ type loop struct {
 	corkSlot  *slot  // its slot
 	corkHead  int    // bytes of cork, at its start, that are no frame
 	current   uint32 // slot whose callback runs, noSlot: none
+	threshold int    // bytes from which a message is compressed
+	codec     *codec // nil: nobody has compressed anything lately
 	asm       frame.Assembler
 	asmBuf    *pool.Buffer // whose memory asm uses
 	parser    *handshake.Parser
@@ -113,8 +115,9 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		rbuf:   make([]byte, 2*readBudget),
 		cork:   make([]byte, 0, corkSize),
 		corked: noSlot, current: noSlot,
-		parser: new(handshake.Parser),
-		keys:   rand.NewChaCha8(seed),
+		threshold: s.cfg.Compression.Threshold,
+		parser:    new(handshake.Parser),
+		keys:      rand.NewChaCha8(seed),
 	}
 	l.freshAssembler(l.bufs.Get())
 	return l, nil

@@ -29,6 +29,9 @@ type Stats struct {
 	MessagesReceived, MessagesSent uint64
 	MessagesDropped                uint64 // see Handler.OnGap
 	BytesReceived, BytesSent       uint64 // on the wire
+	CompressedReceived             uint64 // of MessagesReceived
+	CompressedSent                 uint64 // of MessagesSent
+	Compressions                   uint64 // attempts; a message to many takes one
 	PingsSent, PingsReceived       uint64
 	PongsReceived                  uint64
 
@@ -107,7 +110,7 @@ func (s *Stats) closeCode(code CloseCode) {
 func (s *Stats) counters() []*uint64 {
 	return []*uint64{&s.Accepted, &s.Refused, &s.Handshakes, &s.Opened, &s.Closed, &s.BadHandshakes, &s.HandshakeTimeouts,
 		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.MessagesReceived, &s.MessagesSent, &s.MessagesDropped, &s.BytesReceived,
-		&s.BytesSent, &s.PingsSent, &s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers,
+		&s.BytesSent, &s.CompressedReceived, &s.CompressedSent, &s.Compressions, &s.PingsSent, &s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers,
 		&s.HeartbeatTimeouts, &s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.SlowTicks}
 }
 

@@ -21,6 +21,7 @@ func (l *loop) sweep() {
 	l.nextSweep = l.now + l.srv.quantum
 	l.publishStats()
 	l.slab.trim()
+	l.trimCodec()
 	if l.acceptAt != 0 && l.now >= l.acceptAt {
 		l.resumeAccept()
 	}

@@ -116,12 +116,21 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 		}
 		r.chosen = resp.Subprotocol
 	}
-	head, err := handshake.AppendSwitching(l.cork, key, r.chosen, "", resp.Header)
+	wanted := &l.srv.cfg.Compression
+	var deflate handshake.Deflate
+	var extensions string
+	if !wanted.Disabled {
+		deflate, extensions = wanted.wanted().Accept(r.head)
+	}
+	head, err := handshake.AppendSwitching(l.cork, key, r.chosen, extensions, resp.Header)
 	if err != nil {
 		l.refuseOurs(i, s, err)
 		return
 	}
 	l.cork, l.corkHead, l.corked, l.corkSlot = head, len(head), i, s
+	if extensions != "" {
+		l.agree(i, s, deflate, *wanted)
+	}
 	l.opened(i, s, resp.Value)
 	if route.blocking != nil {
 		l.workOpen(i, s, route, r)
@@ -181,8 +190,13 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 		return
 	}
 	var chosen string
+	var deflate handshake.Deflate
+	var deflates bool
 	if err == nil {
-		chosen, err = d.parser.Head(b).CheckResponse(d.key, d.options.Subprotocols)
+		chosen, err = d.parser.Head(b).CheckResponse(d.key, d.options.Subprotocols, d.offer)
+	}
+	if err == nil && d.offer != "" {
+		deflate, deflates, err = d.compression.wanted().Check(d.parser.Head(b))
 	}
 	if err != nil {
 		l.fail(i, s, errors.Join(ErrDial, err))
@@ -190,6 +204,9 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 	}
 	r := &Request{head: d.parser.Head(b), fd: int(s.fd), chosen: chosen}
 	route := l.routeOf(s)
+	if deflates {
+		l.agree(i, s, deflate, d.compression)
+	}
 	l.endDial(c)
 	l.opened(i, s, nil)
 	l.corked, l.corkSlot = i, s
