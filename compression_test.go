@@ -61,7 +61,7 @@ func (d *deflater) inflate(t testing.TB, p []byte) []byte {
 func (d *deflater) deflate(t testing.TB, p []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := flate.NewWriterDict(&b, flate.BestCompression, d.window)
+	w, err := flate.NewWriterDict(&b, flate.DefaultCompression, d.window)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 package frame
 
 import (
-	mathbits "math/bits"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 )
@@ -13,22 +13,22 @@ type Prepared struct {
 	wire   []byte
 	header uint8
 
-	deflating sync.Mutex           // who compresses it
-	forms     atomic.Pointer[form] // compressed forms, newest first
+	deflating sync.Mutex            // who compresses it
+	forms     atomic.Pointer[forms] // nil: nobody has asked for any
 }
 
-// form is a message as it goes to peers with a certain LZ77 window.
-type form struct {
-	bits int
-	wire []byte // the message's own if compressing it was no gain
-	next *form
+// forms are a message as it goes to those who take it compressed. Immutable.
+type forms struct {
+	full   []byte // for a window that need not be looked to; nil: not made
+	cut    []byte // for a smaller one, and all that are larger than it
+	window int    // of cut, in bits
 }
 
 // Deflater compresses a payload for a peer that forgets after each message and
 // has a window of so many bits. ok is false if it did not get shorter. It is what
 // package deflate's Compressor does.
 type Deflater interface {
-	Compress(dst, p []byte, bits int) (out []byte, ok bool)
+	Compress(dst, p []byte, window int) (out []byte, ok bool)
 }
 
 // Prepare encodes a message. p is copied.
@@ -46,42 +46,64 @@ func (p *Prepared) Opcode() Opcode { return Opcode(p.wire[0] & opBits) }
 // Payload is the message. It must not be changed.
 func (p *Prepared) Payload() []byte { return p.wire[p.header:] }
 
+// maxWindow is that of DEFLATE itself, in bits.
+const maxWindow = 15
+
 // Deflated are the bytes to send to a peer of permessage-deflate (RFC 7692) with
 // an LZ77 window of 8 to 15 bits: a frame with RSV1, or [Prepared.Bytes] where
 // that would not be shorter. They must not be changed.
 //
-// A message is compressed once, by the first who asks, with d; others who ask
-// meanwhile wait for that: it takes as long as if they did it themselves. Windows
-// that the message does not fill share one form.
-func (p *Prepared) Deflated(bits int, d Deflater) []byte {
-	bits = min(bits, max(minWindow, mathbits.Len(uint(len(p.Payload())-1)))) // nothing is farther back
-	if f := p.form(bits); f != nil {
-		return f.wire
+// The first who asks compresses the message, with d. Who asks meanwhile waits:
+// not longer than it would take himself, and the message is compressed once. All
+// whose window it fits into share one form, and all others one more: that of the
+// first of them. Who has a smaller window even than he gets the message plain.
+func (p *Prepared) Deflated(window int, d Deflater) []byte {
+	full := window >= maxWindow || bits.Len(uint(len(p.Payload()))) <= window
+	if b := p.forms.Load().find(full, window); b != nil {
+		return b
 	}
 	p.deflating.Lock()
 	defer p.deflating.Unlock()
-	f := p.form(bits)
-	if f == nil {
-		f = &form{bits: bits, wire: p.deflate(bits, d), next: p.forms.Load()}
-		p.forms.Store(f)
-	}
-	return f.wire
-}
-
-// minWindow is the smallest of RFC 7692 §7.1.2, in bits.
-const minWindow = 8
-
-// form is the one for a window, if it is made.
-func (p *Prepared) form(bits int) *form {
 	f := p.forms.Load()
-	for f != nil && f.bits != bits {
-		f = f.next
+	if b := f.find(full, window); b != nil {
+		return b
 	}
-	return f
+	var with forms
+	if f != nil {
+		with = *f
+	}
+	switch {
+	case full:
+		with.full = p.deflate(maxWindow, d)
+	case with.cut == nil:
+		with.cut, with.window = p.deflate(window, d), window
+	default:
+		return p.wire
+	}
+	p.forms.Store(&with)
+	return with.find(full, window)
 }
 
-func (p *Prepared) deflate(bits int, d Deflater) []byte {
-	b, ok := d.Compress(make([]byte, MaxHeaderSize, MaxHeaderSize+len(p.wire)), p.Payload(), bits)
+// find is the form for a window, nil if it is not there.
+func (f *forms) find(full bool, window int) []byte {
+	switch {
+	case f == nil:
+		return nil
+	case full:
+		return f.full
+	case window >= f.window:
+		return f.cut
+	}
+	return nil
+}
+
+// Forget lets go of what Deflated has made, for a message that is kept although it
+// has gone out. It can be made again.
+func (p *Prepared) Forget() { p.forms.Store(nil) }
+
+// deflate makes one form.
+func (p *Prepared) deflate(window int, d Deflater) []byte {
+	b, ok := d.Compress(make([]byte, MaxHeaderSize, MaxHeaderSize+len(p.wire)), p.Payload(), window)
 	if !ok {
 		return p.wire
 	}
