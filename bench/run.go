@@ -28,11 +28,13 @@ type run struct {
 	engines []*engine
 	members []*member
 
-	faults   faults
-	progress progress
-	pings    uint64 // that were answered; set by stop
-	cut      bool   // ctx has ended before the interval; set by measure
-	watch    func() // called now and then while waiting; nil: nothing
+	faults     faults
+	progress   progress
+	pings      uint64 // that were answered; set by stop
+	received   uint64 // messages; set by stop
+	compressed uint64 // of them; set by stop
+	cut        bool   // ctx has ended before the interval; set by measure
+	watch      func() // called now and then while waiting; nil: nothing
 
 	// Atomic: any goroutine. Nanoseconds since start.
 	from, until atomic.Int64 // the measured interval; math.MaxInt64: not yet
@@ -234,7 +236,10 @@ func (r *run) close() {
 // stop ends the engines.
 func (r *run) stop() {
 	for _, e := range r.engines {
-		r.pings += e.srv.Stats().PingsReceived
+		s := e.srv.Stats()
+		r.pings += s.PingsReceived
+		r.received += s.MessagesReceived
+		r.compressed += s.CompressedReceived
 		e.srv.Close()
 		e.srv.Wait()
 	}
