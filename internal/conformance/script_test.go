@@ -114,6 +114,7 @@ func table() []testCase {
 	for _, family := range [][]testCase{
 		framing(), pings(), reservedBits(), opcodes(), fragmentation(),
 		utf8Messages(), utf8Sequences(), closing(), limits(), roundTrips(), autoFragmentation(),
+		differentPayloads(), differentParameters(),
 		masking(), lengths(), interleaving(), moreCodes(),
 	} {
 		all = append(all, family...)
