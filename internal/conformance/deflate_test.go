@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/perchws/perch"
@@ -35,52 +36,62 @@ func rounds(n int) int {
 
 // differentPayloads is family 12.
 func differentPayloads() []testCase {
-	return withPayloads("12", terms{offer: autobahnOffer, asks: []ask{{}}}, rounds)
-}
-
-func withPayloads(family string, m terms, rounds func(n int) int) []testCase {
 	var cases []testCase
 	for i, d := range payloads() {
-		cases = append(cases, withSizes(id(family, i+1), "", m, d, rounds)...)
+		cases = append(cases, withSizes(id("12", i+1), "", terms{offer: autobahnOffer, asks: []ask{{}}}, d)...)
 	}
 	return cases
 }
 
 // differentParameters is family 13.
-func differentParameters() []testCase { return withParameters("13", perch.Compression{}, rounds) }
-
-func withParameters(family string, z perch.Compression, rounds func(n int) int) []testCase {
-	const (
-		noTakeover = "; server_no_context_takeover"
-		window     = "; server_max_window_bits="
-	)
+func differentParameters() []testCase {
 	var cases []testCase
 	d := payloads()[0]
-	for i, tt := range []struct {
-		how    string
-		offer  string
-		asks   []ask
-		breach bool // for a server that compresses as if nothing had been agreed
-	}{
-		{"", "", []ask{{}}, false},
-		{", no takeover", noTakeover, []ask{{noTakeover: true}}, true},
-		{", window of 9", window + "9", []ask{{window: 9}}, true},
-		{", window of 15", window + "15", []ask{{window: 15}}, false},
-		{", no takeover, window of 9", noTakeover + window + "9", []ask{{true, 9}}, true},
-		{", no takeover, window of 15", noTakeover + window + "15", []ask{{true, 15}}, true},
-		{", three offers", noTakeover + window + "9, " + autobahnOffer + noTakeover + ", " + autobahnOffer, []ask{{true, 9}, {true, 0}, {false, 0}}, true},
-	} {
-		part := withSizes(id(family, i+1), tt.how, terms{z, autobahnOffer + tt.offer, tt.asks}, d, rounds)
+	for i, parameters := range parameterSets() {
+		part := withSizes(id("13", i+1), parameters.how, *parameters.terms(perch.Compression{}, autobahnOffer), d)
 		for j := range part {
-			part[j].breach = tt.breach && exchanges[j].size >= threshold
+			part[j].breach = parameters.breach && exchanges[j].size >= threshold
 		}
 		cases = append(cases, part...)
 	}
 	return cases
 }
 
+// A parameterSet is a part of family 13.
+type parameterSet struct {
+	how    string
+	offers []string // what each offer adds
+	asks   []ask
+	breach bool // by a server that compresses as if nothing had been agreed
+}
+
+func parameterSets() []parameterSet {
+	const (
+		noTakeover = "; server_no_context_takeover"
+		window     = "; server_max_window_bits="
+	)
+	return []parameterSet{
+		{"", []string{""}, []ask{{}}, false},
+		{", no takeover", []string{noTakeover}, []ask{{noTakeover: true}}, true},
+		{", window of 9", []string{window + "9"}, []ask{{window: 9}}, true},
+		{", window of 15", []string{window + "15"}, []ask{{window: 15}}, false},
+		{", no takeover, window of 9", []string{noTakeover + window + "9"}, []ask{{true, 9}}, true},
+		{", no takeover, window of 15", []string{noTakeover + window + "15"}, []ask{{true, 15}}, true},
+		{", three offers", []string{noTakeover + window + "9", noTakeover, ""}, []ask{{true, 9}, {true, 0}, {false, 0}}, true},
+	}
+}
+
+// terms are the set's, each offer behind the words of base.
+func (s parameterSet) terms(z perch.Compression, base string) *terms {
+	var offers []string
+	for _, o := range s.offers {
+		offers = append(offers, base+o)
+	}
+	return &terms{z, strings.Join(offers, ", "), s.asks}
+}
+
 // withSizes is one part of a family.
-func withSizes(part, how string, m terms, d payload, rounds func(n int) int) []testCase {
+func withSizes(part, how string, m terms, d payload) []testCase {
 	var cases []testCase
 	for i, x := range exchanges {
 		c := testCase{id: id(part, i+1), terms: &m, large: x.size > 8*kib, script: exchange(d, x.size, x.fragment, rounds(x.size))}
@@ -126,6 +137,7 @@ func (p *peer) packed(op frame.Opcode, m []byte, fragment int) []wstest.Frame {
 func (p *peer) unpack(m *wstest.Frame, length int) (how string) {
 	p.t.Helper()
 	deflated := m.Rsv == rsv1
+	p.took += len(m.Payload)
 	short := length < p.z.threshold
 	switch {
 	case deflated && short:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/puff"
 	"github.com/perchws/perch/internal/wstest"
 )
 
@@ -135,7 +136,9 @@ func serveLax(nc net.Conn) {
 			continue
 		}
 		if rsv == rsv1 && answer != nil {
-			message, _ = z.inflate(message)
+			m, _ := puff.Inflate(message, z.in.reachable())
+			z.in.push(m.Payload)
+			message = m.Payload
 		}
 		echo := wstest.Frame{Op: op, Payload: message}
 		if answer != nil && len(message) >= threshold {

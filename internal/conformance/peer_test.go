@@ -44,6 +44,7 @@ type peer struct {
 
 	z       *codec // nil without permessage-deflate
 	shrinks bool   // what is echoed surely does, if it is long enough
+	took    int    // bytes of echoes, as they came
 }
 
 func (p *peer) saw(format string, args ...any) { p.seen = append(p.seen, fmt.Sprintf(format, args...)) }

@@ -116,6 +116,7 @@ func table() []testCase {
 		utf8Messages(), utf8Sequences(), closing(), limits(), roundTrips(), autoFragmentation(),
 		differentPayloads(), differentParameters(),
 		masking(), lengths(), interleaving(), moreCodes(),
+		compressedRSV(), compressedForms(), compressedFaults(), bombs(), takeovers(), settings(),
 	} {
 		all = append(all, family...)
 	}
