@@ -95,7 +95,7 @@ func (l *loop) accepted(fd int, peer netip.Addr) {
 	l.stats.Accepted++
 	srv := l.srv
 	flags, counter := flagIn, &srv.connections
-	over := counter.Add(1) > int64(srv.maxConnections)
+	over := counter.Add(1) > int64(srv.maxConnections) && !srv.makeRoom()
 	if over { // it is only told so: while it lingers it takes nobody's room
 		counter.Add(-1)
 		flags, counter = flagIn|flagRefused, &srv.refusing

@@ -239,10 +239,8 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 		l.stats.Closed++
 		l.stats.closeCode(c.cause.Code)
 	}
-	if k := l.slab.peer(i); k != (addrKey{}) {
-		l.srv.addrs.remove(k)
-		l.slab.setPeer(i, addrKey{})
-	}
+	key := l.slab.peer(i)
+	l.slab.setPeer(i, addrKey{})
 	l.queued -= int64(c.out.bytes)
 	c.out.reset(&l.bufs)
 	if c.in != nil {
@@ -252,18 +250,21 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 		l.dropMessage(c)
 	}
 	l.endDial(c)
-	counter := &l.srv.connections
-	if s.flags&flagRefused != 0 {
-		counter = &l.srv.refusing
-	}
 	if s.flags&flagClient != 0 {
 		l.srv.releaseRoute(s.route)
 	}
+	flags := s.flags
 	c.parser, c.cause, c.upgrade, c.dropped = nil, nil, nil, 0
 	l.slab.freeze(s)
 	l.slab.dealloc(i, s)
 	s.state = stateFree
-	counter.Add(-1)
+	switch {
+	case flags&flagPassed != 0: // net/http has it, and counts it on
+	case flags&flagRefused != 0:
+		l.srv.refusing.Add(-1)
+	default:
+		l.srv.uncount(key)
+	}
 }
 
 // callClose calls OnClose; a panic in it has nothing left to close.

@@ -23,9 +23,10 @@ type Config struct {
 	Workers    int    // goroutines for blocking handlers; 4 × CPUs
 	PrivateFDs bool   // a descriptor table per loop; set by itself when MaxConnections needs it
 
-	MaxConnections          int // what the descriptor limit allows
+	MaxConnections          int // what the descriptor limit allows; those of plain HTTP count too
 	MaxConnectionsPerIP     int // 100 (IPv6: per /64); loopback is never limited
 	NewConnectionsPerSecond int // 1000
+	MaxHTTP                 int // plain HTTP connections at a time; 1024. Idle ones make room for others
 
 	MaxMessageSize int   // bytes of one message received; 64 KiB
 	MaxFragments   int   // frames of one message received; 1024
@@ -36,7 +37,8 @@ type Config struct {
 	HandshakeTimeout time.Duration // from accept to the end of the head; 5 s
 	MessageTimeout   time.Duration // from a message's first byte to its last; 30 s
 	CloseTimeout     time.Duration // for the peer's answer to our close; 5 s
-	WriteTimeout     time.Duration // without any byte taken by the peer; 30 s
+	WriteTimeout     time.Duration // without any byte taken by the peer; of an HTTP body, or sent; 30 s
+	IdleTimeout      time.Duration // of a plain HTTP connection between requests; 75 s
 	PingInterval     time.Duration // of silence until we ping; 30 s
 	PingTimeout      time.Duration // of silence in all until we close; 60 s
 
@@ -44,7 +46,7 @@ type Config struct {
 
 	Origins        []string       // allowed Origin values; nil: the same host; "*": all
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
-	HTTP           http.Handler   // requests that are no upgrade; nil: 404
+	HTTP           http.Handler   // requests that are for no WebSocket route; nil: 404
 	Logger         *slog.Logger   // nil: nothing is logged
 }
 
@@ -107,6 +109,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	count("MaxConnectionsPerIP", &c.MaxConnectionsPerIP, 100)
 	count("NewConnectionsPerSecond", &c.NewConnectionsPerSecond, 1000)
+	count("MaxHTTP", &c.MaxHTTP, 1024)
 	count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
 	count("MaxFragments", &c.MaxFragments, 1024)
 	count("MaxOutput", &c.MaxOutput, 1<<20)
@@ -126,6 +129,7 @@ func (c Config) withDefaults() (Config, error) {
 	period("MessageTimeout", &c.MessageTimeout, 30*time.Second)
 	period("CloseTimeout", &c.CloseTimeout, 5*time.Second)
 	period("WriteTimeout", &c.WriteTimeout, 30*time.Second)
+	period("IdleTimeout", &c.IdleTimeout, 75*time.Second)
 	period("PingInterval", &c.PingInterval, 30*time.Second)
 	period("PingTimeout", &c.PingTimeout, 60*time.Second)
 	if c.PingInterval != 0 && c.PingTimeout != 0 && c.PingTimeout <= c.PingInterval {

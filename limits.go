@@ -115,11 +115,20 @@ func (c *addrCounter) add(k addrKey, most int) bool {
 
 // remove counts one less.
 func (c *addrCounter) remove(k addrKey) {
+	if k == (addrKey{}) {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.count[k]--; c.count[k] <= 0 {
 		delete(c.count, k)
 	}
+}
+
+// uncount is the end of a connection that was counted for k.
+func (srv *Server) uncount(k addrKey) {
+	srv.addrs.remove(k)
+	srv.connections.Add(-1)
 }
 
 // newConnRate bounds new connections per second, all loops together.

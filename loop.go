@@ -49,7 +49,8 @@ type loop struct {
 	tid    atomic.Int64 // of its thread, while it runs
 	id     int
 	poller *poller.Poller
-	pair   int // to pass descriptors to net/http, out of a private table too; see http.go
+	pair   int // the loop's end of way; −1: none
+	way    *passage
 
 	// Owned by the loop; see own.Check.
 	own       owner.Owner

@@ -21,7 +21,13 @@ type Request struct {
 	trusted []netip.Prefix
 	matched *http.Request // has the path values; nil for a literal pattern
 	chosen  string        // the subprotocol
+	http    *http.Request // taken over from net/http
 }
+
+// HTTP is the request as net/http has parsed it, with what handlers in front of
+// Route.Upgrade have put into its context; nil if a loop has parsed it. It is to
+// be read only.
+func (r *Request) HTTP() *http.Request { return r.http }
 
 // Method is the request's method: GET.
 func (r *Request) Method() string { return string(r.head.Method()) }

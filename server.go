@@ -55,6 +55,7 @@ type Server struct {
 	refusing    atomic.Int64 // connections over MaxConnections that are being told so
 	queued      atomic.Int64
 	nextDial    atomic.Uint32
+	outside     struct{ refused, bad, panics atomic.Uint64 } // upgrades answered outside of the loops, for Stats
 
 	// Locked by themselves.
 	table   routeTable
@@ -96,6 +97,25 @@ func (srv *Server) HandleBlocking(pattern string, h BlockingHandler) *Route {
 	return r
 }
 
+// Route makes a route without a pattern of its own: for use as an http.Handler,
+// or with Route.Upgrade, in a net/http server (see there). What Handle and
+// HandleBlocking return can be used so as well. It panics as Handle does.
+func (srv *Server) Route(h Handler) *Route {
+	r := srv.mustRoute(noPattern, h.Settings)
+	r.handle(h)
+	return r
+}
+
+// RouteBlocking is Route for handlers that run on the worker pool.
+func (srv *Server) RouteBlocking(h BlockingHandler) *Route {
+	r := srv.mustRoute(noPattern, h.Settings)
+	r.blocking = &h
+	return r
+}
+
+// noPattern is what no mux would take.
+const noPattern = "no pattern"
+
 func (srv *Server) mustRoute(pattern string, s Settings) *Route {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -109,7 +129,9 @@ func (srv *Server) mustRoute(pattern string, s Settings) *Route {
 	if r == nil { // Start will report the configuration
 		r = &Route{srv: srv}
 	}
-	srv.routing.add(pattern, r)
+	if pattern != noPattern {
+		srv.routing.add(pattern, r)
+	}
 	srv.addRoute(r)
 	return r
 }
@@ -228,7 +250,7 @@ func (srv *Server) prepare() error {
 		srv.workers = pool.NewWorkers(srv.cfg.Workers, 64*srv.cfg.Workers)
 	}
 	if srv.cfg.HTTP != nil {
-		srv.web = newWeb(&srv.cfg)
+		srv.web = newWeb(srv)
 	}
 	if runtime.GOMAXPROCS(0) < srv.cfg.Loops+1 {
 		// A loop that never sleeps keeps its P: the collector and every other
@@ -275,13 +297,13 @@ func (srv *Server) launch() error {
 	}
 	srv.rooms.Attach(loops)
 	for _, l := range srv.loops { // now that all are there: HTTP handlers may ask for Stats
-		if srv.web == nil {
-			break
-		}
 		var err error
-		if l.pair, err = srv.web.pair(); err != nil {
+		if l.way, l.pair, err = openPassage(); err != nil {
 			srv.release()
 			return err
+		}
+		if srv.web != nil {
+			srv.web.take(l.way)
 		}
 	}
 	up, listen, ready := make(chan error, n), make(chan bool), make(chan error, n)

@@ -37,6 +37,7 @@ const (
 	flagClient                        // we are the client: frames are masked
 	flagOpened                        // OnOpen was called, OnClose is owed
 	flagRefused                       // over MaxConnections: counted in Server.refusing
+	flagPassed                        // net/http has the socket, and its place in the counts
 )
 
 // cold is what a connection needs only while something is unfinished. It is
