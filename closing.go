@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
@@ -239,6 +240,7 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 		l.stats.Closed++
 		l.stats.closeCode(c.cause.Code)
 	}
+	l.slab.setProxied(i, netip.AddrPort{})
 	key := l.slab.peer(i)
 	l.slab.setPeer(i, addrKey{})
 	l.queued -= int64(c.out.bytes)
@@ -341,6 +343,9 @@ func (l *loop) shutdown() {
 		return
 	}
 	l.stopping = true
+	if l.srv.shared != nil {
+		l.srv.shared.file.Remove() // nobody else is to come
+	}
 	for l.listener >= 0 && l.acceptAt == 0 { // what waits in the queue would be reset
 		before := l.stats.Accepted
 		if l.accept(); l.stats.Accepted == before {
@@ -354,6 +359,8 @@ func (l *loop) shutdown() {
 			l.closeOpen(i, s, &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown})
 		case stateHandshake, stateDeciding:
 			l.refuse(i, s, 503, "server going away", retryAfter)
+		case stateProxy:
+			l.fail(i, s, ErrShutdown)
 		case stateConnecting, stateAnswer:
 			l.abort(i, s, errors.Join(ErrDial, ErrShutdown))
 		}

@@ -5,11 +5,13 @@ package perch
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/perchws/perch/room"
@@ -18,10 +20,20 @@ import (
 // Config is how a Server is set up. The zero value serves. A zero field is the
 // default in its comment; −1 is no limit, or never.
 type Config struct {
-	Addr       string // host:port to listen on; 127.0.0.1:8000. "-": no listener, for clients only
-	Loops      int    // event loops; as many as CPUs
-	Workers    int    // goroutines for blocking handlers; 4 × CPUs
-	PrivateFDs bool   // a descriptor table per loop; set by itself when MaxConnections needs it
+	// Addr is host:port to listen on, 127.0.0.1:8000 by default; unix:/path, or
+	// unix:@name in the abstract namespace; or "-": no listener, for clients and
+	// for connections taken over from net/http. Listener is used instead if it is
+	// set: a listening TCP or unix stream socket that is open already, an *os.File
+	// from systemd, *net.TCPListener or *net.UnixListener. It is duplicated. With
+	// it, and on a unix socket, all loops share one listener, and PrivateFDs is
+	// out of reach.
+	Addr       string
+	Listener   syscall.Conn
+	SocketMode fs.FileMode // of a unix socket's file, 0o660 for instance; 0: what the umask leaves
+
+	Loops      int  // event loops; as many as CPUs
+	Workers    int  // goroutines for blocking handlers; 4 × CPUs
+	PrivateFDs bool // a descriptor table per loop; set by itself when MaxConnections needs it
 
 	MaxConnections          int // what the descriptor limit allows; those of plain HTTP count too
 	MaxConnectionsPerIP     int // 100 (IPv6: per /64); loopback is never limited
@@ -45,7 +57,8 @@ type Config struct {
 	Rooms room.Config // of Server.Rooms
 
 	Origins        []string       // allowed Origin values; nil: the same host; "*": all
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; see UnixPeers
+	ProxyProtocol  []netip.Prefix // from whom a PROXY header is demanded, version 1 or 2; see UnixPeers
 	HTTP           http.Handler   // requests that are for no WebSocket route; nil: 404
 	Logger         *slog.Logger   // nil: nothing is logged
 }

@@ -55,6 +55,8 @@ type loop struct {
 	// Owned by the loop; see own.Check.
 	own       owner.Owner
 	listener  int // −1: none, or closed
+	listens   poller.Interest
+	shares    bool // the listener is one for all loops, and we have not left it
 	slab      slab
 	rooms     *room.Shards
 	events    []poller.Event
@@ -107,7 +109,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 	var seed [32]byte
 	cryptorand.Read(seed[:])
 	l := &loop{
-		srv: s, id: id, poller: p, pair: -1, listener: -1,
+		srv: s, id: id, poller: p, pair: -1, listener: -1, shares: s.shared != nil,
 		slab:   newSlab(most),
 		rooms:  room.NewShards(s.rooms, id),
 		events: make([]poller.Event, eventBudget),

@@ -57,7 +57,7 @@ func openPassage() (w *passage, inner int, err error) {
 func (l *loop) pass(i uint32, s *slot, b []byte) unix.Errno {
 	w := l.way
 	w.mu.Lock()
-	w.leaving = append(w.leaving, leaver{input: append([]byte(nil), b...), key: l.slab.peer(i)})
+	w.leaving = append(w.leaving, leaver{input: append([]byte(nil), b...), key: l.slab.peer(i), peer: l.slab.proxiedFor(i)})
 	w.mu.Unlock()
 	if e := sock.Pass(l.pair, int(s.fd), note); e != 0 {
 		w.mu.Lock() // nobody has taken it: what leaves is taken in order, and after its socket

@@ -40,7 +40,8 @@ type Server struct {
 	maxConnections int
 	routing        routing
 	loops          []*loop
-	addr           netip.AddrPort
+	addr           netip.AddrPort  // of the loops' own listeners
+	shared         *sharedListener // or one for all of them; nil: none
 	rooms          *room.Hub
 	workers        *pool.Workers   // nil without blocking handlers
 	web            *web            // nil without Config.HTTP
@@ -213,7 +214,11 @@ func (srv *Server) prepare() error {
 	if err := sock.Prepare(); err != nil {
 		return err
 	}
-	if srv.cfg.Addr != "-" {
+	var err error
+	if srv.shared, err = shareListener(&srv.cfg); err != nil {
+		return err
+	}
+	if srv.shared == nil && srv.cfg.Addr != "-" {
 		a, err := net.ResolveTCPAddr("tcp", srv.cfg.Addr)
 		if err != nil {
 			return err
@@ -229,7 +234,7 @@ func (srv *Server) prepare() error {
 		if err != nil {
 			return err
 		}
-		srv.addr = netip.AddrPortFrom(srv.addr.Addr(), sock.LocalAddr(fd).Port())
+		srv.addr = sock.LocalAddr(fd)
 		unix.Close(fd)
 	}
 	srv.plan()
@@ -283,6 +288,9 @@ func (srv *Server) shortest() time.Duration {
 // launch starts the loops, then opens their listeners together.
 func (srv *Server) launch() error {
 	n := srv.cfg.Loops
+	if srv.shared != nil {
+		srv.shared.users.Store(int32(n))
+	}
 	for i := range n {
 		l, err := newLoop(srv, i, srv.maxConnections+refuseReserve+chunkSize)
 		if err != nil {
@@ -354,9 +362,7 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 		return
 	}
 	l.clock()
-	if srv.addr.IsValid() {
-		err = l.listen(srv.addr)
-	}
+	err = l.listen()
 	ready <- err
 	if err != nil {
 		l.end()
@@ -373,7 +379,12 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 }
 
 // Addr is the address that Start has listened on.
-func (srv *Server) Addr() net.Addr { return net.TCPAddrFromAddrPort(srv.addr) }
+func (srv *Server) Addr() net.Addr {
+	if srv.shared != nil {
+		return srv.shared.addr
+	}
+	return net.TCPAddrFromAddrPort(srv.addr)
+}
 
 // Wait returns when all loops have ended: nil after Shutdown or Close, else the
 // error of the loop that failed.

@@ -98,6 +98,9 @@ func (srv *Server) release() {
 		}
 		l.poller.Close()
 	}
+	if srv.shared != nil {
+		srv.shared.close()
+	}
 	srv.rooms.Close()
 	close(srv.ended)
 	if srv.workers != nil {

@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -76,6 +77,8 @@ type chunk struct {
 	values *[chunkSize]any       // user values; made when the first is set. Written under slab.mu
 	rates  *[chunkSize]rateState // made when the first limited message comes
 	peers  *[chunkSize]addrKey   // made when the first address that counts connects
+
+	proxied *[chunkSize]netip.AddrPort // of a PROXY header; made when the first comes
 }
 
 // slab is the table of a loop's connections. All is the loop's, but chunk

@@ -21,6 +21,7 @@ type Stats struct {
 	Closed      uint64 // OnClose was called
 
 	BadHandshakes     uint64
+	BadProxyHeaders   uint64
 	HandshakeTimeouts uint64
 	AcceptPauses      uint64 // out of descriptors
 	AcceptErrors      uint64
@@ -106,7 +107,7 @@ func (s *Stats) closeCode(code CloseCode) {
 
 // counters are the plain counts, for adding up.
 func (s *Stats) counters() []*uint64 {
-	return []*uint64{&s.Accepted, &s.Refused, &s.Handshakes, &s.Opened, &s.Closed, &s.BadHandshakes, &s.HandshakeTimeouts,
+	return []*uint64{&s.Accepted, &s.Refused, &s.Handshakes, &s.Opened, &s.Closed, &s.BadHandshakes, &s.BadProxyHeaders, &s.HandshakeTimeouts,
 		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.TakenOver, &s.MessagesReceived, &s.MessagesSent, &s.MessagesDropped, &s.BytesReceived,
 		&s.BytesSent, &s.PingsSent, &s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers,
 		&s.HeartbeatTimeouts, &s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.SlowTicks}

@@ -165,6 +165,7 @@ func (r *Route) consider(w http.ResponseWriter, req, matched *http.Request, own 
 	}
 	request := &Request{head: parser.Head(raw), fd: -1, trusted: srv.cfg.TrustedProxies, matched: matched, http: req}
 	request.addr = peerOf(req)
+	request.unix = !request.addr.IsValid()
 	request.chosen = handshake.SelectSubprotocol(request.head, r.settings.Subprotocols)
 	resp := r.ask(request)
 	if resp.Status != 0 && resp.Status != http.StatusSwitchingProtocols {
@@ -301,6 +302,7 @@ func (l *loop) take(t *taking) {
 		return
 	}
 	l.slab.setPeer(i, t.counted)
+	l.slab.setProxied(i, t.peer)
 	l.stats.TakenOver++
 	s.route = t.route.index
 	defer l.recovered()
@@ -336,7 +338,7 @@ func peerOf(req *http.Request) netip.AddrPort {
 	if ap, err := netip.ParseAddrPort(req.RemoteAddr); err == nil {
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	}
-	a, _ := netip.ParseAddr(req.RemoteAddr)
+	a, _ := netip.ParseAddr(req.RemoteAddr) // "@": a unix socket
 	return netip.AddrPortFrom(a.Unmap(), 0)
 }
 

@@ -46,7 +46,8 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 			c.parser = nil
 			l.slab.freeze(s)
 		}
-		l.request = Request{head: parser.Head(b), fd: int(s.fd), trusted: l.srv.cfg.TrustedProxies}
+		l.request = Request{head: parser.Head(b), fd: int(s.fd), addr: l.slab.proxiedFor(i), trusted: l.srv.cfg.TrustedProxies}
+		l.request.unix = l.srv.shared != nil && l.srv.shared.unix && !l.request.addr.IsValid()
 		l.requested(i, s, &l.request, b, n)
 	}
 }

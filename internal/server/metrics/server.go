@@ -67,6 +67,7 @@ func engineErrors() []metric[perch.Stats] {
 	return []metric[S]{
 		kind("accept", func(s *S) uint64 { return s.AcceptErrors }),
 		kind("bad_handshake", func(s *S) uint64 { return s.BadHandshakes }),
+		kind("bad_proxy_header", func(s *S) uint64 { return s.BadProxyHeaders }),
 		kind("handshake_timeout", func(s *S) uint64 { return s.HandshakeTimeouts }),
 		kind("protocol", func(s *S) uint64 { return s.ProtocolErrors }),
 		kind("rate_limit", func(s *S) uint64 { return s.RateLimited }),
