@@ -109,12 +109,15 @@ func (c Conn) SetValue(v any) {
 }
 
 // RemoteAddr is the address of the socket's other end: a proxy's, if there is
-// one (see Request.RemoteAddr). It asks the kernel; the zero value if the peer
-// is gone.
+// one that does not speak the PROXY protocol (see Request.RemoteAddr). It asks
+// the kernel; the zero value if the peer is gone, or the socket is a unix one.
 func (c Conn) RemoteAddr() netip.AddrPort {
 	s := c.present()
 	if s == nil || s.fd < 0 {
 		return netip.AddrPort{}
+	}
+	if a := c.l.slab.proxiedFor(c.slot); a.IsValid() {
+		return a
 	}
 	return sock.PeerAddr(int(s.fd))
 }

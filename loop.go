@@ -49,11 +49,14 @@ type loop struct {
 	tid    atomic.Int64 // of its thread, while it runs
 	id     int
 	poller *poller.Poller
-	pair   int // to pass descriptors to net/http, out of a private table too; see http.go
+	pair   int // the loop's end of way; −1: none
+	way    *passage
 
 	// Owned by the loop; see own.Check.
 	own       owner.Owner
 	listener  int // −1: none, or closed
+	listens   poller.Interest
+	shares    bool // the listener is one for all loops, and we have not left it
 	slab      slab
 	rooms     *room.Shards
 	events    []poller.Event
@@ -108,7 +111,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 	var seed [32]byte
 	cryptorand.Read(seed[:])
 	l := &loop{
-		srv: s, id: id, poller: p, pair: -1, listener: -1,
+		srv: s, id: id, poller: p, pair: -1, listener: -1, shares: s.shared != nil,
 		slab:   newSlab(most),
 		rooms:  room.NewShards(s.rooms, id),
 		events: make([]poller.Event, eventBudget),

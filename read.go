@@ -24,7 +24,7 @@ func (l *loop) readable(i uint32, s *slot) {
 	had := 0
 	c := l.slab.coldOf(s)
 	if c != nil && c.in != nil {
-		if had = len(c.in.B); had > frame.MaxHeaderSize+frame.MaxControlPayload && s.state != stateHandshake && s.state != stateAnswer {
+		if had = len(c.in.B); had > frame.MaxHeaderSize+frame.MaxControlPayload && s.state >= stateOpen {
 			l.resumeInput(i, s) // kept while reading was stopped: it comes first
 			return
 		}
@@ -48,6 +48,8 @@ func (l *loop) readable(i uint32, s *slot) {
 		l.dropInput(c)
 	}
 	switch s.state {
+	case stateProxy:
+		l.readProxy(i, s, l.rbuf[:had+n])
 	case stateHandshake:
 		l.readHead(i, s, l.rbuf[:had+n])
 	case stateAnswer:

@@ -97,15 +97,26 @@ func (t *routing) add(pattern string, r *Route) {
 // match returns the route for a head and, where the pattern has wildcards, the
 // request with their values. nil: there is none.
 func (t *routing) match(head handshake.Head) (*Route, *http.Request) {
-	path := head.Path()
-	if r, ok := t.literal[string(path)]; ok && !t.hosts {
+	if r, ok := t.literal[string(head.Path())]; ok && !t.hosts {
 		return r, nil
 	}
-	u, err := url.ParseRequestURI(string(path))
+	u, err := url.ParseRequestURI(string(head.Path()))
 	if err != nil {
 		return nil, nil
 	}
-	req := &http.Request{Method: http.MethodGet, URL: u, Host: string(head.Host())}
+	return t.search(u, string(head.Host()))
+}
+
+// matchRequest is match for a request that net/http has parsed.
+func (t *routing) matchRequest(r *http.Request) (*Route, *http.Request) {
+	if r, ok := t.literal[r.URL.EscapedPath()]; ok && !t.hosts {
+		return r, nil
+	}
+	return t.search(&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath}, r.Host)
+}
+
+func (t *routing) search(u *url.URL, host string) (*Route, *http.Request) {
+	req := &http.Request{Method: http.MethodGet, URL: u, Host: host}
 	var m matcher
 	t.mux.ServeHTTP(&m, req)
 	return m.route, m.req

@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -39,6 +40,7 @@ const (
 	flagOpened                        // OnOpen was called, OnClose is owed
 	flagDeflate                       // permessage-deflate is agreed: see slot.agreed
 	flagRefused                       // over MaxConnections: counted in Server.refusing
+	flagPassed                        // net/http has the socket, and its place in the counts
 )
 
 // cold is what a connection needs only while something is unfinished. It is
@@ -74,10 +76,11 @@ const (
 // chunk is a stretch of slots, with the rarer facts beside them.
 type chunk struct {
 	slots   [chunkSize]slot
-	values  *[chunkSize]any       // user values; made when the first is set. Written under slab.mu
-	rates   *[chunkSize]rateState // made when the first limited message comes
-	peers   *[chunkSize]addrKey   // made when the first address that counts connects
-	windows *[chunkSize]windows   // made when the first context is kept
+	values  *[chunkSize]any            // user values; made when the first is set. Written under slab.mu
+	rates   *[chunkSize]rateState      // made when the first limited message comes
+	peers   *[chunkSize]addrKey        // made when the first address that counts connects
+	proxied *[chunkSize]netip.AddrPort // of a PROXY header; made when the first comes
+	windows *[chunkSize]windows        // made when the first context is kept
 }
 
 // slab is the table of a loop's connections. All is the loop's, but chunk

@@ -68,6 +68,9 @@ var servers = map[string]func(t *testing.T, z perch.Compression) (addr string){
 	"engine": func(t *testing.T, z perch.Compression) string {
 		return engine(t, "127.0.0.1:0", z).Addr().String()
 	},
+	"takeover": func(t *testing.T, z perch.Compression) string {
+		return foreign(t, engine(t, "127.0.0.1:0", z))
+	},
 }
 
 // eachServer runs a test once for each of them.

@@ -21,6 +21,8 @@ func serverMetrics() []metric[perch.Stats] {
 			func(s *S) uint64 { return s.Closed }),
 		counter("perch_http_connections_total", "Connections handed to net/http: pages, health, metrics, API.",
 			func(s *S) uint64 { return s.HandedOff }),
+		counter("perch_http_upgrades_total", "Upgrades that net/http had parsed, on connections of ours or of a foreign server.",
+			func(s *S) uint64 { return s.TakenOver }),
 		counter("perch_handshakes_total", "HTTP request heads parsed, upgrades or not.", func(s *S) uint64 { return s.Handshakes }),
 		counter("perch_accept_pauses_total", "Times that accepting stopped for want of descriptors.",
 			func(s *S) uint64 { return s.AcceptPauses }),
@@ -71,6 +73,7 @@ func engineErrors() []metric[perch.Stats] {
 	return []metric[S]{
 		kind("accept", func(s *S) uint64 { return s.AcceptErrors }),
 		kind("bad_handshake", func(s *S) uint64 { return s.BadHandshakes }),
+		kind("bad_proxy_header", func(s *S) uint64 { return s.BadProxyHeaders }),
 		kind("handshake_timeout", func(s *S) uint64 { return s.HandshakeTimeouts }),
 		kind("protocol", func(s *S) uint64 { return s.ProtocolErrors }),
 		kind("rate_limit", func(s *S) uint64 { return s.RateLimited }),
