@@ -138,6 +138,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{FirstFrame: 10 * time.Second, MaxErrors: 10, ShutdownDeadline: 10 * time.Second, sources: got.sources}
 	want.Engine.Addr = "127.0.0.1:8000"
 	want.Engine.MaxConnectionsPerIP, want.Engine.NewConnectionsPerSecond = 100, 1000
+	want.Engine.MaxHTTP, want.Engine.IdleTimeout = 1024, 75*time.Second
 	want.Engine.MaxMessageSize, want.Engine.MaxFragments = 64<<10, 1024
 	want.Engine.MaxOutput, want.Engine.MaxOutputTotal = 1<<20, 256<<20
 	want.Engine.Rate.Messages, want.Engine.Rate.Burst, want.Engine.Rate.Bytes = 100, 200, 1<<20
