@@ -38,6 +38,7 @@ const (
 	flagClient                        // we are the client: frames are masked
 	flagOpened                        // OnOpen was called, OnClose is owed
 	flagRefused                       // over MaxConnections: counted in Server.refusing
+	flagEnded                         // the input is at its end, reading stopped; a worker's answers are due
 	flagPassed                        // net/http has the socket, and its place in the counts
 )
 
