@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,7 +137,11 @@ func TestProxyHeaderLimits(t *testing.T) {
 		if forwarded != "" {
 			headers = []string{"X-Forwarded-For: " + forwarded}
 		}
-		c.Write(append(fmt.Appendf(nil, "PROXY TCP%c %s %[2]s 1 2\r\n", "46"[len(client)&1], client), wstest.Request("a", "/ws", headers...)...))
+		family := "TCP4"
+		if strings.Contains(client, ":") {
+			family = "TCP6"
+		}
+		c.Write(append(fmt.Appendf(nil, "PROXY %s %s %[2]s 1 2\r\n", family, client), wstest.Request("a", "/ws", headers...)...))
 		if r := c.ReadResponse(); r.Status != status {
 			t.Fatalf("%s, %s: status %d, want %d", client, forwarded, r.Status, status)
 		}
