@@ -106,7 +106,8 @@ func (l *loop) accepted(fd int, peer netip.Addr) {
 			return
 		}
 	}
-	i, s, err := l.adopt(fd, stateHandshake, flags)
+	state, more := l.firstState()
+	i, s, err := l.adopt(fd, state, flags|more)
 	if err != nil {
 		counter.Add(-1)
 		l.stats.Refused++
@@ -124,11 +125,15 @@ func (l *loop) accepted(fd int, peer netip.Addr) {
 		l.refuseBusy(i, s, http.StatusTooManyRequests, tooManyFrom)
 	default:
 		l.slab.setPeer(i, key)
-		if !srv.newRate.take(l.now) {
+		switch {
+		case srv.newRate.take(l.now):
+			l.readable(i, s)
+		case state == stateSecuring: // a handshake to say so would cost what the rate is to save
+			l.stats.Refused++
+			l.abort(i, s, ErrOverloaded)
+		default:
 			l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many new connections")
-			return
 		}
-		l.readable(i, s)
 	}
 }
 
@@ -168,5 +173,9 @@ func (l *loop) adopt(fd int, state connState, in slotFlags) (uint32, *slot, erro
 // refuseBusy answers that there is no room for the connection.
 func (l *loop) refuseBusy(i uint32, s *slot, status int, reason string) {
 	l.stats.Refused++
+	if s.state == stateSecuring {
+		l.refuseSecuring(i, s, status, reason)
+		return
+	}
 	l.refuse(i, s, status, reason, retryAfter)
 }

@@ -4,6 +4,7 @@ package perch
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -25,6 +26,7 @@ type DialOptions struct {
 	Header       http.Header // of the request
 	Subprotocols []string    // offered, in order of preference
 	LocalAddr    netip.Addr  // to connect from
+	TLS          *tls.Config // of a wss:// URL; nil: the system's roots, the URL's host. Not to be changed any more
 }
 
 // errDialTimeout is a dial that took longer than HandshakeTimeout.
@@ -35,6 +37,8 @@ type dialing struct {
 	ctx     context.Context
 	route   *Route
 	host    string // of the URL, with its port as given
+	name    string // the same, without
+	secure  bool   // wss://
 	port    uint16
 	target  string
 	options DialOptions
@@ -50,7 +54,7 @@ type dialing struct {
 // that wraps ErrDial. ctx bounds the attempt, as HandshakeTimeout does; once
 // open the connection does not depend on it. Of h, OnUpgrade is not used. Any
 // goroutine; the server must be started. Errors: those of the URL, which must be
-// ws://; ErrServerClosed; ErrOverloaded when MaxConnections is reached.
+// ws:// or wss://; ErrServerClosed; ErrOverloaded when MaxConnections is reached.
 func (srv *Server) Dial(ctx context.Context, url string, h Handler) error {
 	return srv.DialWith(ctx, url, DialOptions{}, h)
 }
@@ -61,10 +65,13 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDial, err)
 	}
-	if u.Scheme != "ws" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("%w: %q is not a ws:// URL", ErrDial, rawURL)
+	if u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("%w: %q is not a ws:// or wss:// URL", ErrDial, rawURL)
 	}
-	d := &dialing{ctx: ctx, host: u.Host, port: 80, target: u.RequestURI(), options: o, key: handshake.NewKey()}
+	d := &dialing{ctx: ctx, host: u.Host, name: u.Hostname(), port: 80, target: u.RequestURI(), options: o, key: handshake.NewKey()}
+	if u.Scheme == "wss" {
+		d.secure, d.port = true, 443
+	}
 	if p := u.Port(); p != "" {
 		n, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || n == 0 {
@@ -170,7 +177,8 @@ func (l *loop) connect(i uint32, s *slot, d *dialing) {
 	}
 }
 
-// connected sends the request, or learns that there is no connection.
+// connected begins TLS or sends the request, or learns that there is no
+// connection.
 func (l *loop) connected(i uint32, s *slot) {
 	d := l.slab.coldOf(s).dial
 	if e := sock.Error(int(s.fd)); e != 0 {
@@ -180,6 +188,18 @@ func (l *loop) connected(i uint32, s *slot) {
 		l.connect(i, s, d)
 		return
 	}
+	if d.secure {
+		s.flags |= flagTLS
+		l.setState(s, stateSecuring)
+		l.secure(i, s)
+		return
+	}
+	l.ask(i, s)
+}
+
+// ask sends the request.
+func (l *loop) ask(i uint32, s *slot) {
+	d := l.slab.coldOf(s).dial
 	request, err := handshake.AppendRequest(l.cork, d.host, d.target, d.key, d.options.Subprotocols, d.options.Header)
 	if err != nil {
 		l.fail(i, s, errors.Join(ErrDial, err))

@@ -37,6 +37,7 @@ const (
 	flagClient                        // we are the client: frames are masked
 	flagOpened                        // OnOpen was called, OnClose is owed
 	flagRefused                       // over MaxConnections: counted in Server.refusing
+	flagTLS                           // its bytes are records: see seal.go
 )
 
 // cold is what a connection needs only while something is unfinished. It is
@@ -51,6 +52,7 @@ type cold struct {
 	cause   *CloseError
 	dial    *dialing
 	upgrade *upgrading
+	refusal *refusal // to be told behind the TLS handshake
 	work    *work
 	dropped int  // messages not queued, see Handler.OnGap
 	discard int  // bytes of input thrown away while lingering
@@ -61,7 +63,7 @@ type cold struct {
 // empty reports that nothing is unfinished.
 func (c *cold) empty() bool {
 	return c.in == nil && c.parser == nil && c.asmBuf == nil && c.out.empty() && c.cause == nil &&
-		c.dial == nil && c.upgrade == nil && c.work == nil && c.dropped == 0
+		c.dial == nil && c.upgrade == nil && c.refusal == nil && c.work == nil && c.dropped == 0
 }
 
 const (
@@ -75,6 +77,7 @@ type chunk struct {
 	values *[chunkSize]any       // user values; made when the first is set. Written under slab.mu
 	rates  *[chunkSize]rateState // made when the first limited message comes
 	peers  *[chunkSize]addrKey   // made when the first address that counts connects
+	wires  *[chunkSize]*wire     // made when the first TLS handshake begins
 }
 
 // slab is the table of a loop's connections. All is the loop's, but chunk

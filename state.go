@@ -11,9 +11,12 @@ import (
 // connState says what a connection waits for. Only loop.setState assigns it.
 //
 //	from        event                                to
-//	free        accepted                             handshake
+//	free        accepted                             handshake; with TLS: securing
 //	free        Dial                                 connecting
-//	connecting  connected, request queued            answer
+//	connecting  connected, request queued            answer; with TLS: securing
+//	securing    TLS handshake over                   handshake
+//	securing    the same, request queued (client)    answer
+//	securing    no TLS, or handshake failed          failing
 //	handshake   OnUpgrade goes to the worker pool    deciding
 //	handshake   net/http is behind                   deciding
 //	handshake   accepted; also from deciding         open
@@ -35,6 +38,7 @@ type connState uint8
 const (
 	stateFree connState = iota
 	stateConnecting
+	stateSecuring
 	stateHandshake
 	stateAnswer
 	stateDeciding
@@ -48,15 +52,16 @@ const (
 	states
 )
 
-var stateNames = [states]string{"free", "connecting", "handshake", "answer", "deciding", "open", "closing", "replying", "draining", "failing", "lingering", "closed"}
+var stateNames = [states]string{"free", "connecting", "securing", "handshake", "answer", "deciding", "open", "closing", "replying", "draining", "failing", "lingering", "closed"}
 
 // String names the state.
 func (s connState) String() string { return stateNames[s] }
 
 // nextStates has, for every state, a bit for each state that may follow.
 var nextStates = [states]uint16{
-	stateFree:       1<<stateHandshake | 1<<stateConnecting,
-	stateConnecting: 1<<stateAnswer | 1<<stateClosed,
+	stateFree:       1<<stateHandshake | 1<<stateSecuring | 1<<stateConnecting,
+	stateConnecting: 1<<stateAnswer | 1<<stateSecuring | 1<<stateClosed,
+	stateSecuring:   1<<stateHandshake | 1<<stateAnswer | 1<<stateFailing | 1<<stateClosed,
 	stateHandshake:  1<<stateDeciding | 1<<stateOpen | 1<<stateFailing | 1<<stateClosed,
 	stateAnswer:     1<<stateOpen | 1<<stateClosed,
 	stateDeciding:   1<<stateOpen | 1<<stateFailing | 1<<stateClosed,
@@ -71,7 +76,7 @@ var nextStates = [states]uint16{
 
 // reads reports that input is of interest in this state.
 func (s connState) reads() bool {
-	return s == stateHandshake || s == stateAnswer || s == stateOpen || s == stateClosing || s == stateLingering
+	return s == stateSecuring || s == stateHandshake || s == stateAnswer || s == stateOpen || s == stateClosing || s == stateLingering
 }
 
 // setState is the only place that changes s.state. The clock of the new state's

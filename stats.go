@@ -26,6 +26,12 @@ type Stats struct {
 	AcceptErrors      uint64
 	HandedOff         uint64 // to net/http
 
+	TLSHandshakes uint64 // completed
+	TLSFailed     uint64 // no TLS, no agreement, or not in time
+	TLSRunning    int    // handshakes now
+	TLSPeak       int    // the most that have run at a time
+	TLSWaiting    int    // for their turn
+
 	MessagesReceived, MessagesSent uint64
 	MessagesDropped                uint64 // see Handler.OnGap
 	BytesReceived, BytesSent       uint64 // on the wire
@@ -108,7 +114,8 @@ func (s *Stats) counters() []*uint64 {
 	return []*uint64{&s.Accepted, &s.Refused, &s.Handshakes, &s.Opened, &s.Closed, &s.BadHandshakes, &s.HandshakeTimeouts,
 		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.MessagesReceived, &s.MessagesSent, &s.MessagesDropped, &s.BytesReceived,
 		&s.BytesSent, &s.PingsSent, &s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers,
-		&s.HeartbeatTimeouts, &s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.SlowTicks}
+		&s.HeartbeatTimeouts, &s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.SlowTicks, &s.TLSHandshakes,
+		&s.TLSFailed}
 }
 
 func (s *Stats) merge(o *Stats) {
@@ -168,6 +175,8 @@ func (srv *Server) Stats() Stats {
 	}
 	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
 	all.QueuedBytes = srv.queued.Load()
+	srv.turns.count(&all)
+	srv.dialTurns.count(&all)
 	return all
 }
 
