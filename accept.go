@@ -87,11 +87,11 @@ func (l *loop) accepted(fd int, peer netip.Addr) {
 			return
 		}
 	}
-	state := stateHandshake
+	state, more := l.firstState()
 	if contains(srv.cfg.ProxyProtocol, peer) {
-		state = stateProxy
+		state, more = stateProxy, 0
 	}
-	i, s, err := l.adopt(fd, state, flags)
+	i, s, err := l.adopt(fd, state, flags|more)
 	if err != nil {
 		counter.Add(-1)
 		l.stats.Refused++
@@ -120,11 +120,16 @@ func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) bool {
 		return false
 	}
 	l.slab.setPeer(i, key)
-	if !srv.newRate.take(l.now) {
-		l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many new connections")
+	if srv.newRate.take(l.now) {
+		return true
+	}
+	if s.state == stateSecuring { // a handshake to say so would cost what the rate is to save
+		l.stats.Refused++
+		l.abort(i, s, ErrOverloaded)
 		return false
 	}
-	return true
+	l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many new connections")
+	return false
 }
 
 func contains(prefixes []netip.Prefix, a netip.Addr) bool {
@@ -152,18 +157,18 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	} else if peer = sock.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
 		peer = unixPeer
 	}
-	if l.countPeer(i, s, peer) {
-		l.begin(i, s, b[n:])
-	}
-}
-
-// begin goes on with the client's first bytes behind a PROXY header.
-func (l *loop) begin(i uint32, s *slot, b []byte) {
 	since := s.seen
-	l.setState(s, stateHandshake)
+	state, more := l.firstState()
+	l.setState(s, state)
 	s.seen = since // HandshakeTimeout is for both
-	if len(b) > 0 {
-		l.readHead(i, s, b)
+	s.flags |= more
+	if !l.countPeer(i, s, peer) && s.state != stateSecuring || n == len(b) {
+		return
+	}
+	if s.state == stateSecuring {
+		l.hello(i, s, b[n:])
+	} else {
+		l.readHead(i, s, b[n:])
 	}
 }
 
@@ -203,5 +208,13 @@ func (l *loop) adopt(fd int, state connState, in slotFlags) (uint32, *slot, erro
 // refuseBusy answers that there is no room for the connection.
 func (l *loop) refuseBusy(i uint32, s *slot, status int, reason string) {
 	l.stats.Refused++
+	switch {
+	case s.state == stateSecuring:
+		l.refuseSecuring(i, s, status, reason)
+		return
+	case s.state == stateProxy && l.srv.tls != nil: // it could not be read
+		l.abort(i, s, ErrOverloaded)
+		return
+	}
 	l.refuse(i, s, status, reason, retryAfter)
 }

@@ -173,11 +173,20 @@ func (l *loop) endOfInput(i uint32, s *slot) {
 		l.interest(i, s)
 		return
 	}
+	if s.flags&flagTLS != 0 {
+		l.notifyClose(i, s)
+	}
 	l.fail(i, s, io.EOF)
 }
 
 // flushed goes on with a closing connection whose last byte is sent.
 func (l *loop) flushed(i uint32, s *slot) {
+	switch s.state {
+	case stateReplying, stateDraining, stateFailing:
+		if s.flags&flagTLS != 0 && !l.notifyClose(i, s) {
+			return // it waits
+		}
+	}
 	switch s.state {
 	case stateReplying, stateDraining:
 		if s.flags&flagClient == 0 && !l.slab.coldOf(s).unread { // RFC 6455 §7.1.1: the server closes first
@@ -248,8 +257,11 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 	l.slab.setProxied(i, netip.AddrPort{})
 	key := l.slab.peer(i)
 	l.slab.setPeer(i, addrKey{})
-	l.queued -= int64(c.out.bytes)
+	l.queued -= int64(c.out.load())
 	c.out.reset(&l.bufs)
+	if s.flags&flagTLS != 0 {
+		l.dropWire(i)
+	}
 	if c.in != nil {
 		l.dropInput(c)
 	}
@@ -261,7 +273,7 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 		l.srv.releaseRoute(s.route)
 	}
 	flags := s.flags
-	c.parser, c.cause, c.upgrade, c.dropped = nil, nil, nil, 0
+	c.parser, c.cause, c.upgrade, c.refusal, c.dropped = nil, nil, nil, nil, 0
 	l.slab.freeze(s)
 	l.slab.dealloc(i, s)
 	s.state = stateFree
@@ -368,6 +380,8 @@ func (l *loop) shutdown() {
 			l.fail(i, s, ErrShutdown)
 		case stateConnecting, stateAnswer:
 			l.abort(i, s, errors.Join(ErrDial, ErrShutdown))
+		case stateSecuring:
+			l.fail(i, s, ErrShutdown) // setCause adds that it is a dial
 		}
 	})
 }

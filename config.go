@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,6 +57,12 @@ type Config struct {
 
 	Compression Compression // permessage-deflate (RFC 7692); see there
 	Rooms       room.Config // of Server.Rooms
+
+	// TLS serves wss:// and https:// instead of ws:// and http://; nil: it does
+	// not. It is cloned; ALPN is http/1.1, and versions below 1.2 are refused. Its
+	// callbacks run on the goroutine of a handshake and may block.
+	TLS              *tls.Config
+	MaxTLSHandshakes int // under way at a time, in about 30 kB each; 256 × CPUs
 
 	Origins        []string       // allowed Origin values; nil: the same host; "*": all
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; see UnixPeers
@@ -127,6 +134,16 @@ func (c Config) withDefaults() (Config, error) {
 	count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
 	count("MaxFragments", &c.MaxFragments, 1024)
 	count("MaxOutput", &c.MaxOutput, 1<<20)
+	count("MaxTLSHandshakes", &c.MaxTLSHandshakes, 256*runtime.NumCPU())
+	if c.MaxTLSHandshakes < 1 {
+		c.MaxTLSHandshakes = 1 // reported above
+	}
+	if c.TLS != nil {
+		var err error
+		if c.TLS, err = serverTLS(c.TLS); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	if c.MaxOutputTotal == 0 {
 		c.MaxOutputTotal = 256 << 20
 	}

@@ -116,7 +116,13 @@ func (c Conn) RemoteAddr() netip.AddrPort {
 	if s == nil || s.fd < 0 {
 		return netip.AddrPort{}
 	}
-	if a := c.l.slab.proxiedFor(c.slot); a.IsValid() {
+	return c.l.peerAddr(c.slot, s)
+}
+
+// peerAddr is the other end of the connection, as a PROXY header or the kernel
+// tells it.
+func (l *loop) peerAddr(i uint32, s *slot) netip.AddrPort {
+	if a := l.slab.proxiedFor(i); a.IsValid() {
 		return a
 	}
 	return sock.PeerAddr(int(s.fd))
@@ -240,12 +246,12 @@ func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
 // message. Over a limit the route's policy is applied.
 func (l *loop) admit(i uint32, s *slot, n int) (*outbox, error) {
 	c := l.slab.thaw(s)
-	if c.out.bytes == 0 {
+	if c.out.load() == 0 {
 		c.out.since = l.coarse
 		return &c.out, nil
 	}
 	over := l.srv.queued.Load()+int64(n) > l.srv.cfg.MaxOutputTotal
-	if c.out.bytes < l.srv.cfg.MaxOutput && !over {
+	if c.out.load() < l.srv.cfg.MaxOutput && !over {
 		return &c.out, nil
 	}
 	cause := ErrSlowConsumer

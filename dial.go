@@ -4,6 +4,7 @@ package perch
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -26,6 +27,7 @@ type DialOptions struct {
 	Subprotocols []string     // offered, in order of preference
 	LocalAddr    netip.Addr   // to connect from
 	Compression  *Compression // offered, instead of Config's; its Threshold is not used
+	TLS          *tls.Config  // of a wss:// URL; nil: the system's roots, the URL's host. Not to be changed any more
 }
 
 // errDialTimeout is a dial that took longer than HandshakeTimeout.
@@ -36,6 +38,8 @@ type dialing struct {
 	ctx         context.Context
 	route       *Route
 	host        string // of the URL, with its port as given
+	name        string // the same, without
+	secure      bool   // wss://
 	port        uint16
 	target      string
 	options     DialOptions
@@ -53,7 +57,7 @@ type dialing struct {
 // that wraps ErrDial. ctx bounds the attempt, as HandshakeTimeout does; once
 // open the connection does not depend on it. Of h, OnUpgrade is not used. Any
 // goroutine; the server must be started. Errors: those of the URL, which must be
-// ws://; ErrServerClosed; ErrOverloaded when MaxConnections is reached.
+// ws:// or wss://; ErrServerClosed; ErrOverloaded when MaxConnections is reached.
 func (srv *Server) Dial(ctx context.Context, url string, h Handler) error {
 	return srv.DialWith(ctx, url, DialOptions{}, h)
 }
@@ -64,10 +68,14 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDial, err)
 	}
-	if u.Scheme != "ws" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("%w: %q is not a ws:// URL", ErrDial, rawURL)
+	if u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("%w: %q is not a ws:// or wss:// URL", ErrDial, rawURL)
 	}
-	d := &dialing{ctx: ctx, host: u.Host, port: 80, target: u.RequestURI(), options: o, key: handshake.NewKey(), compression: srv.cfg.Compression}
+	d := &dialing{ctx: ctx, host: u.Host, name: u.Hostname(), port: 80, target: u.RequestURI(), options: o, key: handshake.NewKey()}
+	if u.Scheme == "wss" {
+		d.secure, d.port = true, 443
+	}
+	d.compression = srv.cfg.Compression
 	if o.Compression != nil {
 		if d.compression, err = o.Compression.withDefaults(); err != nil {
 			return fmt.Errorf("%w: %w", ErrDial, err)
@@ -181,7 +189,8 @@ func (l *loop) connect(i uint32, s *slot, d *dialing) {
 	}
 }
 
-// connected sends the request, or learns that there is no connection.
+// connected begins TLS or sends the request, or learns that there is no
+// connection.
 func (l *loop) connected(i uint32, s *slot) {
 	d := l.slab.coldOf(s).dial
 	if e := sock.Error(int(s.fd)); e != 0 {
@@ -191,6 +200,18 @@ func (l *loop) connected(i uint32, s *slot) {
 		l.connect(i, s, d)
 		return
 	}
+	if d.secure {
+		s.flags |= flagTLS
+		l.setState(s, stateSecuring)
+		l.secure(i, s)
+		return
+	}
+	l.ask(i, s)
+}
+
+// ask sends the request.
+func (l *loop) ask(i uint32, s *slot) {
+	d := l.slab.coldOf(s).dial
 	request, err := handshake.AppendRequest(l.cork, d.host, d.target, d.key, d.options.Subprotocols, d.offer, d.options.Header)
 	if err != nil {
 		l.fail(i, s, errors.Join(ErrDial, err))

@@ -169,7 +169,7 @@ func TestDialRefusedAtOnce(t *testing.T) {
 	dial := func(url string, o perch.DialOptions) error {
 		return srv.DialWith(context.Background(), url, o, perch.Handler{OnClose: func(_ perch.Conn, err *perch.CloseError) { t.Errorf("%s: OnClose: %v", url, err) }})
 	}
-	for _, url := range []string{"", "http://127.0.0.1/", "wss://127.0.0.1/", "ws://", "ws://:80/", "ws://127.0.0.1:0/", "ws://127.0.0.1:65536/", "ws://u:p@127.0.0.1/", "ws://127.0.0.1/#f", "ws://127.0.0.1/\r\nX: y", "%"} {
+	for _, url := range []string{"", "http://127.0.0.1/", "wss://", "wss://127.0.0.1:0/", "ws://", "ws://:80/", "ws://127.0.0.1:0/", "ws://127.0.0.1:65536/", "ws://u:p@127.0.0.1/", "ws://127.0.0.1/#f", "ws://127.0.0.1/\r\nX: y", "%"} {
 		if err := dial(url, perch.DialOptions{}); !errors.Is(err, perch.ErrDial) {
 			t.Errorf("%q: %v", url, err)
 		}

@@ -66,6 +66,9 @@ type loop struct {
 	slept     bool   // since the last tick
 	hand      uint32 // the slot at which the sweep goes on
 	rbuf      []byte // everything is read into it
+	records   []byte // TLS records are read into it; nil until the first
+	sealed    []byte // what crypto/tls has written for the connection at hand
+	gathered  []byte // what is about to be sealed, if it is not in one piece
 	cork      []byte // what the connection whose event this is has sent
 	corked    uint32 // that connection, noSlot: none
 	corkSlot  *slot  // its slot

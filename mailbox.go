@@ -26,6 +26,11 @@ const (
 	postResolved                 // the address to dial is known
 	postCancel                   // the dial's context has ended
 	postPanic                    // a handler on a worker panicked
+	postSealed                   // data is a TLS handshake's output
+	postHungry                   // a TLS handshake has read all there was
+	postSecured                  // a TLS handshake is over
+	postTurn                     // a TLS handshake may begin
+	postDialTurn                 // the same, ours as a client
 	postSnapshot                 // publish the counters
 	postShutdown                 // 1001 to everyone
 	postAbort                    // reset everyone
@@ -152,6 +157,9 @@ func (l *loop) carryOut(p *post, data []byte) {
 	case postTake:
 		l.take(p.taking)
 		return
+	case postTurn, postDialTurn:
+		l.turn(p)
+		return
 	case postSnapshot:
 		l.publishStats()
 		close(p.done)
@@ -183,6 +191,9 @@ func (l *loop) carryOut(p *post, data []byte) {
 		return
 	case postPanic:
 		l.workPanicked(p.slot, s)
+		return
+	case postSealed, postHungry, postSecured:
+		l.shaking(p.slot, s, p.kind, data)
 		return
 	}
 	if s.state != stateOpen {

@@ -30,13 +30,40 @@ type outbox struct {
 	pings int    // bytes of ctl that are the ping
 	since uint32 // coarse time of the last progress, or of the first byte
 	unack int    // what the peer had not acknowledged when watch looked
+
+	sealed int // bytes sealed by TLS, in wire.out, that go before all this
 }
 
 // empty reports that nothing waits.
-func (o *outbox) empty() bool { return o.bytes == 0 && len(o.ctl) == 0 }
+func (o *outbox) empty() bool { return o.bytes == 0 && o.sealed == 0 && len(o.ctl) == 0 }
 
 // len is the number of bytes that wait.
-func (o *outbox) len() int { return o.bytes + len(o.ctl) }
+func (o *outbox) len() int { return o.load() + len(o.ctl) }
+
+// load is what counts towards the limits: all but the control lane, which has its
+// own.
+func (o *outbox) load() int { return o.bytes + o.sealed }
+
+// front is the start of what waits, in one piece of at most most bytes, for TLS:
+// as it is if it is one, else copied behind buf. It ends where send would, so that
+// sent may be told of it.
+func (o *outbox) front(buf []byte, most int) []byte {
+	segs := o.segs[o.first:]
+	switch {
+	case len(o.ctl) > 0 && o.rest > 0: // finish the frame that is begun
+		return segs[0].b[:min(o.rest, most)]
+	case len(o.ctl) > 0:
+		buf = append(buf, o.ctl...)
+	case len(segs) == 1 || len(segs[0].b) >= most:
+		return segs[0].b[:min(len(segs[0].b), most)]
+	}
+	for _, s := range segs {
+		if buf = append(buf, s.b[:min(len(s.b), most-len(buf))]...); len(buf) == most {
+			break
+		}
+	}
+	return buf
+}
 
 // Of shared frames up to smallShared bytes only manySegments are queued as they
 // are: beyond that their segments would cost more memory than their bytes, and

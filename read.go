@@ -22,14 +22,16 @@ func (l *loop) readable(i uint32, s *slot) {
 		return
 	}
 	had := 0
-	c := l.slab.coldOf(s)
-	if c != nil && c.in != nil {
+	if c := l.slab.coldOf(s); c != nil && c.in != nil {
 		if had = len(c.in.B); had > frame.MaxHeaderSize+frame.MaxControlPayload && s.state >= stateOpen {
 			l.resumeInput(i, s) // kept while reading was stopped: it comes first
 			return
 		}
 	}
-	var begun uint32
+	if s.flags&flagTLS != 0 {
+		l.readTLS(i, s)
+		return
+	}
 	n, e := sock.Recv(int(s.fd), l.rbuf[had:had+readBudget])
 	switch {
 	case e == unix.EAGAIN:
@@ -45,7 +47,15 @@ func (l *loop) readable(i uint32, s *slot) {
 		return
 	}
 	l.stats.BytesReceived += uint64(n)
+	l.received(i, s, had, n, n)
+}
+
+// received acts on input: n bytes at l.rbuf[had:], behind had bytes that are kept.
+// fresh is how many came from the socket.
+func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
+	var begun uint32
 	if had > 0 {
+		c := l.slab.coldOf(s)
 		copy(l.rbuf, c.in.B)
 		begun = c.begun
 		l.dropInput(c)
@@ -60,7 +70,7 @@ func (l *loop) readable(i uint32, s *slot) {
 	default:
 		s.seen = l.coarse
 		s.flags &^= flagPinged
-		l.feed(i, s, l.rbuf[:had+n], n)
+		l.feed(i, s, l.rbuf[:had+n], fresh)
 		if c := l.slab.coldOf(s); had > 0 && c != nil && c.in != nil && len(c.in.B) == had+n {
 			c.begun = begun // still the same header: byte by byte is no way round MessageTimeout
 		}

@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -23,6 +24,7 @@ type Request struct {
 	matched *http.Request // has the path values; nil for a literal pattern
 	chosen  string        // the subprotocol
 	http    *http.Request // taken over from net/http
+	secure  *tls.Conn     // nil: no TLS
 }
 
 // HTTP is the request as net/http has parsed it, with what handlers in front of
@@ -93,6 +95,16 @@ func (r *Request) Subprotocol() string { return r.chosen }
 
 // Bearer is the token that came as subprotocol "bearer.<token>", not decoded.
 func (r *Request) Bearer() string { return string(r.head.BearerSubprotocol()) }
+
+// TLS is the state of the connection's TLS, with the certificates of a client that
+// has sent some; nil without TLS.
+func (r *Request) TLS() *tls.ConnectionState {
+	if r.secure == nil {
+		return nil
+	}
+	state := r.secure.ConnectionState()
+	return &state
+}
 
 // RemoteAddr is the client's address: as X-Forwarded-For tells it, walked from
 // the right over Config.TrustedProxies, else PeerAddr.

@@ -5,6 +5,7 @@ package perch
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type Server struct {
 	rooms          *room.Hub
 	workers        *pool.Workers   // nil without blocking handlers
 	web            *web            // nil without Config.HTTP
+	tls            *tls.Config     // nil: no TLS
 	patience       context.Context // ends when Shutdown waits no longer for plain HTTP requests
 	hurry          context.CancelFunc
 	ended          chan struct{}
@@ -59,9 +61,10 @@ type Server struct {
 	outside     struct{ refused, bad, panics atomic.Uint64 } // upgrades answered outside of the loops, for Stats
 
 	// Locked by themselves.
-	table   routeTable
-	addrs   addrCounter
-	newRate newConnRate
+	table            routeTable
+	turns, dialTurns turns // of TLS handshakes, as a server and as a client
+	addrs            addrCounter
+	newRate          newConnRate
 
 	mu      sync.Mutex // guards starting and stopping, and table.free
 	started bool
@@ -73,6 +76,9 @@ func New(c Config) *Server {
 	srv.patience, srv.hurry = context.WithCancel(context.Background())
 	srv.cfg, srv.bad = c.withDefaults()
 	srv.log = srv.cfg.Logger
+	srv.tls = srv.cfg.TLS
+	srv.turns = turns{most: srv.cfg.MaxTLSHandshakes, kind: postTurn}
+	srv.dialTurns = turns{most: srv.cfg.MaxTLSHandshakes, kind: postDialTurn}
 	srv.rooms = room.New(srv.cfg.Rooms)
 	srv.routing = routing{literal: make(map[string]*Route), mux: http.NewServeMux()}
 	var b [8]byte

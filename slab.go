@@ -42,6 +42,7 @@ const (
 	flagRefused                       // over MaxConnections: counted in Server.refusing
 	flagEnded                         // the input is at its end, reading stopped; a worker's answers are due
 	flagPassed                        // net/http has the socket, and its place in the counts
+	flagTLS                           // its bytes are records: see seal.go
 )
 
 // cold is what a connection needs only while something is unfinished. It is
@@ -56,6 +57,7 @@ type cold struct {
 	cause   *CloseError
 	dial    *dialing
 	upgrade *upgrading
+	refusal *refusal // to be told behind the TLS handshake
 	work    *work
 	dropped int  // messages not queued, see Handler.OnGap
 	discard int  // bytes of input thrown away while lingering
@@ -66,7 +68,7 @@ type cold struct {
 // empty reports that nothing is unfinished.
 func (c *cold) empty() bool {
 	return c.in == nil && c.parser == nil && c.asmBuf == nil && c.out.empty() && c.cause == nil &&
-		c.dial == nil && c.upgrade == nil && c.work == nil && c.dropped == 0
+		c.dial == nil && c.upgrade == nil && c.refusal == nil && c.work == nil && c.dropped == 0
 }
 
 const (
@@ -82,6 +84,7 @@ type chunk struct {
 	peers   *[chunkSize]addrKey        // made when the first address that counts connects
 	proxied *[chunkSize]netip.AddrPort // of a PROXY header; made when the first comes
 	windows *[chunkSize]windows        // made when the first context is kept
+	wires   *[chunkSize]*wire          // made when the first TLS handshake begins
 }
 
 // slab is the table of a loop's connections. All is the loop's, but chunk

@@ -11,10 +11,13 @@ import (
 // connState says what a connection waits for. Only loop.setState assigns it.
 //
 //	from        event                                to
-//	free        accepted                             handshake; behind a proxy: proxy
-//	proxy       PROXY header read                    handshake
+//	free        accepted                             handshake; with TLS: securing; behind a proxy: proxy
+//	proxy       PROXY header read                    handshake; with TLS: securing
 //	free        Dial                                 connecting
-//	connecting  connected, request queued            answer
+//	connecting  connected, request queued            answer; with TLS: securing
+//	securing    TLS handshake over                   handshake
+//	securing    the same, request queued (client)    answer
+//	securing    no TLS, or handshake failed          failing
 //	handshake   OnUpgrade goes to the worker pool    deciding
 //	handshake   net/http is behind                   deciding
 //	handshake   accepted; also from deciding         open
@@ -37,6 +40,7 @@ const (
 	stateFree connState = iota
 	stateConnecting
 	stateProxy
+	stateSecuring
 	stateHandshake
 	stateAnswer
 	stateDeciding
@@ -50,16 +54,17 @@ const (
 	states
 )
 
-var stateNames = [states]string{"free", "connecting", "proxy", "handshake", "answer", "deciding", "open", "closing", "replying", "draining", "failing", "lingering", "closed"}
+var stateNames = [states]string{"free", "connecting", "proxy", "securing", "handshake", "answer", "deciding", "open", "closing", "replying", "draining", "failing", "lingering", "closed"}
 
 // String names the state.
 func (s connState) String() string { return stateNames[s] }
 
 // nextStates has, for every state, a bit for each state that may follow.
 var nextStates = [states]uint16{
-	stateFree:       1<<stateHandshake | 1<<stateProxy | 1<<stateConnecting,
-	stateConnecting: 1<<stateAnswer | 1<<stateClosed,
-	stateProxy:      1<<stateHandshake | 1<<stateFailing | 1<<stateClosed,
+	stateFree:       1<<stateHandshake | 1<<stateProxy | 1<<stateSecuring | 1<<stateConnecting,
+	stateConnecting: 1<<stateAnswer | 1<<stateSecuring | 1<<stateClosed,
+	stateProxy:      1<<stateHandshake | 1<<stateSecuring | 1<<stateFailing | 1<<stateClosed,
+	stateSecuring:   1<<stateHandshake | 1<<stateAnswer | 1<<stateFailing | 1<<stateClosed,
 	stateHandshake:  1<<stateDeciding | 1<<stateOpen | 1<<stateFailing | 1<<stateClosed,
 	stateAnswer:     1<<stateOpen | 1<<stateClosed,
 	stateDeciding:   1<<stateOpen | 1<<stateFailing | 1<<stateClosed,
@@ -74,7 +79,7 @@ var nextStates = [states]uint16{
 
 // reads reports that input is of interest in this state.
 func (s connState) reads() bool {
-	return s == stateProxy || s == stateHandshake || s == stateAnswer || s == stateOpen || s == stateClosing || s == stateLingering
+	return s == stateProxy || s == stateSecuring || s == stateHandshake || s == stateAnswer || s == stateOpen || s == stateClosing || s == stateLingering
 }
 
 // setState is the only place that changes s.state. The clock of the new state's

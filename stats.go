@@ -28,6 +28,12 @@ type Stats struct {
 	HandedOff         uint64 // to net/http: connections, each with one request or more
 	TakenOver         uint64 // from net/http: upgrades that it has parsed
 
+	TLSHandshakes uint64 // completed
+	TLSFailed     uint64 // no TLS, no agreement, or not in time
+	TLSRunning    int    // handshakes now
+	TLSPeak       int    // the most that have run at a time
+	TLSWaiting    int    // for their turn
+
 	MessagesReceived, MessagesSent uint64
 	MessagesDropped                uint64 // see Handler.OnGap
 	BytesReceived, BytesSent       uint64 // on the wire
@@ -111,10 +117,10 @@ func (s *Stats) closeCode(code CloseCode) {
 // counters are the plain counts, for adding up.
 func (s *Stats) counters() []*uint64 {
 	return []*uint64{&s.Accepted, &s.Refused, &s.Handshakes, &s.Opened, &s.Closed, &s.BadHandshakes, &s.BadProxyHeaders, &s.HandshakeTimeouts,
-		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.TakenOver, &s.MessagesReceived, &s.MessagesSent, &s.MessagesDropped, &s.BytesReceived,
-		&s.BytesSent, &s.CompressedReceived, &s.CompressedSent, &s.Compressions, &s.PingsSent, &s.PingsReceived, &s.PongsReceived,
-		&s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers,
-		&s.HeartbeatTimeouts, &s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.SlowTicks}
+		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.TakenOver, &s.TLSHandshakes, &s.TLSFailed, &s.MessagesReceived, &s.MessagesSent,
+		&s.MessagesDropped, &s.BytesReceived, &s.BytesSent, &s.CompressedReceived, &s.CompressedSent, &s.Compressions, &s.PingsSent,
+		&s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers, &s.HeartbeatTimeouts,
+		&s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.SlowTicks}
 }
 
 func (s *Stats) merge(o *Stats) {
@@ -177,6 +183,8 @@ func (srv *Server) Stats() Stats {
 	all.Panics += srv.outside.panics.Load()
 	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
 	all.QueuedBytes = srv.queued.Load()
+	srv.turns.count(&all)
+	srv.dialTurns.count(&all)
 	return all
 }
 

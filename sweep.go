@@ -40,6 +40,9 @@ func (l *loop) sweep() {
 		switch {
 		case s.state == stateFree:
 		case s.state == stateOpen && s.cold == 0: // nearly always
+			if s.flags&flagTLS != 0 {
+				l.stripIdle(i, s)
+			}
 			if l.alive(i, s) {
 				pings++
 			}
@@ -115,6 +118,12 @@ func (l *loop) expire(i uint32, s *slot) {
 	case stateConnecting, stateAnswer:
 		if l.past(inState, cfg.HandshakeTimeout) {
 			l.abort(i, s, errDialTimeout)
+		}
+	case stateSecuring:
+		if l.past(inState, cfg.HandshakeTimeout) {
+			l.stats.HandshakeTimeouts++
+			l.stats.TLSFailed++
+			l.fail(i, s, os.ErrDeadlineExceeded)
 		}
 	case stateLingering:
 		if l.past(inState, lingerTimeout) {

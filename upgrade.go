@@ -46,7 +46,9 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 			c.parser = nil
 			l.slab.freeze(s)
 		}
-		l.request = Request{head: parser.Head(b), fd: int(s.fd), addr: l.slab.proxiedFor(i), trusted: l.srv.cfg.TrustedProxies}
+		l.request = Request{
+			head: parser.Head(b), fd: int(s.fd), addr: l.slab.proxiedFor(i), trusted: l.srv.cfg.TrustedProxies, secure: l.secureConn(i, s),
+		}
 		l.request.unix = l.srv.shared != nil && l.srv.shared.unix && !l.request.addr.IsValid()
 		l.requested(i, s, &l.request, b, n)
 	}
@@ -218,7 +220,7 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 		l.fail(i, s, errors.Join(ErrDial, err))
 		return
 	}
-	r := &Request{head: d.parser.Head(b), fd: int(s.fd), chosen: chosen}
+	r := &Request{head: d.parser.Head(b), fd: int(s.fd), chosen: chosen, secure: l.secureConn(i, s)}
 	route := l.routeOf(s)
 	if deflates {
 		l.agree(i, s, deflate, d.compression)

@@ -17,6 +17,10 @@ func (l *loop) flushCork(i uint32, s *slot) {
 	if s.state == stateClosed {
 		return
 	}
+	if s.flags&flagTLS != 0 {
+		l.sealCork(i, s, b)
+		return
+	}
 	n, e := sock.Send(int(s.fd), b)
 	if e != 0 && e != unix.EAGAIN {
 		l.fail(i, s, e)
@@ -94,10 +98,16 @@ func (l *loop) flush(i uint32, s *slot) {
 		return
 	}
 	if !c.out.empty() {
-		before := c.out.bytes
-		n, e := c.out.send(int(s.fd), &l.vector, &l.bufs, flushBudget)
-		l.queued += int64(c.out.bytes - before)
-		l.stats.BytesSent += uint64(n)
+		var n int
+		var e unix.Errno
+		if s.flags&flagTLS != 0 {
+			n, e = l.sendSealed(i, s, c, flushBudget)
+		} else {
+			before := c.out.bytes
+			n, e = c.out.send(int(s.fd), &l.vector, &l.bufs, flushBudget)
+			l.queued += int64(c.out.bytes - before)
+			l.stats.BytesSent += uint64(n)
+		}
 		if n > 0 {
 			c.out.since = l.coarse
 		}
@@ -128,7 +138,7 @@ func (l *loop) unload(i uint32, s *slot) {
 // pressure stops reading from a connection that does not take its answers, so
 // that only what others send to it can cross the limit.
 func (l *loop) pressure(s *slot, out *outbox) {
-	if s.state == stateOpen && s.flags&flagPaused == 0 && out.bytes >= max(l.srv.cfg.MaxOutput/2, 1) {
+	if s.state == stateOpen && s.flags&flagPaused == 0 && out.load() >= max(l.srv.cfg.MaxOutput/2, 1) {
 		s.flags |= flagPaused
 		l.stats.Pauses++
 	}
@@ -143,10 +153,10 @@ func (l *loop) settle(i uint32, s *slot) {
 		return
 	}
 	l.pressure(s, &c.out)
-	if s.flags&flagPaused != 0 && c.out.bytes <= l.srv.cfg.MaxOutput/4 {
+	if s.flags&flagPaused != 0 && c.out.load() <= l.srv.cfg.MaxOutput/4 {
 		l.drained(i, s, c)
 	}
-	if c.dropped > 0 && c.out.bytes <= l.srv.cfg.MaxOutput/2 && s.state == stateOpen {
+	if c.dropped > 0 && c.out.load() <= l.srv.cfg.MaxOutput/2 && s.state == stateOpen {
 		l.tellGap(i, s, c)
 	}
 	if c.out.empty() {

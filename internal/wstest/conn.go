@@ -2,6 +2,7 @@ package wstest
 
 import (
 	"bufio"
+	"crypto/tls"
 	"net"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ type Conn struct {
 
 	t      testing.TB
 	nc     *net.TCPConn
+	stream net.Conn // nc, or the TLS on it
 	r      *bufio.Reader
 	client bool // we play the client: what we send is masked
 }
@@ -45,6 +47,7 @@ func newConn(t testing.TB, nc *net.TCPConn, client bool) *Conn {
 		Timeout: DefaultTimeout,
 		t:       t,
 		nc:      nc,
+		stream:  nc,
 		r:       bufio.NewReaderSize(nc, 32<<10),
 		client:  client,
 	}
@@ -69,7 +72,7 @@ func (c *Conn) Encode(fs ...Frame) []byte {
 // TryWrite writes b as it is, in one write call.
 func (c *Conn) TryWrite(b []byte) error {
 	c.nc.SetWriteDeadline(time.Now().Add(c.Timeout))
-	_, err := c.nc.Write(b)
+	_, err := c.stream.Write(b)
 	return err
 }
 
@@ -128,9 +131,13 @@ func (c *Conn) Next() (Frame, error) {
 // Close closes the connection in order: FIN, or RST if input is unread.
 func (c *Conn) Close() { c.nc.Close() }
 
-// CloseWrite sends FIN: the peer reads EOF after what was sent, we go on reading.
+// CloseWrite sends FIN, with TLS behind close_notify: the peer reads EOF after
+// what was sent, we go on reading.
 func (c *Conn) CloseWrite() {
 	c.t.Helper()
+	if s, ok := c.stream.(*tls.Conn); ok {
+		c.must("close_notify", s.CloseWrite())
+	}
 	c.must("half-close", c.nc.CloseWrite())
 }
 

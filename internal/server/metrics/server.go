@@ -27,6 +27,13 @@ func serverMetrics() []metric[perch.Stats] {
 		counter("perch_accept_pauses_total", "Times that accepting stopped for want of descriptors.",
 			func(s *S) uint64 { return s.AcceptPauses }),
 
+		counter("perch_tls_handshakes_total", "TLS handshakes completed.", func(s *S) uint64 { return s.TLSHandshakes }),
+		gauge("perch_tls_handshaking", "TLS handshakes under way.", func(s *S) float64 { return float64(s.TLSRunning) }),
+		gauge("perch_tls_handshaking_peak", "The most TLS handshakes that were under way at a time, since the start.",
+			func(s *S) float64 { return float64(s.TLSPeak) }),
+		gauge("perch_tls_handshaking_waiting", "Connections that wait for the turn of their TLS handshake.",
+			func(s *S) float64 { return float64(s.TLSWaiting) }),
+
 		counter("perch_messages_received_total", "Messages received.", func(s *S) uint64 { return s.MessagesReceived }),
 		counter("perch_messages_sent_total", "Messages queued for a connection, each receiver counted.",
 			func(s *S) uint64 { return s.MessagesSent }),
@@ -75,6 +82,7 @@ func engineErrors() []metric[perch.Stats] {
 		kind("bad_handshake", func(s *S) uint64 { return s.BadHandshakes }),
 		kind("bad_proxy_header", func(s *S) uint64 { return s.BadProxyHeaders }),
 		kind("handshake_timeout", func(s *S) uint64 { return s.HandshakeTimeouts }),
+		kind("tls", func(s *S) uint64 { return s.TLSFailed }),
 		kind("protocol", func(s *S) uint64 { return s.ProtocolErrors }),
 		kind("rate_limit", func(s *S) uint64 { return s.RateLimited }),
 		kind("heartbeat_timeout", func(s *S) uint64 { return s.HeartbeatTimeouts }),

@@ -1,0 +1,266 @@
+//go:build linux
+
+package perch
+
+import (
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/sock"
+)
+
+// sealSize is how much of a queue is sealed at a time, in bytes: with the records'
+// own bytes it is one send. No more is sealed before the socket has taken it, so
+// that a control frame, or a close, waits for no more than that.
+const sealSize = sock.MaxRaw - 4<<10
+
+// sealLimit is how many sealed bytes may wait for a socket before the connection
+// is given up: answers to KeyUpdate, which no other limit knows of.
+const sealLimit = 256 << 10
+
+// readTLS is readable for a connection with TLS.
+func (l *loop) readTLS(i uint32, s *slot) {
+	if s.state == stateSecuring {
+		l.readSecuring(i, s)
+		return
+	}
+	if l.records == nil {
+		l.records = make([]byte, readBudget)
+	}
+	n, e := sock.Recv(int(s.fd), l.records)
+	switch {
+	case e == unix.EAGAIN:
+	case e != 0:
+		l.fail(i, s, e)
+	case n == 0:
+		l.endOfInput(i, s)
+	default:
+		l.stats.BytesReceived += uint64(n)
+		l.unseal(i, s, l.slab.wire(i), l.records[:n])
+	}
+}
+
+// unseal has crypto/tls open the records in b, at most a read of the loop, and
+// acts on what was in them. What crypto/tls cannot use yet it keeps.
+func (l *loop) unseal(i uint32, s *slot, w *wire, b []byte) {
+	c := l.slab.coldOf(s)
+	had := 0
+	if c != nil && c.in != nil {
+		had = len(c.in.B)
+	}
+	w.in, w.bare = b, false
+	n := had
+	var err error
+	for err == nil { // until it is drained: b is the loop's
+		var k int
+		k, err = w.conn.Read(l.rbuf[n:])
+		n += k
+	}
+	w.in = nil
+	if len(l.sealed) > 0 { // the answer to a KeyUpdate, or an alert
+		if l.push(i, s, w); s.state == stateClosed {
+			return
+		}
+	}
+	if n > had {
+		l.received(i, s, had, n-had, len(b))
+	} else {
+		l.nothing(i, s, len(b))
+	}
+	if err == errDrained || !s.state.reads() || s.state == stateLingering || s.flags&(flagPaused|flagLags) != 0 {
+		return // where reading has stopped crypto/tls will say it again
+	}
+	if err == io.EOF { // close_notify
+		l.endOfInput(i, s)
+		return
+	}
+	l.broken(i, s, w, err)
+}
+
+// nothing acts on input that no byte has come out of yet. It is life, and it
+// counts like any.
+func (l *loop) nothing(i uint32, s *slot, fresh int) {
+	if s.state == stateOpen {
+		s.seen = l.coarse
+		s.flags &^= flagPinged
+		l.feed(i, s, nil, fresh)
+	}
+}
+
+// broken ends a connection whose records cannot be opened, or whose peer says so
+// of ours. The alert is sealed; nothing else can be any more.
+func (l *loop) broken(i uint32, s *slot, w *wire, err error) {
+	l.stats.ProtocolErrors++
+	w.last = true
+	if s.flags&flagClient != 0 {
+		l.fail(i, s, err)
+		return
+	}
+	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: err})
+	l.unanswered(s, err)
+	l.setState(s, stateFailing)
+	c := l.slab.thaw(s)
+	l.queued -= int64(c.out.bytes)
+	c.out.rest = 0
+	c.out.truncate(&l.bufs)
+	l.settle(i, s)
+}
+
+// sealCork is flushCork for a connection with TLS. The whole cork is sealed: what
+// the socket does not take waits sealed.
+func (l *loop) sealCork(i uint32, s *slot, b []byte) {
+	w := l.slab.wire(i)
+	if _, err := w.conn.Write(b); err != nil {
+		l.fail(i, s, err)
+		return
+	}
+	l.push(i, s, w)
+}
+
+// push sends what is in l.sealed for the connection; what the socket does not take
+// waits with it.
+func (l *loop) push(i uint32, s *slot, w *wire) {
+	b := l.sealed
+	l.sealed = l.sealed[:0]
+	n := 0
+	if w.out == nil {
+		var e unix.Errno
+		n, e = l.sendAll(int(s.fd), b)
+		if e != 0 && e != unix.EAGAIN {
+			l.fail(i, s, e)
+			return
+		}
+		if n == len(b) {
+			return
+		}
+	}
+	c := l.slab.thaw(s)
+	if c.out.empty() {
+		c.out.since = l.coarse
+	}
+	l.hold(c, w, b[n:])
+	if c.out.sealed > sealLimit {
+		l.abort(i, s, ErrSlowConsumer)
+		return
+	}
+	l.pressure(s, &c.out)
+	l.interest(i, s)
+}
+
+// hold keeps sealed bytes that the socket has not taken.
+func (l *loop) hold(c *cold, w *wire, b []byte) {
+	if w.out == nil {
+		w.out, w.sent = l.bufs.Get(), 0
+	}
+	w.out.B = append(w.out.B, b...)
+	c.out.sealed += len(b)
+	l.queued += int64(len(b))
+}
+
+// sendAll sends b as far as the socket takes it: EAGAIN if that is not all.
+func (l *loop) sendAll(fd int, b []byte) (sent int, errno unix.Errno) {
+	for sent < len(b) {
+		want := min(len(b)-sent, sock.MaxRaw)
+		n, e := sock.Send(fd, b[sent:])
+		sent += n
+		l.stats.BytesSent += uint64(n)
+		if e != 0 {
+			return sent, e
+		}
+		if n < want {
+			return sent, unix.EAGAIN
+		}
+	}
+	return sent, 0
+}
+
+// sendSealed is outbox.send for a connection with TLS: it seals what is queued,
+// as the socket takes it.
+func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, errno unix.Errno) {
+	w := l.slab.wire(i)
+	if l.gathered == nil {
+		l.gathered = make([]byte, 0, sealSize)
+	}
+	for !c.out.empty() && sent < budget {
+		if w.out != nil {
+			n, e := l.sendAll(int(s.fd), w.out.B[w.sent:])
+			sent += n
+			w.sent += n
+			c.out.sealed -= n
+			l.queued -= int64(n)
+			if e != 0 {
+				return sent, e
+			}
+			l.bufs.Put(w.out)
+			w.out = nil
+			continue
+		}
+		b := c.out.front(l.gathered[:0], sealSize)
+		if _, err := w.conn.Write(b); err != nil {
+			return sent, unix.EPROTO // not to be: broken has dropped what was queued
+		}
+		before := c.out.bytes
+		c.out.sent(len(b), &l.bufs)
+		l.queued += int64(c.out.bytes - before)
+		sealed := l.sealed
+		l.sealed = l.sealed[:0]
+		n, e := l.sendAll(int(s.fd), sealed)
+		sent += n
+		if n < len(sealed) {
+			l.hold(c, w, sealed[n:])
+		}
+		if e != 0 {
+			return sent, e
+		}
+	}
+	return sent, 0
+}
+
+// notifyClose sends close_notify (RFC 8446 §6.1), without which the peer cannot
+// know that our last byte was our last. It reports that it is on its way.
+func (l *loop) notifyClose(i uint32, s *slot) bool {
+	w := l.slab.wire(i)
+	if w == nil || w.last {
+		return true
+	}
+	w.last = true
+	if err := w.conn.CloseWrite(); err != nil {
+		return true
+	}
+	l.push(i, s, w)
+	return s.state != stateClosed && w.out == nil
+}
+
+// wire is the TLS side of slot i; nil: it has none yet.
+func (t *slab) wire(i uint32) *wire {
+	if w := t.chunks[i>>chunkBits].Load().wires; w != nil {
+		return w[i%chunkSize]
+	}
+	return nil
+}
+
+// setWire is called by the loop alone.
+func (t *slab) setWire(i uint32, w *wire) {
+	c := t.chunks[i>>chunkBits].Load()
+	if c.wires == nil {
+		c.wires = new([chunkSize]*wire)
+	}
+	c.wires[i%chunkSize] = w
+}
+
+// dropWire lets go of the TLS side of a connection that has ended.
+func (l *loop) dropWire(i uint32) {
+	w := l.slab.wire(i)
+	if w == nil {
+		return
+	}
+	if w.feed != nil {
+		w.feed.abort()
+	}
+	if w.out != nil {
+		l.bufs.Put(w.out)
+	}
+	l.slab.setWire(i, nil)
+}

@@ -1,0 +1,281 @@
+//go:build linux
+
+package perch
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/sock"
+)
+
+// The record header of TLS (RFC 8446 §5.1): type, version, length.
+const (
+	recordHeader    = 5
+	recordAlert     = 21
+	recordHandshake = 22
+	maxPlainRecord  = 1 << 14
+)
+
+// notTLS is the fatal alert unexpected_message (RFC 8446 §6.2).
+var notTLS = []byte{recordAlert, 3, 1, 0, 2, 2, 10}
+
+var errNotTLS = errors.New("perch: the first bytes are no TLS handshake")
+
+// firstState is what a fresh connection begins with, behind a PROXY header if
+// there is one.
+func (l *loop) firstState() (connState, slotFlags) {
+	if l.srv.tls != nil {
+		return stateSecuring, flagTLS
+	}
+	return stateHandshake, 0
+}
+
+// readSecuring reads for a handshake that runs, or until there is a whole record
+// for one to begin with: who only connects, or sends byte by byte, takes nobody's
+// turn.
+func (l *loop) readSecuring(i uint32, s *slot) {
+	w := l.slab.wire(i)
+	c := l.slab.coldOf(s)
+	into := l.rbuf[:readBudget]
+	switch {
+	case w != nil:
+		into = l.rbuf[:w.feed.room()]
+	case c != nil && c.in != nil:
+		into = l.rbuf[:readBudget-len(c.in.B)]
+	}
+	n, e := sock.Recv(int(s.fd), into)
+	switch {
+	case e == unix.EAGAIN:
+		return
+	case e != 0:
+		l.fail(i, s, e)
+		return
+	case n == 0:
+		l.fail(i, s, io.EOF)
+		return
+	}
+	l.stats.BytesReceived += uint64(n)
+	if w != nil {
+		if !w.feed.put(l.rbuf[:n]) {
+			s.flags |= flagLags
+			l.interest(i, s)
+		}
+		return
+	}
+	l.hello(i, s, l.rbuf[:n])
+}
+
+// hello acts on the first input of a handshake.
+func (l *loop) hello(i uint32, s *slot, b []byte) {
+	l.keep(s, b)
+	b = l.slab.coldOf(s).in.B
+	switch {
+	case b[0] != recordHandshake, len(b) >= recordHeader && (b[1] != 3 || recordLength(b) > maxPlainRecord):
+		l.refuseRecord(i, s, b)
+	case len(b) >= recordHeader && len(b) >= recordHeader+recordLength(b):
+		l.secure(i, s)
+	}
+}
+
+// recordLength is what the header at the start of b says.
+func recordLength(b []byte) int { return int(b[3])<<8 | int(b[4]) }
+
+// refuseRecord answers what is no TLS: to plain HTTP as net/http does.
+func (l *loop) refuseRecord(i uint32, s *slot, b []byte) {
+	s.flags &^= flagTLS
+	if b[0] >= 'A' && b[0] <= 'Z' { // a method
+		l.stats.BadHandshakes++
+		l.refuse(i, s, http.StatusBadRequest, "client sent an HTTP request to an HTTPS server", nil)
+		return
+	}
+	l.stats.TLSFailed++
+	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: errNotTLS})
+	l.setState(s, stateFailing)
+	l.cork = append(l.cork[:0], notTLS...)
+	l.corkHead = len(l.cork)
+	l.flushCork(i, s)
+	l.settle(i, s)
+}
+
+// turnsFor is whose turns the connection's handshake takes. Ours as a client are
+// apart: we may be both ends.
+func (srv *Server) turnsFor(s *slot) *turns {
+	if s.flags&flagClient != 0 {
+		return &srv.dialTurns
+	}
+	return &srv.turns
+}
+
+// secure begins the connection's TLS handshake, or has it wait for its turn,
+// without being read.
+func (l *loop) secure(i uint32, s *slot) {
+	if l.srv.turnsFor(s).take(l.conn(i, s).Ref()) {
+		l.shake(i, s)
+		return
+	}
+	s.flags |= flagLags
+	l.interest(i, s)
+}
+
+// turn is a turn for a connection that has waited, if it still does.
+func (l *loop) turn(p *post) {
+	s := l.slab.at(p.slot)
+	switch {
+	case s.gen.Load() == p.gen && s.state == stateSecuring:
+		l.shake(p.slot, s)
+	case p.kind == postDialTurn:
+		l.srv.dialTurns.pass()
+	default:
+		l.srv.turns.pass()
+	}
+}
+
+// shake starts the goroutine of the handshake. It lives only as long, and does
+// not know the descriptor, which means something else on its thread.
+func (l *loop) shake(i uint32, s *slot) {
+	var in []byte
+	c := l.slab.coldOf(s)
+	if c != nil && c.in != nil {
+		in = append(in, c.in.B...)
+		l.dropInput(c)
+	}
+	local, remote := sock.LocalAddr(int(s.fd)), l.peerAddr(i, s)
+	w := newWire(l.conn(i, s).Ref(), in, net.TCPAddrFromAddrPort(local), net.TCPAddrFromAddrPort(remote))
+	if s.flags&flagClient != 0 {
+		w.conn = tls.Client(w, clientTLS(c.dial.options.TLS, c.dial.name))
+	} else {
+		w.conn = tls.Server(w, l.srv.tls)
+	}
+	l.slab.setWire(i, w)
+	l.slab.freeze(s)
+	s.flags &^= flagLags
+	if w.feed.room() <= 0 {
+		s.flags |= flagLags
+		w.feed.full = true
+	}
+	l.interest(i, s)
+	go w.shake(l.srv.turnsFor(s))
+}
+
+// shake is the goroutine of a handshake. Callbacks of the tls.Config run on it.
+func (w *wire) shake(t *turns) {
+	f := w.feed
+	defer t.pass()
+	defer f.ref.l.post(post{kind: postSecured, slot: f.ref.slot, gen: f.ref.gen}, nil)
+	defer func() {
+		if p := recover(); p != nil {
+			srv := f.ref.l.srv
+			srv.log.LogAttrs(srv.ctx, slog.LevelError, "callback of the TLS configuration panicked",
+				slog.Any("error", p), slog.String("stack", string(debug.Stack())))
+			f.err = fmt.Errorf("%w: %v", ErrPanic, p)
+		}
+	}()
+	f.err = w.conn.Handshake()
+}
+
+// shaking acts on what the goroutine of a handshake has posted.
+func (l *loop) shaking(i uint32, s *slot, kind postKind, data []byte) {
+	if s.state != stateSecuring { // it has ended meanwhile
+		return
+	}
+	switch kind {
+	case postSealed:
+		l.sealed = append(l.sealed, data...)
+		l.push(i, s, l.slab.wire(i))
+	case postHungry:
+		s.flags &^= flagLags
+		l.interest(i, s)
+	case postSecured:
+		l.secured(i, s)
+	}
+}
+
+// secured goes on with a connection whose handshake is over: from now on the loop
+// has its records opened and sealed.
+func (l *loop) secured(i uint32, s *slot) {
+	w := l.slab.wire(i)
+	f := w.feed
+	w.feed = nil
+	if f.err != nil {
+		l.unsecured(i, s, w, f)
+		return
+	}
+	l.stats.TLSHandshakes++
+	defer l.recovered()
+	begun := s.seen
+	if s.flags&flagClient != 0 {
+		l.ask(i, s)
+	} else {
+		l.setState(s, stateHandshake)
+		s.seen = begun // HandshakeTimeout is from accept to the end of the head
+		if c := l.slab.coldOf(s); c != nil && c.refusal != nil {
+			r := c.refusal
+			c.refusal = nil
+			l.refuse(i, s, r.status, r.reason, retryAfter)
+			return
+		}
+	}
+	if s.state != stateClosed {
+		l.interest(i, s)
+	}
+	if s.state != stateClosed {
+		l.unseal(i, s, w, f.rest()) // what came behind the handshake: no event would tell
+	}
+}
+
+// secureConn is the connection's TLS, for a Request; nil: it has none.
+func (l *loop) secureConn(i uint32, s *slot) *tls.Conn {
+	if s.flags&flagTLS == 0 {
+		return nil
+	}
+	return l.slab.wire(i).conn
+}
+
+// unsecured ends a connection whose handshake has failed. The alert that says so
+// is sent already, or waits.
+func (l *loop) unsecured(i uint32, s *slot, w *wire, f *feed) {
+	l.stats.TLSFailed++
+	l.srv.log.LogAttrs(l.srv.ctx, slog.LevelDebug, "TLS handshake failed",
+		slog.String("remote", f.remote.String()), slog.String("error", f.err.Error()))
+	w.last = true
+	if s.flags&flagClient != 0 {
+		l.fail(i, s, errors.Join(ErrDial, f.err))
+		return
+	}
+	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: f.err})
+	l.setState(s, stateFailing)
+	l.settle(i, s)
+}
+
+// refusal is what a connection over a limit will be told when its TLS handshake
+// is over.
+type refusal struct {
+	status int
+	reason string
+}
+
+// refuseSecuring puts a refusal off until the client can read it. Few may take a
+// handshake for that; the others are reset.
+func (l *loop) refuseSecuring(i uint32, s *slot, status int, reason string) {
+	if s.flags&flagRefused == 0 {
+		if l.srv.refusing.Add(1) > refuseReserve {
+			l.srv.refusing.Add(-1)
+			l.abort(i, s, ErrOverloaded)
+			return
+		}
+		l.srv.connections.Add(-1)
+		s.flags |= flagRefused
+	}
+	l.slab.thaw(s).refusal = &refusal{status, reason}
+	l.readable(i, s)
+}

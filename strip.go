@@ -1,0 +1,66 @@
+//go:build linux
+
+package perch
+
+import (
+	"bytes"
+	"crypto/tls"
+	"reflect"
+	"time"
+	"unsafe"
+)
+
+// crypto/tls keeps the buffers that a connection's records were read into: 2 to
+// 17 kB, half or more of what an idle connection costs. They are private to
+// tls.Conn, and their places in it are looked up; where this version of Go has
+// none of that name and type, the buffers stay. The test of strip says so.
+var stripping = findBuffers(reflect.TypeFor[tls.Conn]())
+
+// recordBuffers are where a tls.Conn has its buffers of input.
+type recordBuffers struct {
+	raw   uintptr // bytes.Buffer: records not opened yet
+	plain uintptr // bytes.Reader: of the record opened last, within raw
+	hand  uintptr // bytes.Buffer: handshake messages not acted on yet
+	known bool
+}
+
+func findBuffers(t reflect.Type) (b recordBuffers) {
+	raw, ok1 := t.FieldByName("rawInput")
+	plain, ok2 := t.FieldByName("input")
+	hand, ok3 := t.FieldByName("hand")
+	if !ok1 || !ok2 || !ok3 || raw.Type != reflect.TypeFor[bytes.Buffer]() ||
+		plain.Type != reflect.TypeFor[bytes.Reader]() || hand.Type != reflect.TypeFor[bytes.Buffer]() {
+		return recordBuffers{}
+	}
+	return recordBuffers{raw.Offset, plain.Offset, hand.Offset, true}
+}
+
+// strip gives the buffers to the collector if nothing is in them; else they stay.
+// Nobody may be in a call of c.
+func (b *recordBuffers) strip(c *tls.Conn) {
+	if !b.known {
+		return
+	}
+	at := unsafe.Pointer(c)
+	raw := (*bytes.Buffer)(unsafe.Add(at, b.raw))
+	plain := (*bytes.Reader)(unsafe.Add(at, b.plain))
+	hand := (*bytes.Buffer)(unsafe.Add(at, b.hand))
+	if raw.Len() != 0 || plain.Len() != 0 || hand.Len() != 0 {
+		return
+	}
+	*raw, *plain, *hand = bytes.Buffer{}, bytes.Reader{}, bytes.Buffer{}
+}
+
+// stripAfter is the silence after which a connection's record buffers are given
+// back: to make them anew costs about a microsecond.
+const stripAfter = time.Second
+
+// stripIdle is called by the sweep for connections with nothing unfinished.
+func (l *loop) stripIdle(i uint32, s *slot) {
+	w := l.slab.wire(i)
+	if w.bare || !l.past(l.coarse-s.seen, stripAfter) {
+		return
+	}
+	w.bare = true
+	stripping.strip(w.conn)
+}
