@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	// What makes perchd: public packages only, and not each other.
 	"internal/server/config":   {".", "room", "session", "cluster"},
 	"internal/server/auth":     {".", "room", "session", "cluster"},
+	"internal/server/certs":    {},
 	"internal/server/chat":     {".", "frame", "room", "session", "cluster", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol"},
 	"internal/server/admin":    {".", "room", "session", "cluster"},
 	"internal/server/endpoint": {".", "room", "session", "internal/server/auth", "internal/server/protocol"},

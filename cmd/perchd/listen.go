@@ -43,7 +43,7 @@ func inherit(c *config.Config) (net.Addr, error) {
 
 // reachable returns the URL at which a program on this machine finds a server that listens on addr,
 // and a command that talks to it.
-func reachable(addr net.Addr) (page, try string) {
+func reachable(addr net.Addr, secure bool) (page, try string) {
 	if addr.Network() == "unix" {
 		return fmt.Sprintf("curl --unix-socket %s http://localhost/", addr), fmt.Sprintf("websocat --ws-c-uri ws://localhost/ws - ws-c:unix:%s", addr)
 	}
@@ -54,6 +54,9 @@ func reachable(addr net.Addr) (page, try string) {
 			loopback = netip.IPv6Loopback()
 		}
 		at = netip.AddrPortFrom(loopback, ap.Port()).String()
+	}
+	if secure {
+		return "https://" + at + "/", "websocat -k wss://" + at + "/ws"
 	}
 	return "http://" + at + "/", "websocat ws://" + at + "/ws"
 }

@@ -28,11 +28,14 @@ func TestReachable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if page, try := reachable(a); page != "http://"+want+"/" || try != "websocat ws://"+want+"/ws" {
+		if page, try := reachable(a, true); page != "https://"+want+"/" || try != "websocat -k wss://"+want+"/ws" {
+			t.Errorf("reachable(%q) with TLS = %q, %q, want %q", addr, page, try, want)
+		}
+		if page, try := reachable(a, false); page != "http://"+want+"/" || try != "websocat ws://"+want+"/ws" {
 			t.Errorf("reachable(%q) = %q, %q, want %q", addr, page, try, want)
 		}
 	}
-	if page, try := reachable(&net.UnixAddr{Name: "/run/p", Net: "unix"}); !strings.Contains(page, "--unix-socket /run/p") || !strings.Contains(try, "ws-c:unix:/run/p") {
+	if page, try := reachable(&net.UnixAddr{Name: "/run/p", Net: "unix"}, false); !strings.Contains(page, "--unix-socket /run/p") || !strings.Contains(try, "ws-c:unix:/run/p") {
 		t.Errorf("unix: %q, %q", page, try)
 	}
 }

@@ -56,6 +56,9 @@ func newDaemon(c *config.Config, log *slog.Logger) (*daemon, error) {
 	if d.verifier, err = newVerifier(c, log); err != nil {
 		return nil, err
 	}
+	if c.Engine.TLS, err = newTLS(c, log); err != nil {
+		return nil, err
+	}
 	d.chat = chat.New(chat.Config{
 		Locale: chat.Locale(c.Chat.Locale), Fixed: !c.Chat.Create, MaxMembers: c.Chat.MaxMembers,
 		Rooms: c.Chat.Rooms, Heartbeat: c.Engine.PingInterval,
@@ -119,7 +122,7 @@ func (d *daemon) serve(signals <-chan os.Signal) error {
 	if err := d.engine.Start(); err != nil {
 		return err
 	}
-	page, try := reachable(d.engine.Addr())
+	page, try := reachable(d.engine.Addr(), d.cfg.TLS.Enabled())
 	d.log.Info("perchd serves", "version", version(), "address", d.engine.Addr().String(), "page", page, "try", try)
 
 	defer sweep(d.sessions)()

@@ -30,6 +30,7 @@ type Config struct {
 	Session session.Config
 	Chat    Chat
 	Auth    Auth
+	TLS     TLS
 	Log     Log
 
 	FirstFrame       time.Duration // until a client must have sent its first frame
@@ -65,6 +66,16 @@ type KeyFile struct {
 	ID   string // may be empty
 	Path string
 }
+
+// TLS says with what certificates perchd serves, if with any.
+type TLS struct {
+	Certs, Keys []string // PEM files, as many of one as of the other
+	ClientCA    string   // PEM file: clients need a certificate that it vouches for; "": they need none
+	SelfSigned  bool     // a certificate is made at the start
+}
+
+// Enabled reports whether perchd serves https and wss.
+func (t *TLS) Enabled() bool { return len(t.Certs) > 0 || t.SelfSigned }
 
 // Log is how the log looks, and how much of it there is.
 type Log struct {

@@ -155,6 +155,18 @@ var groups = []group{
 		{"auth-dev-key", "file", "key of open mode, made if missing (default: perch/dev.key in $XDG_STATE_HOME)", "",
 			func(c *Config) value { return one(&c.Auth.DevKeyFile, text(nil)) }},
 	}},
+	{"TLS. With a certificate perchd serves https:// and wss://, on the same address", []key{
+		{"tls-cert", "file", "certificate with its chain, in PEM, read anew when it changes", "",
+			func(c *Config) value { return many(&c.TLS.Certs, text(notEmpty)) }},
+		{"tls-key", "file", "its key, in PEM; as many as certificates, in their order", "",
+			func(c *Config) value { return many(&c.TLS.Keys, text(notEmpty)) }},
+		{"tls-client-ca", "file", "clients need a certificate that these vouch for, in PEM (default: they need none)", "",
+			func(c *Config) value { return one(&c.TLS.ClientCA, text(nil)) }},
+		{"tls-self-signed", "", "a certificate made at the start, for development", "false",
+			func(c *Config) value { return one(&c.TLS.SelfSigned, boolean()) }},
+		{"max-tls-handshakes", "number", "TLS handshakes under way at once, others wait; auto: 256 per CPU", "auto",
+			func(c *Config) value { return one(&c.Engine.MaxTLSHandshakes, orAuto(limit(count(0, most)))) }},
+	}},
 	{"Log", []key{
 		{"log-format", "text|json", "how lines look", "text",
 			func(c *Config) value { return one(&c.Log.JSON, choice([]string{"text", "json"}, []bool{false, true})) }},

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/perchws/perch/internal/server/certs"
+	"github.com/perchws/perch/internal/server/config"
+)
+
+// newTLS is what perchd serves https and wss with; nil: it does not.
+func newTLS(c *config.Config, log *slog.Logger) (*tls.Config, error) {
+	if err := checkTLS(c); err != nil || !c.TLS.Enabled() {
+		return nil, err
+	}
+	t := new(tls.Config)
+	if c.TLS.SelfSigned {
+		host, _, _ := net.SplitHostPort(c.Engine.Addr)
+		var hosts []string
+		if host != "" {
+			hosts = append(hosts, host)
+		}
+		cert, err := certs.SelfSigned(hosts...)
+		if err != nil {
+			return nil, c.Errorf("tls-self-signed", "%w", err)
+		}
+		t.Certificates = []tls.Certificate{cert}
+		log.Warn("the certificate is self-signed: for development, no client has reason to believe it",
+			"sha256", certs.Fingerprint(cert), "expires", cert.Leaf.NotAfter)
+	} else {
+		pairs := make([]certs.Pair, len(c.TLS.Certs))
+		for i := range pairs {
+			pairs[i] = certs.Pair{Cert: c.TLS.Certs[i], Key: c.TLS.Keys[i]}
+		}
+		files, err := certs.Load(pairs, log)
+		if err != nil {
+			return nil, c.Errorf("tls-cert", "%w", err)
+		}
+		t.GetCertificate = files.GetCertificate
+	}
+	if c.TLS.ClientCA != "" {
+		pem, err := os.ReadFile(c.TLS.ClientCA)
+		if err == nil {
+			t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+			if !t.ClientCAs.AppendCertsFromPEM(pem) {
+				err = errors.New(c.TLS.ClientCA + " has no certificate in PEM form")
+			}
+		}
+		if err != nil {
+			return nil, c.Errorf("tls-client-ca", "%w", err)
+		}
+	}
+	return t, nil
+}
+
+// checkTLS is about keys that do not go together.
+func checkTLS(c *config.Config) error {
+	switch n, m := len(c.TLS.Certs), len(c.TLS.Keys); {
+	case n != m:
+		return c.Errorf("tls-key", "%d given, for %d of tls-cert (%s): want as many", m, n, c.Source("tls-cert"))
+	case c.TLS.SelfSigned && n > 0:
+		return c.Errorf("tls-self-signed", "there is tls-cert (%s) too: want one of them", c.Source("tls-cert"))
+	case c.TLS.ClientCA != "" && !c.TLS.Enabled():
+		return c.Errorf("tls-client-ca", "without tls-cert nobody is asked for a certificate")
+	}
+	return nil
+}
