@@ -31,7 +31,7 @@ func inNetwork(t *testing.T) bool {
 		"link set lo up",
 		"addr add 2001:db8:a::1/64 dev lo nodad", "addr add 2001:db8:a::2/64 dev lo nodad", "addr add 2001:db8:a::3/64 dev lo nodad",
 		"addr add 2001:db8:b::1/64 dev lo nodad", "addr add 192.0.2.1/24 dev lo", "addr add 192.0.2.2/24 dev lo",
-		"link add perch0 type dummy", "link set perch0 up", "addr add fe80::77/64 dev perch0 nodad",
+		"link add perch0 type veth peer name perch1", "link set perch0 up", "link set perch1 up", "addr add fe80::77/64 dev perch0 nodad",
 	} {
 		if out, err := exec.Command(ip, strings.Fields(command)...).CombinedOutput(); err != nil {
 			t.Skipf("ip %s: %v, %s", command, err, out)
