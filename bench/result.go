@@ -29,7 +29,8 @@ type Result struct {
 	Bytes   float64 `json:"mb_s"`   // payload, in 10^6 bytes
 	Sent    uint64  `json:"sent"`   // fan-out and chat: messages published
 	Unsent  uint64  `json:"unsent"` // with a rate: due, but the client was too slow
-	Pings   uint64  `json:"pings"`  // of the server, answered
+	Pings   uint64  `json:"pings"`  // of the server, answered, in all
+	Pinged  uint64  `json:"pinged"` // of these in the measured interval
 
 	Latency   *Latency `json:"latency_us,omitempty"`
 	Second    *Latency `json:"second_us,omitempty"`     // storm: connect to closed; fan-out: the last receiver; chat: the acknowledgement
@@ -49,15 +50,23 @@ type Server struct {
 	PID          int     `json:"pid"`
 	Processes    int     `json:"processes"`
 	CPU          float64 `json:"cpu"`                      // cores busy
+	Cores        int     `json:"cores"`                    // that it may use
 	PerCPUSecond float64 `json:"per_cpu_second,omitempty"` // Count for each second of CPU time
+	PerPing      float64 `json:"us_per_ping,omitempty"`    // idle: CPU time for each ping in the interval, in microseconds
 	RSS          int64   `json:"rss"`                      // bytes, at the end
 	RSSBefore    int64   `json:"rss_before,omitempty"`     // idle: before the connections
 	PerConn      float64 `json:"rss_per_conn,omitempty"`   // idle: bytes
 }
 
-// clientBusy is the share of its loops' time above which a client is said to be
-// the bottleneck.
-const clientBusy = 0.9
+// busy is the share of its time above which a client or a server is said to have
+// no more to give.
+const busy = 0.9
+
+// clientBound reports that the client was busy all the time, and the server, if
+// it is known, was not.
+func clientBound(client float64, loops int, s *Server) bool {
+	return client > busy*float64(loops) && (s == nil || s.CPU < busy*float64(s.Cores))
+}
 
 // result fills in what all modes have. The engines have stopped.
 func (r *run) result(mode string, opened int, span interval) *Result {
@@ -74,12 +83,13 @@ func (r *run) result(mode string, opened int, span interval) *Result {
 	if span.length <= 0 {
 		return res
 	}
+	res.Pinged = span.after.pings - span.before.pings
 	res.ClientCPU = (span.after.client - span.before.client).Seconds() / res.Seconds
-	res.ClientBound = res.ClientCPU > clientBusy*float64(r.plan.loops)
 	if r.t.PID != 0 {
 		s := span.after.server
-		res.Server = &Server{PID: r.t.PID, Processes: s.count, RSS: s.rss, CPU: (s.cpu - span.before.server.cpu).Seconds() / res.Seconds}
+		res.Server = &Server{PID: r.t.PID, Processes: s.Processes, RSS: s.RSS, CPU: (s.CPU - span.before.server.CPU).Seconds() / res.Seconds, Cores: AllowedCores(r.t.PID)}
 	}
+	res.ClientBound = clientBound(res.ClientCPU, r.plan.loops, res.Server)
 	return res
 }
 
@@ -135,6 +145,7 @@ func (res *Result) WriteCSV(w io.Writer) error {
 	add("sent", res.Sent)
 	add("unsent", res.Unsent)
 	add("pings", res.Pings)
+	add("pinged", res.Pinged)
 	for _, l := range []struct {
 		name string
 		l    *Latency
@@ -156,6 +167,7 @@ func (res *Result) WriteCSV(w io.Writer) error {
 	}
 	add("server_cpu", s.CPU)
 	add("per_server_cpu_second", s.PerCPUSecond)
+	add("us_per_ping", s.PerPing)
 	add("server_rss", s.RSS)
 	add("rss_per_conn", s.PerConn)
 	for kind := range faultKinds {

@@ -80,6 +80,26 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+func TestClientBound(t *testing.T) {
+	for _, tt := range []struct {
+		client float64
+		loops  int
+		server *Server
+		want   bool
+	}{
+		{0.99, 1, nil, true},
+		{0.99, 2, nil, false},
+		{1.9, 2, &Server{CPU: 0.5, Cores: 1}, true},
+		{0.99, 1, &Server{CPU: 0.99, Cores: 1}, false}, // both are busy
+		{0.99, 1, &Server{CPU: 0.99, Cores: 2}, true},  // it could have used another
+		{0.5, 1, &Server{CPU: 0.5, Cores: 1}, false},   // neither is
+	} {
+		if got := clientBound(tt.client, tt.loops, tt.server); got != tt.want {
+			t.Errorf("%v cores of %d loops, server %+v: %v, want %v", tt.client, tt.loops, tt.server, got, tt.want)
+		}
+	}
+}
+
 // TestLatency puts histograms together that know the answer.
 func TestLatency(t *testing.T) {
 	a, b := newHistogram(), newHistogram()
@@ -122,15 +142,15 @@ func TestUsage(t *testing.T) {
 		t.Skipf("no shell: %v", err)
 	}
 	out.Read(make([]byte, 1)) // the child is there
-	var u usage
+	var u Usage
 	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) && (u.count != 2 || u.cpu < 2*clockTick) {
+	for time.Now().Before(deadline) && (u.Processes != 2 || u.CPU < 2*clockTick) {
 		time.Sleep(time.Millisecond)
-		if u, err = processUsage(cmd.Process.Pid); err != nil {
+		if u, err = ProcessUsage(cmd.Process.Pid); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if u.count != 2 || u.cpu < 2*clockTick || u.rss < int64(os.Getpagesize()) {
+	if u.Processes != 2 || u.CPU < 2*clockTick || u.RSS < int64(os.Getpagesize()) {
 		t.Errorf("usage %+v, want two processes with CPU time and memory", u)
 	}
 	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
@@ -138,7 +158,7 @@ func TestUsage(t *testing.T) {
 	if _, err := sample(cmd.Process.Pid); err == nil {
 		t.Error("a process that is gone was sampled")
 	}
-	if m, err := sample(0); err != nil || m.client <= 0 || m.server != (usage{}) {
+	if m, err := sample(0); err != nil || m.client <= 0 || m.server != (Usage{}) {
 		t.Errorf("sample %+v, error %v, want the client alone", m, err)
 	}
 }

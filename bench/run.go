@@ -171,6 +171,7 @@ func (r *run) measure(ctx context.Context, what string, begin func()) (interval,
 	if err != nil {
 		return interval{}, err
 	}
+	before.pings = r.answeredPings()
 	from := r.now()
 	r.from.Store(from)
 	if r.t.Warmup == 0 {
@@ -180,9 +181,18 @@ func (r *run) measure(ctx context.Context, what string, begin func()) (interval,
 	until := r.now()
 	r.until.Store(until)
 	after, err := sample(r.t.PID)
+	after.pings = r.answeredPings()
 	r.cut = ctx.Err() != nil
 	r.progress.clear()
 	return interval{length: time.Duration(until - from), before: before, after: after}, err
+}
+
+// answeredPings is how many pings of the server have been answered by now.
+func (r *run) answeredPings() (n uint64) {
+	for _, e := range r.engines {
+		n += e.srv.Stats().PingsReceived
+	}
+	return n
 }
 
 // wait polls cond until it is true or limit is over, and shows the progress
@@ -233,8 +243,8 @@ func (r *run) close() {
 
 // stop ends the engines.
 func (r *run) stop() {
+	r.pings = r.answeredPings()
 	for _, e := range r.engines {
-		r.pings += e.srv.Stats().PingsReceived
 		e.srv.Close()
 		e.srv.Wait()
 	}

@@ -101,6 +101,9 @@ func (res *Result) serverRows(row func(name, format string, args ...any)) {
 	if s.PerCPUSecond > 0 {
 		row("", "%s %s per second of its CPU", thousands(s.PerCPUSecond), countNames[res.Mode])
 	}
+	if s.PerPing > 0 {
+		row("", "%.1f µs of its CPU for each of %s pings", s.PerPing, thousands(float64(res.Pinged)))
+	}
 	if s.PerConn != 0 {
 		row("", "%s bytes resident per connection, above %.1f MiB without", thousands(s.PerConn), float64(s.RSSBefore)/(1<<20))
 	}

@@ -1,0 +1,116 @@
+package suite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/perchws/perch/bench/record"
+)
+
+// peer is a line of bench/peers/peers.json.
+type peer struct {
+	Name           string   `json:"name"`
+	Lang           string   `json:"lang"`
+	Library        string   `json:"library"`
+	Version        string   `json:"version"`
+	Dir            string   `json:"dir"`   // from the root of the repository
+	Build          []string `json:"build"` // there; {bin} is replaced
+	Run            []string `json:"run"`   // {bin} and {port} are replaced
+	Needs          []string `json:"needs"` // programs
+	Settings       string   `json:"settings"`
+	SingleThreaded bool     `json:"single_threaded"`
+}
+
+// languages as people write them.
+var languages = map[string]string{"go": "Go", "node": "Node.js", "javascript": "Node.js", "python": "Python", "c": "C", "c++": "C++", "rust": "Rust"}
+
+// peers builds the servers of bench/peers. One that cannot be built, or needs
+// what is not there, is skipped and told.
+func (d *driver) peers(ctx context.Context) (all []subject, err error) {
+	name := filepath.Join(d.Root, "bench", "peers", "peers.json")
+	b, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		d.skip("peers", "there is no bench/peers/peers.json")
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var table []peer
+	if err := json.Unmarshal(b, &table); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	built := make(map[string]error) // by directory and command
+	for _, p := range table {
+		if !d.wanted(p.Name) {
+			continue
+		}
+		s, err := p.subject(d.Root)
+		if err == nil {
+			key := p.Dir + "\x00" + strings.Join(p.Build, "\x00")
+			if _, done := built[key]; !done {
+				built[key] = d.build(ctx, s.dir, p.Build)
+			}
+			err = built[key]
+		}
+		if err != nil {
+			d.skip(p.Name, err.Error())
+			continue
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// subject is the peer as a server to measure, or why it is none.
+func (p *peer) subject(root string) (subject, error) {
+	for _, program := range p.Needs {
+		if _, err := exec.LookPath(program); err != nil {
+			return subject{}, fmt.Errorf("it needs %s, which is not installed", program)
+		}
+	}
+	if p.Name == "" || len(p.Run) == 0 {
+		return subject{}, errors.New("peers.json does not say how to run it")
+	}
+	lang := p.Lang
+	if l := languages[strings.ToLower(lang)]; l != "" {
+		lang = l
+	}
+	version := strings.TrimSpace(p.Library + " " + p.Version)
+	dir := filepath.Join(root, filepath.FromSlash(p.Dir))
+	return subject{
+		Server:   record.Server{Name: p.Name, Lang: lang, Version: version, Settings: p.Settings, SingleThreaded: p.SingleThreaded},
+		run:      inDir(p.Run, dir),
+		dir:      dir,
+		echoPath: "/ws", fanPath: "/fan", fanLoad: plainFan,
+	}, nil
+}
+
+// inDir replaces {bin}, the directory of what has been built.
+func inDir(command []string, dir string) (replaced []string) {
+	for _, a := range command {
+		replaced = append(replaced, strings.ReplaceAll(a, "{bin}", filepath.Join(dir, "bin")))
+	}
+	return replaced
+}
+
+// build runs the command that builds peers.
+func (d *driver) build(ctx context.Context, dir string, command []string) error {
+	if len(command) == 0 {
+		return nil
+	}
+	command = inDir(command, dir)
+	d.say("building in %s: %s", dir, strings.Join(command, " "))
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, lastLine(strings.TrimSpace(string(out))))
+	}
+	return nil
+}
