@@ -19,7 +19,7 @@ type subject struct {
 	echoPath string
 	fanPath  string   // "": it has no fan-out
 	fanLoad  []string // what `perchbench fanout` must know beside that
-	scale   bool // only to measure how cost grows with connections
+	scale    bool     // only to measure how cost grows with connections
 }
 
 // plainFan is how the bare fan-out endpoints are loaded.
@@ -71,6 +71,7 @@ func yardstick(root string) (subject, bool) {
 	return subject{
 		Server: record.Server{Name: "rawecho", Lang: "C", Yardstick: true, SingleThreaded: true,
 			Settings: "bare epoll in C that checks nothing (bench/baseline): the limit, no server for use"},
-		run: run, fan: append(run[:3:3], "--fanout"), echoPath: "/ws", fanPath: "/fan", fanLoad: plainFan,
+		run: run, fan: append(run[:3:3], "--fanout"), echoPath: "/ws", fanPath: "/fan",
+		fanLoad: append([]string{"--template", "PUB m={seq},{ts} {pad}"}, plainFan...), // what it takes for a publication
 	}, true
 }

@@ -107,4 +107,3 @@ func pair() []workload {
 		{group: record.Idle, load: []string{"idle", "--conns", "10000", "--warmup", "500ms", "--time", "200ms"}, share: .15, most: 15, fresh: true, who: any},
 	}
 }
-

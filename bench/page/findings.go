@@ -1,0 +1,178 @@
+package page
+
+import (
+	"fmt"
+	"html/template"
+	"strings"
+
+	"github.com/perchws/perch/bench/record"
+	"github.com/perchws/perch/bench/stats"
+)
+
+// glance says the summary's figures in words: ours, and the best of the others.
+func glance(r *record.Run) (all []template.HTML) {
+	ref := r.Reference()
+	for _, v := range r.Summary() {
+		var ours, best *record.Row
+		rows := r.Rows(v)
+		place := 0
+		for i := range rows {
+			row := &rows[i]
+			switch s := row.Server; {
+			case s.Name == ref:
+				ours = row
+			case best == nil && !s.Ours && !s.Yardstick:
+				best = row
+			}
+			if ours == nil && !row.Server.Ours && !row.Server.Yardstick {
+				place++
+			}
+		}
+		if ours == nil || best == nil || len(best.Ratios) == 0 {
+			continue
+		}
+		ratio := stats.Of(best.Ratios).Median
+		words := fmt.Sprintf("%s the best of the others, %s", advantage(1/ratio, v.Metric.Lower), best.Server.Name)
+		if better(best.Ratios) {
+			words = fmt.Sprintf("%s is better: %s", best.Server.Name, record.Times(v.Metric.Times(best.Ratios)))
+		}
+		all = append(all, template.HTML(fmt.Sprintf("<strong>%s</strong> %s <span>%s</span>",
+			template.HTMLEscapeString(record.Figure(ours.Median, v.Metric.Unit)), template.HTMLEscapeString(short(v)), template.HTMLEscapeString(words))))
+	}
+	return all
+}
+
+// short says what a figure of a view is.
+func short(v record.View) string {
+	if v.Metric.Unit == record.PerCPU.Unit {
+		what, _, _ := strings.Cut(v.What, " per ")
+		return what + " per CPU second: " + strings.ToLower(v.Title[:1]) + v.Title[1:]
+	}
+	return strings.ToLower(v.Title[:1]) + v.Title[1:]
+}
+
+// advantage says how the reference stands to another that is f times worse.
+func advantage(f float64, lower bool) string {
+	switch {
+	case f > 1-record.Tolerance && f < 1+record.Tolerance:
+		return "the same as"
+	case lower:
+		return "× " + record.Ratio(1/f) + " of"
+	}
+	return "× " + record.Ratio(f) + " of"
+}
+
+// findings says where the others are better, where one cannot tell, and where the
+// client was the limit.
+func (c *content) findings(r *record.Run) {
+	ref := r.Reference()
+	for _, f := range r.Findings() {
+		s := f.Row.Server
+		if s.Ours {
+			continue
+		}
+		name := s.Name
+		if s.Yardstick {
+			name += " (the limit)"
+		}
+		text := fmt.Sprintf("%s: %s %s, %d rounds", f.View.Title, name, record.Times(f.Times), f.Times.N)
+		if f.View.Metric.Lower {
+			text += ", less is better"
+		}
+		ratios := stats.Of(f.Row.Ratios)
+		switch {
+		case better(f.Row.Ratios):
+			c.Better = append(c.Better, text)
+		case ratios.Max > 1 && ratios.Median > 1-2*record.Tolerance:
+			c.Close = append(c.Close, text)
+		}
+	}
+	for _, s := range r.Servers {
+		if s.Ours && s.Name != ref {
+			continue
+		}
+		var in []string
+		for i := range r.Cases {
+			if bound, of := r.Cases[i].ClientBound(s.Name); bound > 0 {
+				in = append(in, fmt.Sprintf("%s in %d of %d rounds", caseName(&r.Cases[i]), bound, of))
+			}
+		}
+		if len(in) > 0 {
+			c.Bound = append(c.Bound, s.Name+": "+strings.Join(in, "; "))
+		}
+	}
+}
+
+// verdicts compares the two commits of a run.
+func verdicts(r *record.Run) (all []verdict) {
+	for _, f := range r.Findings() {
+		unit := f.View.Metric.Unit
+		base := f.View.Case.Spread(r.Base, f.View.Metric)
+		v := verdict{
+			View: f.View.Title + ", " + f.View.What, Text: f.Verdict.String(),
+			Ratio: fmt.Sprintf("%s, %d rounds", record.Times(f.Times), f.Times.N),
+			Base:  fmt.Sprintf("%s (%s)", record.Figure(base.Median, unit), record.Range(base, unit)),
+			This:  fmt.Sprintf("%s (%s)", record.Figure(f.Row.Median, unit), record.Range(f.Row.Spread, unit)),
+		}
+		switch f.Verdict {
+		case stats.Better:
+			v.Class = "better"
+		case stats.Worse:
+			v.Class = "worse"
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// generatorTable compares the two load generators; nil if that was not measured.
+func generatorTable(r *record.Run) *table {
+	c := r.Case(record.Generator, 0)
+	if c == nil {
+		return nil
+	}
+	t := &table{Caption: "The same server under both load generators", Head: []string{"messages per CPU second of the server", "median latency", "99th percentile"}}
+	metrics := []record.Metric{record.PerCPU, record.P50, record.P99}
+	for _, name := range []string{"perchbench", "wsload"} {
+		row := tableRow{Name: name, Tag: map[string]string{"perchbench": "ours, Go", "wsload": "bench/baseline, C"}[name]}
+		for _, m := range metrics {
+			s := c.Spread(name, m)
+			if s.N == 0 {
+				return nil
+			}
+			row.Cells = append(row.Cells, cell{Text: record.Figure(s.Median, m.Unit), Range: record.Range(s, m.Unit)})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	ratio := tableRow{Name: "perchbench / wsload", Tag: "round by round"}
+	for _, m := range metrics {
+		m.Lower = false
+		s := stats.Of(c.Ratios("perchbench", "wsload", m))
+		if s.N == 0 {
+			return nil
+		}
+		ratio.Cells = append(ratio.Cells, cell{Text: "× " + record.Ratio(s.Median), Range: fmt.Sprintf("%s–%s, %d×", record.Ratio(s.Min), record.Ratio(s.Max), s.N)})
+	}
+	t.Rows = append(t.Rows, ratio)
+	return t
+}
+
+// engineTable is what our server said of itself at its ends; nil if it said
+// nothing.
+func engineTable(r *record.Run) *table {
+	t := &table{Caption: "What the engine measured of itself, in all rounds of a load", Head: []string{"loop tick, median ≤", "loop tick, 99 % ≤", "collections", "pause, median ≤", "longest pause ≤"}}
+	for i := range r.Cases {
+		c := &r.Cases[i]
+		for j := range c.Samples {
+			s := &c.Samples[j]
+			if e := s.Engine; e != nil && (s.Round == c.Rounds() || c.Group != record.Pings && c.Group != record.Idle) {
+				t.Rows = append(t.Rows, tableRow{Name: s.Server, Tag: caseName(c), Cells: []cell{
+					{Text: e.TickP50}, {Text: e.TickP99}, {Text: fmt.Sprint(e.GCs)}, {Text: e.GCPauseP50}, {Text: e.GCPauseMax}}})
+			}
+		}
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return t
+}
