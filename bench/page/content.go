@@ -13,9 +13,10 @@ import (
 // content is what the page shows.
 type content struct {
 	Title     string
+	Reference string // the server that the others are compared with
 	Lead      string
 	Smoke     bool // too few rounds to mean anything
-	Glance    []template.HTML
+	Headlines []headline
 	Table     table
 	Figures   []figure
 	Verdicts  []verdict // of a comparison of commits
@@ -66,15 +67,16 @@ type verdict struct {
 
 func newContent(r *record.Run) *content {
 	c := &content{
-		Title: "Perch against its peers", Command: r.Command, Servers: r.Servers, Skipped: r.Skipped,
+		Title: "Perch against its peers", Reference: r.Reference(), Command: r.Command, Servers: r.Servers, Skipped: r.Skipped,
 		Method: method(r), Machine: machine(r), Table: summaryTable(r), Smoke: mostRounds(r) < 3,
 	}
-	c.Lead = fmt.Sprintf("%d servers, the same loads in turn. Measured on %s with commit %s.", len(r.Servers), r.Started.Format("2 January 2006"), r.Machine.Commit)
+	c.Lead = fmt.Sprintf("How much WebSocket servers get done with a second of CPU time, how soon they answer, and what a connection costs them in memory: "+
+		"%d servers, given the same loads in turn on %s.", len(r.Servers), r.Started.Format("2 January 2006"))
 	if r.Base != "" {
 		c.Title = "Two commits compared"
 		c.Verdicts = verdicts(r)
 	} else {
-		c.Glance = glance(r)
+		c.Headlines = headlines(r)
 		c.findings(r)
 	}
 	for _, v := range r.Summary() {

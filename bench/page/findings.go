@@ -2,64 +2,53 @@ package page
 
 import (
 	"fmt"
-	"html/template"
 	"strings"
 
 	"github.com/perchws/perch/bench/record"
 	"github.com/perchws/perch/bench/stats"
 )
 
-// glance says the summary's figures in words: ours, and the best of the others.
-func glance(r *record.Run) (all []template.HTML) {
+// headline is a figure of the summary in words: ours, and the best of the others.
+type headline struct {
+	Figure, Range string
+	What          string
+	Against       string // how it stands to the best of the others, with its range
+}
+
+// headlines has one for each figure that others have too.
+func headlines(r *record.Run) (all []headline) {
 	ref := r.Reference()
 	for _, v := range r.Summary() {
 		var ours, best *record.Row
 		rows := r.Rows(v)
-		place := 0
 		for i := range rows {
-			row := &rows[i]
-			switch s := row.Server; {
+			switch s := rows[i].Server; {
 			case s.Name == ref:
-				ours = row
+				ours = &rows[i]
 			case best == nil && !s.Ours && !s.Yardstick:
-				best = row
-			}
-			if ours == nil && !row.Server.Ours && !row.Server.Yardstick {
-				place++
+				best = &rows[i]
 			}
 		}
 		if ours == nil || best == nil || len(best.Ratios) == 0 {
 			continue
 		}
-		ratio := stats.Of(best.Ratios).Median
-		words := fmt.Sprintf("%s the best of the others, %s", advantage(1/ratio, v.Metric.Lower), best.Server.Name)
-		if better(best.Ratios) {
-			words = fmt.Sprintf("%s is better: %s", best.Server.Name, record.Times(v.Metric.Times(best.Ratios)))
-		}
-		all = append(all, template.HTML(fmt.Sprintf("<strong>%s</strong> %s <span>%s</span>",
-			template.HTMLEscapeString(record.Figure(ours.Median, v.Metric.Unit)), template.HTMLEscapeString(short(v)), template.HTMLEscapeString(words))))
+		times := v.Metric.Times(v.Case.Ratios(ref, best.Server.Name, v.Metric))
+		all = append(all, headline{
+			Figure: record.Figure(ours.Median, v.Metric.Unit), Range: record.Range(ours.Spread, v.Metric.Unit), What: short(v),
+			Against: fmt.Sprintf("%s of the best other, %s", record.Times(times), best.Server.Name),
+		})
 	}
 	return all
 }
 
 // short says what a figure of a view is.
 func short(v record.View) string {
+	title := strings.ToLower(v.Title[:1]) + v.Title[1:]
 	if v.Metric.Unit == record.PerCPU.Unit {
 		what, _, _ := strings.Cut(v.What, " per ")
-		return what + " per CPU second: " + strings.ToLower(v.Title[:1]) + v.Title[1:]
+		return what + " per CPU second: " + title
 	}
-	return strings.ToLower(v.Title[:1]) + v.Title[1:]
-}
-
-// advantage says how the reference stands to another that is f times worse.
-func advantage(f float64, lower bool) string {
-	switch {
-	case f > 1-record.Tolerance && f < 1+record.Tolerance:
-		return "the same as"
-	case lower:
-		return "× " + record.Ratio(1/f) + " of"
-	}
-	return "× " + record.Ratio(f) + " of"
+	return title
 }
 
 // findings says where the others are better, where one cannot tell, and where the

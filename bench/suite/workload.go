@@ -43,10 +43,10 @@ func rooms(s *subject) bool    { return !s.scale && s.fanPath != "" }
 func full(limit int) (all []workload) {
 	load := func(args ...string) []string { return append(args, "--warmup", "300ms", "--time", "1s") }
 	all = []workload{
-		{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .13, most: 15, who: everyone},
-		{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .13, most: 15, who: everyone},
+		{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .11, most: 15, who: everyone},
+		{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .11, most: 15, who: everyone},
 		{group: record.Latency, load: []string{"echo", "--conns", "200", "--size", "128", "--rate", latencyRate, "--warmup", "500ms", "--time", "2s"},
-			share: .14, most: 9, who: everyone},
+			share: .12, most: 9, who: everyone},
 		{group: record.Storm, load: load("storm", "--conns", "64"), share: .07, most: 9, who: everyone},
 		{group: record.Idle, load: []string{"idle", "--conns", strconv.Itoa(idle), "--warmup", "500ms", "--time", "200ms"},
 			share: .12, most: 7, fresh: true, who: everyone},
