@@ -51,7 +51,7 @@ func (d *driver) addCommits(ctx context.Context) error {
 
 // addPair makes two builds of perchbench the servers to measure.
 func (d *driver) addPair(base, oldProgram, newProgram string) {
-	most := strconv.Itoa(max(sock.DescriptorLimit()-500, 1))
+	most := strconv.Itoa(max(sock.DescriptorLimit()-reserve, 1))
 	for _, s := range []struct{ name, program, what string }{
 		{"base " + base, oldProgram, "the commit that is compared with"},
 		{"this " + d.run.Machine.Commit, newProgram, "the working tree"},

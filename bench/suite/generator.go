@@ -43,7 +43,7 @@ func (d *driver) measureGenerator(ctx context.Context, w *workload) {
 			return
 		}
 		defer r.process.stop()
-		d.say("%s", w.title())
+		d.announce(w)
 		d.rounds(ctx, w, func(round int) {
 			for i := range 2 {
 				s := record.Sample{Server: nameOurs, Round: round}

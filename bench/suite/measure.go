@@ -57,7 +57,7 @@ func (d *driver) measure(ctx context.Context, w *workload) {
 			d.begin(r, w, &c, 1)
 		}
 	}
-	d.say("%s", w.title())
+	d.announce(w)
 	d.rounds(ctx, w, func(round int) {
 		for i := range all {
 			r := all[(i+round-1)%len(all)]
@@ -68,22 +68,19 @@ func (d *driver) measure(ctx context.Context, w *workload) {
 	})
 }
 
-// title names a workload in the log.
-func (w *workload) title() string {
-	if w.x > 0 {
-		return fmt.Sprintf("%s, %d: %s", w.group, w.x, strings.Join(w.load, " "))
-	}
-	return fmt.Sprintf("%s: %s", w.group, strings.Join(w.load, " "))
+// announce says what comes now, and how long it has been going on.
+func (d *driver) announce(w *workload) {
+	d.say("%4.0f s  perchbench %s", time.Since(d.run.Started).Seconds(), strings.Join(w.load, " "))
 }
 
-// rounds calls one for each round: three at least, as many as there are to be at
-// most, as long as another fits into the workload's share of the time.
+// rounds calls one for each round: the least there are to be, and then more as
+// long as another fits into the workload's share of the time.
 func (d *driver) rounds(ctx context.Context, w *workload, one func(round int)) {
 	begun, slice := time.Now(), time.Duration(w.share*float64(d.Budget))
 	for round := 1; round <= w.most && ctx.Err() == nil; round++ {
 		one(round)
 		took := time.Since(begun)
-		if slice > 0 && round >= least && took+took/time.Duration(round) > slice {
+		if slice > 0 && round >= w.least && took+took/time.Duration(round) > slice {
 			break
 		}
 	}

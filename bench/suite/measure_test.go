@@ -114,7 +114,7 @@ func TestRounds(t *testing.T) {
 		most   int
 		want   int
 	}{
-		{"no time", time.Nanosecond, 9, least},
+		{"no time", time.Nanosecond, 9, leastMain},
 		{"much time", time.Hour, 9, 9},
 		{"time does not matter", 0, 2, 2},
 		{"fewer asked for", time.Nanosecond, 1, 1},
@@ -122,7 +122,7 @@ func TestRounds(t *testing.T) {
 		d := testDriver(t, nil)
 		d.Budget = tt.budget
 		n := 0
-		d.rounds(t.Context(), &workload{share: 1, most: tt.most}, func(int) { n++ })
+		d.rounds(t.Context(), &workload{share: 1, least: leastMain, most: tt.most}, func(int) { n++ })
 		if n != tt.want {
 			t.Errorf("%s: %d rounds, want %d", tt.name, n, tt.want)
 		}

@@ -34,11 +34,11 @@ func ours(root, state string, limit int) []subject {
 	bench, perchd := filepath.Join(root, "bin", "perchbench"), filepath.Join(root, "bin", "perchd")
 	serve := []string{bench, "serve", "--listen", "127.0.0.1:{port}"}
 	const most = 110_000
-	loops := max(1, most/max(limit-500, 1)+1)
+	loops := max(1, most/max(limit-reserve, 1)+1)
 	return []subject{
 		{
 			Server:   record.Server{Name: "perch", Lang: "Go", Ours: true, Settings: "perchbench serve --loops 1: the engine alone"},
-			run:      append(serve[:4:4], "--loops", "1", "--max-conns", strconv.Itoa(max(limit-500, 1))),
+			run:      append(serve[:4:4], "--loops", "1", "--max-conns", strconv.Itoa(max(limit-reserve, 1))),
 			echoPath: "/ws", fanPath: "/fan", fanLoad: plainFan,
 		},
 		{

@@ -12,13 +12,18 @@ type workload struct {
 	x     int
 	load  []string // mode and options of perchbench, without the address
 	share float64  // of the suite's time
+	least int      // rounds, whatever the time
 	most  int      // rounds
 	fresh bool     // a new process for each measurement: its memory is the figure
 	who   func(s *subject) bool
 }
 
-// least is how many rounds a case has at least, whatever the time.
-const least = 3
+// Rounds that a case has at least: one of the summary, and a point of a curve,
+// which has its neighbours beside it.
+const (
+	leastMain  = 3
+	leastPoint = 2
+)
 
 // Sizes of the rooms and numbers of connections that make the curves. The last
 // of the connections are for the server with a table for each loop alone.
@@ -31,49 +36,61 @@ const (
 	mainRoom = 1000 // the room that the summary shows
 	idle     = 5000 // connections of the summary's memory
 	peerMost = 10_000
+	// reserve is what a server and its clients need beside a descriptor for each
+	// connection.
+	reserve = 500
 	// latencyRate is what every server can do, in messages per second.
 	latencyRate = "5000"
 )
 
 func everyone(s *subject) bool { return !s.scale }
 func scaling(s *subject) bool  { return s.scale }
+func bare(s *subject) bool     { return s.Name == "perch" }
 func rooms(s *subject) bool    { return !s.scale && s.fanPath != "" }
 
 // full is what `make bench` runs.
 func full(limit int) (all []workload) {
-	load := func(args ...string) []string { return append(args, "--warmup", "300ms", "--time", "1s") }
-	all = []workload{
-		{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .11, most: 15, who: everyone},
-		{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .11, most: 15, who: everyone},
-		{group: record.Latency, load: []string{"echo", "--conns", "200", "--size", "128", "--rate", latencyRate, "--warmup", "500ms", "--time", "2s"},
-			share: .12, most: 9, who: everyone},
-		{group: record.Storm, load: load("storm", "--conns", "64"), share: .07, most: 9, who: everyone},
-		{group: record.Idle, load: []string{"idle", "--conns", strconv.Itoa(idle), "--warmup", "500ms", "--time", "200ms"},
-			share: .12, most: 7, fresh: true, who: everyone},
+	load := func(args ...string) []string { return append(args, "--warmup", "200ms", "--time", "800ms") }
+	add := func(w workload) {
+		w.most = 15
+		if w.least == 0 {
+			w.least = leastMain
+		}
+		all = append(all, w)
 	}
-	shares := map[int]float64{10: .04, 100: .04, mainRoom: .10, 10_000: .10}
+	add(workload{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .10, who: everyone})
+	add(workload{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .10, who: everyone})
+	add(workload{group: record.Latency, load: []string{"echo", "--conns", "200", "--size", "128", "--rate", latencyRate, "--warmup", "300ms", "--time", "1500ms"},
+		share: .10, who: everyone})
+	add(workload{group: record.Storm, load: load("storm", "--conns", "64"), share: .07, who: everyone})
+	add(workload{group: record.Idle, load: []string{"idle", "--conns", strconv.Itoa(idle), "--warmup", "500ms", "--time", "100ms"}, share: .11, fresh: true, who: everyone})
 	for _, n := range roomSizes {
-		if n+500 > limit {
+		if n+reserve > limit {
 			continue
 		}
-		l := load("fanout", "--conns", strconv.Itoa(n), "--pubs", "1", "--size", "128")
-		all = append(all, workload{group: record.Fanout, x: n, load: l, share: shares[n], most: 9, who: rooms})
-	}
-	for _, n := range connections {
-		who, share := scaling, .03
-		if n <= peerMost && n+500 <= limit {
-			who, share = func(*subject) bool { return true }, .04
+		w := workload{group: record.Fanout, x: n, load: load("fanout", "--conns", strconv.Itoa(n), "--pubs", "1", "--size", "128"), share: .04, least: leastPoint, who: rooms}
+		switch {
+		case n == mainRoom:
+			w.share, w.least = .09, leastMain
+		case n > mainRoom:
+			w.share = .09
 		}
-		text := strconv.Itoa(n)
-		all = append(all, workload{group: record.Messages, x: n, load: []string{"echo", "--conns", text, "--size", "128", "--rate", latencyRate,
-			"--warmup", "500ms", "--time", "2s", "--connect-timeout", "60s"}, share: share, most: 5, who: who})
+		add(w)
 	}
 	for _, n := range connections {
-		all = append(all, workload{group: record.Pings, x: n, load: []string{"idle", "--conns", strconv.Itoa(n), "--warmup", "5s", "--time", "10s",
-			"--connect-timeout", "60s"}, share: .02, most: 5, fresh: true, who: scaling})
+		w := workload{group: record.Messages, x: n, load: []string{"echo", "--conns", strconv.Itoa(n), "--size", "128", "--rate", latencyRate,
+			"--warmup", "300ms", "--time", "1s", "--connect-timeout", "60s"}, share: .05, least: leastPoint, who: scaling}
+		if n <= peerMost && n+reserve <= limit {
+			w.who = func(*subject) bool { return true }
+		}
+		add(w)
 	}
-	return append(all, workload{group: record.Generator, load: load("echo", "--conns", "200", "--size", "128"), share: .04, most: 15,
-		who: func(s *subject) bool { return s.Name == "perch" }})
+	for _, n := range connections {
+		add(workload{group: record.Pings, x: n, load: []string{"idle", "--conns", strconv.Itoa(n), "--warmup", "5s", "--time", "5s",
+			"--connect-timeout", "60s"}, share: .03, least: leastPoint, fresh: true, who: scaling})
+	}
+	add(workload{group: record.Generator, load: load("echo", "--conns", "200", "--size", "128"), share: .02, who: bare})
+	return all
 }
 
 // smoke shows within a minute that every kind of measurement works.
@@ -89,7 +106,7 @@ func smoke() []workload {
 		{group: record.Fanout, x: mainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128"), most: 1, who: rooms},
 		{group: record.Messages, x: 1000, load: load("echo", "--conns", "1000", "--size", "128", "--rate", "1000"), most: 1, who: scaling},
 		{group: record.Pings, x: 1000, load: []string{"idle", "--conns", "1000", "--warmup", "5s", "--time", "5s"}, most: 1, fresh: true, who: scaling},
-		{group: record.Generator, load: load("echo", "--conns", "20", "--size", "128"), most: 1, who: func(s *subject) bool { return s.Name == "perch" }},
+		{group: record.Generator, load: load("echo", "--conns", "20", "--size", "128"), most: 1, who: bare},
 	}
 }
 
@@ -98,12 +115,12 @@ func pair() []workload {
 	load := func(args ...string) []string { return append(args, "--warmup", "200ms", "--time", "700ms") }
 	any := func(*subject) bool { return true }
 	return []workload{
-		{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .2, most: 60, who: any},
-		{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .2, most: 60, who: any},
+		{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .2, least: 6, most: 60, who: any},
+		{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .2, least: 6, most: 60, who: any},
 		{group: record.Latency, load: []string{"echo", "--conns", "200", "--size", "128", "--rate", "20000", "--warmup", "300ms", "--time", "1s"},
-			share: .15, most: 60, who: any},
-		{group: record.Fanout, x: mainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128"), share: .15, most: 40, who: any},
-		{group: record.Storm, load: load("storm", "--conns", "64"), share: .15, most: 40, who: any},
-		{group: record.Idle, load: []string{"idle", "--conns", "10000", "--warmup", "500ms", "--time", "200ms"}, share: .15, most: 15, fresh: true, who: any},
+			share: .15, least: 6, most: 60, who: any},
+		{group: record.Fanout, x: mainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128"), share: .15, least: 6, most: 40, who: any},
+		{group: record.Storm, load: load("storm", "--conns", "64"), share: .15, least: 6, most: 40, who: any},
+		{group: record.Idle, load: []string{"idle", "--conns", "10000", "--warmup", "500ms", "--time", "200ms"}, share: .15, least: 6, most: 15, fresh: true, who: any},
 	}
 }
