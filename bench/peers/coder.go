@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 
@@ -56,18 +56,6 @@ func serveCoder(ln net.Listener, o options) error {
 // readCoder calls handle for every message until that or the connection fails.
 func readCoder(c *websocket.Conn, handle func(kind websocket.MessageType, p []byte) error) {
 	defer c.CloseNow()
-	for {
-		kind, r, err := c.Reader(context.Background())
-		if err != nil {
-			return
-		}
-		b := buffers.Get().(*bytes.Buffer)
-		if _, err = b.ReadFrom(r); err == nil {
-			err = handle(kind, b.Bytes())
-		}
-		release(b)
-		if err != nil {
-			return
-		}
-	}
+	next := func() (websocket.MessageType, io.Reader, error) { return c.Reader(context.Background()) }
+	readAll(next, handle)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"compress/flate"
 	"net"
 	"sync"
@@ -70,18 +69,5 @@ func readFastHTTP(c *websocket.Conn, o options, handle func(kind int, p []byte) 
 	if o.deflate {
 		_ = c.SetCompressionLevel(flate.BestSpeed)
 	}
-	for {
-		kind, r, err := c.NextReader()
-		if err != nil {
-			return
-		}
-		b := buffers.Get().(*bytes.Buffer)
-		if _, err = b.ReadFrom(r); err == nil {
-			err = handle(kind, b.Bytes())
-		}
-		release(b)
-		if err != nil {
-			return
-		}
-	}
+	readAll(c.NextReader, handle)
 }

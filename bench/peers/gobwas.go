@@ -13,6 +13,9 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
+// maxCork is how many bytes of answers may gather before they leave.
+const maxCork = 32 << 10
+
 // serveGobwas is the codec on net and a goroutine for each connection. It leaves
 // buffers to its user: one of 4 KiB for reading, a pooled one for writing that
 // leaves when nothing more has arrived, so that pipelined messages share a write.
@@ -30,15 +33,9 @@ func serveGobwas(ln net.Listener, _ options) error {
 		go func() {
 			_ = conn.SetDeadline(time.Now().Add(handshakeTime))
 			fan := false
-			up := ws.Upgrader{OnRequest: func(uri []byte) error {
-				switch path, _, _ := bytes.Cut(uri, []byte("?")); string(path) {
-				case "/ws":
-				case "/fan":
-					fan = true
-				default:
-					return ws.RejectConnectionError(ws.RejectionStatus(404))
-				}
-				return nil
+			up := ws.Upgrader{OnRequest: func(uri []byte) (err error) {
+				fan, err = fanRequested(uri)
+				return err
 			}}
 			if _, err := up.Upgrade(conn); err != nil {
 				conn.Close()
@@ -52,6 +49,17 @@ func serveGobwas(ln net.Listener, _ options) error {
 			}
 		}()
 	}
+}
+
+// fanRequested tells /fan from /ws and refuses the rest.
+func fanRequested(uri []byte) (bool, error) {
+	switch path, _, _ := bytes.Cut(uri, []byte("?")); string(path) {
+	case "/ws":
+		return false, nil
+	case "/fan":
+		return true, nil
+	}
+	return false, ws.RejectConnectionError(ws.RejectionStatus(404))
 }
 
 func fanGobwas(conn net.Conn, members *room[net.Conn]) {
@@ -118,7 +126,7 @@ func turnGobwas(rd *wsutil.Reader, in *bufio.Reader, control wsutil.FrameHandler
 			}
 			handle(out, h.OpCode, message.Bytes())
 		}
-		if in.Buffered() == 0 || out.Len() > maxKept/2 {
+		if in.Buffered() == 0 || out.Len() > maxCork {
 			return nil
 		}
 	}

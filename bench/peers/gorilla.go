@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"compress/flate"
 	"net"
 	"net/http"
@@ -80,18 +79,5 @@ func (c gorillaConn) choose(p []byte) {
 // read calls handle for every message until that or the connection fails.
 func (c gorillaConn) read(handle func(kind int, p []byte) error) {
 	defer c.Close()
-	for {
-		kind, r, err := c.NextReader()
-		if err != nil {
-			return
-		}
-		b := buffers.Get().(*bytes.Buffer)
-		if _, err = b.ReadFrom(r); err == nil {
-			err = handle(kind, b.Bytes())
-		}
-		release(b)
-		if err != nil {
-			return
-		}
-	}
+	readAll(c.NextReader, handle)
 }

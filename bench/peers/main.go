@@ -30,7 +30,7 @@ const (
 	handshakeTime = 5 * time.Second
 )
 
-// peers start the servers by name. Each serves on ln until it fails.
+// peers start the servers by name.
 var peers = map[string]peer{
 	"gorilla":  {serveGorilla, true},
 	"coder":    {serveCoder, true},
@@ -38,12 +38,17 @@ var peers = map[string]peer{
 	"gobwas":   {serveGobwas, false},
 	"fasthttp": {serveFastHTTP, true},
 	"xnet":     {serveXNet, false},
+	"nbio":     {serveNbio, false},
+	"gnet":     {serveGnet, false},
 }
 
 type peer struct {
-	serve   func(ln net.Listener, o options) error
-	deflate bool // has permessage-deflate
+	serve   func(ln net.Listener, o options) error // until it fails
+	deflate bool                                   // has permessage-deflate
 }
+
+// noTLS are those that do not read from a net.Conn.
+var noTLS = map[string]bool{"nbio": true, "gnet": true}
 
 // options is what the command line asks for.
 type options struct {
@@ -102,6 +107,8 @@ func parse(args []string) (name string, o options, err error) {
 		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	case o.deflate && !p.deflate:
 		err = fmt.Errorf("%s has no permessage-deflate", name)
+	case o.cert != "" && noTLS[name]:
+		err = fmt.Errorf("%s is not set up for TLS here", name)
 	case (o.cert == "") != (o.key == ""):
 		err = errors.New("--tls-cert and --tls-key go together")
 	case o.threshold < 0:

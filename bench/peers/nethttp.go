@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -20,11 +21,29 @@ func serveHTTP(ln net.Listener, echo, fan http.HandlerFunc) error {
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // maxKept is the largest buffer that goes back into the pool.
-const maxKept = 64 << 10
+const maxKept = 1 << 20
 
 func release(b *bytes.Buffer) {
 	if b.Cap() <= maxKept {
 		b.Reset()
 		buffers.Put(b)
+	}
+}
+
+// readAll calls handle for every message until that or the connection fails.
+func readAll[K any](next func() (K, io.Reader, error), handle func(kind K, p []byte) error) {
+	for {
+		kind, r, err := next()
+		if err != nil {
+			return
+		}
+		b := buffers.Get().(*bytes.Buffer)
+		if _, err = b.ReadFrom(r); err == nil {
+			err = handle(kind, b.Bytes())
+		}
+		release(b)
+		if err != nil {
+			return
+		}
 	}
 }
