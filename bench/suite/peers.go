@@ -28,7 +28,7 @@ type peer struct {
 }
 
 // languages as people write them.
-var languages = map[string]string{"go": "Go", "node": "Node.js", "javascript": "Node.js", "python": "Python", "c": "C", "c++": "C++", "rust": "Rust"}
+var languages = map[string]string{"go": "Go", "node": "Node.js", "javascript": "Node.js", "typescript": "Node.js", "python": "Python", "c": "C", "c++": "C++", "rust": "Rust"}
 
 // peers builds the servers of bench/peers. One that cannot be built, or needs
 // what is not there, is skipped and told.
@@ -57,7 +57,9 @@ func (d *driver) peers(ctx context.Context) (all []subject, err error) {
 			if _, done := built[key]; !done {
 				built[key] = d.build(ctx, s.dir, p.Build)
 			}
-			err = built[key]
+			if err = built[key]; err == nil {
+				err = missing(s.run, filepath.Join(s.dir, "bin"))
+			}
 		}
 		if err != nil {
 			d.skip(p.Name, err.Error())
@@ -98,6 +100,16 @@ func inDir(command []string, dir string) (replaced []string) {
 		replaced = append(replaced, strings.ReplaceAll(a, "{bin}", filepath.Join(dir, "bin")))
 	}
 	return replaced
+}
+
+// missing finds a file of a command that building should have left in bin.
+func missing(command []string, bin string) error {
+	for _, a := range command {
+		if strings.HasPrefix(a, bin+string(filepath.Separator)) && !exists(a) {
+			return fmt.Errorf("%s was not built", a)
+		}
+	}
+	return nil
 }
 
 // build runs the command that builds peers.

@@ -31,14 +31,15 @@ func TestPeers(t *testing.T) {
 	}
 	d.run.Skipped = nil
 	write(t, filepath.Join(d.Root, "bench/peers/peers.json"), `[
-		{"name": "good", "lang": "go", "library": "example.com/ws", "version": "v1", "dir": "bench/peers", "build": ["sh", "-c", "mkdir -p {bin} && echo built >> {bin}/log"],
+		{"name": "good", "lang": "go", "library": "example.com/ws", "version": "v1", "dir": "bench/peers", "build": ["sh", "-c", "mkdir -p {bin} && echo built >> {bin}/log && touch {bin}/peer"],
 		 "run": ["{bin}/peer", "good", "--listen", "127.0.0.1:{port}"], "needs": ["sh"], "settings": "best", "single_threaded": true},
-		{"name": "again", "lang": "python", "dir": "bench/peers", "build": ["sh", "-c", "mkdir -p {bin} && echo built >> {bin}/log"], "run": ["x"]},
+		{"name": "again", "lang": "python", "dir": "bench/peers", "build": ["sh", "-c", "mkdir -p {bin} && echo built >> {bin}/log && touch {bin}/peer"], "run": ["x"]},
+		{"name": "half", "dir": "bench/peers", "run": ["x", "{bin}/not-there"]},
 		{"name": "missing", "run": ["x"], "needs": ["no-such-program-here"]},
 		{"name": "unbuildable", "run": ["x"], "build": ["sh", "-c", "echo this is why; exit 1"]},
 		{"name": "nothing"},
 		{"name": "other", "run": ["x"]}]`)
-	d.Only = []string{"good", "again", "missing", "unbuildable", "nothing"}
+	d.Only = []string{"good", "again", "missing", "unbuildable", "nothing", "half"}
 	all, err := d.peers(t.Context())
 	if err != nil || len(all) != 2 {
 		t.Fatalf("peers %+v, error %v", all, err)
@@ -54,7 +55,7 @@ func TestPeers(t *testing.T) {
 	for _, s := range d.run.Skipped {
 		why[s.Name] = s.Why
 	}
-	for name, text := range map[string]string{"missing": "no-such-program-here", "unbuildable": "this is why", "nothing": "how to run"} {
+	for name, text := range map[string]string{"missing": "no-such-program-here", "unbuildable": "this is why", "nothing": "how to run", "half": "not-there was not built"} {
 		if !strings.Contains(why[name], text) {
 			t.Errorf("%s skipped because %q, want %q", name, why[name], text)
 		}
