@@ -18,6 +18,7 @@ type Result struct {
 
 	Conns  int     `json:"conns"`  // asked for
 	Opened int     `json:"opened"` // open when the load began
+	Took   float64 `json:"connect_seconds"` // until all were open, or had failed
 	Loops  int     `json:"loops"`
 	Size   int     `json:"size,omitempty"`         // bytes of a message
 	Depth  int     `json:"depth,omitempty"`        // messages in flight
@@ -71,7 +72,7 @@ func clientBound(client float64, loops int, s *Server) bool {
 // result fills in what all modes have. The engines have stopped.
 func (r *run) result(mode string, opened int, span interval) *Result {
 	res := &Result{
-		Mode: mode, URL: r.t.URL, Conns: r.t.Conns, Opened: opened, Loops: r.plan.loops,
+		Mode: mode, URL: r.t.URL, Conns: r.t.Conns, Opened: opened, Took: r.connecting.Seconds(), Loops: r.plan.loops,
 		Seconds: span.length.Seconds(), Interrupted: r.cut, Pings: r.pings,
 		Errors: make(map[string]uint64, faultKinds),
 	}
@@ -134,6 +135,7 @@ func (res *Result) WriteCSV(w io.Writer) error {
 	add("interrupted", res.Interrupted)
 	add("conns", res.Conns)
 	add("opened", res.Opened)
+	add("connect_seconds", res.Took)
 	add("loops", res.Loops)
 	add("size", res.Size)
 	add("depth", res.Depth)

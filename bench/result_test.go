@@ -14,7 +14,7 @@ import (
 
 func fullResult() *Result {
 	return &Result{
-		Mode: "storm", URL: "ws://h/", Conns: 12345, Opened: 7, Loops: 2, Size: 128, Depth: 4, Seconds: 2, Count: 1234567, Rate: 617283.5, Bytes: 79,
+		Mode: "storm", URL: "ws://h/", Conns: 12345, Opened: 7, Took: 9.84, Loops: 2, Size: 128, Depth: 4, Seconds: 2, Count: 1234567, Rate: 617283.5, Bytes: 79,
 		Unsent: 5, Pings: 6, ClientCPU: 1.9, ClientBound: true, Interrupted: true,
 		Latency: &Latency{Count: 9, P50: 12.3, P99: 45_678.9, P999: 1.5e6, Max: 2e6}, Second: &Latency{Count: 1, Max: 3}, SendDelay: &Latency{Count: 1, Max: 4},
 		Server:      &Server{PID: 1, Processes: 3, CPU: 0.5, PerCPUSecond: 1234567, RSS: 10 << 20, PerConn: 560},

@@ -28,11 +28,12 @@ type run struct {
 	engines []*engine
 	members []*member
 
-	faults   faults
-	progress progress
-	pings    uint64 // that were answered; set by stop
-	cut      bool   // ctx has ended before the interval; set by measure
-	watch    func() // called now and then while waiting; nil: nothing
+	faults     faults
+	progress   progress
+	pings      uint64        // that were answered; set by stop
+	connecting time.Duration // how long that took; set by connect
+	cut        bool          // ctx has ended before the interval; set by measure
+	watch      func()        // called now and then while waiting; nil: nothing
 
 	// Atomic: any goroutine. Nanoseconds since start.
 	from, until atomic.Int64 // the measured interval; math.MaxInt64: not yet
@@ -106,7 +107,8 @@ func (r *run) connect(ctx context.Context) int {
 		limit += time.Duration(float64(len(r.members)) / r.t.ConnectRate * float64(time.Second))
 	}
 	var begun float64 // due at the rate, and not begun yet
-	last := time.Now()
+	begin := time.Now()
+	last := begin
 	for _, e := range r.engines {
 		if r.t.ConnectRate == 0 {
 			for range max(r.t.InFlight/len(r.engines), 1) { // each is followed by another
@@ -133,6 +135,7 @@ func (r *run) connect(ctx context.Context) int {
 		return n == len(r.members), float64(n) / float64(len(r.members))
 	}, "connecting")
 	open := r.countOpen()
+	r.connecting = time.Since(begin)
 	if n := len(r.members) - settled(); n > 0 && ctx.Err() == nil {
 		r.faults.add(Timeout, uint64(n), "%d of %d connections were not ready within %v", n, len(r.members), limit)
 	}

@@ -25,6 +25,9 @@ func (res *Result) WriteTable(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "%s  %s\n", res.Mode, res.URL)
 	load := fmt.Sprintf("%s of %s open", thousands(float64(res.Opened)), thousands(float64(res.Conns)))
+	if res.Took > 0.5 {
+		load += fmt.Sprintf(" in %.1f s", res.Took)
+	}
 	if res.Mode == "storm" {
 		load = thousands(float64(res.Conns)) + " at a time"
 	}
