@@ -6,7 +6,6 @@ package suite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -143,9 +142,8 @@ func (d *driver) say(format string, args ...any) {
 	}
 }
 
-// measureAll runs the workloads and saves the run.
+// measureAll runs the workloads and saves the run after each.
 func (d *driver) measureAll(ctx context.Context, loads []workload) (*record.Run, error) {
-	begun := time.Now()
 	for i := range loads {
 		if ctx.Err() != nil {
 			break
@@ -156,11 +154,12 @@ func (d *driver) measureAll(ctx context.Context, loads []workload) (*record.Run,
 		} else {
 			d.measure(ctx, w)
 		}
+		d.run.Seconds = time.Since(d.run.Started).Seconds()
+		if d.Out != "" {
+			if err := d.run.Save(d.Out); err != nil {
+				return d.run, err
+			}
+		}
 	}
-	d.run.Seconds = time.Since(begun).Seconds()
-	err := ctx.Err()
-	if d.Out != "" {
-		err = errors.Join(err, d.run.Save(d.Out))
-	}
-	return d.run, err
+	return d.run, ctx.Err()
 }
