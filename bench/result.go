@@ -16,8 +16,8 @@ type Result struct {
 	OK          bool   `json:"ok"`                    // no fault was seen, and the run was not cut short
 	Interrupted bool   `json:"interrupted,omitempty"` // the interval was shorter than asked for
 
-	Conns  int     `json:"conns"`  // asked for
-	Opened int     `json:"opened"` // open when the load began
+	Conns  int     `json:"conns"`           // asked for
+	Opened int     `json:"opened"`          // open when the load began
 	Took   float64 `json:"connect_seconds"` // until all were open, or had failed
 	Loops  int     `json:"loops"`
 	Size   int     `json:"size,omitempty"`         // bytes of a message

@@ -15,7 +15,8 @@ type content struct {
 	Title     string
 	Reference string // the server that the others are compared with
 	Lead      string
-	Smoke     bool // too few rounds to mean anything
+	Smoke     bool   // too few rounds to mean anything
+	Busy      string // who else was on the machine, if they matter
 	Headlines []headline
 	Table     table
 	Figures   []figure
@@ -65,6 +66,9 @@ type verdict struct {
 	Ratio, Base, This string
 }
 
+// busyOthers is how many cores others may keep busy without being mentioned.
+const busyOthers = 0.15
+
 func newContent(r *record.Run) *content {
 	c := &content{
 		Title: "Perch against its peers", Reference: r.Reference(), Command: r.Command, Servers: r.Servers, Skipped: r.Skipped,
@@ -72,6 +76,9 @@ func newContent(r *record.Run) *content {
 	}
 	c.Lead = fmt.Sprintf("How much WebSocket servers get done with a second of CPU time, how soon they answer, and what a connection costs them in memory: "+
 		"%d servers, given the same loads in turn on %s.", len(r.Servers), r.Started.Format("2 January 2006"))
+	if o := r.Others(); o.Median > busyOthers {
+		c.Busy = fmt.Sprintf("Other programs kept %.1f of %d cores busy while this was measured: compare servers, but trust no figure alone, and latencies least of all.", o.Median, r.Machine.Cores)
+	}
 	if r.Base != "" {
 		c.Title = "Two commits compared"
 		c.Verdicts = verdicts(r)
@@ -144,7 +151,7 @@ func list(cores []int) string {
 
 func machine(r *record.Run) [][2]string {
 	m := r.Machine
-	return [][2]string{
+	rows := [][2]string{
 		{"Processor", fmt.Sprintf("%s, %d cores", m.CPU, m.Cores)},
 		{"Memory", fmt.Sprintf("%.1f GiB", float64(m.Memory)/(1<<30))},
 		{"Kernel", "Linux " + m.Kernel},
@@ -154,6 +161,10 @@ func machine(r *record.Run) [][2]string {
 		{"Date", r.Started.Format("2006-01-02 15:04 MST")},
 		{"Took", time.Duration(r.Seconds * float64(time.Second)).Round(time.Second).String()},
 	}
+	if o := r.Others(); o.N > 0 {
+		rows = append(rows, [2]string{"Other programs", fmt.Sprintf("kept %.2f cores busy (median; %.2f–%.2f, %d measurements)", o.Median, o.Min, o.Max, o.N)})
+	}
+	return rows
 }
 
 // summaryTable has a row for each server and a column for each figure.

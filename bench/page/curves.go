@@ -19,7 +19,7 @@ type growth struct {
 
 var growths = []growth{
 	{"completion", "Fan-out: until the last member has it", "one publisher, 128 bytes; each message waits for the one before to reach everyone",
-		record.Fanout, record.Completion, "Vertical: median time from publishing to the last delivery, logarithmic; lower is better.",
+		record.Fanout, record.Completion, "Vertical: time until the last delivery (median), logarithmic; lower is better.",
 		"Members of the room, logarithmic", "Time until a published message has reached the last member, against the size of the room.", true},
 	{"fanout-cost", "Fan-out: cost of a delivery", "the same rooms: what the server spends on each member",
 		record.Fanout, record.PerMessage, "Vertical: CPU time of the server for each delivery; lower is better.",
@@ -28,7 +28,7 @@ var growths = []growth{
 		record.Messages, record.PerMessage, "Vertical: CPU time of the server for each echo; lower is better.",
 		"Connections, logarithmic", "CPU time for each echoed message, against the number of connections.", false},
 	{"pings", "Cost of a ping as connections grow", "idle connections, each pinged every 5 seconds",
-		record.Pings, record.PerPing, "Vertical: CPU time of the server for each ping and its pong; lower is better.",
+		record.Pings, record.PerPing, "Vertical: CPU time of the server for each ping and pong; lower is better.",
 		"Connections, logarithmic", "CPU time for each ping, against the number of connections.", false},
 	{"memory", "Memory of a connection as connections grow", "idle connections; above the memory of the empty server, divided by their number",
 		record.Pings, record.PerConn, "Vertical: resident bytes of the server for each; lower is better.",
@@ -51,7 +51,7 @@ func (g *growth) figure(r *record.Run) (figure, bool) {
 	p := plot.Curves{
 		Head: plot.Head{ID: g.key, Title: g.title, Axis: g.axis}, XAxis: g.xAxis, LogY: g.log,
 		XTick: func(x float64) string { return record.Thousands(int(x)) },
-		YTick: func(y float64) string { return record.Figure(y, unit) },
+		YTick: func(y float64) string { return record.Tick(y, unit) },
 	}
 	cases := r.Group(g.group)
 	t := table{Caption: g.title}

@@ -96,7 +96,7 @@ func latencyFigure(r *record.Run, v record.View) figure {
 	p := plot.Latencies{
 		Head: plot.Head{ID: v.Key, Title: v.Title, Axis: "From the moment a message was due, logarithmic; further left is better.",
 			Desc: "Median, 99th and 99.9th percentile of the latency of each server, the best 99th percentile on top; further left is better."},
-		Tick: func(us float64) string { return record.Figure(us, "µs") },
+		Tick: func(us float64) string { return record.Tick(us, "µs") },
 	}
 	t := table{Caption: v.Title, Head: []string{"median", "90 %", "99 %", "99.9 %", "rounds"}}
 	for _, row := range r.Rows(v) {

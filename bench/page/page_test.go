@@ -112,6 +112,18 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// TestTextsFit: captions are not cut off at the plot's edge. 440 units have room
+// for some 78 letters of 10.5.
+func TestTextsFit(t *testing.T) {
+	for _, svg := range svgs.FindAllString(html(t, testRun(3)), -1) {
+		for _, m := range regexp.MustCompile(`<text x="0" [^>]*class="small muted">([^<]*)<`).FindAllStringSubmatch(svg, -1) {
+			if n := len([]rune(m[1])); n > 78 {
+				t.Errorf("%d letters: %s", n, m[1])
+			}
+		}
+	}
+}
+
 // valid parses a picture and returns its id.
 func valid(t *testing.T, svg string) (id string) {
 	t.Helper()

@@ -30,7 +30,7 @@ const (
 	plotTop    = 12
 	plotBottom = 268
 	plotLeft   = 52
-	plotRight  = 318
+	plotRight  = 316
 	labelGap   = 13.5
 )
 

@@ -52,6 +52,18 @@ func digits(v float64) string {
 	return strconv.FormatFloat(v, 'f', prec, 64)
 }
 
+// Tick is a round number with its unit, for an axis: without zeros at its end.
+func Tick(v float64, unit string) string {
+	number, suffix, ok := strings.Cut(Figure(v, unit), " ")
+	if strings.Contains(number, ".") {
+		number = strings.TrimRight(strings.TrimRight(number, "0"), ".")
+	}
+	if ok {
+		number += " " + suffix
+	}
+	return number
+}
+
 // Range is the range of a spread and the rounds it comes from. The unit stands
 // once where it is the same.
 func Range(s stats.Spread, unit string) string {

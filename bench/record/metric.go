@@ -153,6 +153,17 @@ func (c *Case) ClientBound(server string) (bound, of int) {
 	return bound, of
 }
 
+// Others is how many cores other programs kept busy meanwhile, in all samples.
+func (r *Run) Others() stats.Spread {
+	var values []float64
+	for i := range r.Cases {
+		for _, s := range r.Cases[i].Samples {
+			values = append(values, s.Others)
+		}
+	}
+	return stats.Of(values)
+}
+
 // Failures are the samples that do not count.
 func (c *Case) Failures() (all []*Sample) {
 	for i := range c.Samples {

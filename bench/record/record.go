@@ -62,7 +62,8 @@ type Case struct {
 type Sample struct {
 	Server string        `json:"server"`
 	Round  int           `json:"round"`
-	Error  string        `json:"error,omitempty"` // it failed: the figures do not count
+	Error  string        `json:"error,omitempty"`  // it failed: the figures do not count
+	Others float64       `json:"others,omitempty"` // cores that neither server nor client kept busy meanwhile, but somebody else
 	Result *bench.Result `json:"result,omitempty"`
 	Engine *Engine       `json:"engine,omitempty"` // ours: what the server said of itself at its end
 }

@@ -123,6 +123,11 @@ func TestFigure(t *testing.T) {
 			t.Errorf("%v %s: %q, want %q", tt.v, tt.unit, got, tt.want)
 		}
 	}
+	for want, v := range map[string]float64{"15 µs": 15, "1 ms": 1000, "2.5 µs": 2.5, "0 µs": 0, "100 µs": 100} {
+		if got := Tick(v, "µs"); got != want {
+			t.Errorf("tick %v: %q, want %q", v, got, want)
+		}
+	}
 	for want, s := range map[string]stats.Spread{"1.00–2.00 k, 3×": {N: 3, Min: 1000, Max: 2000}, "900–1.20 k, 1×": {N: 1, Min: 900, Max: 1200}} {
 		if got := Range(s, ""); got != want {
 			t.Errorf("%+v: %q, want %q", s, got, want)

@@ -124,7 +124,9 @@ func (d *driver) sample(ctx context.Context, r *runner, w *workload, c *record.C
 	s := record.Sample{Server: r.Name, Round: round}
 	ctx, cancel := context.WithTimeout(ctx, sampleTime)
 	defer cancel()
+	before := readLoad(r.process.cmd.Process.Pid)
 	res, err := d.client(ctx, r.subject, r.process, w.load)
+	s.Others = readLoad(r.process.cmd.Process.Pid).others(before)
 	s.Result = res
 	switch {
 	case !r.process.alive():

@@ -26,7 +26,7 @@ type subject struct {
 var plainFan = []string{"--exact"}
 
 // scaleName is the server that the largest numbers of connections go to.
-const scaleName = "perch, for 100k"
+const scaleName = "perch 100k"
 
 // ours are the servers of this repository, with limit descriptors for each
 // table. perchd keeps a development key in the directory state.

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/perchws/perch/bench"
@@ -119,7 +118,7 @@ func (d *driver) addServers(ctx context.Context, limit int) error {
 // wanted reports that a server is among those asked for.
 func (d *driver) wanted(name string) bool {
 	for _, o := range d.Only {
-		if o == name || o == "perch" && strings.HasPrefix(name, "perch,") {
+		if o == name || o == "perch" && name == scaleName {
 			return true
 		}
 	}
