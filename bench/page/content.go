@@ -137,7 +137,7 @@ func method(r *record.Run) []string {
 	}
 	return []string{
 		where + "; in every round all servers get the same load one after another, each round beginning with another of them, " +
-			"and a figure is the median of the rounds, with the lowest, the highest and their number beside it.",
+			"and a figure is the median of the rounds, with the lowest, the highest and their number beside it (Node.js, which compiles while it runs, has one more round first that does not count).",
 		"CPU time is that of the server's process and its children as the kernel counts it, because rates on a shared machine depend on who else is " +
 			"there, and every byte that comes back is compared with what was sent: a measurement in which anything was wrong does not count and is listed below.",
 		"Latency runs from the moment a message was due at a fixed rate, so that a stall is charged to every message that waited in it, " +

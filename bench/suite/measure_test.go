@@ -50,6 +50,22 @@ func TestMeasureOrder(t *testing.T) {
 	}
 }
 
+// TestMeasureWarm: who is compiled while it runs gets the load once more, and that
+// does not count.
+func TestMeasureWarm(t *testing.T) {
+	calls := make(map[string]int)
+	warm := stubServer("jit", "serve")
+	warm.warm = true
+	d := testDriver(t, func(_ context.Context, s *subject, _ *process, _ []string) (*bench.Result, error) {
+		calls[s.Name]++
+		return good(1), nil
+	}, stubServer("a", "serve"), warm)
+	run, _ := d.measureAll(t.Context(), []workload{{group: record.Echo, load: []string{"echo"}, most: 2, who: anyone}})
+	if calls["a"] != 2 || calls["jit"] != 3 || len(run.Cases[0].Samples) != 4 {
+		t.Errorf("%v loads, %d samples", calls, len(run.Cases[0].Samples))
+	}
+}
+
 // TestMeasureFresh starts a server for each measurement.
 func TestMeasureFresh(t *testing.T) {
 	pids := make(map[int]bool)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/perchws/perch/bench/record"
@@ -90,6 +91,7 @@ func (p *peer) subject(root string) (subject, error) {
 		Server:   record.Server{Name: p.Name, Lang: lang, Version: version, Settings: p.Settings, SingleThreaded: p.SingleThreaded},
 		run:      inDir(p.Run, dir),
 		dir:      dir,
+		warm:     slices.Contains(p.Needs, "node"),
 		echoPath: "/ws", fanPath: "/fan", fanLoad: plainFan,
 	}, nil
 }

@@ -19,6 +19,7 @@ type subject struct {
 	echoPath string
 	fanPath  string   // "": it has no fan-out
 	fanLoad  []string // what `perchbench fanout` must know beside that
+	warm     bool     // it is compiled while it runs: one load first that does not count
 	scale    bool     // only to measure how cost grows with connections
 }
 

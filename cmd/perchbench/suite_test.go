@@ -72,6 +72,13 @@ func TestSuiteStatus(t *testing.T) {
 	if status := suiteStatus(run, suite.Options{}, &out); status != statusOK {
 		t.Errorf("status %d for peers that are slower", status)
 	}
+	run.Skipped = []record.Skip{{Name: "fastapi", Why: "no python"}}
+	for ci, want := range map[string]int{"true": statusFaults, "": statusOK} {
+		t.Setenv("CI", ci)
+		if status := suiteStatus(run, suite.Options{Smoke: true}, &out); status != want {
+			t.Errorf("a server is skipped, CI=%q: status %d", ci, status)
+		}
+	}
 	run.Cases[0].Samples[0].Error = "lost"
 	if status := suiteStatus(run, suite.Options{Smoke: true}, &out); status != statusFaults || !strings.Contains(out.String(), "FAILED: echo") {
 		t.Errorf("status %d, %s", status, &out)
