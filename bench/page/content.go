@@ -25,6 +25,7 @@ type content struct {
 	Close     []string  // where the difference is within the spread
 	Bound     []string  // where the client was the limit
 	Generator *table
+	Agreement string // whether the two in it agree
 	Engine    *table
 	Failed    []string
 	Skipped   []record.Skip
@@ -94,7 +95,7 @@ func newContent(r *record.Run) *content {
 		}
 	}
 	c.Figures = append(c.Figures, curves(r)...)
-	c.Generator, c.Engine = generatorTable(r), engineTable(r)
+	c.Generator, c.Agreement, c.Engine = generatorTable(r), agreement(r), engineTable(r)
 	for i := range r.Cases {
 		for _, s := range r.Cases[i].Failures() {
 			c.Failed = append(c.Failed, fmt.Sprintf("%s, %s, round %d: %s", caseName(&r.Cases[i]), s.Server, s.Round, s.Error))

@@ -114,6 +114,23 @@ func verdicts(r *record.Run) (all []verdict) {
 	return all
 }
 
+// agreement says whether the two load generators measure the same, which is that
+// the ratios of their rounds lie around 1, or within the tolerance of it.
+func agreement(r *record.Run) string {
+	c := r.Case(record.Generator, 0)
+	if c == nil {
+		return ""
+	}
+	s := stats.Of(c.Ratios("perchbench", "wsload", record.PerCPU))
+	switch {
+	case s.N == 0:
+		return ""
+	case s.Min <= 1+record.Tolerance && s.Max >= 1-record.Tolerance:
+		return fmt.Sprintf("They agree: the server's figure under ours is %s times that under the other, %d rounds.", strings.TrimPrefix(record.Times(s), "× "), s.N)
+	}
+	return fmt.Sprintf("They do not agree: the server's figure under ours is %s times that under the other, in each of %d rounds. Figures of this page are ours.", strings.TrimPrefix(record.Times(s), "× "), s.N)
+}
+
 // generatorTable compares the two load generators; nil if that was not measured.
 func generatorTable(r *record.Run) *table {
 	c := r.Case(record.Generator, 0)

@@ -190,6 +190,22 @@ func TestBetter(t *testing.T) {
 	}
 }
 
+// TestAgreement: the page says whether the load generators agree.
+func TestAgreement(t *testing.T) {
+	r := testRun(6)
+	if got := agreement(r); !strings.Contains(got, "They agree: ") || !strings.Contains(got, "6 rounds") {
+		t.Errorf("the same: %q", got)
+	}
+	for i := range r.Case(record.Generator, 0).Samples {
+		if s := &r.Case(record.Generator, 0).Samples[i]; s.Server == "wsload" {
+			s.Result.Server.PerCPUSecond = 6
+		}
+	}
+	if got := agreement(r); !strings.Contains(got, "do not agree") || !strings.Contains(got, "0.83") {
+		t.Errorf("another: %q", got)
+	}
+}
+
 func TestFewRounds(t *testing.T) {
 	const warning = "No figure here means anything"
 	if !strings.Contains(html(t, testRun(1)), warning) || strings.Contains(html(t, testRun(3)), warning) {
