@@ -136,11 +136,25 @@ func TestRounds(t *testing.T) {
 		{"fewer asked for", time.Nanosecond, 1, 1},
 	} {
 		d := testDriver(t, nil)
-		d.Budget = tt.budget
+		d.Budget, d.begun, d.planned = tt.budget, time.Now(), time.Hour
 		n := 0
 		d.rounds(t.Context(), &workload{share: 1, least: leastMain, most: tt.most}, func(int) { n++ })
 		if n != tt.want {
 			t.Errorf("%s: %d rounds, want %d", tt.name, n, tt.want)
+		}
+	}
+}
+
+// TestRoundsBehind: a suite that is late makes one round less of each case.
+func TestRoundsBehind(t *testing.T) {
+	for late, want := range map[time.Duration]int{0: 3, 2 * time.Minute: 2} {
+		d := testDriver(t, nil)
+		d.Budget = 20 * time.Minute
+		d.begun, d.planned = time.Now().Add(-10*time.Minute-late), 10*time.Minute
+		n := 0
+		d.rounds(t.Context(), &workload{share: 1e-12, least: 3, most: 9}, func(int) { n++ })
+		if n != want {
+			t.Errorf("%v late: %d rounds, want %d", late, n, want)
 		}
 	}
 }

@@ -33,7 +33,9 @@ type driver struct {
 	Options
 	run         *record.Run
 	launcher    *launcher
-	state       string // a directory that goes away with the driver
+	begun       time.Time
+	planned     time.Duration // when the next case should begin, after begun
+	state       string        // a directory that goes away with the driver
 	subjects    []subject
 	serverCores []int // nil: not bound to cores
 	clientCores []int
@@ -143,6 +145,7 @@ func (d *driver) say(format string, args ...any) {
 
 // measureAll runs the workloads and saves the run after each.
 func (d *driver) measureAll(ctx context.Context, loads []workload) (*record.Run, error) {
+	d.begun = time.Now()
 	for i := range loads {
 		if ctx.Err() != nil {
 			break
