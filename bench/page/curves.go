@@ -68,7 +68,7 @@ func (g *growth) figure(r *record.Run) (figure, bool) {
 				row.Cells = append(row.Cells, cell{Text: "–"})
 				continue
 			}
-			line.Points = append(line.Points, plot.Point{X: float64(c.X), Y: sp.Median, Low: sp.Min, High: sp.Max})
+			line.Points = append(line.Points, plot.Point{X: float64(c.X), Y: sp.Median, Low: sp.Min, High: sp.Max, Text: record.Figure(sp.Median, unit)})
 			row.Cells = append(row.Cells, cell{Text: record.Figure(sp.Median, unit), Range: record.Range(sp, unit)})
 		}
 		if len(line.Points) > 0 {

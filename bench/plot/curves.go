@@ -23,8 +23,12 @@ type Curve struct {
 	Points []Point // by X
 }
 
-// Point is a value and the range that it was measured in.
-type Point struct{ X, Y, Low, High float64 }
+// Point is a value and the range that it was measured in. Text is the value as it
+// is written beside the point of a curve that is alone.
+type Point struct {
+	X, Y, Low, High float64
+	Text            string
+}
 
 const (
 	plotTop    = 12
@@ -47,7 +51,7 @@ func (p Curves) SVG(alone bool) string {
 	y := p.scaleY(&c, ys)
 	for _, t := range distinct(xs) {
 		c.line("grid", x.at(t), plotTop, x.at(t), plotBottom)
-		c.text(x.at(t), plotBottom+14, "mid small muted", p.XTick(t))
+		c.text(x.at(t), plotBottom+16, "mid small muted", p.XTick(t))
 	}
 	lines := slices.Clone(p.Lines)
 	slices.SortStableFunc(lines, func(a, b Curve) int { return cmp.Compare(boolInt(a.Kind == Ours), boolInt(b.Kind == Ours)) })
@@ -65,12 +69,15 @@ func (p Curves) SVG(alone bool) string {
 				c.line("line-"+kind, x.at(q.X), y(q.Low), x.at(q.X), y(q.High))
 			}
 			c.circle("dot-"+kind, x.at(q.X), y(q.Y), 3)
+			if len(lines) == 1 && q.Text != "" { // there is room
+				c.text(x.at(q.X)+7, y(q.Y)-7, "small strong", q.Text)
+			}
 		}
 	}
 	p.labels(&c, x, y)
-	c.text(0, plotBottom+32, "small muted", p.XAxis)
-	c.text(0, plotBottom+46, "small muted", p.Axis)
-	return c.finish(p.Head, plotBottom+54, alone)
+	c.text(0, plotBottom+34, "small muted", p.XAxis)
+	c.text(0, plotBottom+48, "small muted", p.Axis)
+	return c.finish(p.Head, plotBottom+56, alone)
 }
 
 // scaleY draws the grid of the vertical axis and returns its scale.

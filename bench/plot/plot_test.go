@@ -113,7 +113,7 @@ func TestCurves(t *testing.T) {
 	text := func(v float64) string { return fmt.Sprintf("%g", v) }
 	p := Curves{Head: head, XAxis: "connections", XTick: text, YTick: text}
 	for i := range 12 { // ends that lie close together
-		p.Lines = append(p.Lines, Curve{Name: fmt.Sprintf("server %d", i), Points: []Point{{10, 5, 4, 6}, {1000, 5 + 0.01*float64(i), 5, 5}}})
+		p.Lines = append(p.Lines, Curve{Name: fmt.Sprintf("server %d", i), Points: []Point{{10, 5, 4, 6, "five"}, {1000, 5 + 0.01*float64(i), 5, 5, "more"}}})
 	}
 	p.Lines[3].Kind = Ours
 	for _, p.LogY = range []bool{false, true} {
@@ -139,6 +139,19 @@ func TestCurves(t *testing.T) {
 	}
 }
 
+// TestCurveAlone: a curve that is alone has its values written beside it.
+func TestCurveAlone(t *testing.T) {
+	text := func(v float64) string { return "t" }
+	line := Curve{Name: "perch", Kind: Ours, Points: []Point{{1000, 69, 54, 95, "69.0 µs"}, {100_000, 12, 11, 13, "12.0 µs"}}}
+	p := Curves{Head: head, XTick: text, YTick: text, Lines: []Curve{line}}
+	_, texts := elements(t, p.SVG(false))
+	want(t, texts, "69.0 µs", "12.0 µs")
+	p.Lines = append(p.Lines, line)
+	if _, texts = elements(t, p.SVG(false)); slices.Contains(texts, "69.0 µs") {
+		t.Error("values are written over the curves of others")
+	}
+}
+
 // TestDegenerate draws what has no values, or senseless ones: it must be a valid
 // picture all the same.
 func TestDegenerate(t *testing.T) {
@@ -148,7 +161,7 @@ func TestDegenerate(t *testing.T) {
 		Bars{Head: head}, Latencies{Head: head, Tick: text}, Curves{Head: head, XTick: text, YTick: text},
 		Bars{Head: head, Rows: []Bar{{Name: "zero"}, {Name: "none", Value: nan, Low: nan, High: nan}, {Name: "all", Value: inf, High: inf}}},
 		Latencies{Head: head, Tick: text, Rows: []LatencyRow{{Name: "a"}, {Name: "b", P50: nan, P99: inf}}},
-		Curves{Head: head, XTick: text, YTick: text, Lines: []Curve{{Name: "none"}, {Name: "one", Points: []Point{{5, 5, 5, 5}}}, {Name: "bad", Points: []Point{{0, nan, inf, -1}}}}},
+		Curves{Head: head, XTick: text, YTick: text, Lines: []Curve{{Name: "none"}, {Name: "one", Points: []Point{{5, 5, 5, 5, ""}}}, {Name: "bad", Points: []Point{{0, nan, inf, -1, "bad"}}}}},
 	} {
 		elements(t, p.SVG(true))
 	}
