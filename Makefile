@@ -55,8 +55,8 @@ soak: ## run the model test of rooms for T (10m), each time with another seed
 # Peers in Go come from the module proxy; those in other languages, and the yardstick in C, are skipped with
 # a note where what they need is missing.
 .PHONY: bench
-bench: T = 17m
-bench: build ## measure all servers in turn for T (17m), write bench/report/index.html; BASE=commit compares with that instead
+bench: T = $(if $(BASE),8m,17m)
+bench: build ## measure all servers in turn for T (17m), write bench/report/index.html; BASE=commit compares with that (8m)
 	@$(MAKE) --no-print-directory baseline || echo "no gcc: without the yardsticks"
 	bin/perchbench suite --time $(T) $(if $(BASE),--base $(BASE))
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,7 +43,9 @@ func (d *driver) startServer(command, env []string, dir string) (*process, error
 	}
 	p := &process{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), output: new(tail), ended: make(chan struct{})}
 	p.cmd = exec.Command(args[0], args[1:]...)
-	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), env...)
+	// What configures perchd elsewhere must not change it here.
+	clean := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PERCH_") })
+	p.cmd.Dir, p.cmd.Env = dir, append(clean, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.WaitDelay = time.Second // a grandchild may hold the output open
 	if err := d.launcher.start(p.cmd, d.serverCores); err != nil {
