@@ -162,7 +162,7 @@ func machine(r *record.Run) [][2]string {
 		{"Date", r.Started.Format("2006-01-02 15:04 MST")},
 		{"Took", time.Duration(r.Seconds * float64(time.Second)).Round(time.Second).String()},
 	}
-	if o := r.Others(); o.N > 0 {
+	if o := r.Others(); o.Max > 0 {
 		rows = append(rows, [2]string{"Other programs", fmt.Sprintf("kept %.2f cores busy (median; %.2f–%.2f, %d measurements)", o.Median, o.Min, o.Max, o.N)})
 	}
 	return rows

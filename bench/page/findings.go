@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/perchws/perch/bench/record"
 	"github.com/perchws/perch/bench/stats"
@@ -163,6 +164,15 @@ func generatorTable(r *record.Run) *table {
 	return t
 }
 
+// duration is one as Go prints it, to three digits; empty for none.
+func duration(s string) string {
+	d, err := time.ParseDuration(s)
+	if err != nil || d == 0 {
+		return ""
+	}
+	return record.Figure(float64(d)/float64(time.Microsecond), "µs")
+}
+
 // engineTable is what our server said of itself at its ends; nil if it said
 // nothing.
 func engineTable(r *record.Run) *table {
@@ -173,7 +183,7 @@ func engineTable(r *record.Run) *table {
 			s := &c.Samples[j]
 			if e := s.Engine; e != nil && (s.Round == c.Rounds() || c.Group != record.Pings && c.Group != record.Idle) {
 				t.Rows = append(t.Rows, tableRow{Name: s.Server, Tag: caseName(c), Cells: []cell{
-					{Text: e.TickP50}, {Text: e.TickP99}, {Text: fmt.Sprint(e.GCs)}, {Text: e.GCPauseP50}, {Text: e.GCPauseMax}}})
+					{Text: duration(e.TickP50)}, {Text: duration(e.TickP99)}, {Text: fmt.Sprint(e.GCs)}, {Text: duration(e.GCPauseP50)}, {Text: duration(e.GCPauseMax)}}})
 			}
 		}
 	}
