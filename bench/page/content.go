@@ -21,8 +21,8 @@ type content struct {
 	Table     table
 	Figures   []figure
 	Verdicts  []verdict // of a comparison of commits
-	Better    []string  // where a server is better than the reference
-	Close     []string  // where the difference is within the spread
+	Better    []others  // where a server is better than the reference
+	Close     []others  // where the difference is within the spread
 	Bound     []string  // where the client was the limit
 	Generator *table
 	Agreement string // whether the two in it agree

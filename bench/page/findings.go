@@ -52,6 +52,22 @@ func short(v record.View) string {
 	return title
 }
 
+// others lists servers that a figure has something in common for.
+type others struct {
+	View string
+	All  []string
+}
+
+// addOther adds a server to those of its figure.
+func addOther(list []others, view, text string) []others {
+	if n := len(list); n == 0 || list[n-1].View != view {
+		list = append(list, others{View: view})
+	}
+	last := &list[len(list)-1]
+	last.All = append(last.All, text)
+	return list
+}
+
 // findings says where the others are better, where one cannot tell, and where the
 // client was the limit.
 func (c *content) findings(r *record.Run) {
@@ -61,20 +77,20 @@ func (c *content) findings(r *record.Run) {
 		if s.Ours {
 			continue
 		}
-		name := s.Name
+		name, view := s.Name, f.View.Title
 		if s.Yardstick {
 			name += " (the limit)"
 		}
-		text := fmt.Sprintf("%s: %s %s, %d rounds", f.View.Title, name, record.Times(f.Times), f.Times.N)
 		if f.View.Metric.Lower {
-			text += ", less is better"
+			view += " (less is better)"
 		}
 		ratios := stats.Of(f.Row.Ratios)
+		text := fmt.Sprintf("%s × %s (%s–%s, %d×)", name, record.Ratio(f.Times.Median), record.Ratio(f.Times.Min), record.Ratio(f.Times.Max), f.Times.N)
 		switch {
 		case better(f.Row.Ratios):
-			c.Better = append(c.Better, text)
+			c.Better = addOther(c.Better, view, text)
 		case ratios.Max > 1 && ratios.Median > 1-2*record.Tolerance:
-			c.Close = append(c.Close, text)
+			c.Close = addOther(c.Close, view, text)
 		}
 	}
 	for _, s := range r.Servers {

@@ -179,7 +179,7 @@ func TestBetter(t *testing.T) {
 	page := html(t, r)
 	_, list, _ := strings.Cut(page, `id="better"`)
 	list, _, _ = strings.Cut(list, "<h2")
-	if !strings.Contains(list, "Echo, one message at a time: gorilla × 5.") {
+	if !strings.Contains(list, "<b>Echo, one message at a time</b>: gorilla × 5.") {
 		t.Errorf("it does not stand there: %s", list)
 	}
 	if !strings.Contains(page, `<td class="better">`) {
