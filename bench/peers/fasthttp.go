@@ -4,6 +4,7 @@ import (
 	"compress/flate"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
@@ -17,7 +18,7 @@ func serveFastHTTP(ln net.Listener, o options) error {
 		CheckOrigin:       func(*fasthttp.RequestCtx) bool { return true },
 		EnableCompression: o.deflate,
 	}
-	members := newRoom(func(c *websocket.Conn) { c.Close() })
+	members := newRoom(func(c *websocket.Conn) { _ = c.NetConn().SetDeadline(time.Unix(1, 0)) }) // Close would wait for the handler
 	echo := func(c *websocket.Conn) {
 		readFastHTTP(c, o, func(kind int, p []byte) error {
 			chooseFastHTTP(c, o, p)

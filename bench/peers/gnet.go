@@ -181,6 +181,10 @@ func (s *gnetServer) frame(c gnet.Conn, k *gnetConn, h ws.Header, p []byte, out 
 	case ws.OpPong:
 		return nil
 	case ws.OpClose:
+		code, reason := ws.ParseCloseFrameData(p)
+		if err := ws.CheckCloseFrameData(code, reason); len(p) > 0 && err != nil {
+			p = ws.NewCloseFrameBody(ws.StatusProtocolError, "")
+		}
 		return errors.Join(io.EOF, ws.WriteFrame(out, ws.NewFrame(ws.OpClose, true, p)))
 	}
 	kind := h.OpCode

@@ -28,9 +28,11 @@ type room[C comparable] struct {
 }
 
 // newRoom makes the room and the goroutine that ends stalled writes, for the time of the process.
-func newRoom[C comparable](end func(C)) *room[C] {
+func newRoom[C comparable](end func(C)) *room[C] { return newRoomWith(stallTime, end) }
+
+func newRoomWith[C comparable](stall time.Duration, end func(C)) *room[C] {
 	r := &room[C]{end: end, index: make(map[C]int)}
-	go r.watch()
+	go r.watch(stall)
 	return r
 }
 
@@ -76,12 +78,12 @@ func (r *room[C]) publish(send func(C) error) {
 	w.Unlock()
 }
 
-func (r *room[C]) watch() {
+func (r *room[C]) watch(stall time.Duration) {
 	const steps = 10
 	w := &r.writing
 	var seen uint64
 	for still := 0; ; still++ {
-		time.Sleep(stallTime / steps)
+		time.Sleep(stall / steps)
 		w.Lock()
 		if !w.busy || w.begun != seen {
 			seen, still = w.begun, 0

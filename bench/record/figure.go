@@ -83,6 +83,9 @@ func Ratio(f float64) string {
 	case f >= 9.95:
 		return strconv.FormatFloat(f, 'f', 1, 64)
 	}
+	if f > 0 && f < 0.095 {
+		return strconv.FormatFloat(f, 'g', 1, 64)
+	}
 	return strconv.FormatFloat(f, 'f', 2, 64)
 }
 

@@ -133,7 +133,7 @@ func TestFigure(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", s, got, want)
 		}
 	}
-	if got := Ratio(0.127) + " " + Ratio(12.34) + " " + Ratio(456.7); got != "0.13 12.3 457" {
+	if got := Ratio(0.127) + " " + Ratio(0.0345) + " " + Ratio(12.34) + " " + Ratio(456.7); got != "0.13 0.03 12.3 457" {
 		t.Errorf("ratios %q", got)
 	}
 	if got := Thousands(1234567); got != "1,234,567" {

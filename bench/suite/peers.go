@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,10 @@ import (
 
 	"github.com/perchws/perch/bench/record"
 )
+
+// binVariable names the directory that the peers are built into, for those who
+// want it outside of the work tree; bench/peers/bin otherwise.
+const binVariable = "PEERS_BIN"
 
 // peer is a line of bench/peers/peers.json.
 type peer struct {
@@ -52,14 +57,16 @@ func (d *driver) peers(ctx context.Context) (all []subject, err error) {
 		if !d.wanted(p.Name) {
 			continue
 		}
-		s, err := p.subject(d.Root)
+		dir := filepath.Join(d.Root, filepath.FromSlash(p.Dir))
+		bin := cmp.Or(os.Getenv(binVariable), filepath.Join(dir, "bin"))
+		s, err := p.subject(dir, bin)
 		if err == nil {
 			key := p.Dir + "\x00" + strings.Join(p.Build, "\x00")
 			if _, done := built[key]; !done {
-				built[key] = d.build(ctx, s.dir, p.Build)
+				built[key] = d.build(ctx, dir, bin, p.Build)
 			}
 			if err = built[key]; err == nil {
-				err = missing(s.run, filepath.Join(s.dir, "bin"))
+				err = missing(s.run, bin)
 			}
 		}
 		if err != nil {
@@ -72,7 +79,7 @@ func (d *driver) peers(ctx context.Context) (all []subject, err error) {
 }
 
 // subject is the peer as a server to measure, or why it is none.
-func (p *peer) subject(root string) (subject, error) {
+func (p *peer) subject(dir, bin string) (subject, error) {
 	for _, program := range p.Needs {
 		if _, err := exec.LookPath(program); err != nil {
 			return subject{}, fmt.Errorf("it needs %s, which is not installed", program)
@@ -86,20 +93,19 @@ func (p *peer) subject(root string) (subject, error) {
 		lang = l
 	}
 	version := strings.TrimSpace(p.Library + " " + p.Version)
-	dir := filepath.Join(root, filepath.FromSlash(p.Dir))
 	return subject{
 		Server:   record.Server{Name: p.Name, Lang: lang, Version: version, Settings: p.Settings, SingleThreaded: p.SingleThreaded},
-		run:      inDir(p.Run, dir),
+		run:      inBin(p.Run, bin),
 		dir:      dir,
 		warm:     slices.Contains(p.Needs, "node"),
 		echoPath: "/ws", fanPath: "/fan", fanLoad: plainFan,
 	}, nil
 }
 
-// inDir replaces {bin}, the directory of what has been built.
-func inDir(command []string, dir string) (replaced []string) {
+// inBin replaces {bin}, the directory of what has been built.
+func inBin(command []string, bin string) (replaced []string) {
 	for _, a := range command {
-		replaced = append(replaced, strings.ReplaceAll(a, "{bin}", filepath.Join(dir, "bin")))
+		replaced = append(replaced, strings.ReplaceAll(a, "{bin}", bin))
 	}
 	return replaced
 }
@@ -115,14 +121,14 @@ func missing(command []string, bin string) error {
 }
 
 // build runs the command that builds peers.
-func (d *driver) build(ctx context.Context, dir string, command []string) error {
+func (d *driver) build(ctx context.Context, dir, bin string, command []string) error {
 	if len(command) == 0 {
 		return nil
 	}
-	command = inDir(command, dir)
+	command = inBin(command, bin)
 	d.say("building in %s: %s", dir, strings.Join(command, " "))
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "BIN="+bin)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, lastLine(strings.TrimSpace(string(out))))
 	}

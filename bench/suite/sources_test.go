@@ -25,6 +25,7 @@ func write(t *testing.T, name, text string) {
 }
 
 func TestPeers(t *testing.T) {
+	t.Setenv(binVariable, "")
 	d := testDriver(t, nil)
 	if all, err := d.peers(t.Context()); err != nil || len(all) != 0 || len(d.run.Skipped) != 1 {
 		t.Errorf("without a table: %v, error %v, skipped %v", all, err, d.run.Skipped)
@@ -59,6 +60,10 @@ func TestPeers(t *testing.T) {
 		if !strings.Contains(why[name], text) {
 			t.Errorf("%s skipped because %q, want %q", name, why[name], text)
 		}
+	}
+	t.Setenv(binVariable, filepath.Join(d.Root, "elsewhere"))
+	if all, err := d.peers(t.Context()); err != nil || len(all) != 2 || all[0].run[0] != filepath.Join(d.Root, "elsewhere", "peer") || !exists(all[0].run[0]) {
+		t.Errorf("built elsewhere: %+v, error %v", all, err)
 	}
 	write(t, filepath.Join(d.Root, "bench/peers/peers.json"), `{`)
 	if _, err := d.peers(t.Context()); err == nil {

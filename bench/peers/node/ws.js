@@ -40,7 +40,7 @@ function fan(ws) {
   });
 }
 
-const server = http.createServer((_, res) => res.writeHead(426).end());
+const server = http.createServer({ headersTimeout: 5000, connectionsCheckingInterval: 1000 }, (_, res) => res.writeHead(426).end());
 server.on('upgrade', (req, socket, head) => {
   const open = { '/ws': echo, '/fan': fan }[req.url.split('?', 1)[0]];
   if (!open) return socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
