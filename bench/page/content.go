@@ -187,7 +187,7 @@ func summaryTable(r *record.Run) table {
 			c := cell{Text: record.Figure(row.Median, v.Metric.Unit), Range: record.Range(row.Spread, v.Metric.Unit)}
 			if len(row.Ratios) > 0 {
 				c.Ratio = "× " + record.Ratio(v.Metric.Times(row.Ratios).Median)
-				if better(row.Ratios) {
+				if better(row.Ratios) && (!row.Server.Ours || r.Base != "") {
 					c.Class = "better"
 				}
 			}

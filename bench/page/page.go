@@ -48,7 +48,7 @@ func Write(r *record.Run, dir string) (names []string, err error) {
 		for _, key := range apart {
 			if v.Key == key {
 				bars := barsOf(r, v)
-				bars.Axis += " Median and range of " + roundsOf(r.Rows(v)) + "."
+				bars.Note = "Median and range of " + roundsOf(r.Rows(v)) + ", " + r.Machine.CPU + ", " + r.Started.Format("January 2006") + "."
 				write(key+".svg", bars.SVG(true)+"\n")
 			}
 		}

@@ -246,6 +246,9 @@ func TestWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		valid(t, string(b))
+		if m := regexp.MustCompile(`class="small muted">([^<]*rounds[^<]*)<`).FindStringSubmatch(string(b)); m == nil || len([]rune(m[1])) > 78 {
+			t.Errorf("%s: caption %q is cut off", name, m)
+		}
 		if !strings.Contains(string(b), "3 rounds") || len(b) > 20_000 {
 			t.Errorf("%s: %d bytes, want it small and with the number of rounds", name, len(b))
 		}

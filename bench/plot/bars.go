@@ -20,6 +20,8 @@ const (
 	nameEnd   = 128 // where the names end and the marks begin
 	barEnd    = 338
 	captionAt = 18 // below the last row
+
+	captionLine = 14
 )
 
 // SVG draws the bars in the order of the rows.
@@ -50,6 +52,10 @@ func (p Bars) SVG(alone bool) string {
 	bottom := float64(len(p.Rows) * rowHeight)
 	c.line("grid", nameEnd, 2, nameEnd, bottom-2)
 	c.text(0, bottom+captionAt, "small muted", p.Axis)
+	if p.Note != "" {
+		bottom += captionLine
+		c.text(0, bottom+captionAt, "small muted", p.Note)
+	}
 	return c.finish(p.Head, bottom+captionAt+8, alone)
 }
 

@@ -52,6 +52,7 @@ type Head struct {
 	Title string
 	Desc  string // one or two sentences: what is drawn, and which way is better
 	Axis  string // caption: what the numbers are, with their unit
+	Note  string // a second line of it; of bars alone
 }
 
 // canvas is an SVG that is being drawn.

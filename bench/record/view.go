@@ -29,7 +29,7 @@ var summary = []struct {
 	{View{Key: "fanout", Title: "Fan-out to a room of 1,000", Short: "fan-out to 1,000", What: "deliveries per second of server CPU", Metric: PerCPU}, Fanout, 1000},
 	{View{Key: "storm", Title: "Connect, upgrade, close", Short: "connects", What: "connections per second of server CPU", Metric: PerCPU}, Storm, 0},
 	{View{Key: "latency", Title: "Latency at a fixed rate, 99th percentile", Short: "latency, p99", What: "from the moment a message was due", Metric: P99}, Latency, 0},
-	{View{Key: "idle", Title: "Memory of an idle connection", Short: "memory", What: "resident bytes of the server, per connection", Metric: PerConn}, Idle, 0},
+	{View{Key: "idle", Title: "Memory of an idle connection", Short: "memory", What: "resident bytes for each connection", Metric: PerConn}, Idle, 0},
 }
 
 // Summary are the figures of the summary that the run has measured.

@@ -51,7 +51,8 @@ func ours(root, state string, limit int) []subject {
 			echoPath: "/ws?raw=1",
 			fanPath:  "/ws/chat",
 			fanLoad: []string{"--hello", `{"username":"u{id}"}`, "--hello-ack", "room_joined", "--pub-hello", `{"username":"publisher"}`,
-				"--template", `{"type":"chat_message","content":"m={seq},{ts} {pad}"}`},
+				"--template", `{"type":"chat_message","content":"m={seq},{ts} {pad}"}`,
+				"--settle", "2s"}, // who has come is told once a second
 		},
 		{
 			Server: record.Server{Name: scaleName, Lang: "Go", Ours: true,
