@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/poller"
 )
@@ -18,29 +19,6 @@ import (
 // acceptPause is how long a loop does not accept after it ran out of
 // descriptors; a connection that closes ends the pause too.
 const acceptPause = 500 * time.Millisecond
-
-// listen opens the loop's own listener. The kernel spreads connections over the
-// listeners of all loops.
-func (l *loop) listen(addr netip.AddrPort) error {
-	fd, err := sock.Listen(addr, true)
-	if err != nil {
-		return err
-	}
-	if err := l.poller.Add(fd, poller.Token{Slot: listenerSlot}, poller.In); err != nil {
-		sock.Close(fd)
-		return err
-	}
-	l.listener = fd
-	return nil
-}
-
-func (l *loop) closeListener() {
-	if l.listener >= 0 {
-		sock.Close(l.listener)
-		l.listener = -1
-		l.acceptAt = 0
-	}
-}
 
 // accept takes what waits, up to the budget, and reads at once: the request is
 // usually there already.
@@ -53,6 +31,9 @@ func (l *loop) accept() {
 		fd, peer, e := sock.Accept(l.listener)
 		switch e {
 		case 0:
+			if !peer.IsValid() {
+				peer = unixPeer
+			}
 			l.accepted(fd, peer)
 		case unix.EAGAIN:
 			return
@@ -73,14 +54,14 @@ func (l *loop) accept() {
 // spin.
 func (l *loop) pauseAccept() {
 	l.acceptAt = l.now + int64(acceptPause)
-	l.poller.Mod(l.listener, poller.Token{Slot: listenerSlot}, 0)
+	l.poller.Del(l.listener) // what is exclusive cannot be changed
 }
 
 // resumeAccept ends the pause.
 func (l *loop) resumeAccept() {
 	if l.acceptAt != 0 && l.listener >= 0 {
 		l.acceptAt = 0
-		l.poller.Mod(l.listener, poller.Token{Slot: listenerSlot}, poller.In)
+		l.poller.Add(l.listener, poller.Token{Slot: listenerSlot}, l.listens)
 	}
 }
 
@@ -95,7 +76,7 @@ func (l *loop) accepted(fd int, peer netip.Addr) {
 	l.stats.Accepted++
 	srv := l.srv
 	flags, counter := flagIn, &srv.connections
-	over := counter.Add(1) > int64(srv.maxConnections)
+	over := counter.Add(1) > int64(srv.maxConnections) && !srv.makeRoom()
 	if over { // it is only told so: while it lingers it takes nobody's room
 		counter.Add(-1)
 		flags, counter = flagIn|flagRefused, &srv.refusing
@@ -106,29 +87,83 @@ func (l *loop) accepted(fd int, peer netip.Addr) {
 			return
 		}
 	}
-	i, s, err := l.adopt(fd, stateHandshake, flags)
+	state := stateHandshake
+	if contains(srv.cfg.ProxyProtocol, peer) {
+		state = stateProxy
+	}
+	i, s, err := l.adopt(fd, state, flags)
 	if err != nil {
 		counter.Add(-1)
 		l.stats.Refused++
 		sock.Reset(fd)
 		return
 	}
-	key := keyOf(peer)
-	if slices.ContainsFunc(srv.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(peer) }) {
-		key = addrKey{} // whom it forwards for is in the head: see admitForwarded
-	}
 	switch {
 	case over:
 		l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many connections")
-	case key != (addrKey{}) && !srv.addrs.add(key, srv.cfg.MaxConnectionsPerIP):
-		l.refuseBusy(i, s, http.StatusTooManyRequests, tooManyFrom)
-	default:
-		l.slab.setPeer(i, key)
-		if !srv.newRate.take(l.now) {
-			l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many new connections")
-			return
-		}
+	case state == stateProxy: // whom it is for comes first
 		l.readable(i, s)
+	case l.countPeer(i, s, peer):
+		l.readable(i, s)
+	}
+}
+
+// countPeer counts a connection for its client. false: it is refused.
+func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) bool {
+	srv := l.srv
+	key := keyOf(peer)
+	if contains(srv.cfg.TrustedProxies, peer) {
+		key = addrKey{} // whom it forwards for is in the head: see admitForwarded
+	}
+	if key != (addrKey{}) && !srv.addrs.add(key, srv.cfg.MaxConnectionsPerIP) {
+		l.refuseBusy(i, s, http.StatusTooManyRequests, tooManyFrom)
+		return false
+	}
+	l.slab.setPeer(i, key)
+	if !srv.newRate.take(l.now) {
+		l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many new connections")
+		return false
+	}
+	return true
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// readProxy parses what has arrived of a PROXY header. What follows it, TLS or a
+// request, is as if the client it names had connected; one that names nobody
+// leaves the socket's own other end.
+func (l *loop) readProxy(i uint32, s *slot, b []byte) {
+	p, n, err := handshake.ParseProxy(b)
+	switch {
+	case err != nil: // not to be answered: who knows what it speaks
+		l.stats.BadProxyHeaders++
+		l.fail(i, s, err)
+		return
+	case n == 0:
+		l.keep(s, b)
+		return
+	}
+	l.slab.freeze(s)
+	peer := p.Source.Addr()
+	if p.Source.IsValid() {
+		l.slab.setProxied(i, p.Source)
+	} else if peer = sock.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
+		peer = unixPeer
+	}
+	if l.countPeer(i, s, peer) {
+		l.begin(i, s, b[n:])
+	}
+}
+
+// begin goes on with the client's first bytes behind a PROXY header.
+func (l *loop) begin(i uint32, s *slot, b []byte) {
+	since := s.seen
+	l.setState(s, stateHandshake)
+	s.seen = since // HandshakeTimeout is for both
+	if len(b) > 0 {
+		l.readHead(i, s, b)
 	}
 }
 

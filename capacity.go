@@ -31,6 +31,10 @@ func (srv *Server) plan() {
 	shared := limit - sharedReserve(loops, limit)
 	perLoop := limit - sock.PrivateReserve
 	private := (c.PrivateFDs || c.MaxConnections > shared) && perLoop > 0
+	if private && srv.shared != nil {
+		private = false
+		srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "no private descriptor tables: all loops share one listener", slog.String("address", srv.Addr().String()))
+	}
 	if private {
 		if err := tryPrivateTable(); err != nil {
 			private = false

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
@@ -239,10 +240,9 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 		l.stats.Closed++
 		l.stats.closeCode(c.cause.Code)
 	}
-	if k := l.slab.peer(i); k != (addrKey{}) {
-		l.srv.addrs.remove(k)
-		l.slab.setPeer(i, addrKey{})
-	}
+	l.slab.setProxied(i, netip.AddrPort{})
+	key := l.slab.peer(i)
+	l.slab.setPeer(i, addrKey{})
 	l.queued -= int64(c.out.bytes)
 	c.out.reset(&l.bufs)
 	if c.in != nil {
@@ -252,18 +252,21 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 		l.dropMessage(c)
 	}
 	l.endDial(c)
-	counter := &l.srv.connections
-	if s.flags&flagRefused != 0 {
-		counter = &l.srv.refusing
-	}
 	if s.flags&flagClient != 0 {
 		l.srv.releaseRoute(s.route)
 	}
+	flags := s.flags
 	c.parser, c.cause, c.upgrade, c.dropped = nil, nil, nil, 0
 	l.slab.freeze(s)
 	l.slab.dealloc(i, s)
 	s.state = stateFree
-	counter.Add(-1)
+	switch {
+	case flags&flagPassed != 0: // net/http has it, and counts it on
+	case flags&flagRefused != 0:
+		l.srv.refusing.Add(-1)
+	default:
+		l.srv.uncount(key)
+	}
 }
 
 // callClose calls OnClose; a panic in it has nothing left to close.
@@ -340,6 +343,9 @@ func (l *loop) shutdown() {
 		return
 	}
 	l.stopping = true
+	if l.srv.shared != nil {
+		l.srv.shared.file.Remove() // nobody else is to come
+	}
 	for l.listener >= 0 && l.acceptAt == 0 { // what waits in the queue would be reset
 		before := l.stats.Accepted
 		if l.accept(); l.stats.Accepted == before {
@@ -353,6 +359,8 @@ func (l *loop) shutdown() {
 			l.closeOpen(i, s, &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown})
 		case stateHandshake, stateDeciding:
 			l.refuse(i, s, 503, "server going away", retryAfter)
+		case stateProxy:
+			l.fail(i, s, ErrShutdown)
 		case stateConnecting, stateAnswer:
 			l.abort(i, s, errors.Join(ErrDial, ErrShutdown))
 		}

@@ -5,11 +5,13 @@ package perch
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/perchws/perch/room"
@@ -18,14 +20,25 @@ import (
 // Config is how a Server is set up. The zero value serves. A zero field is the
 // default in its comment; −1 is no limit, or never.
 type Config struct {
-	Addr       string // host:port to listen on; 127.0.0.1:8000. "-": no listener, for clients only
-	Loops      int    // event loops; as many as CPUs
-	Workers    int    // goroutines for blocking handlers; 4 × CPUs
-	PrivateFDs bool   // a descriptor table per loop; set by itself when MaxConnections needs it
+	// Addr is host:port to listen on, 127.0.0.1:8000 by default; unix:/path, or
+	// unix:@name in the abstract namespace; or "-": no listener, for clients and
+	// for connections taken over from net/http. Listener is used instead if it is
+	// set: a listening TCP or unix stream socket that is open already, an *os.File
+	// from systemd, *net.TCPListener or *net.UnixListener. It is duplicated. With
+	// it, and on a unix socket, all loops share one listener, and PrivateFDs is
+	// out of reach.
+	Addr       string
+	Listener   syscall.Conn
+	SocketMode fs.FileMode // of a unix socket's file, 0o660 for instance; 0: what the umask leaves
 
-	MaxConnections          int // what the descriptor limit allows
+	Loops      int  // event loops; as many as CPUs
+	Workers    int  // goroutines for blocking handlers; 4 × CPUs
+	PrivateFDs bool // a descriptor table per loop; set by itself when MaxConnections needs it
+
+	MaxConnections          int // what the descriptor limit allows; those of plain HTTP count too
 	MaxConnectionsPerIP     int // 100 (IPv6: per /64); loopback is never limited
 	NewConnectionsPerSecond int // 1000
+	MaxHTTP                 int // plain HTTP connections at a time; 1024. Idle ones make room for others
 
 	MaxMessageSize int   // bytes of one message received; 64 KiB
 	MaxFragments   int   // frames of one message received; 1024
@@ -36,15 +49,18 @@ type Config struct {
 	HandshakeTimeout time.Duration // from accept to the end of the head; 5 s
 	MessageTimeout   time.Duration // from a message's first byte to its last; 30 s
 	CloseTimeout     time.Duration // for the peer's answer to our close; 5 s
-	WriteTimeout     time.Duration // without any byte taken by the peer; 30 s
+	WriteTimeout     time.Duration // without any byte taken by the peer; of an HTTP body, or sent; 30 s
+	IdleTimeout      time.Duration // of a plain HTTP connection between requests; 75 s
 	PingInterval     time.Duration // of silence until we ping; 30 s
 	PingTimeout      time.Duration // of silence in all until we close; 60 s
 
-	Rooms room.Config // of Server.Rooms
+	Compression Compression // permessage-deflate (RFC 7692); see there
+	Rooms       room.Config // of Server.Rooms
 
 	Origins        []string       // allowed Origin values; nil: the same host; "*": all
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
-	HTTP           http.Handler   // requests that are no upgrade; nil: 404
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; see UnixPeers
+	ProxyProtocol  []netip.Prefix // from whom a PROXY header is demanded, version 1 or 2; see UnixPeers
+	HTTP           http.Handler   // requests that are for no WebSocket route; nil: 404
 	Logger         *slog.Logger   // nil: nothing is logged
 }
 
@@ -107,6 +123,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	count("MaxConnectionsPerIP", &c.MaxConnectionsPerIP, 100)
 	count("NewConnectionsPerSecond", &c.NewConnectionsPerSecond, 1000)
+	count("MaxHTTP", &c.MaxHTTP, 1024)
 	count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
 	count("MaxFragments", &c.MaxFragments, 1024)
 	count("MaxOutput", &c.MaxOutput, 1<<20)
@@ -126,11 +143,17 @@ func (c Config) withDefaults() (Config, error) {
 	period("MessageTimeout", &c.MessageTimeout, 30*time.Second)
 	period("CloseTimeout", &c.CloseTimeout, 5*time.Second)
 	period("WriteTimeout", &c.WriteTimeout, 30*time.Second)
+	period("IdleTimeout", &c.IdleTimeout, 75*time.Second)
 	period("PingInterval", &c.PingInterval, 30*time.Second)
 	period("PingTimeout", &c.PingTimeout, 60*time.Second)
 	if c.PingInterval != 0 && c.PingTimeout != 0 && c.PingTimeout <= c.PingInterval {
 		errs = append(errs, fmt.Errorf("PingTimeout: %v is not above PingInterval, %v", c.PingTimeout, c.PingInterval))
 	}
+	compression, err := c.Compression.withDefaults()
+	if err != nil {
+		errs = append(errs, err)
+	}
+	c.Compression = compression
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

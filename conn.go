@@ -49,7 +49,7 @@ func (c Conn) Send(op Opcode, p []byte) error {
 	if l := c.l; c.slot == l.corked {
 		l.own.Check()
 		if s := l.corkSlot; s.gen.Load() == c.gen && s.state == stateOpen && s.cold == 0 && s.flags&flagClient == 0 &&
-			op.IsData() && len(p) <= cap(l.cork)-len(l.cork)-frame.MaxHeaderSize {
+			(s.flags&flagDeflate == 0 || len(p) < l.threshold) && op.IsData() && len(p) <= cap(l.cork)-len(l.cork)-frame.MaxHeaderSize {
 			l.cork = frame.AppendFrame(l.cork, op, p)
 			l.stats.MessagesSent++
 			return nil
@@ -109,12 +109,15 @@ func (c Conn) SetValue(v any) {
 }
 
 // RemoteAddr is the address of the socket's other end: a proxy's, if there is
-// one (see Request.RemoteAddr). It asks the kernel; the zero value if the peer
-// is gone.
+// one that does not speak the PROXY protocol (see Request.RemoteAddr). It asks
+// the kernel; the zero value if the peer is gone, or the socket is a unix one.
 func (c Conn) RemoteAddr() netip.AddrPort {
 	s := c.present()
 	if s == nil || s.fd < 0 {
 		return netip.AddrPort{}
+	}
+	if a := c.l.slab.proxiedFor(c.slot); a.IsValid() {
+		return a
 	}
 	return sock.PeerAddr(int(s.fd))
 }
@@ -151,11 +154,7 @@ func (l *loop) send(i uint32, s *slot, op Opcode, p []byte) error {
 			l.flushCork(i, s)
 		}
 		if size <= cap(l.cork)-len(l.cork) && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) {
-			if s.flags&flagClient == 0 {
-				l.cork = frame.AppendFrame(l.cork, op, p)
-			} else {
-				l.cork = frame.AppendMaskedFrame(l.cork, op, p, l.maskKey())
-			}
+			l.cork = l.encode(l.cork, i, s, op, p)
 			l.stats.MessagesSent++
 			return nil
 		}
@@ -169,7 +168,7 @@ func (l *loop) send(i uint32, s *slot, op Opcode, p []byte) error {
 	}
 	buf := out.tail(size, &l.bufs)
 	before := len(buf.B)
-	buf.B = appendFrame(buf.B, op, p, s.flags&flagClient != 0, l.keyFor(s))
+	buf.B = l.encode(buf.B, i, s, op, p)
 	out.grown(len(buf.B) - before)
 	l.queued += int64(len(buf.B) - before)
 	l.stats.MessagesSent++
@@ -178,16 +177,45 @@ func (l *loop) send(i uint32, s *slot, op Opcode, p []byte) error {
 	return nil
 }
 
+// encode appends the frame of a message that will be sent: compressed where that is
+// agreed and pays, masked if we are the client.
+func (l *loop) encode(dst []byte, i uint32, s *slot, op Opcode, p []byte) []byte {
+	if s.flags&(flagClient|flagDeflate) == 0 {
+		return frame.AppendFrame(dst, op, p)
+	}
+	h := frame.Header{Fin: true, Opcode: op}
+	if s.flags&flagDeflate != 0 {
+		var ok bool
+		if p, ok = l.deflate(i, s, p); ok {
+			h.Rsv = frame.RSV1
+		}
+	}
+	h.Length = int64(len(p))
+	if s.flags&flagClient != 0 {
+		h.Masked, h.Key = true, l.maskKey()
+	}
+	dst = frame.AppendHeader(dst, h)
+	at := len(dst)
+	dst = append(dst, p...)
+	if h.Masked {
+		frame.Mask(dst[at:], h.Key, 0)
+	}
+	return dst
+}
+
 // sendPrepared queues shared bytes; a client must mask, so it copies.
 func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
-	if s.flags&flagClient != 0 {
-		return l.send(i, s, p.Opcode(), p.Payload())
-	}
 	b := p.Bytes()
+	if s.flags&(flagClient|flagDeflate) != 0 {
+		if s.flags&flagClient != 0 {
+			return l.send(i, s, p.Opcode(), p.Payload())
+		}
+		b = l.deflated(s, p)
+	}
 	if l.corked == i && len(l.cork) > 0 {
 		if len(b) <= cap(l.cork)-len(l.cork) {
 			l.cork = append(l.cork, b...)
-			l.stats.MessagesSent++
+			l.sentPrepared(i, s, p, b)
 			return nil
 		}
 		l.flushCork(i, s)
@@ -201,7 +229,7 @@ func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
 	}
 	out.share(b, &l.bufs)
 	l.queued += int64(len(b))
-	l.stats.MessagesSent++
+	l.sentPrepared(i, s, p, b)
 	l.pressure(s, out)
 	l.markDirty(i, s)
 	return nil

@@ -22,9 +22,10 @@ import (
 
 // DialOptions are what DialWith adds to a Dial.
 type DialOptions struct {
-	Header       http.Header // of the request
-	Subprotocols []string    // offered, in order of preference
-	LocalAddr    netip.Addr  // to connect from
+	Header       http.Header  // of the request
+	Subprotocols []string     // offered, in order of preference
+	LocalAddr    netip.Addr   // to connect from
+	Compression  *Compression // offered, instead of Config's; its Threshold is not used
 }
 
 // errDialTimeout is a dial that took longer than HandshakeTimeout.
@@ -32,17 +33,19 @@ var errDialTimeout = errors.Join(ErrDial, os.ErrDeadlineExceeded)
 
 // dialing is a client connection that is not open yet.
 type dialing struct {
-	ctx     context.Context
-	route   *Route
-	host    string // of the URL, with its port as given
-	port    uint16
-	target  string
-	options DialOptions
-	addrs   []netip.AddrPort // not tried yet
-	key     string
-	parser  handshake.Parser
-	err     error // of resolving, or of the address tried last
-	cancel  func() bool
+	ctx         context.Context
+	route       *Route
+	host        string // of the URL, with its port as given
+	port        uint16
+	target      string
+	options     DialOptions
+	addrs       []netip.AddrPort // not tried yet
+	key         string
+	offer       string // of extensions
+	compression Compression
+	parser      handshake.Parser
+	err         error // of resolving, or of the address tried last
+	cancel      func() bool
 }
 
 // Dial opens a client connection on one of the server's loops. It returns at
@@ -64,7 +67,15 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	if u.Scheme != "ws" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
 		return fmt.Errorf("%w: %q is not a ws:// URL", ErrDial, rawURL)
 	}
-	d := &dialing{ctx: ctx, host: u.Host, port: 80, target: u.RequestURI(), options: o, key: handshake.NewKey()}
+	d := &dialing{ctx: ctx, host: u.Host, port: 80, target: u.RequestURI(), options: o, key: handshake.NewKey(), compression: srv.cfg.Compression}
+	if o.Compression != nil {
+		if d.compression, err = o.Compression.withDefaults(); err != nil {
+			return fmt.Errorf("%w: %w", ErrDial, err)
+		}
+	}
+	if !d.compression.Disabled {
+		d.offer = d.compression.wanted().Offer()
+	}
 	if p := u.Port(); p != "" {
 		n, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || n == 0 {
@@ -72,7 +83,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		}
 		d.port = uint16(n)
 	}
-	if _, err := handshake.AppendRequest(nil, d.host, d.target, d.key, o.Subprotocols, o.Header); err != nil {
+	if _, err := handshake.AppendRequest(nil, d.host, d.target, d.key, o.Subprotocols, d.offer, o.Header); err != nil {
 		return fmt.Errorf("%w: %w", ErrDial, err)
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
@@ -180,7 +191,7 @@ func (l *loop) connected(i uint32, s *slot) {
 		l.connect(i, s, d)
 		return
 	}
-	request, err := handshake.AppendRequest(l.cork, d.host, d.target, d.key, d.options.Subprotocols, d.options.Header)
+	request, err := handshake.AppendRequest(l.cork, d.host, d.target, d.key, d.options.Subprotocols, d.offer, d.options.Header)
 	if err != nil {
 		l.fail(i, s, errors.Join(ErrDial, err))
 		return

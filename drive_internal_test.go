@@ -133,11 +133,11 @@ func (d *driven) join(room int) *peer {
 	return p
 }
 
-// open is join and the upgrade of /ws.
-func (d *driven) open(room int) *peer {
+// open is join and the upgrade of /ws. headers are further lines of the request.
+func (d *driven) open(room int, headers ...string) *peer {
 	d.t.Helper()
 	p := d.join(room)
-	p.send(wstest.Request("test", "/ws"))
+	p.send(wstest.Request("test", "/ws", headers...))
 	wstest.Eventually(d.t, "the connection is open and idle", func() bool {
 		d.turn()
 		return p.state() == stateOpen && d.l.slab.at(p.slot).cold == 0

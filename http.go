@@ -3,105 +3,157 @@
 package perch
 
 import (
+	"container/list"
 	"context"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/poller"
 )
 
-// maxWeb is how many plain HTTP requests may be under way at a time.
-const maxWeb = 1024
-
-// maxNote is the input that can go along with a socket: one read of the loop,
-// and what was kept before it.
-const maxNote = 2 * readBudget
-
-// web answers what is no upgrade with net/http. A loop passes it the socket,
-// with the bytes already read, through a pair of unix sockets: that works out of
-// a private descriptor table as well. Every response closes its connection.
+// web answers what is no upgrade with net/http, on the sockets that the loops
+// pass to it. It keeps them alive between requests; an upgrade that comes on one
+// of them goes back to a loop (see takeover.go). They count as connections for
+// as long as they live.
 type web struct {
-	log    *slog.Logger
+	srv    *Server
 	server http.Server
 	conns  chan net.Conn
 	done   chan struct{}
 	once   sync.Once
-	inside atomic.Int64
 	taking sync.WaitGroup
+
+	// Atomic: any goroutine.
+	inside atomic.Int64 // connections, those under way in the passages too
+
+	mu   sync.Mutex
+	idle list.List // of *webConn: no request is under way; the longest first
 }
 
-func newWeb(cfg *Config) *web {
-	w := &web{log: cfg.Logger, conns: make(chan net.Conn), done: make(chan struct{})}
+func newWeb(srv *Server) *web {
+	cfg := &srv.cfg
+	w := &web{srv: srv, conns: make(chan net.Conn), done: make(chan struct{})}
 	w.server = http.Server{
-		Handler:           cfg.HTTP,
-		ReadHeaderTimeout: cfg.HandshakeTimeout,
-		WriteTimeout:      cfg.WriteTimeout,
+		Handler:           srv, // the loops see only the first request of a connection
+		ReadHeaderTimeout: orForever(cfg.HandshakeTimeout),
+		IdleTimeout:       orForever(cfg.IdleTimeout),
+		MaxHeaderBytes:    handshake.MaxHead, // and net/http's 4 KiB of grace
+		ConnState:         w.follow,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, webConnKey{}, c) },
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
 	}
-	w.server.SetKeepAlivesEnabled(false)
 	go w.server.Serve(w)
 	return w
 }
 
-// pair opens the pair of one loop and receives sockets from it until the
-// loop's end is closed.
-func (w *web) pair() (from int, err error) {
-	from, to, err := sock.Pair()
-	if err != nil {
-		return -1, err
+// orForever is a resolved duration for net/http, where 0 is another one's value.
+func orForever(d time.Duration) time.Duration {
+	if d == 0 {
+		return math.MaxInt64 / 4 // it is added to the time
 	}
-	f := os.NewFile(uintptr(to), "perch-http")
-	c, err := net.FileConn(f)
-	f.Close()
-	if err != nil {
-		sock.Close(from)
-		return -1, err
-	}
-	w.taking.Add(1)
-	go func() {
-		defer w.taking.Done()
-		defer c.Close()
-		w.receive(c.(*net.UnixConn))
-	}()
-	return from, nil
+	return d
 }
 
-func (w *web) receive(c *net.UnixConn) {
-	note, oob := make([]byte, maxNote), make([]byte, unix.CmsgSpace(4))
-	for {
-		n, oobn, _, _, err := c.ReadMsgUnix(note, oob)
-		if err != nil || n == 0 && oobn == 0 {
-			return
+// take receives the sockets of one loop until the loop's end is closed.
+func (w *web) take(way *passage) {
+	w.taking.Go(func() {
+		for {
+			fd, c, err := way.receive()
+			if err != nil {
+				return
+			}
+			w.serve(fd, c)
 		}
-		fd, ok := sock.Rights(oob[:oobn])
-		if !ok {
-			w.inside.Add(-1) // no descriptor was free for it: it is closed
-			continue
-		}
+	})
+}
+
+// serve gives a connection to net/http.
+func (w *web) serve(fd int, from leaver) {
+	c := &webConn{web: w, head: from.input, key: from.key, peer: from.peer, patience: w.srv.cfg.WriteTimeout}
+	err := error(unix.EMFILE)
+	if fd >= 0 {
 		f := os.NewFile(uintptr(fd), "perch-http")
-		conn, err := net.FileConn(f)
+		c.Conn, err = net.FileConn(f)
 		f.Close()
-		if err != nil {
-			w.inside.Add(-1)
-			w.log.LogAttrs(context.Background(), slog.LevelWarn, "HTTP connection lost", slog.String("error", err.Error()))
-			continue
-		}
-		select {
-		case w.conns <- &webConn{Conn: conn, web: w, head: append([]byte(nil), note[:n]...)}:
-		case <-w.done:
-			w.inside.Add(-1)
-			conn.Close()
-		}
+	}
+	if err != nil {
+		w.srv.log.LogAttrs(w.srv.ctx, slog.LevelWarn, "HTTP connection lost", slog.String("error", err.Error()))
+		c.leave(true)
+		return
+	}
+	select {
+	case w.conns <- c:
+	case <-w.done:
+		c.Close()
 	}
 }
+
+// follow keeps the list of idle connections.
+func (w *web) follow(nc net.Conn, state http.ConnState) {
+	c, ok := nc.(*webConn)
+	if !ok {
+		return
+	}
+	switch state {
+	case http.StateIdle:
+		c.SetWriteDeadline(time.Time{}) // a handler's was for its own answer
+		w.mu.Lock()
+		if !c.gone {
+			c.place = w.idle.PushBack(c)
+			c.idle.Store(true)
+		}
+		w.mu.Unlock()
+	case http.StateActive:
+		w.wake(c)
+	case http.StateHijacked:
+		w.wake(c)
+		c.mu.Lock()
+		c.patience = 0 // its deadlines are its new owner's
+		c.mu.Unlock()
+	}
+}
+
+// wake takes a connection off the list: something has arrived on it. false: it
+// is being closed.
+func (w *web) wake(c *webConn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.place != nil {
+		w.idle.Remove(c.place)
+		c.place = nil
+		c.idle.Store(false)
+	}
+	return !c.gone
+}
+
+// makeRoom closes the connection that has been idle longest, if one is. Its
+// place is free at once. It may be called on a loop.
+func (w *web) makeRoom() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first := w.idle.Front()
+	if first == nil {
+		return false
+	}
+	c := first.Value.(*webConn)
+	c.leaveLocked(true)
+	go c.Conn.Close() // not here: the number may mean another socket in a loop's table
+	return true
+}
+
+// makeRoom ends an idle plain HTTP connection, if there is one, so that another
+// connection can take its place.
+func (srv *Server) makeRoom() bool { return srv.web != nil && srv.web.makeRoom() }
 
 // Accept, Close and Addr make w the listener of its server.
 func (w *web) Accept() (net.Conn, error) {
@@ -119,8 +171,11 @@ func (w *web) Close() error {
 	return nil
 }
 
-// Addr is not known to w.
-func (w *web) Addr() net.Addr { return &net.TCPAddr{} }
+// Addr is the engine's.
+func (w *web) Addr() net.Addr { return w.srv.Addr() }
+
+// quiesce ends connections as they become idle, and at once those that are.
+func (w *web) quiesce() { w.server.SetKeepAlivesEnabled(false) }
 
 // finish waits for the requests under way until ctx ends, then breaks them off.
 // The loops' ends of the pairs are closed: no more requests come.
@@ -131,41 +186,17 @@ func (w *web) finish(ctx context.Context) {
 	w.Close()
 }
 
-// webConn is a connection whose first bytes the loop has read already.
-type webConn struct {
-	net.Conn
-	web  *web
-	head []byte
-	gone atomic.Bool
-}
-
-// Read gives the bytes read before first.
-func (c *webConn) Read(p []byte) (int, error) {
-	if len(c.head) > 0 {
-		n := copy(p, c.head)
-		c.head = c.head[n:]
-		return n, nil
-	}
-	return c.Conn.Read(p)
-}
-
-// Close makes room for another.
-func (c *webConn) Close() error {
-	if c.gone.CompareAndSwap(false, true) {
-		c.web.inside.Add(-1)
-	}
-	return c.Conn.Close()
-}
-
 // handOff passes the connection to net/http, or lists it until the pair has
-// room. Its slot is free afterwards; the socket lives on in the other descriptor.
+// room.
 func (l *loop) handOff(i uint32, s *slot, b []byte) {
 	w := l.srv.web
-	if l.stopping || w.inside.Add(1) > maxWeb {
-		if !l.stopping {
-			w.inside.Add(-1)
-		}
-		l.refuse(i, s, http.StatusServiceUnavailable, "too many requests under way", retryAfter)
+	if l.stopping {
+		l.refuse(i, s, http.StatusServiceUnavailable, "server going away", retryAfter)
+		return
+	}
+	if w.inside.Add(1) > int64(l.srv.cfg.MaxHTTP) && !w.makeRoom() {
+		w.inside.Add(-1)
+		l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many requests under way")
 		return
 	}
 	if len(l.passing) == 0 {
@@ -189,19 +220,6 @@ func (l *loop) handOff(i uint32, s *slot, b []byte) {
 			l.fail(i, s, err)
 		}
 	}
-}
-
-// pass does it, if the pair has room.
-func (l *loop) pass(i uint32, s *slot, b []byte) unix.Errno {
-	if e := sock.Pass(l.pair, int(s.fd), b); e != 0 {
-		return e
-	}
-	// Out of our epoll: the registration belongs to the file, not to the
-	// descriptor that is about to be closed.
-	l.poller.Del(int(s.fd))
-	l.stats.HandedOff++
-	l.kill(i, s)
-	return 0
 }
 
 // passWaiting goes on with those that the pair had no room for.

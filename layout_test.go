@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"internal/sock":     {},
 	"room":              {"frame"},
 	"room/brokertest":   {"room", "frame"},
-	".":                 {"frame", "handshake", "poller", "pool", "room", "internal/owner", "internal/sock"},
+	".":                 {"frame", "frame/deflate", "handshake", "poller", "pool", "room", "internal/owner", "internal/sock"},
 	"session":           {},
 	"session/storetest": {"session"},
 	"cluster":           {"frame", "room"},
@@ -65,13 +65,14 @@ var mayImport = map[string][]string{
 	"cmd/perchbench":           {all},
 
 	// For tests alone; nobody lists them.
+	"internal/puff":        {},
 	"internal/wstest":      {"frame", "handshake"},
 	"internal/conformance": {all},
 	"internal/interop":     {all},
 }
 
 // testOnly packages are out of reach for non-test files, "*" or not.
-var testOnly = []string{"session/storetest", "room/brokertest", "internal/wstest", "internal/conformance", "internal/interop"}
+var testOnly = []string{"session/storetest", "room/brokertest", "internal/puff", "internal/wstest", "internal/conformance", "internal/interop"}
 
 // mayRequire holds the packages of other modules that non-test files may import, and who may.
 // Everything else in go.mod is there for tests and tools.

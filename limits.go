@@ -78,11 +78,12 @@ func (t *slab) rateOf(i uint32) *rateState {
 // IPv6 address. The zero key is not counted.
 type addrKey [8]byte
 
-// keyOf returns the key of a, zero for loopback and unknown addresses.
+// keyOf returns the key of a, zero for loopback, unix sockets and unknown
+// addresses.
 func keyOf(a netip.Addr) (k addrKey) {
 	a = a.Unmap()
 	switch {
-	case !a.IsValid() || a.IsLoopback():
+	case !a.IsValid() || a.IsLoopback() || a == unixPeer:
 	case a.Is4():
 		b := a.As4()
 		k = addrKey{0, 0, 0xFF, 0xFF, b[0], b[1], b[2], b[3]} // no such global IPv6 prefix: 0000::/8 is reserved
@@ -115,11 +116,20 @@ func (c *addrCounter) add(k addrKey, most int) bool {
 
 // remove counts one less.
 func (c *addrCounter) remove(k addrKey) {
+	if k == (addrKey{}) {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.count[k]--; c.count[k] <= 0 {
 		delete(c.count, k)
 	}
+}
+
+// uncount is the end of a connection that was counted for k.
+func (srv *Server) uncount(k addrKey) {
+	srv.addrs.remove(k)
+	srv.connections.Add(-1)
 }
 
 // newConnRate bounds new connections per second, all loops together.
@@ -157,4 +167,24 @@ func (t *slab) peer(i uint32) (k addrKey) {
 		k = p[i%chunkSize]
 	}
 	return k
+}
+
+// setProxied remembers the client that a PROXY header has named for slot i.
+func (t *slab) setProxied(i uint32, a netip.AddrPort) {
+	c := t.chunks[i>>chunkBits].Load()
+	if c.proxied == nil {
+		if !a.IsValid() {
+			return
+		}
+		c.proxied = new([chunkSize]netip.AddrPort)
+	}
+	c.proxied[i%chunkSize] = a
+}
+
+// proxiedFor is what setProxied stored.
+func (t *slab) proxiedFor(i uint32) (a netip.AddrPort) {
+	if p := t.chunks[i>>chunkBits].Load().proxied; p != nil {
+		a = p[i%chunkSize]
+	}
+	return a
 }

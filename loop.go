@@ -49,11 +49,14 @@ type loop struct {
 	tid    atomic.Int64 // of its thread, while it runs
 	id     int
 	poller *poller.Poller
-	pair   int // to pass descriptors to net/http, out of a private table too; see http.go
+	pair   int // the loop's end of way; −1: none
+	way    *passage
 
 	// Owned by the loop; see own.Check.
 	own       owner.Owner
 	listener  int // −1: none, or closed
+	listens   poller.Interest
+	shares    bool // the listener is one for all loops, and we have not left it
 	slab      slab
 	rooms     *room.Shards
 	events    []poller.Event
@@ -68,6 +71,8 @@ type loop struct {
 	corkSlot  *slot  // its slot
 	corkHead  int    // bytes of cork, at its start, that are no frame
 	current   uint32 // slot whose callback runs, noSlot: none
+	threshold int    // bytes from which a message is compressed
+	codec     *codec // nil: nobody has compressed anything lately
 	asm       frame.Assembler
 	asmBuf    *pool.Buffer // whose memory asm uses
 	parser    *handshake.Parser
@@ -106,15 +111,16 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 	var seed [32]byte
 	cryptorand.Read(seed[:])
 	l := &loop{
-		srv: s, id: id, poller: p, pair: -1, listener: -1,
+		srv: s, id: id, poller: p, pair: -1, listener: -1, shares: s.shared != nil,
 		slab:   newSlab(most),
 		rooms:  room.NewShards(s.rooms, id),
 		events: make([]poller.Event, eventBudget),
 		rbuf:   make([]byte, 2*readBudget),
 		cork:   make([]byte, 0, corkSize),
 		corked: noSlot, current: noSlot,
-		parser: new(handshake.Parser),
-		keys:   rand.NewChaCha8(seed),
+		threshold: s.cfg.Compression.Threshold,
+		parser:    new(handshake.Parser),
+		keys:      rand.NewChaCha8(seed),
 	}
 	l.freshAssembler(l.bufs.Get())
 	return l, nil

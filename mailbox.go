@@ -19,6 +19,7 @@ const (
 	postClose                    // code, data is the reason
 	postDo                       // do, on the connection
 	postRoom                     // delivery
+	postTake                     // taking is an upgrade, its socket is in the pair
 	postDone                     // work is finished by a worker
 	postSpace                    // the worker pool has space again
 	postDial                     // dial begins
@@ -43,6 +44,7 @@ type post struct {
 	do        func(Conn)
 	work      *work
 	dial      *dialing
+	taking    *taking
 	done      chan struct{}
 }
 
@@ -146,6 +148,9 @@ func (l *loop) carryOut(p *post, data []byte) {
 		return
 	case postDial:
 		l.dial(p.dial)
+		return
+	case postTake:
+		l.take(p.taking)
 		return
 	case postSnapshot:
 		l.publishStats()

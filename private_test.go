@@ -108,7 +108,7 @@ func TestPrivateTables(t *testing.T) {
 		if r := c.ReadResponse(); r.Status != 200 || r.Body != fmt.Sprintf("/%d 12345", n) {
 			t.Errorf("answered %d %q", r.Status, r.Body)
 		}
-		c.ExpectEOF()
+		c.Close()
 	}
 	client := newClient()
 	if err := srv.Dial(context.Background(), wsURL(srv.Addr()), client.Handler); err != nil {

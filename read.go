@@ -24,7 +24,7 @@ func (l *loop) readable(i uint32, s *slot) {
 	had := 0
 	c := l.slab.coldOf(s)
 	if c != nil && c.in != nil {
-		if had = len(c.in.B); had > frame.MaxHeaderSize+frame.MaxControlPayload && s.state != stateHandshake && s.state != stateAnswer {
+		if had = len(c.in.B); had > frame.MaxHeaderSize+frame.MaxControlPayload && s.state >= stateOpen {
 			l.resumeInput(i, s) // kept while reading was stopped: it comes first
 			return
 		}
@@ -48,6 +48,8 @@ func (l *loop) readable(i uint32, s *slot) {
 		l.dropInput(c)
 	}
 	switch s.state {
+	case stateProxy:
+		l.readProxy(i, s, l.rbuf[:had+n])
 	case stateHandshake:
 		l.readHead(i, s, l.rbuf[:had+n])
 	case stateAnswer:
@@ -90,10 +92,7 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 		l.failWith(i, s, ClosePolicyViolation, "too many bytes", ErrRateLimit)
 		return
 	}
-	lim := &r.limits
-	if s.flags&flagClient != 0 {
-		lim = &r.clientLimits
-	}
+	lim := r.limitsOf(s.flags)
 	asm := &l.asm
 	if c := l.slab.coldOf(s); c != nil && c.asmBuf != nil {
 		asm = &c.asm
@@ -119,7 +118,7 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 			if asm != &l.asm { // what comes behind it has a MessageTimeout of its own
 				l.slab.coldOf(s).begun = l.coarse
 			}
-			l.message(i, s, r, ev.Opcode, ev.Payload)
+			l.message(i, s, r, ev.Opcode, ev.Payload, ev.Rsv != 0)
 		} else {
 			l.control(i, s, r, ev.Opcode, ev.Payload)
 		}
@@ -205,7 +204,7 @@ func (l *loop) dropMessage(c *cold) {
 }
 
 // message hands one message over.
-func (l *loop) message(i uint32, s *slot, r *Route, op Opcode, p []byte) {
+func (l *loop) message(i uint32, s *slot, r *Route, op Opcode, p []byte, compressed bool) {
 	if s.state != stateOpen {
 		return // after our close frame: RFC 6455 §1.4 lets us ignore it
 	}
@@ -213,6 +212,13 @@ func (l *loop) message(i uint32, s *slot, r *Route, op Opcode, p []byte) {
 		l.stats.RateLimited++
 		l.failWith(i, s, ClosePolicyViolation, "too many messages", ErrRateLimit)
 		return
+	}
+	if compressed {
+		var err error
+		if p, err = l.inflate(i, s, r, op, p); err != nil {
+			l.protocolError(i, s, err)
+			return
+		}
 	}
 	l.stats.MessagesReceived++
 	switch {

@@ -18,10 +18,17 @@ type Request struct {
 	head    handshake.Head
 	fd      int            // −1: addr is known
 	addr    netip.AddrPort // of the socket's other end; asked for when it is needed
+	unix    bool           // the socket is one: it has no address
 	trusted []netip.Prefix
 	matched *http.Request // has the path values; nil for a literal pattern
 	chosen  string        // the subprotocol
+	http    *http.Request // taken over from net/http
 }
+
+// HTTP is the request as net/http has parsed it, with what handlers in front of
+// Route.Upgrade have put into its context; nil if a loop has parsed it. It is to
+// be read only.
+func (r *Request) HTTP() *http.Request { return r.http }
 
 // Method is the request's method: GET.
 func (r *Request) Method() string { return string(r.head.Method()) }
@@ -88,13 +95,21 @@ func (r *Request) Subprotocol() string { return r.chosen }
 func (r *Request) Bearer() string { return string(r.head.BearerSubprotocol()) }
 
 // RemoteAddr is the client's address: as X-Forwarded-For tells it, walked from
-// the right over Config.TrustedProxies, else that of the socket.
+// the right over Config.TrustedProxies, else PeerAddr.
 func (r *Request) RemoteAddr() netip.Addr {
-	return handshake.ForwardedFor(r.head, r.PeerAddr().Addr(), r.trusted)
+	peer := r.PeerAddr().Addr()
+	if r.unix {
+		peer = unixPeer
+	}
+	a := handshake.ForwardedFor(r.head, peer, r.trusted)
+	if a == unixPeer {
+		return netip.Addr{}
+	}
+	return a
 }
 
-// PeerAddr is the address of the socket's other end; the zero value if it is
-// gone.
+// PeerAddr is the address of the socket's other end, or what a PROXY header
+// says it is; the zero value if it is gone, or the socket is a unix one.
 func (r *Request) PeerAddr() netip.AddrPort {
 	if !r.addr.IsValid() && r.fd >= 0 {
 		r.addr = sock.PeerAddr(r.fd)

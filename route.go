@@ -16,22 +16,22 @@ import (
 // Route is a pattern with its handler, or the handler of dialled connections.
 type Route struct {
 	// Immutable after newRoute.
-	srv          *Server
-	index        uint32
-	settings     Settings
-	limits       frame.Limits
-	clientLimits frame.Limits
-	limiter      limiter
-	blocking     *BlockingHandler // nil: the callbacks below
-	plain        bool             // messages go to onMessage, and nothing is counted
-	onUpgrade    func(*Request) Response
-	onOpen       func(Conn, *Request)
-	onMessage    func(Conn, Opcode, []byte)
-	onPing       func(Conn)
-	onPong       func(Conn, time.Duration)
-	onDrain      func(Conn)
-	onGap        func(Conn, int)
-	onClose      func(Conn, *CloseError)
+	srv       *Server
+	index     uint32
+	settings  Settings
+	limits    frame.Limits
+	other     [3]frame.Limits // see limitsOf
+	limiter   limiter
+	blocking  *BlockingHandler // nil: the callbacks below
+	plain     bool             // messages go to onMessage, and nothing is counted
+	onUpgrade func(*Request) Response
+	onOpen    func(Conn, *Request)
+	onMessage func(Conn, Opcode, []byte)
+	onPing    func(Conn)
+	onPong    func(Conn, time.Duration)
+	onDrain   func(Conn)
+	onGap     func(Conn, int)
+	onClose   func(Conn, *CloseError)
 
 	// Set by Server.Start, before the loops run: in quanta, 0 never.
 	pingInterval, pingTimeout uint32
@@ -44,9 +44,23 @@ func newRoute(srv *Server, s Settings) (*Route, error) {
 	}
 	r := &Route{srv: srv, settings: s, limiter: newLimiter(s.Rate)}
 	r.limits = frame.Limits{MaxMessage: int64(s.MaxMessageSize), MaxFragments: s.MaxFragments}
-	r.clientLimits = r.limits
-	r.clientLimits.Client = true
+	client := r.limits
+	client.Client = true
+	r.other = [3]frame.Limits{client, compressedLimits(r.limits), compressedLimits(client)}
 	return r, nil
+}
+
+// limitsOf are those of a connection with these flags.
+func (r *Route) limitsOf(f slotFlags) *frame.Limits {
+	switch f & (flagClient | flagDeflate) {
+	case flagClient:
+		return &r.other[0]
+	case flagDeflate:
+		return &r.other[1]
+	case flagClient | flagDeflate:
+		return &r.other[2]
+	}
+	return &r.limits
 }
 
 func (r *Route) handle(h Handler) {
@@ -83,15 +97,26 @@ func (t *routing) add(pattern string, r *Route) {
 // match returns the route for a head and, where the pattern has wildcards, the
 // request with their values. nil: there is none.
 func (t *routing) match(head handshake.Head) (*Route, *http.Request) {
-	path := head.Path()
-	if r, ok := t.literal[string(path)]; ok && !t.hosts {
+	if r, ok := t.literal[string(head.Path())]; ok && !t.hosts {
 		return r, nil
 	}
-	u, err := url.ParseRequestURI(string(path))
+	u, err := url.ParseRequestURI(string(head.Path()))
 	if err != nil {
 		return nil, nil
 	}
-	req := &http.Request{Method: http.MethodGet, URL: u, Host: string(head.Host())}
+	return t.search(u, string(head.Host()))
+}
+
+// matchRequest is match for a request that net/http has parsed.
+func (t *routing) matchRequest(r *http.Request) (*Route, *http.Request) {
+	if r, ok := t.literal[r.URL.EscapedPath()]; ok && !t.hosts {
+		return r, nil
+	}
+	return t.search(&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath}, r.Host)
+}
+
+func (t *routing) search(u *url.URL, host string) (*Route, *http.Request) {
+	req := &http.Request{Method: http.MethodGet, URL: u, Host: host}
 	var m matcher
 	t.mux.ServeHTTP(&m, req)
 	return m.route, m.req

@@ -40,7 +40,8 @@ type Server struct {
 	maxConnections int
 	routing        routing
 	loops          []*loop
-	addr           netip.AddrPort
+	addr           netip.AddrPort  // of the loops' own listeners
+	shared         *sharedListener // or one for all of them; nil: none
 	rooms          *room.Hub
 	workers        *pool.Workers   // nil without blocking handlers
 	web            *web            // nil without Config.HTTP
@@ -55,6 +56,7 @@ type Server struct {
 	refusing    atomic.Int64 // connections over MaxConnections that are being told so
 	queued      atomic.Int64
 	nextDial    atomic.Uint32
+	outside     struct{ refused, bad, panics atomic.Uint64 } // upgrades answered outside of the loops, for Stats
 
 	// Locked by themselves.
 	table   routeTable
@@ -96,6 +98,25 @@ func (srv *Server) HandleBlocking(pattern string, h BlockingHandler) *Route {
 	return r
 }
 
+// Route makes a route without a pattern of its own: for use as an http.Handler,
+// or with Route.Upgrade, in a net/http server (see there). What Handle and
+// HandleBlocking return can be used so as well. It panics as Handle does.
+func (srv *Server) Route(h Handler) *Route {
+	r := srv.mustRoute(noPattern, h.Settings)
+	r.handle(h)
+	return r
+}
+
+// RouteBlocking is Route for handlers that run on the worker pool.
+func (srv *Server) RouteBlocking(h BlockingHandler) *Route {
+	r := srv.mustRoute(noPattern, h.Settings)
+	r.blocking = &h
+	return r
+}
+
+// noPattern is what no mux would take.
+const noPattern = "no pattern"
+
 func (srv *Server) mustRoute(pattern string, s Settings) *Route {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -109,7 +130,9 @@ func (srv *Server) mustRoute(pattern string, s Settings) *Route {
 	if r == nil { // Start will report the configuration
 		r = &Route{srv: srv}
 	}
-	srv.routing.add(pattern, r)
+	if pattern != noPattern {
+		srv.routing.add(pattern, r)
+	}
 	srv.addRoute(r)
 	return r
 }
@@ -191,7 +214,11 @@ func (srv *Server) prepare() error {
 	if err := sock.Prepare(); err != nil {
 		return err
 	}
-	if srv.cfg.Addr != "-" {
+	var err error
+	if srv.shared, err = shareListener(&srv.cfg); err != nil {
+		return err
+	}
+	if srv.shared == nil && srv.cfg.Addr != "-" {
 		a, err := net.ResolveTCPAddr("tcp", srv.cfg.Addr)
 		if err != nil {
 			return err
@@ -207,7 +234,7 @@ func (srv *Server) prepare() error {
 		if err != nil {
 			return err
 		}
-		srv.addr = netip.AddrPortFrom(srv.addr.Addr(), sock.LocalAddr(fd).Port())
+		srv.addr = sock.LocalAddr(fd)
 		unix.Close(fd)
 	}
 	srv.plan()
@@ -228,7 +255,7 @@ func (srv *Server) prepare() error {
 		srv.workers = pool.NewWorkers(srv.cfg.Workers, 64*srv.cfg.Workers)
 	}
 	if srv.cfg.HTTP != nil {
-		srv.web = newWeb(&srv.cfg)
+		srv.web = newWeb(srv)
 	}
 	if runtime.GOMAXPROCS(0) < srv.cfg.Loops+1 {
 		// A loop that never sleeps keeps its P: the collector and every other
@@ -261,6 +288,9 @@ func (srv *Server) shortest() time.Duration {
 // launch starts the loops, then opens their listeners together.
 func (srv *Server) launch() error {
 	n := srv.cfg.Loops
+	if srv.shared != nil {
+		srv.shared.users.Store(int32(n))
+	}
 	for i := range n {
 		l, err := newLoop(srv, i, srv.maxConnections+refuseReserve+chunkSize)
 		if err != nil {
@@ -275,13 +305,13 @@ func (srv *Server) launch() error {
 	}
 	srv.rooms.Attach(loops)
 	for _, l := range srv.loops { // now that all are there: HTTP handlers may ask for Stats
-		if srv.web == nil {
-			break
-		}
 		var err error
-		if l.pair, err = srv.web.pair(); err != nil {
+		if l.way, l.pair, err = openPassage(); err != nil {
 			srv.release()
 			return err
+		}
+		if srv.web != nil {
+			srv.web.take(l.way)
 		}
 	}
 	up, listen, ready := make(chan error, n), make(chan bool), make(chan error, n)
@@ -332,9 +362,7 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 		return
 	}
 	l.clock()
-	if srv.addr.IsValid() {
-		err = l.listen(srv.addr)
-	}
+	err = l.listen()
 	ready <- err
 	if err != nil {
 		l.end()
@@ -351,7 +379,12 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 }
 
 // Addr is the address that Start has listened on.
-func (srv *Server) Addr() net.Addr { return net.TCPAddrFromAddrPort(srv.addr) }
+func (srv *Server) Addr() net.Addr {
+	if srv.shared != nil {
+		return srv.shared.addr
+	}
+	return net.TCPAddrFromAddrPort(srv.addr)
+}
 
 // Wait returns when all loops have ended: nil after Shutdown or Close, else the
 // error of the loop that failed.

@@ -18,6 +18,9 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	srv.stopLoops(postShutdown)
+	if srv.web != nil {
+		srv.web.quiesce()
+	}
 	select {
 	case <-srv.ended:
 		return nil
@@ -81,14 +84,22 @@ func (srv *Server) wait(down *sync.WaitGroup) {
 
 // release lets go of what the loops shared; none of them runs any more.
 func (srv *Server) release() {
-	if srv.web != nil {
-		for _, l := range srv.loops {
+	for _, l := range srv.loops {
+		if l.way != nil {
 			sock.Close(l.pair)
 		}
+	}
+	if srv.web != nil {
 		srv.web.finish(srv.patience)
 	}
 	for _, l := range srv.loops {
+		if l.way != nil {
+			l.way.outer.Close()
+		}
 		l.poller.Close()
+	}
+	if srv.shared != nil {
+		srv.shared.close()
 	}
 	srv.rooms.Close()
 	close(srv.ended)

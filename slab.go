@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -15,13 +16,14 @@ import (
 // address is stable, its meaning changes when it is freed: the generation
 // tells.
 type slot struct {
-	gen   atomic.Uint32 // written by the loop alone
-	fd    int32
-	seen  uint32 // coarse time of the last input; outside stateOpen, of the state's begin
-	cold  uint32 // index in slab.colds, 0: none; free slots: the next one
-	route uint32 // index in Server.routes
-	state connState
-	flags slotFlags
+	gen    atomic.Uint32 // written by the loop alone
+	fd     int32
+	seen   uint32 // coarse time of the last input; outside stateOpen, of the state's begin
+	cold   uint32 // index in slab.colds, 0: none; free slots: the next one
+	route  uint32 // index in Server.routes
+	state  connState
+	agreed agreed // of permessage-deflate
+	flags  slotFlags
 }
 
 // slotFlags are independent facts about a connection, none of them a state.
@@ -36,7 +38,9 @@ const (
 	flagPinged                        // a ping is unanswered
 	flagClient                        // we are the client: frames are masked
 	flagOpened                        // OnOpen was called, OnClose is owed
+	flagDeflate                       // permessage-deflate is agreed: see slot.agreed
 	flagRefused                       // over MaxConnections: counted in Server.refusing
+	flagPassed                        // net/http has the socket, and its place in the counts
 )
 
 // cold is what a connection needs only while something is unfinished. It is
@@ -71,10 +75,12 @@ const (
 
 // chunk is a stretch of slots, with the rarer facts beside them.
 type chunk struct {
-	slots  [chunkSize]slot
-	values *[chunkSize]any       // user values; made when the first is set. Written under slab.mu
-	rates  *[chunkSize]rateState // made when the first limited message comes
-	peers  *[chunkSize]addrKey   // made when the first address that counts connects
+	slots   [chunkSize]slot
+	values  *[chunkSize]any            // user values; made when the first is set. Written under slab.mu
+	rates   *[chunkSize]rateState      // made when the first limited message comes
+	peers   *[chunkSize]addrKey        // made when the first address that counts connects
+	proxied *[chunkSize]netip.AddrPort // of a PROXY header; made when the first comes
+	windows *[chunkSize]windows        // made when the first context is kept
 }
 
 // slab is the table of a loop's connections. All is the loop's, but chunk
@@ -156,8 +162,11 @@ func (t *slab) dealloc(i uint32, s *slot) {
 	if r := t.chunks[i>>chunkBits].Load().rates; r != nil {
 		r[i%chunkSize] = rateState{}
 	}
+	if s.agreed&(agreedOurs|agreedTheirs) != 0 {
+		t.setWindows(i, windows{})
+	}
 	s.gen.Store(s.gen.Load() + 1)
-	s.flags, s.route = 0, 0
+	s.flags, s.agreed, s.route = 0, 0, 0
 	t.live--
 	t.release(i, s)
 }

@@ -11,7 +11,8 @@ import (
 // connState says what a connection waits for. Only loop.setState assigns it.
 //
 //	from        event                                to
-//	free        accepted                             handshake
+//	free        accepted                             handshake; behind a proxy: proxy
+//	proxy       PROXY header read                    handshake
 //	free        Dial                                 connecting
 //	connecting  connected, request queued            answer
 //	handshake   OnUpgrade goes to the worker pool    deciding
@@ -35,6 +36,7 @@ type connState uint8
 const (
 	stateFree connState = iota
 	stateConnecting
+	stateProxy
 	stateHandshake
 	stateAnswer
 	stateDeciding
@@ -48,15 +50,16 @@ const (
 	states
 )
 
-var stateNames = [states]string{"free", "connecting", "handshake", "answer", "deciding", "open", "closing", "replying", "draining", "failing", "lingering", "closed"}
+var stateNames = [states]string{"free", "connecting", "proxy", "handshake", "answer", "deciding", "open", "closing", "replying", "draining", "failing", "lingering", "closed"}
 
 // String names the state.
 func (s connState) String() string { return stateNames[s] }
 
 // nextStates has, for every state, a bit for each state that may follow.
 var nextStates = [states]uint16{
-	stateFree:       1<<stateHandshake | 1<<stateConnecting,
+	stateFree:       1<<stateHandshake | 1<<stateProxy | 1<<stateConnecting,
 	stateConnecting: 1<<stateAnswer | 1<<stateClosed,
+	stateProxy:      1<<stateHandshake | 1<<stateFailing | 1<<stateClosed,
 	stateHandshake:  1<<stateDeciding | 1<<stateOpen | 1<<stateFailing | 1<<stateClosed,
 	stateAnswer:     1<<stateOpen | 1<<stateClosed,
 	stateDeciding:   1<<stateOpen | 1<<stateFailing | 1<<stateClosed,
@@ -71,7 +74,7 @@ var nextStates = [states]uint16{
 
 // reads reports that input is of interest in this state.
 func (s connState) reads() bool {
-	return s == stateHandshake || s == stateAnswer || s == stateOpen || s == stateClosing || s == stateLingering
+	return s == stateProxy || s == stateHandshake || s == stateAnswer || s == stateOpen || s == stateClosing || s == stateLingering
 }
 
 // setState is the only place that changes s.state. The clock of the new state's

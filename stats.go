@@ -21,14 +21,19 @@ type Stats struct {
 	Closed      uint64 // OnClose was called
 
 	BadHandshakes     uint64
+	BadProxyHeaders   uint64
 	HandshakeTimeouts uint64
 	AcceptPauses      uint64 // out of descriptors
 	AcceptErrors      uint64
-	HandedOff         uint64 // to net/http
+	HandedOff         uint64 // to net/http: connections, each with one request or more
+	TakenOver         uint64 // from net/http: upgrades that it has parsed
 
 	MessagesReceived, MessagesSent uint64
 	MessagesDropped                uint64 // see Handler.OnGap
 	BytesReceived, BytesSent       uint64 // on the wire
+	CompressedReceived             uint64 // of MessagesReceived
+	CompressedSent                 uint64 // of MessagesSent
+	Compressions                   uint64 // attempts; a message to many takes one
 	PingsSent, PingsReceived       uint64
 	PongsReceived                  uint64
 
@@ -105,9 +110,10 @@ func (s *Stats) closeCode(code CloseCode) {
 
 // counters are the plain counts, for adding up.
 func (s *Stats) counters() []*uint64 {
-	return []*uint64{&s.Accepted, &s.Refused, &s.Handshakes, &s.Opened, &s.Closed, &s.BadHandshakes, &s.HandshakeTimeouts,
-		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.MessagesReceived, &s.MessagesSent, &s.MessagesDropped, &s.BytesReceived,
-		&s.BytesSent, &s.PingsSent, &s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers,
+	return []*uint64{&s.Accepted, &s.Refused, &s.Handshakes, &s.Opened, &s.Closed, &s.BadHandshakes, &s.BadProxyHeaders, &s.HandshakeTimeouts,
+		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.TakenOver, &s.MessagesReceived, &s.MessagesSent, &s.MessagesDropped, &s.BytesReceived,
+		&s.BytesSent, &s.CompressedReceived, &s.CompressedSent, &s.Compressions, &s.PingsSent, &s.PingsReceived, &s.PongsReceived,
+		&s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers,
 		&s.HeartbeatTimeouts, &s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.SlowTicks}
 }
 
@@ -166,6 +172,9 @@ func (srv *Server) Stats() Stats {
 		all.merge(&l.shot.stats)
 		l.shot.mu.Unlock()
 	}
+	all.Refused += srv.outside.refused.Load()
+	all.BadHandshakes += srv.outside.bad.Load()
+	all.Panics += srv.outside.panics.Load()
 	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
 	all.QueuedBytes = srv.queued.Load()
 	return all

@@ -5,6 +5,7 @@ package perch
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"os"
 	"slices"
 	"time"
 
@@ -21,6 +22,7 @@ func (l *loop) sweep() {
 	l.nextSweep = l.now + l.srv.quantum
 	l.publishStats()
 	l.slab.trim()
+	l.trimCodec()
 	if l.acceptAt != 0 && l.now >= l.acceptAt {
 		l.resumeAccept()
 	}
@@ -104,6 +106,11 @@ func (l *loop) expire(i uint32, s *slot) {
 		if l.past(inState, cfg.HandshakeTimeout) {
 			l.stats.HandshakeTimeouts++
 			l.refuse(i, s, 408, "request timeout", nil)
+		}
+	case stateProxy:
+		if l.past(inState, cfg.HandshakeTimeout) {
+			l.stats.HandshakeTimeouts++
+			l.fail(i, s, os.ErrDeadlineExceeded)
 		}
 	case stateConnecting, stateAnswer:
 		if l.past(inState, cfg.HandshakeTimeout) {

@@ -46,7 +46,8 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 			c.parser = nil
 			l.slab.freeze(s)
 		}
-		l.request = Request{head: parser.Head(b), fd: int(s.fd), trusted: l.srv.cfg.TrustedProxies}
+		l.request = Request{head: parser.Head(b), fd: int(s.fd), addr: l.slab.proxiedFor(i), trusted: l.srv.cfg.TrustedProxies}
+		l.request.unix = l.srv.shared != nil && l.srv.shared.unix && !l.request.addr.IsValid()
 		l.requested(i, s, &l.request, b, n)
 	}
 }
@@ -55,28 +56,20 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 	l.stats.Handshakes++
 	route, matched := l.srv.routing.match(r.head)
-	if !r.head.IsUpgrade() {
-		switch {
-		case route != nil:
-			l.refuse(i, s, http.StatusUpgradeRequired, "this is a WebSocket endpoint", nil)
-		case l.srv.cfg.HTTP == nil:
-			l.refuse(i, s, http.StatusNotFound, "not found", nil)
-		default:
-			l.handOff(i, s, b[n-len(r.head.Raw()):]) // with all that has arrived: a body may follow
-		}
-		return
-	}
-	if route == nil {
+	switch {
+	case route == nil && l.srv.cfg.HTTP == nil:
 		l.refuse(i, s, http.StatusNotFound, "not found", nil)
 		return
-	}
-	key, err := r.head.CheckUpgrade()
-	if err != nil {
-		l.refuseError(i, s, err)
+	case route == nil:
+		l.handOff(i, s, b[n-len(r.head.Raw()):]) // with all that has arrived: a body may follow
+		return
+	case !r.head.IsUpgrade():
+		l.refuse(i, s, http.StatusUpgradeRequired, "this is a WebSocket endpoint", nil)
 		return
 	}
-	if !handshake.OriginAllowed(r.head.Origin(), r.head.Host(), route.settings.Origins) {
-		l.refuse(i, s, http.StatusForbidden, "origin not allowed", nil)
+	key, err := route.check(r.head)
+	if err != nil {
+		l.refuseError(i, s, err)
 		return
 	}
 	if l.stopping {
@@ -102,6 +95,32 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 	l.answer(i, s, route, r, key, resp, b[n:])
 }
 
+// errOrigin refuses an Origin that is not among those allowed (RFC 6455 §10.2).
+var errOrigin = &handshake.Error{Status: http.StatusForbidden, Reason: "origin not allowed"}
+
+// check judges an upgrade request for the route.
+func (r *Route) check(head handshake.Head) (key []byte, err error) {
+	if key, err = head.CheckUpgrade(); err != nil {
+		return nil, err
+	}
+	if !handshake.OriginAllowed(head.Origin(), head.Host(), r.settings.Origins) {
+		return nil, errOrigin
+	}
+	return key, nil
+}
+
+// choose sets the subprotocol that OnUpgrade has named, if it has.
+func (r *Request) choose(subprotocol string) error {
+	if subprotocol == "" {
+		return nil
+	}
+	if handshake.SelectSubprotocol(r.head, []string{subprotocol}) == "" {
+		return fmt.Errorf("subprotocol %q was not offered", subprotocol)
+	}
+	r.chosen = subprotocol
+	return nil
+}
+
 // answer sends the response and, if it accepts, opens the connection: OnOpen,
 // then what the client has already sent behind its request.
 func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, resp Response, rest []byte) {
@@ -109,19 +128,25 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 		l.refuse(i, s, resp.Status, resp.Reason, resp.Header)
 		return
 	}
-	if resp.Subprotocol != "" {
-		if handshake.SelectSubprotocol(r.head, []string{resp.Subprotocol}) == "" {
-			l.refuseOurs(i, s, fmt.Errorf("subprotocol %q was not offered", resp.Subprotocol))
-			return
-		}
-		r.chosen = resp.Subprotocol
+	if err := r.choose(resp.Subprotocol); err != nil {
+		l.refuseOurs(i, s, err)
+		return
 	}
-	head, err := handshake.AppendSwitching(l.cork, key, r.chosen, "", resp.Header)
+	wanted := &l.srv.cfg.Compression
+	var deflate handshake.Deflate
+	var extensions string
+	if !wanted.Disabled {
+		deflate, extensions = wanted.wanted().Accept(r.head)
+	}
+	head, err := handshake.AppendSwitching(l.cork, key, r.chosen, extensions, resp.Header)
 	if err != nil {
 		l.refuseOurs(i, s, err)
 		return
 	}
 	l.cork, l.corkHead, l.corked, l.corkSlot = head, len(head), i, s
+	if extensions != "" {
+		l.agree(i, s, deflate, *wanted)
+	}
 	l.opened(i, s, resp.Value)
 	if route.blocking != nil {
 		l.workOpen(i, s, route, r)
@@ -181,8 +206,13 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 		return
 	}
 	var chosen string
+	var deflate handshake.Deflate
+	var deflates bool
 	if err == nil {
-		chosen, err = d.parser.Head(b).CheckResponse(d.key, d.options.Subprotocols)
+		chosen, err = d.parser.Head(b).CheckResponse(d.key, d.options.Subprotocols, d.offer)
+	}
+	if err == nil && d.offer != "" {
+		deflate, deflates, err = d.compression.wanted().Check(d.parser.Head(b))
 	}
 	if err != nil {
 		l.fail(i, s, errors.Join(ErrDial, err))
@@ -190,6 +220,9 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 	}
 	r := &Request{head: d.parser.Head(b), fd: int(s.fd), chosen: chosen}
 	route := l.routeOf(s)
+	if deflates {
+		l.agree(i, s, deflate, d.compression)
+	}
 	l.endDial(c)
 	l.opened(i, s, nil)
 	l.corked, l.corkSlot = i, s

@@ -32,7 +32,7 @@ const chatQuiet = 100 * time.Millisecond
 // Run connects, joins, talks, verifies and closes; see Echo.Run. Latency is that
 // of every delivery, Second that of the acknowledgements.
 func (o Chat) Run(ctx context.Context) (*Result, error) {
-	form, err := newTemplate("m={seq},{ts} {pad}", o.Size)
+	form, err := newTemplate("m={seq},{ts} {pad}", o.Size, o.Words)
 	switch {
 	case err != nil:
 		return nil, err

@@ -33,7 +33,7 @@ func (o Echo) Run(ctx context.Context) (*Result, error) {
 	case o.Rate < 0:
 		return nil, fmt.Errorf("rate %v: want 0 or more", o.Rate)
 	}
-	load := &echoLoad{Echo: o, want: newPattern(o.Size, o.Text)}
+	load := &echoLoad{Echo: o, want: newPattern(o.Size, o.Text, o.Words)}
 	var clients []*echoClient
 	r, err := newRun(&o.Target, o.Conns, o.Depth*(o.Size+16), func(m *member) client {
 		c := &echoClient{member: m, load: load, salt: rand.Uint64() & tagMask}

@@ -35,8 +35,13 @@ func newEngine(r *run, conns, output int) (*engine, error) {
 	// client that pauses while the server does would wait for ever.
 	output = max(2*output, 64<<20)
 	e := &engine{run: r, latency: newHistogram(), second: newHistogram()}
+	compression := perch.Compression{Disabled: true}
+	if r.t.Compression != nil {
+		compression = *r.t.Compression
+	}
 	e.srv = perch.New(perch.Config{
-		Addr: "-", Loops: 1, PrivateFDs: r.plan.private, MaxConnections: conns + descriptorReserve/2,
+		Compression: compression,
+		Addr:        "-", Loops: 1, PrivateFDs: r.plan.private, MaxConnections: conns + descriptorReserve/2,
 		MaxMessageSize: maxMessage, MaxFragments: -1, MaxOutput: output, MaxOutputTotal: -1,
 		Rate:             perch.Rate{Messages: -1, Burst: -1, Bytes: -1},
 		HandshakeTimeout: r.t.ConnectTimeout, CloseTimeout: closeTimeout,

@@ -33,7 +33,7 @@ const (
 // Run connects, publishes, verifies and closes; see Echo.Run. Latency is that of
 // every delivery, Second of the last one of each publication.
 func (o Fanout) Run(ctx context.Context) (*Result, error) {
-	form, err := newTemplate(o.Template, o.Size)
+	form, err := newTemplate(o.Template, o.Size, o.Words)
 	switch {
 	case err != nil:
 		return nil, err

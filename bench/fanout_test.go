@@ -192,11 +192,11 @@ func TestTemplate(t *testing.T) {
 	for _, bad := range []string{
 		"", "m={seq}", "{seq},{ts}", "m={seq}{ts}", "m={seq}123456789{ts}", "{ts} m={seq}", "m={seq},{ts}{pad}{pad}", "m={seq}, too far {ts}",
 	} {
-		if _, err := newTemplate(bad, 100); err == nil {
+		if _, err := newTemplate(bad, 100, false); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
 	}
-	form, err := newTemplate(`{"k":"m={seq}|{ts}","again":{seq},"p":"{pad}"}`, 90)
+	form, err := newTemplate(`{"k":"m={seq}|{ts}","again":{seq},"p":"{pad}"}`, 90, false)
 	if err != nil || len(form.text) != 90 {
 		t.Fatalf("%d bytes, error %v, want 90", len(form.text), err)
 	}

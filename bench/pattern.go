@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 
 	"github.com/perchws/perch"
 )
@@ -42,9 +43,16 @@ type pattern struct {
 	body []byte // with room for the tag
 }
 
-// newPattern makes messages of size bytes: any bytes, or printable ones.
-func newPattern(size int, text bool) pattern {
+// newPattern makes messages of size bytes: any bytes, or printable ones, or words.
+func newPattern(size int, text, words bool) pattern {
 	p := pattern{op: perch.Binary, body: make([]byte, size)}
+	if words {
+		if text {
+			p.op = perch.Text
+		}
+		putWords(p.body)
+		return p
+	}
 	for i := range p.body {
 		p.body[i] = byte(mix(uint64(i)))
 	}
@@ -55,6 +63,21 @@ func newPattern(size int, text bool) pattern {
 		}
 	}
 	return p
+}
+
+// putWords fills p with text as people write it, as far as compression can tell: a
+// kibibyte of it shrinks to a half, more to a third.
+func putWords(p []byte) {
+	const words = "the of and to in is that for it was on are with as they be at one have this from or had by hot but some what there we can out " +
+		"other were all your when up use word how said an each she which do their time if will way about many then them would write like so these " +
+		"her long make thing see him two has look more day could go come did my sound no most number who over know water than call first people may"
+	list := strings.Fields(words)
+	at := 0
+	for i := 0; at < len(p); i++ {
+		n := mix(uint64(i))
+		at += copy(p[at:], list[n%uint64(len(list))*(n>>32%uint64(len(list)))/uint64(len(list))]) // the first ones more often
+		at += copy(p[at:], " ")
+	}
 }
 
 // clone has a body of its own to write tags into.

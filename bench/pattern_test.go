@@ -9,9 +9,10 @@ import (
 )
 
 func TestPattern(t *testing.T) {
-	for _, text := range []bool{false, true} {
+	for mode := range 4 {
+		text := mode&1 != 0
 		for _, size := range []int{8, 9, 200} {
-			want := newPattern(size, text)
+			want := newPattern(size, text, mode&2 != 0)
 			for _, n := range []uint64{0, 1, 63, 64, 1<<47 + 12345, tagMask} {
 				m := want.clone()
 				putTag(m.body, n)
@@ -29,7 +30,7 @@ func TestPattern(t *testing.T) {
 // TestPatternMatch flips every bit of a message in turn: what matches has
 // another tag.
 func TestPatternMatch(t *testing.T) {
-	want := newPattern(40, false)
+	want := newPattern(40, false, false)
 	m := want.clone()
 	putTag(m.body, 99)
 	for bit := range 8 * len(m.body) {

@@ -33,6 +33,8 @@ type Result struct {
 	Pings   uint64  `json:"pings"`  // of the server, answered, in all
 	Pinged  uint64  `json:"pinged"` // of these in the measured interval
 
+	Compressed float64 `json:"compressed,omitempty"` // share of what the server has sent, the whole run
+
 	Latency   *Latency `json:"latency_us,omitempty"`
 	Second    *Latency `json:"second_us,omitempty"`     // storm: connect to closed; fan-out: the last receiver; chat: the acknowledgement
 	SendDelay *Latency `json:"send_delay_us,omitempty"` // with a rate: how late the client sent
@@ -75,6 +77,9 @@ func (r *run) result(mode string, opened int, span interval) *Result {
 		Mode: mode, URL: r.t.URL, Conns: r.t.Conns, Opened: opened, Took: r.connecting.Seconds(), Loops: r.plan.loops,
 		Seconds: span.length.Seconds(), Interrupted: r.cut, Pings: r.pings,
 		Errors: make(map[string]uint64, faultKinds),
+	}
+	if r.compressed > 0 {
+		res.Compressed = float64(r.compressed) / float64(r.received)
 	}
 	for kind, n := range r.faults.snapshot() {
 		res.Errors[Fault(kind).String()] = n
@@ -148,6 +153,7 @@ func (res *Result) WriteCSV(w io.Writer) error {
 	add("unsent", res.Unsent)
 	add("pings", res.Pings)
 	add("pinged", res.Pinged)
+	add("compressed", res.Compressed)
 	for _, l := range []struct {
 		name string
 		l    *Latency

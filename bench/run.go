@@ -31,6 +31,8 @@ type run struct {
 	faults     faults
 	progress   progress
 	pings      uint64        // that were answered; set by stop
+	received   uint64        // messages; set by stop
+	compressed uint64        // of them; set by stop
 	connecting time.Duration // how long that took; set by connect
 	cut        bool          // ctx has ended before the interval; set by measure
 	watch      func()        // called now and then while waiting; nil: nothing
@@ -248,6 +250,9 @@ func (r *run) close() {
 func (r *run) stop() {
 	r.pings = r.answeredPings()
 	for _, e := range r.engines {
+		s := e.srv.Stats()
+		r.received += s.MessagesReceived
+		r.compressed += s.CompressedReceived
 		e.srv.Close()
 		e.srv.Wait()
 	}

@@ -54,6 +54,9 @@ func (res *Result) WriteTable(w io.Writer) error {
 	if res.Sent > 0 {
 		row("published", "%s", thousands(float64(res.Sent)))
 	}
+	if res.Compressed > 0 {
+		row("compressed", "%.1f %% of what the server sent", 100*res.Compressed)
+	}
 	if res.Pings > 0 {
 		row("pings answered", "%s", thousands(float64(res.Pings)))
 	}

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
+
+	"github.com/perchws/perch"
 )
 
 // Target is what all modes have in common: the server, the number of
@@ -17,6 +19,8 @@ type Target struct {
 	URL          string // ws://host[:port]/path
 	Header       http.Header
 	Subprotocols []string
+	Compression  *perch.Compression // permessage-deflate to offer; nil: none
+	Words        bool               // what messages say is text that compresses well; otherwise it hardly does
 
 	Conns          int           // connections; storm: at a time; fan-out: subscribers
 	Loops          int           // event loops of the clients; 0: as many as the descriptors need, at least one

@@ -29,8 +29,8 @@ type template struct {
 
 // newTemplate reads a template with "m={seq}", 1 to 8 characters that are no
 // digits, "{ts}", and perhaps more of them; {pad} becomes as many characters as
-// are wanting to size bytes.
-func newTemplate(s string, size int) (template, error) {
+// are wanting to size bytes, words if they are wanted.
+func newTemplate(s string, size int, words bool) (template, error) {
 	var t template
 	fixed := len(s) + strings.Count(s, "{seq}")*(seqDigits-len("{seq}")) + strings.Count(s, "{ts}")*(timeDigits-len("{ts}")) -
 		strings.Count(s, "{pad}")*len("{pad}")
@@ -53,6 +53,9 @@ func newTemplate(s string, size int) (template, error) {
 				t.text = append(t.text, letters[mix(uint64(i))%uint64(len(letters))])
 			}
 			t.pad, s = t.text[begin:], s[len("{pad}"):]
+			if words {
+				putWords(t.pad)
+			}
 		default:
 			t.text, s = append(t.text, s[0]), s[1:]
 		}

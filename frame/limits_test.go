@@ -12,6 +12,12 @@ func header(op Opcode, fin bool, length int64) []byte {
 	return AppendHeader(nil, Header{Fin: fin, Opcode: op, Masked: true, Key: testKey, Length: length})
 }
 
+// rsv1 sets that bit of the first frame.
+func rsv1(wire []byte) []byte {
+	wire[0] |= 0x40
+	return wire
+}
+
 // Limits are judged on the header: a message is refused before a byte of the frame
 // that crosses the limit is taken, and one byte less is not refused.
 func TestMaxMessage(t *testing.T) {
@@ -46,6 +52,13 @@ func TestMaxMessage(t *testing.T) {
 		{"a length without a zero byte", Limits{MaxMessage: 1000}, append(header(OpBinary, true, 0x0101010101010101), strings.Repeat("\x01", 300)...), []string{tooBig}},
 		{"2^63 - 1 in two frames", Limits{MaxMessage: math.MaxInt64}, slices.Concat(up("binary+", "a"), header(OpContinuation, true, math.MaxInt64-1)),
 			[]string{`binary part "a"`}},
+		{"compressed, the same limit", Limits{MaxMessage: 10, RSV: RSV1}, rsv1(up("text", "0123456789a")), []string{tooBig}},
+		{"compressed, a limit of its own", Limits{MaxMessage: 10, MaxRSV: 12, RSV: RSV1}, rsv1(up("text", "0123456789ab")), []string{`text rsv 4 "0123456789ab"`}},
+		{"compressed, one over that", Limits{MaxMessage: 10, MaxRSV: 12, RSV: RSV1}, rsv1(header(OpText, true, 13)), []string{tooBig}},
+		{"compressed, in its second frame", Limits{MaxMessage: 10, MaxRSV: 12, RSV: RSV1}, slices.Concat(rsv1(up("binary+", "0123456789")), header(OpContinuation, true, 3)),
+			[]string{`binary part rsv 4 "0123456789"`, tooBig}},
+		{"plain, where a compressed one may be longer", Limits{MaxMessage: 10, MaxRSV: 12, RSV: RSV1}, slices.Concat(up("binary+", "0123456789"), header(OpContinuation, true, 1)),
+			[]string{`binary part "0123456789"`, tooBig}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			wantLines(t, trace(t, new(Reader), tt.lim, tt.wire), tt.want...)

@@ -5,6 +5,7 @@ import "encoding/binary"
 // Limits are what a [Reader] accepts. One value serves many connections.
 type Limits struct {
 	MaxMessage   int64 // bytes of a message's payload; 0: no limit
+	MaxRSV       int64 // the same of a message with a reserved bit, which is compressed; 0: MaxMessage
 	MaxFragments int   // frames of a message; 0: no limit
 	RSV          byte  // reserved bits that a first frame may carry, as in Header.Rsv
 	Client       bool  // we are the client: frames must not be masked (RFC 6455 §5.1)
@@ -159,6 +160,10 @@ func (r *Reader) check(h *Header, lim *Limits, whole bool) error {
 	if h.Opcode.IsControl() {
 		return nil
 	}
+	most := lim.MaxMessage
+	if lim.MaxRSV != 0 && h.Rsv|r.rsv != 0 {
+		most = lim.MaxRSV
+	}
 	switch { // §5.4
 	case h.Opcode == OpContinuation && r.opcode == 0:
 		return ErrNoMessage
@@ -166,7 +171,7 @@ func (r *Reader) check(h *Header, lim *Limits, whole bool) error {
 		return ErrInMessage
 	case lim.MaxFragments > 0 && int64(r.frags) >= int64(lim.MaxFragments):
 		return ErrTooManyFragments
-	case whole && lim.MaxMessage > 0 && h.Length > lim.MaxMessage-r.total:
+	case whole && most > 0 && h.Length > most-r.total:
 		return ErrTooBig
 	}
 	return nil

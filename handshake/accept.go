@@ -45,6 +45,24 @@ func AppendSwitching(dst, key []byte, subprotocol, extensions string, header htt
 	return append(dst, "\r\n"...), nil
 }
 
+// demanded is what a status needs besides (RFC 9110 §15.5.6, §15.5.22, RFC 6455
+// §4.4).
+var demanded = map[int][][2]string{
+	http.StatusUpgradeRequired:  {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}},
+	http.StatusMethodNotAllowed: {{"Allow", "GET"}},
+}
+
+// AddDemanded sets the fields without which a refusal with this status is none,
+// for who answers with net/http instead of AppendError.
+func AddDemanded(header http.Header, status int) {
+	if status == http.StatusUpgradeRequired {
+		header.Set("Connection", "Upgrade")
+	}
+	for _, f := range demanded[status] {
+		header.Set(f[0], f[1])
+	}
+}
+
 // AppendError appends a whole response that refuses a request: a text body with
 // the reason, Connection: close, and what the status demands (RFC 9110 §15.5.6,
 // §15.5.22, RFC 6455 §4.4). A status that cannot carry this (1xx, 204, 205, 304,
@@ -59,15 +77,13 @@ func AppendError(dst []byte, status int, reason string, header http.Header) []by
 	dst = append(dst, ' ')
 	dst = append(dst, http.StatusText(status)...)
 	dst = append(dst, "\r\n"...)
-	switch status {
-	case http.StatusUpgradeRequired:
-		dst = append(dst, "Connection: close, Upgrade\r\n"+
-			"Upgrade: websocket\r\n"+
-			"Sec-WebSocket-Version: 13\r\n"...)
-	case http.StatusMethodNotAllowed:
-		dst = append(dst, "Connection: close\r\nAllow: GET\r\n"...)
-	default:
-		dst = append(dst, "Connection: close\r\n"...)
+	dst = append(dst, "Connection: close"...)
+	if status == http.StatusUpgradeRequired {
+		dst = append(dst, ", Upgrade"...)
+	}
+	dst = append(dst, "\r\n"...)
+	for _, f := range demanded[status] {
+		dst = appendField(dst, f[0], f[1])
 	}
 	dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\n"+
 		"X-Content-Type-Options: nosniff\r\n"+

@@ -68,7 +68,7 @@ func TestInvalidField(t *testing.T) {
 		if err != ErrInvalidField || string(got) != "before" {
 			t.Errorf("AppendSwitching, %q: %q, %v", h, got, err)
 		}
-		got, err = AppendRequest([]byte("before"), "h", "/", key, nil, h)
+		got, err = AppendRequest([]byte("before"), "h", "/", key, nil, "", h)
 		if err != ErrInvalidField || string(got) != "before" {
 			t.Errorf("AppendRequest, %q: %q, %v", h, got, err)
 		}

@@ -17,15 +17,15 @@ func NewKey() string {
 
 // AppendRequest appends the client's opening handshake, RFC 6455 §4.1. host is
 // host[:port], the port left out if it is the scheme's default; target is the
-// path with its query ("" means "/"); key is from [NewKey]. No extension is
-// offered. An impossible field, or one the handshake writes itself, is
-// ErrInvalidField: dst is then returned as it was.
-func AppendRequest(dst []byte, host, target, key string, subprotocols []string, header http.Header) ([]byte, error) {
+// path with its query ("" means "/"); key is from [NewKey]; extensions is from
+// [Deflate.Offer], or "". An impossible field, or one the handshake writes
+// itself, is ErrInvalidField: dst is then returned as it was.
+func AppendRequest(dst []byte, host, target, key string, subprotocols []string, extensions string, header http.Header) ([]byte, error) {
 	if target == "" {
 		target = "/"
 	}
 	path, _, _ := strings.Cut(target, "?")
-	if !validHost(host) || target[0] != '/' || !only(target, classTarget) || !validEscapes(path) || !validKey(key) {
+	if !validHost(host) || target[0] != '/' || !only(target, classTarget) || !validEscapes(path) || !validKey(key) || !validValue(extensions) {
 		return dst, ErrInvalidField
 	}
 	for i, s := range subprotocols {
@@ -54,17 +54,21 @@ func AppendRequest(dst []byte, host, target, key string, subprotocols []string, 
 	if len(subprotocols) > 0 {
 		dst = append(dst, "\r\n"...)
 	}
+	if extensions != "" {
+		dst = appendField(dst, "Sec-WebSocket-Extensions", extensions)
+	}
 	dst = appendHeader(dst, header)
 	return append(dst, "\r\n"...), nil
 }
 
 // CheckResponse checks the server's opening handshake, RFC 6455 §4.2.2 and the
-// end of §4.1, against the key and the subprotocols of the request. It returns
-// the subprotocol selected, one of offered, or "". A response that is not 101
-// is a *RefusedError, anything else that is wrong an *Error. After a status of
+// end of §4.1, against the key, the subprotocols and the extensions of the request.
+// It returns the subprotocol selected, one of offered, or "". If extensions is not
+// "", those of the response are for [Deflate.Check] to judge. A response that is
+// not 101 is a *RefusedError, anything else that is wrong an *Error. After a status of
 // 100 to 199 other than 101 the true response follows (RFC 9110 §15.2): Reset the
 // Parser and give it what is behind this head.
-func (h Head) CheckResponse(key string, offered []string) (subprotocol string, err error) {
+func (h Head) CheckResponse(key string, offered []string, extensions string) (subprotocol string, err error) {
 	if h.p.status != http.StatusSwitchingProtocols {
 		return "", &RefusedError{h.Status()}
 	}
@@ -79,7 +83,7 @@ func (h Head) CheckResponse(key string, offered []string) (subprotocol string, e
 	case h.repeated(kindAccept) || string(h.known(kindAccept)) != string(AppendAccept(want[:0], []byte(key))):
 		return "", errResponseAccept
 	}
-	if extensions := h.list(kindExtensions); !extensions.empty() {
+	if used := h.list(kindExtensions); extensions == "" && !used.empty() {
 		return "", errResponseExtension
 	}
 	if !h.has(kindProtocol) {

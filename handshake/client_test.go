@@ -21,7 +21,7 @@ func TestNewKey(t *testing.T) {
 }
 
 func TestAppendRequest(t *testing.T) {
-	got, err := AppendRequest([]byte("x"), "example.com:8000", "/ws?a=b", key, []string{"chat.v1", "bearer.abc"},
+	got, err := AppendRequest([]byte("x"), "example.com:8000", "/ws?a=b", key, []string{"chat.v1", "bearer.abc"}, "permessage-deflate; x",
 		http.Header{"Origin": {"http://example.com"}, "Authorization": {"Bearer x"}})
 	const want = "xGET /ws?a=b HTTP/1.1\r\n" +
 		"Host: example.com:8000\r\n" +
@@ -29,6 +29,7 @@ func TestAppendRequest(t *testing.T) {
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
 		"Sec-WebSocket-Version: 13\r\n" +
 		"Sec-WebSocket-Protocol: chat.v1, bearer.abc\r\n" +
+		"Sec-WebSocket-Extensions: permessage-deflate; x\r\n" +
 		"Authorization: Bearer x\r\n" +
 		"Origin: http://example.com\r\n" +
 		"\r\n"
@@ -65,7 +66,7 @@ func TestAppendRequestRefused(t *testing.T) {
 		{"subprotocol empty", "h", "/", key, []string{""}, false},
 		{"subprotocol twice", "h", "/", key, []string{"a", "b", "a"}, false},
 	} {
-		got, err := AppendRequest(nil, tt.host, tt.target, tt.key, tt.subprotocols, nil)
+		got, err := AppendRequest(nil, tt.host, tt.target, tt.key, tt.subprotocols, "", nil)
 		if (err == nil) != tt.ok || err != nil && (err != ErrInvalidField || len(got) != 0) {
 			t.Errorf("%s: %q, %v", tt.name, got, err)
 		}
@@ -130,7 +131,7 @@ func TestCheckResponse(t *testing.T) {
 			if n != len(in) || err != nil {
 				t.Fatalf("Response = %d, %v", n, err)
 			}
-			sub, err := p.Head(in).CheckResponse(key, []string{"a", "b"})
+			sub, err := p.Head(in).CheckResponse(key, []string{"a", "b"}, "")
 			if sub != tt.subprotocol || err != tt.err && (err == nil || tt.err == nil || err.Error() != tt.err.Error()) {
 				t.Errorf("%q, %v; want %q, %v", sub, err, tt.subprotocol, tt.err)
 			}
@@ -144,7 +145,7 @@ func TestCheckResponseNothingOffered(t *testing.T) {
 	p := new(Parser)
 	in := []byte(switching + "Sec-WebSocket-Protocol: a\r\n\r\n")
 	p.Response(in)
-	if _, err := p.Head(in).CheckResponse(key, nil); err != error(errResponseSubprotocol) {
+	if _, err := p.Head(in).CheckResponse(key, nil, ""); err != error(errResponseSubprotocol) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -159,7 +160,7 @@ func TestRefusedError(t *testing.T) {
 			t.Fatalf("%d: %d, %v", status, n, err)
 		}
 		h := p.Head(in)
-		_, err = h.CheckResponse(key, nil)
+		_, err = h.CheckResponse(key, nil, "")
 		var refused *RefusedError
 		if !errors.As(err, &refused) || refused.Status != status || h.Status() != status {
 			t.Errorf("%d: %v", status, err)

@@ -63,7 +63,7 @@ func ExampleError() {
 // A client sends a request and checks the answer.
 func ExampleHead_CheckResponse() {
 	key := handshake.NewKey()
-	request, err := handshake.AppendRequest(nil, "example.com", "/ws", key, []string{"chat.v1"}, nil)
+	request, err := handshake.AppendRequest(nil, "example.com", "/ws", key, []string{"chat.v1"}, "", nil)
 	fmt.Println(len(request), err)
 
 	answer := handshake.AppendError(nil, 503, "full", map[string][]string{"Retry-After": {"5"}})
@@ -72,7 +72,7 @@ func ExampleHead_CheckResponse() {
 		fmt.Println(err)
 	}
 	h := p.Head(answer)
-	_, err = h.CheckResponse(key, []string{"chat.v1"})
+	_, err = h.CheckResponse(key, []string{"chat.v1"}, "")
 	var refused *handshake.RefusedError
 	fmt.Println(errors.As(err, &refused), refused.Status, string(h.Header("Retry-After")))
 	// Output:

@@ -15,6 +15,10 @@ var reserved = [...]string{
 	"Sec-WebSocket-Protocol", "Sec-WebSocket-Version",
 }
 
+// ValidField reports whether a response may carry a field of the application:
+// see [ErrInvalidField].
+func ValidField(name, value string) bool { return validField(name, value) }
+
 func validField(name, value string) bool {
 	if !only(name, classToken) || !validValue(value) {
 		return false

@@ -151,7 +151,7 @@ func FuzzCheckResponse(f *testing.F) {
 			return
 		}
 		h := p.Head(in)
-		sub, err := h.CheckResponse(key, []string{"chat.v1", "b"})
+		sub, err := h.CheckResponse(key, []string{"chat.v1", "b"}, "")
 		if err != nil {
 			if sub != "" {
 				t.Fatalf("%q together with %v", sub, err)
@@ -180,7 +180,7 @@ func FuzzAppend(f *testing.F) {
 	f.Add("[::1]:80", "/\r\n", "a,b", "X:", "a\r\nb: c")
 	f.Fuzz(func(t *testing.T, host, target, subprotocol, name, value string) {
 		header := http.Header{name: {value}}
-		out, err := AppendRequest(nil, host, target, key, []string{subprotocol}, header)
+		out, err := AppendRequest(nil, host, target, key, []string{subprotocol}, "", header)
 		if err == nil && len(out) < MaxHead {
 			p := new(Parser)
 			if n, err := p.Request(out); n != len(out) || err != nil {
@@ -197,7 +197,7 @@ func FuzzAppend(f *testing.F) {
 			if n, err := p.Response(out); n != len(out) || err != nil {
 				t.Fatalf("our client refuses %q: %d, %v", out, n, err)
 			}
-			if sub, err := p.Head(out).CheckResponse(key, []string{subprotocol}); err != nil || sub != subprotocol {
+			if sub, err := p.Head(out).CheckResponse(key, []string{subprotocol}, ""); err != nil || sub != subprotocol {
 				t.Fatalf("our client says %q, %v", sub, err)
 			}
 		}

@@ -43,7 +43,7 @@ func dump(h Head) string {
 	}
 	key, err := h.CheckUpgrade()
 	fmt.Fprintf(&s, "upgrade %v key %q %v\n", h.IsUpgrade(), key, err)
-	sub, err := h.CheckResponse("dGhlIHNhbXBsZSBub25jZQ==", []string{"chat.v1"})
+	sub, err := h.CheckResponse("dGhlIHNhbXBsZSBub25jZQ==", []string{"chat.v1"}, "")
 	fmt.Fprintf(&s, "response %q %v\n", sub, err)
 	for sub := range h.Subprotocols {
 		fmt.Fprintf(&s, "%q,", sub)

@@ -149,10 +149,10 @@ func TestPeerServers(t *testing.T) {
 				if slices.Contains(offered, "chat.v1") {
 					want = "chat.v1"
 				}
-				if sub, err := h.CheckResponse(key, offered); sub != want || err != nil {
+				if sub, err := h.CheckResponse(key, offered, ""); sub != want || err != nil {
 					t.Errorf("offered %q: %q, %v", offered, sub, err)
 				}
-				if _, err := h.CheckResponse(NewKey(), offered); err != error(errResponseAccept) {
+				if _, err := h.CheckResponse(NewKey(), offered, ""); err != error(errResponseAccept) {
 					t.Errorf("another key: %v", err)
 				}
 			}
@@ -161,7 +161,7 @@ func TestPeerServers(t *testing.T) {
 				return bytes.Replace(b, []byte("Version: 13"), []byte("Version: 12"), 1)
 			}, nil)
 			var refused *RefusedError
-			if _, err := h.CheckResponse(key, nil); !errors.As(err, &refused) || refused.Status/100 != 4 {
+			if _, err := h.CheckResponse(key, nil, ""); !errors.As(err, &refused) || refused.Status/100 != 4 {
 				t.Errorf("wrong version: %v", err)
 			}
 		})
@@ -178,7 +178,7 @@ func dialPeer(t *testing.T, host string, edit func([]byte) []byte, offered []str
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(peerTimeout))
 	key := NewKey()
-	b, err := AppendRequest(nil, host, "/ws", key, offered, nil)
+	b, err := AppendRequest(nil, host, "/ws", key, offered, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,10 @@ const (
 	Out Interest = unix.EPOLLOUT
 )
 
+// Exclusive is for Add alone, and for a listener that several Pollers wait for: an
+// event wakes one or a few of them, not all.
+const Exclusive Interest = unix.EPOLLEXCLUSIVE
+
 // Token identifies a registration: the caller's slot and the generation that
 // tells two uses of the same slot apart.
 type Token struct {

@@ -26,6 +26,7 @@ type Delivery struct {
 
 	left   atomic.Int32 // loops that have not walked yet
 	taken  atomic.Int64
+	kept   bool            // frames[0] is in the history
 	queued bool            // counted in room.pending
 	done   func(taken int) // nil: nobody asks
 }
@@ -85,6 +86,9 @@ func (d *Delivery) Walked(taken, shed int) {
 
 // finish is for when all loops have walked.
 func (d *Delivery) finish() {
+	if d.kept {
+		d.frames[0].Forget() // the history's bytes are bounded
+	}
 	if d.queued {
 		d.room.pending.Add(-1)
 	}

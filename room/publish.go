@@ -103,7 +103,7 @@ func (r *Room) Deliver(p Publication) {
 	}
 	r.at.Offset = p.Offset
 	r.latest.Store(r.hub.cfg.Now().UnixNano())
-	d := &Delivery{hub: r.hub, frames: f, room: r}
+	d := &Delivery{hub: r.hub, frames: f, room: r, kept: true}
 	if o := p.order; o != nil {
 		d.queued, d.done = true, o.taken
 		d.exclude(o.except)

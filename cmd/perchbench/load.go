@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/perchws/perch"
 	"github.com/perchws/perch/bench"
 )
 
@@ -111,9 +113,19 @@ func parseLoad(name string, args []string, out io.Writer) (*loadOptions, error) 
 		return nil
 	})
 	fs.Func("subprotocol", "subprotocol to `offer`; may be repeated", appendTo(&t.Subprotocols))
+	compression := new(perch.Compression)
+	compressionFlags(fs, compression)
+	fs.BoolVar(&t.Words, "words", false, "what messages say are words, which shrink to less than half; otherwise it hardly shrinks")
 	fs.BoolVar(&o.json, "json", false, "print the result as one JSON object")
 	fs.BoolVar(&o.csv, "csv", false, "print the result as CSV: a line of names, a line of values")
 	o.run = modes[name](fs, t)
+	fs.BoolFunc("deflate", "offer permessage-deflate", func(s string) error {
+		on, err := strconv.ParseBool(s)
+		if t.Compression = nil; on {
+			t.Compression = compression
+		}
+		return err
+	})
 	err := fs.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -185,6 +197,22 @@ func chat(fs *flag.FlagSet, t *bench.Target) load {
 func greeting(fs *flag.FlagSet, g *bench.Greeting) {
 	fs.Func("hello", "`text` to send first, {id} is the connection's number; may be repeated", appendTo(&g.Hello))
 	fs.StringVar(&g.Ack, "hello-ack", "", "part of the `answer` to wait for")
+}
+
+// compressionFlags are what the loads and serve can be told about permessage-deflate
+// once it is on.
+func compressionFlags(fs *flag.FlagSet, c *perch.Compression) {
+	fs.BoolFunc("deflate-takeover", "contexts live on from message to message, both ways", func(s string) error {
+		on, err := strconv.ParseBool(s)
+		c.ServerTakeover, c.ClientTakeover = on, on
+		return err
+	})
+	fs.Func("deflate-window", "`bits` of the windows, 9 to 15, both ways", func(s string) error {
+		bits, err := strconv.Atoi(s)
+		c.ServerWindow, c.ClientWindow = bits, bits
+		return err
+	})
+	fs.IntVar(&c.Threshold, "deflate-threshold", 0, "`bytes` of a message from which it is compressed, 0: 1024, -1: all")
 }
 
 // appendTo is a flag that may be repeated.

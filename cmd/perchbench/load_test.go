@@ -30,6 +30,9 @@ func endpoints(t *testing.T) string {
 func TestLoads(t *testing.T) {
 	addr := endpoints(t)
 	for _, tt := range []struct{ mode, args string }{
+		{"echo", "--url ws://ADDR/ws --conns 4 --size 2000 --depth 2 --words --deflate --text"},
+		{"echo", "--url ws://ADDR/ws --conns 4 --size 2000 --words --deflate --deflate-takeover --deflate-window 10 --deflate-threshold -1"},
+		{"fanout", "--url ws://ADDR/fan --conns 4 --size 2000 --exact --words --deflate --settle 10ms"},
 		{"echo", "--url ws://ADDR/ws --conns 4 --size 64 --depth 2"},
 		{"echo", "--url ws://ADDR/ws --conns 4 --rate 500 --text"},
 		{"idle", "--url ws://ADDR/ws --conns 4 --hello x --hello-ack x"},
@@ -46,6 +49,9 @@ func TestLoads(t *testing.T) {
 			var res bench.Result
 			if err := json.Unmarshal(out.Bytes(), &res); err != nil {
 				t.Fatal(err)
+			}
+			if want := strings.Contains(tt.args, "--deflate"); (res.Compressed == 1) != want || !want && res.Compressed != 0 {
+				t.Errorf("%v of the answers were compressed", res.Compressed)
 			}
 			if res.Mode != tt.mode || !res.OK || res.Opened == 0 {
 				t.Errorf("result %s", &out)

@@ -28,8 +28,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/perchws/perch"
 )
 
 func main() {
@@ -65,6 +68,7 @@ type options struct {
 	pprof        string        // address of a net/http/pprof server; "" for none
 	gcEvery      time.Duration // 0: only when the runtime wants to
 	pingInterval time.Duration // of silence; 0: never
+	compression  perch.Compression
 }
 
 func parse(args []string, out io.Writer) (options, error) {
@@ -78,6 +82,12 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the whole run to this `file`")
 	fs.StringVar(&o.pprof, "pprof", "", "serve net/http/pprof on this `address`")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 30*time.Second, "ping after this `silence`, close after twice as much; 0: never")
+	compressionFlags(fs, &o.compression)
+	fs.BoolFunc("deflate", "permessage-deflate where it is offered (default true)", func(s string) error {
+		on, err := strconv.ParseBool(s)
+		o.compression.Disabled = !on
+		return err
+	})
 	fs.DurationVar(&o.gcEvery, "gc-every", 0, "collect garbage every `period`, to see its pauses")
 	if len(args) == 0 {
 		return o, errors.New("want: perchbench serve [options]")

@@ -7,11 +7,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/perchws/perch"
 )
 
 func TestParse(t *testing.T) {
-	got, err := parse(strings.Fields("serve --listen :9 --loops 2 --max-conns 7 --private-fds --cpuprofile f --pprof :1"), io.Discard)
-	want := options{pingInterval: 30 * time.Second, listen: ":9", loops: 2, maxConns: 7, privateFDs: true, cpuProfile: "f", pprof: ":1"}
+	got, err := parse(strings.Fields("serve --listen :9 --loops 2 --max-conns 7 --private-fds --cpuprofile f --pprof :1 --deflate=false"), io.Discard)
+	want := options{pingInterval: 30 * time.Second, listen: ":9", loops: 2, maxConns: 7, privateFDs: true, cpuProfile: "f", pprof: ":1", compression: perch.Compression{Disabled: true}}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

@@ -29,6 +29,7 @@ func config(o options) perch.Config {
 		ping, dead = -1, -1
 	}
 	return perch.Config{
+		Compression:             o.compression,
 		Addr:                    o.listen,
 		Loops:                   o.loops,
 		PrivateFDs:              o.privateFDs,

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	kpflate "github.com/klauspost/compress/flate"
+
+	"github.com/perchws/perch/internal/puff"
 )
 
 // chat is n bytes of JSON as a chat sends it: the same for the same seed.
@@ -93,12 +95,12 @@ func checkMessages(t *testing.T, c *Compressor, d *Decompressor, list [][]byte, 
 		if got, err = standard(out, before); err != nil || !bytes.Equal(got, p) {
 			t.Fatalf("message %d of %d bytes, standard library: %d bytes, %v", i, len(p), len(got), err)
 		}
-		second, got, err := inflatePlainly(out, before)
-		if err != nil || !bytes.Equal(got, p) {
-			t.Fatalf("message %d of %d bytes, puff: %d bytes, %v", i, len(p), len(got), err)
+		second, err := puff.Inflate(out, before)
+		if err != nil || !bytes.Equal(second.Payload, p) {
+			t.Fatalf("message %d of %d bytes, puff: %d bytes, %v", i, len(p), len(second.Payload), err)
 		}
-		if second.farthest > 1<<bits {
-			t.Fatalf("message %d refers %d bytes back, the window is %d", i, second.farthest, 1<<bits)
+		if second.Farthest > 1<<bits {
+			t.Fatalf("message %d refers %d bytes back, the window is %d", i, second.Farthest, 1<<bits)
 		}
 		if takeover {
 			got, err = d.DecompressNext([]byte("head"), out, len(p), theirs)
@@ -209,12 +211,13 @@ func checkSecond(t *testing.T, d *Decompressor, in, before []byte, most int) (ok
 	if string(got[:4]) != "head" || err != nil && len(got) != 4 || most > 0 && len(got)-4 > most {
 		t.Fatalf("%x: %d bytes of at most %d, %v", in, len(got)-4, most, err)
 	}
-	second, want, err2 := inflatePlainly(in, last(before, 15))
+	second, err2 := puff.Inflate(in, last(before, 15))
+	want := second.Payload
 	tooMuch := most > 0 && len(want) > most
 	switch {
 	case err == nil && err2 == nil && bytes.Equal(got[4:], want):
 		return true
-	case err != nil && (err2 != nil || tooMuch || second.odd):
+	case err != nil && (err2 != nil || tooMuch || second.Odd):
 		return false
 	}
 	t.Fatalf("%x: %d bytes, %v; puff: %d bytes, %v", in, len(got)-4, err, len(want), err2)

@@ -13,6 +13,10 @@ type Window struct {
 // for what we compress that at most.
 func NewWindow(bits int) *Window { return &Window{bits: bits} }
 
+// Follow moves w over p, a message that was compressed without it: a peer's window
+// moves over every compressed message (RFC 7692 §7.2.2).
+func (w *Window) Follow(p []byte) { w.slide(p) }
+
 // slide moves the window over p.
 func (w *Window) slide(p []byte) {
 	size := 1 << w.bits

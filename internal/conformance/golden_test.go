@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/wstest"
 )
 
@@ -84,18 +85,30 @@ func (g *golden) done(t *testing.T, cases []testCase) {
 const patience = 5 * time.Second
 
 // large reports that a case moves megabytes.
-func large(c testCase) bool { return strings.HasPrefix(c.id, "9.") || strings.HasPrefix(c.id, "x2.3") }
+func large(c testCase) bool {
+	return c.large || strings.HasPrefix(c.id, "9.") || strings.HasPrefix(c.id, "x2.3")
+}
+
+// A target starts what is to be tested, with this configuration of the engine's
+// compression, and returns how a case gets at it.
+type target func(t *testing.T, z perch.Compression) func(t testing.TB, c testCase) *peer
 
 // runAll runs the cases of one role, each on a connection of its own, several at
 // a time.
-func runAll(t *testing.T, r role, path string, connect func(t *testing.T) *wstest.Conn) {
+func runAll(t *testing.T, r role, path string, start target) {
 	g := openGolden(t, path)
 	cases := playedBy(r, table())
+	connect := make(map[perch.Compression]func(t testing.TB, c testCase) *peer)
+	for _, c := range cases {
+		if z := c.engine(); connect[z] == nil {
+			connect[z] = start(t, z)
+		}
+	}
 	t.Run("case", func(t *testing.T) {
 		for _, c := range cases {
 			t.Run(c.id, func(t *testing.T) {
 				t.Parallel()
-				p := &peer{t: t, c: connect(t)}
+				p := connect[c.engine()](t, c)
 				if !large(c) {
 					p.c.Timeout = patience
 				}
@@ -109,7 +122,7 @@ func runAll(t *testing.T, r role, path string, connect func(t *testing.T) *wstes
 
 // TestTable counts the cases of the suite, so that none is lost from the table.
 func TestTable(t *testing.T) {
-	want := map[string]int{"1": 16, "2": 11, "3": 7, "4": 10, "5": 20, "6": 145, "7": 37, "9": 54, "10": 1}
+	want := map[string]int{"1": 16, "2": 11, "3": 7, "4": 10, "5": 20, "6": 145, "7": 37, "9": 54, "10": 1, "12": 90, "13": 126}
 	got := make(map[string]int)
 	for _, c := range table() {
 		family, _, _ := strings.Cut(c.id, ".")

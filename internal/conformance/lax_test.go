@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perchws/perch"
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/puff"
 	"github.com/perchws/perch/internal/wstest"
 )
 
@@ -41,7 +43,10 @@ func TestSuiteFails(t *testing.T) {
 		if large(c) || c.id == "x4.2.4" { // that one is about TCP: whether RST comes is the kernel's choice
 			continue
 		}
-		shouldFail := refusal(g.want[c.id], c)
+		if c.engine() != (perch.Compression{}) {
+			continue // it has one configuration
+		}
+		shouldFail := c.breach || refusal(g.want[c.id], c)
 		wg.Add(1)
 		slot <- struct{}{}
 		go func() {
@@ -78,7 +83,7 @@ func onLax(t *testing.T, c testCase, addr string, impatient bool) string {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p := &peer{t: v, c: wstest.Dial(v, addr, "/ws")}
+		p := dialed(v, c, addr)
 		defer p.c.Close()
 		if impatient {
 			p.c.Timeout = 100 * time.Millisecond
@@ -89,20 +94,27 @@ func onLax(t *testing.T, c testCase, addr string, impatient bool) string {
 	return v.said
 }
 
-// serveLax echoes whatever comes. It unmasks, reassembles, answers pings and
-// sends close frames back as they are, and refuses nothing.
+// serveLax echoes whatever comes. It unmasks, reassembles, inflates, answers pings
+// and sends close frames back as they are, and refuses nothing. It agrees to the
+// first offer of compression, and then compresses as if nothing was agreed.
 func serveLax(nc net.Conn) {
 	defer nc.Close()
 	r := bufio.NewReader(nc)
+	var answer []string
 	for line := ""; line != "\r\n"; {
 		var err error
 		if line, err = r.ReadString('\n'); err != nil {
 			return
 		}
+		if offer, ok := strings.CutPrefix(line, extensions+": "); ok {
+			offer, _, _ = strings.Cut(strings.TrimSpace(offer), ",")
+			answer = []string{extensions + ": " + strings.Replace(offer, "; client_max_window_bits", "", 1)}
+		}
 	}
-	nc.Write(wstest.Switching(wstest.Key))
+	nc.Write(wstest.Switching(wstest.Key, answer...))
 
-	op, message := frame.OpText, []byte(nil)
+	z := &codec{out: flow{takeover: true, window: 15}, in: flow{takeover: true, window: 15}}
+	op, rsv, message := frame.OpText, byte(0), []byte(nil)
 	for {
 		f, err := readLax(r)
 		if err != nil {
@@ -118,13 +130,26 @@ func serveLax(nc net.Conn) {
 		case f.Op == frame.OpPong:
 			continue
 		case f.Op.IsData():
-			op = f.Op
+			op, rsv = f.Op, f.Rsv
 		}
-		message = append(message, f.Payload...)
-		if !f.More {
-			nc.Write(wstest.Frame{Op: op, Payload: message}.Append(nil, false))
-			message = nil
+		if message = append(message, f.Payload...); f.More {
+			continue
 		}
+		if rsv == rsv1 && answer != nil {
+			m, _ := puff.Inflate(message, z.in.reachable())
+			z.in.push(m.Payload)
+			message = m.Payload
+		}
+		echo := wstest.Frame{Op: op, Payload: message}
+		if answer != nil && len(message) >= threshold {
+			if b := z.compress(message); len(b) < len(message) {
+				echo.Payload, echo.Rsv = b, rsv1
+			} else {
+				z.w = nil // what is not sent the tester must not be referred to
+			}
+		}
+		nc.Write(echo.Append(nil, false))
+		message = nil
 	}
 }
 
@@ -138,7 +163,7 @@ func readLax(r *bufio.Reader) (f wstest.Frame, err error) {
 		return head[8-n:]
 	}
 	b := read(2)
-	f.Op, f.More = frame.Opcode(b[0]&0x0f), b[0]&0x80 == 0
+	f.Op, f.More, f.Rsv = frame.Opcode(b[0]&0x0f), b[0]&0x80 == 0, b[0]>>4&7
 	masked, length := b[1]&0x80 != 0, uint64(b[1]&0x7f)
 	switch length {
 	case 126:

@@ -20,7 +20,10 @@ type testCase struct {
 	id     string
 	desc   string
 	script func(p *peer)
-	only   role // zero: both
+	only   role   // zero: both
+	terms  *terms // nil: no permessage-deflate
+	large  bool   // moves much, beside those that large tells
+	breach bool   // a lax server fails, beside those where refusal tells
 }
 
 // role is what we play.
@@ -38,6 +41,10 @@ type peer struct {
 	t    testing.TB
 	c    *wstest.Conn
 	seen []string
+
+	z       *codec // nil without permessage-deflate
+	shrinks bool   // what is echoed surely does, if it is long enough
+	took    int    // bytes of echoes, as they came
 }
 
 func (p *peer) saw(format string, args ...any) { p.seen = append(p.seen, fmt.Sprintf(format, args...)) }
@@ -85,27 +92,36 @@ func (p *peer) raw(b []byte) {
 	p.sent(p.c.TryWrite(b))
 }
 
-// echo demands this message next, in one frame or in several.
-func (p *peer) echo(op frame.Opcode, payload []byte) {
+// received reads the next message, in one frame or in several.
+func (p *peer) received(want string) (m wstest.Frame, frames int) {
 	p.t.Helper()
-	want := fmt.Sprintf("%v %d", op, len(payload))
-	var (
-		got    wstest.Frame
-		frames int
-	)
 	for more := true; more; frames++ {
 		f, err := p.c.Next()
 		if err != nil {
-			p.mismatch(outcome(err), "echo of "+want)
+			p.mismatch(outcome(err), want)
 		}
-		if f.Rsv != 0 || (f.Op == frame.OpContinuation) != (frames > 0) || f.Op.IsControl() {
-			p.mismatch(f.String(), "echo of "+want)
+		deflated := p.z != nil && frames == 0 && f.Rsv == rsv1
+		if f.Rsv != 0 && !deflated || (f.Op == frame.OpContinuation) != (frames > 0) || f.Op.IsControl() {
+			p.mismatch(f.String(), want)
 		}
 		if frames == 0 {
-			got.Op = f.Op
+			m.Op, m.Rsv = f.Op, f.Rsv
 		}
-		got.Payload = append(got.Payload, f.Payload...)
+		m.Payload = append(m.Payload, f.Payload...)
 		more = f.More
+	}
+	return m, frames
+}
+
+// echo demands this message next, in one frame or in several, compressed if it is
+// to be.
+func (p *peer) echo(op frame.Opcode, payload []byte) {
+	p.t.Helper()
+	want := fmt.Sprintf("%v %d", op, len(payload))
+	got, frames := p.received("echo of " + want)
+	how := ""
+	if p.z != nil {
+		how = p.unpack(&got, len(payload))
 	}
 	if got.Op != op || !bytes.Equal(got.Payload, payload) {
 		at := 0
@@ -117,7 +133,7 @@ func (p *peer) echo(op frame.Opcode, payload []byte) {
 	if frames > 1 {
 		want += fmt.Sprintf(" in %d frames", frames)
 	}
-	p.saw("echo %s", want)
+	p.saw("echo %s%s", want, how)
 }
 
 // pong demands a pong with this payload next.

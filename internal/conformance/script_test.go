@@ -114,7 +114,9 @@ func table() []testCase {
 	for _, family := range [][]testCase{
 		framing(), pings(), reservedBits(), opcodes(), fragmentation(),
 		utf8Messages(), utf8Sequences(), closing(), limits(), roundTrips(), autoFragmentation(),
+		differentPayloads(), differentParameters(),
 		masking(), lengths(), interleaving(), moreCodes(),
+		compressedRSV(), compressedForms(), compressedFaults(), bombs(), takeovers(), settings(),
 	} {
 		all = append(all, family...)
 	}

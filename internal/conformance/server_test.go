@@ -9,9 +9,12 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
+// noListener is the address of an engine that only dials.
+const noListener = "-"
+
 // engine starts the engine as `perchbench serve` does: no rate limit, no limit on
 // fragments, messages up to 16 MiB and 1 KiB.
-func engine(t *testing.T, addr string) *perch.Server {
+func engine(t *testing.T, addr string, z perch.Compression) *perch.Server {
 	t.Helper()
 	srv := perch.New(perch.Config{
 		Addr:                    addr,
@@ -21,6 +24,7 @@ func engine(t *testing.T, addr string) *perch.Server {
 		MaxOutput:               64 * mib,
 		Rate:                    perch.Rate{Messages: -1, Burst: -1, Bytes: -1},
 		NewConnectionsPerSecond: -1,
+		Compression:             z,
 	})
 	if addr != noListener {
 		srv.Handle("/ws", echo())
@@ -45,37 +49,31 @@ func echo() perch.Handler {
 	}
 }
 
-// TestServer plays the client to our server.
-func TestServer(t *testing.T) {
-	addr := engine(t, "127.0.0.1:0").Addr().String()
-	runAll(t, asClient, "testdata/server.golden", func(t *testing.T) *wstest.Conn {
-		return wstest.Dial(t, addr, "/ws")
-	})
-}
-
 // TestServerCloseCodes closes with every code near the edge of a range and samples
 // between: what may be on the wire comes back, everything else is a protocol error
 // (RFC 6455 section 7.4, and the registry for 1012 to 1014).
 func TestServerCloseCodes(t *testing.T) {
-	addr := engine(t, "127.0.0.1:0").Addr().String()
-	for n := 0; n < 1<<16; n = following(n) {
-		code := frame.CloseCode(n)
-		c := wstest.Dial(t, addr, "/ws")
-		c.Send(wstest.Close(code, "why"))
-		want := frame.CloseProtocolError
-		if legal(n) {
-			want = code
+	eachServer(t, func(t *testing.T, start func(t *testing.T, z perch.Compression) string) {
+		addr := start(t, perch.Compression{})
+		for n := 0; n < 1<<16; n = following(n) {
+			code := frame.CloseCode(n)
+			c := wstest.Dial(t, addr, "/ws")
+			c.Send(wstest.Close(code, "why"))
+			want := frame.CloseProtocolError
+			if legal(n) {
+				want = code
+			}
+			f, err := c.Next()
+			if err != nil {
+				t.Fatalf("close %d: %v", n, err)
+			}
+			if got, _ := f.CloseInfo(); f.Op != frame.OpClose || got != want {
+				t.Errorf("close %d: answered with %v, want close %d", n, f, uint16(want))
+			}
+			c.ExpectEOF()
+			c.Close()
 		}
-		f, err := c.Next()
-		if err != nil {
-			t.Fatalf("close %d: %v", n, err)
-		}
-		if got, _ := f.CloseInfo(); f.Op != frame.OpClose || got != want {
-			t.Errorf("close %d: answered with %v, want close %d", n, f, uint16(want))
-		}
-		c.ExpectEOF()
-		c.Close()
-	}
+	})
 }
 
 // following skips the inside of ranges in which nothing changes.
@@ -95,16 +93,18 @@ func legal(n int) bool {
 // TestServerPipelined sends the first frame right behind the request, cut in two
 // at the places that matter.
 func TestServerPipelined(t *testing.T) {
-	addr := engine(t, "127.0.0.1:0").Addr().String()
-	text := string(content(frame.OpText, 300))
-	request := len(wstest.Request(addr, "/ws"))
-	all := append(wstest.Request(addr, "/ws"), wstest.Text(text).Bytes()...)
-	for _, cut := range []int{0, request - 1, request, request + 1, request + 3, request + 100} {
-		c := wstest.Connect(t, addr)
-		c.Write(all[:cut])
-		c.Write(all[cut:])
-		c.ExpectUpgraded()
-		c.ExpectText(text)
-		c.CloseHandshake(frame.CloseNormal)
-	}
+	eachServer(t, func(t *testing.T, start func(t *testing.T, z perch.Compression) string) {
+		addr := start(t, perch.Compression{})
+		text := string(content(frame.OpText, 300))
+		request := len(wstest.Request(addr, "/ws"))
+		all := append(wstest.Request(addr, "/ws"), wstest.Text(text).Bytes()...)
+		for _, cut := range []int{0, request - 1, request, request + 1, request + 3, request + 100} {
+			c := wstest.Connect(t, addr)
+			c.Write(all[:cut])
+			c.Write(all[cut:])
+			c.ExpectUpgraded()
+			c.ExpectText(text)
+			c.CloseHandshake(frame.CloseNormal)
+		}
+	})
 }

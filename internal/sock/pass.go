@@ -43,3 +43,15 @@ func Rights(oob []byte) (fd int, ok bool) {
 	}
 	return fds[0], true
 }
+
+// Receive takes a descriptor out of a pair, without waiting. ok is false if
+// there is none, or no number was free for it: then it is closed.
+func Receive(pair int) (fd int, ok bool) {
+	var note [1]byte
+	oob := make([]byte, unix.CmsgSpace(4))
+	_, n, _, _, err := unix.Recvmsg(pair, note[:], oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return -1, false
+	}
+	return Rights(oob[:n])
+}

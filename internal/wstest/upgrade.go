@@ -170,6 +170,10 @@ func Switching(key string, headers ...string) []byte {
 	return []byte(s + "\r\n")
 }
 
+// Header returns the first value of a header of the peer's request or response,
+// "" if there is none.
+func (c *Conn) Header(name string) string { return headerValue(c.Head, name) }
+
 func (c *Conn) readHead() (string, error) {
 	c.nc.SetReadDeadline(time.Now().Add(c.Timeout))
 	var b strings.Builder

@@ -198,6 +198,17 @@ func boolean() form[bool] {
 	}
 }
 
+// not is for a field that says the opposite of its key.
+func not(f form[bool]) form[bool] {
+	return form[bool]{
+		parse: func(text string) (bool, error) {
+			b, err := f.parse(text)
+			return !b, err
+		},
+		show: func(b bool) string { return f.show(!b) },
+	}
+}
+
 // choice takes one of some words.
 func choice[T comparable](words []string, meaning []T) form[T] {
 	return form[T]{

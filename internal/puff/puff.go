@@ -1,24 +1,65 @@
-package deflate
+// Package puff compresses and inflates messages of permessage-deflate (RFC 7692)
+// plainly and slowly, for tests: it shares no code with what it judges, tells how
+// far back a message refers, and refers as far back itself as a window allows.
+package puff
 
-import "errors"
+import (
+	"bytes"
+	"errors"
+)
 
-// puff is a second inflater, plain and slow, that tells how far back a message
-// refers.
-type puff struct {
+// ErrCorrupt is a message that no rule of RFC 1951 explains.
+var ErrCorrupt = errors.New("puff: not a compressed message")
+
+// tail is what a sender has left off a message (RFC 7692 section 7.2.2), and an
+// end of the stream.
+const tail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
+
+// A Message is what Inflate has read.
+type Message struct {
+	Payload  []byte
+	Farthest int  // the largest distance of all references, in bytes
+	Odd      bool // a code was not complete: whether to take such a one is open
+}
+
+// Inflate reads a message. before is what its sender may refer to: the end of what
+// it sent in earlier messages, at most a window long; nil without context takeover.
+func Inflate(message, before []byte) (m Message, err error) {
+	p := &inflater{in: append(bytes.Clone(message), tail...), out: bytes.Clone(before)}
+	defer func() {
+		m.Farthest, m.Odd = p.farthest, p.odd
+		if r := recover(); r != nil {
+			if r != any(ErrCorrupt) {
+				panic(r)
+			}
+			m.Payload, err = nil, ErrCorrupt
+		}
+	}()
+	for {
+		if !p.block() {
+			continue
+		}
+		p.at = (p.at + 7) &^ 7
+		p.from = len(p.out)
+		if left := len(p.in) - p.at/8; left == 0 || left == len(tail) {
+			return Message{Payload: p.out[len(before):]}, nil
+		}
+	}
+}
+
+type inflater struct {
 	in       []byte
 	at       int // bits read
 	out      []byte
 	from     int // where in out the window begins
 	farthest int
-	odd      bool // a code was not complete: which of those are taken is open
+	odd      bool
 }
 
-var errPuff = errors.New("puff")
-
-func (p *puff) bits(n int) (v int) {
+func (p *inflater) bits(n int) (v int) {
 	for i := range n {
 		if p.at>>3 >= len(p.in) {
-			panic(errPuff)
+			panic(ErrCorrupt)
 		}
 		v |= int(p.in[p.at>>3]>>(p.at&7)&1) << i
 		p.at++
@@ -52,7 +93,7 @@ func (h *huffman) complete() bool {
 	return sum == 1<<15
 }
 
-func (p *puff) symbol(h *huffman) int {
+func (p *inflater) symbol(h *huffman) int {
 	code, first, index := 0, 0, 0
 	for n := 1; n < 16; n++ {
 		code |= p.bits(1)
@@ -63,7 +104,7 @@ func (p *puff) symbol(h *huffman) int {
 		first = (first + h.count[n]) << 1
 		code <<= 1
 	}
-	panic(errPuff)
+	panic(ErrCorrupt)
 }
 
 // base is the lowest value of length or distance symbol s, whose extra bits come
@@ -76,14 +117,14 @@ func base(s, group int) (value, extra int) {
 	return (group + s%group) << extra, extra
 }
 
-func (p *puff) block() (final bool) {
+func (p *inflater) block() (final bool) {
 	final = p.bits(1) == 1
 	switch p.bits(2) {
 	case 0:
 		p.at = (p.at + 7) &^ 7
 		n := p.bits(16)
 		if p.bits(16) != n^0xffff {
-			panic(errPuff)
+			panic(ErrCorrupt)
 		}
 		for range n {
 			p.out = append(p.out, byte(p.bits(8)))
@@ -106,7 +147,7 @@ func (p *puff) block() (final bool) {
 	case 2:
 		literals, distances, codes := p.bits(5)+257, p.bits(5)+1, p.bits(4)+4
 		if literals > 286 || distances > 30 {
-			panic(errPuff)
+			panic(ErrCorrupt)
 		}
 		lengths := make([]int, 19)
 		for _, i := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}[:codes] {
@@ -119,6 +160,9 @@ func (p *puff) block() (final bool) {
 			s, last, times := p.symbol(&h), 0, 1
 			switch s {
 			case 16:
+				if len(lengths) == 0 {
+					panic(ErrCorrupt)
+				}
 				last, times = lengths[len(lengths)-1], 3+p.bits(2)
 			case 17:
 				times = 3 + p.bits(3)
@@ -132,18 +176,18 @@ func (p *puff) block() (final bool) {
 			}
 		}
 		if len(lengths) != literals+distances {
-			panic(errPuff)
+			panic(ErrCorrupt)
 		}
 		l, d := newHuffman(lengths[:literals]), newHuffman(lengths[literals:])
 		p.odd = p.odd || !l.complete() || !d.complete()
 		p.codes(l, d)
 	default:
-		panic(errPuff)
+		panic(ErrCorrupt)
 	}
 	return final
 }
 
-func (p *puff) codes(literals, distances huffman) {
+func (p *inflater) codes(literals, distances huffman) {
 	for {
 		s := p.symbol(&literals)
 		switch {
@@ -154,7 +198,7 @@ func (p *puff) codes(literals, distances huffman) {
 			return
 		}
 		if s > 285 {
-			panic(errPuff)
+			panic(ErrCorrupt)
 		}
 		length, extra := base(s-257, 4)
 		if s == 285 {
@@ -164,32 +208,11 @@ func (p *puff) codes(literals, distances huffman) {
 		distance, extra := base(p.symbol(&distances), 2)
 		distance += 1 + p.bits(extra)
 		if distance > len(p.out)-p.from {
-			panic(errPuff)
+			panic(ErrCorrupt)
 		}
 		p.farthest = max(p.farthest, distance)
 		for range length {
 			p.out = append(p.out, p.out[len(p.out)-distance])
-		}
-	}
-}
-
-// inflatePlainly reads a message by RFC 7692 §7.2.2, after what came before it in
-// the window. What it says of the result is what Decompressor should say.
-func inflatePlainly(message, before []byte) (p *puff, out []byte, err error) {
-	p = &puff{in: append(append([]byte(nil), message...), tail...), out: append([]byte(nil), before...)}
-	defer func() {
-		if recover() != nil {
-			out, err = nil, errPuff
-		}
-	}()
-	for {
-		if !p.block() {
-			continue
-		}
-		p.at = (p.at + 7) &^ 7
-		p.from = len(p.out)
-		if left := len(p.in) - p.at/8; left == 0 || left == len(tail) {
-			return p, p.out[len(before):], nil
 		}
 	}
 }

@@ -1,0 +1,144 @@
+//go:build linux
+
+package perch
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/frame/deflate"
+	"github.com/perchws/perch/handshake"
+)
+
+// Compression is permessage-deflate (RFC 7692): what a server agrees to, and a
+// client offers. The zero value is on, for messages from 1 KiB, and keeps nothing
+// for a connection between two messages.
+//
+// With takeover a connection keeps the last bytes of what was compressed in that
+// direction: as many as were said, up to the size of the window, 32 KiB with 15
+// bits; and each message costs more time: the window is read anew before it (a
+// message of 1 KiB takes half as much again with 12 bits, five times as much with
+// 15). A peer is never made to keep a context, only allowed to.
+type Compression struct {
+	Disabled  bool // never agreed to, never offered
+	Threshold int  // bytes from which a message is compressed, if that makes it shorter; 1024. −1: every message
+
+	ServerTakeover, ClientTakeover bool // the sender's context lives on from message to message, if both sides want it
+
+	// LZ77 windows of what the server and the client compress, at most: 9 to 15
+	// bits; 15. Where a server keeps contexts, 0 means that it uses 12 of 15 bits.
+	ServerWindow, ClientWindow int
+}
+
+// defaultTakeoverWindow is what we compress with where a context is kept and nothing
+// else was asked for. Larger ones gain little, and cost a lot: see package deflate.
+const defaultTakeoverWindow = 12
+
+// withDefaults says what zero means, but for windows: there it goes on meaning
+// that nobody has asked.
+func (c Compression) withDefaults() (Compression, error) {
+	var errs []error
+	switch {
+	case c.Threshold == 0:
+		c.Threshold = 1024
+	case c.Threshold == -1:
+		c.Threshold = 1
+	case c.Threshold < -1:
+		errs = append(errs, fmt.Errorf("Compression.Threshold: %d is neither a size nor -1 (every message)", c.Threshold))
+	}
+	for _, w := range []struct {
+		key  string
+		bits int
+	}{{"ServerWindow", c.ServerWindow}, {"ClientWindow", c.ClientWindow}} {
+		if !(handshake.Deflate{ServerWindow: w.bits}).Valid() {
+			errs = append(errs, fmt.Errorf("Compression.%s: %d is not within 9..15 bits", w.key, w.bits))
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+// wanted is c as the handshake takes it.
+func (c Compression) wanted() handshake.Deflate {
+	return handshake.Deflate{
+		ServerTakeover: c.ServerTakeover, ClientTakeover: c.ClientTakeover,
+		ServerWindow: c.ServerWindow, ClientWindow: c.ClientWindow,
+	}
+}
+
+// compressedLimits are l for connections that may send compressed messages. What is
+// compressed may be longer than before, by as much as zlib lets it be.
+func compressedLimits(l frame.Limits) frame.Limits {
+	l.RSV = frame.RSV1
+	l.MaxRSV = math.MaxInt64
+	if n := l.MaxMessage; n < math.MaxInt64/2 {
+		l.MaxRSV = n + n/8 + n/64 + 64
+	}
+	return l
+}
+
+// agreed is what permessage-deflate is on one connection, in the one byte that a
+// slot has for it: our window in bits, less 8, and the flags below. 0: not agreed.
+type agreed uint8
+
+const (
+	agreedWindow  agreed = 7
+	agreedDeflate agreed = 8  // always set
+	agreedOurs    agreed = 16 // our window lives on: windows.out
+	agreedTheirs  agreed = 32 // the peer's does: windows.in
+)
+
+// window is ours, in bits.
+func (a agreed) window() int { return int(a&agreedWindow) + 8 }
+
+// windows are what a connection keeps with context takeover.
+type windows struct {
+	out, in *deflate.Window
+}
+
+// agree starts permessage-deflate on a connection.
+func (l *loop) agree(i uint32, s *slot, d handshake.Deflate, asked Compression) {
+	ours, theirs := d.ServerTakeover, d.ClientTakeover
+	out, in, given := d.ServerWindow, d.ClientWindow, asked.ServerWindow
+	if s.flags&flagClient != 0 {
+		ours, theirs = theirs, ours
+		out, in, given = in, out, asked.ClientWindow
+	}
+	if ours && given == 0 {
+		out = min(out, defaultTakeoverWindow)
+	}
+	s.flags |= flagDeflate
+	s.agreed = agreedDeflate | agreed(out-8)
+	if !ours && !theirs {
+		return
+	}
+	var w windows
+	if ours {
+		s.agreed |= agreedOurs
+		w.out = deflate.NewWindow(out)
+	}
+	if theirs {
+		s.agreed |= agreedTheirs
+		w.in = deflate.NewWindow(in)
+	}
+	l.slab.setWindows(i, w)
+}
+
+// windowsOf are those of slot i.
+func (t *slab) windowsOf(i uint32) windows {
+	return t.chunks[i>>chunkBits].Load().windows[i%chunkSize]
+}
+
+// setWindows makes the table for them when the first connection of the chunk
+// keeps any.
+func (t *slab) setWindows(i uint32, w windows) {
+	c := t.chunks[i>>chunkBits].Load()
+	if c.windows == nil {
+		if w == (windows{}) {
+			return
+		}
+		c.windows = new([chunkSize]windows)
+	}
+	c.windows[i%chunkSize] = w
+}

@@ -1,0 +1,150 @@
+//go:build linux
+
+package sock
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// File is a socket's file, as it was made: another may have its name by now.
+type File struct {
+	path     string
+	dev, ino uint64
+}
+
+// Remove removes the file, if it is still the one that was made.
+func (f File) Remove() {
+	var st unix.Stat_t
+	if f.path != "" && unix.Lstat(f.path, &st) == nil && st.Dev == f.dev && st.Ino == f.ino {
+		unix.Unlink(f.path)
+	}
+}
+
+// ListenUnix opens a non-blocking listener on a unix socket. Its file gets mode,
+// or what the umask leaves if that is 0, before anybody can connect. The file of
+// a server that is gone is replaced; if one is listening there the error wraps
+// EADDRINUSE. A path that begins with "@" is in the abstract namespace, which has
+// no files.
+func ListenUnix(path string, mode fs.FileMode) (fd int, f File, err error) {
+	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, f, os.NewSyscallError("socket", err)
+	}
+	if f, err = bindUnix(fd, path, mode); err == nil {
+		if err = unix.Listen(fd, backlog); err == nil {
+			return fd, f, nil
+		}
+		err = os.NewSyscallError("listen", err)
+	}
+	unix.Close(fd)
+	f.Remove()
+	return -1, File{}, fmt.Errorf("listen unix:%s: %w", path, err)
+}
+
+func bindUnix(fd int, path string, mode fs.FileMode) (f File, err error) {
+	sa := &unix.SockaddrUnix{Name: path}
+	if path == "" {
+		return f, errors.New("no path")
+	}
+	if path[0] == '@' {
+		return f, os.NewSyscallError("bind", unix.Bind(fd, sa))
+	}
+	// Between finding that a server is gone and taking its place nobody else may do
+	// the same.
+	dir, err := unix.Open(filepath.Dir(path), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return f, &fs.PathError{Op: "open", Path: filepath.Dir(path), Err: err}
+	}
+	defer unix.Close(dir) // and the lock with it
+	if err := unix.Flock(dir, unix.LOCK_EX); err != nil {
+		return f, os.NewSyscallError("flock", err)
+	}
+	err = unix.Bind(fd, sa)
+	if err == unix.EADDRINUSE && stale(path) {
+		if err := unix.Unlink(path); err != nil {
+			return f, os.NewSyscallError("unlink", err)
+		}
+		err = unix.Bind(fd, sa)
+	}
+	if err == unix.EINVAL {
+		return f, fmt.Errorf("%w: a path may have 107 bytes", unix.EINVAL)
+	}
+	if err != nil {
+		return f, os.NewSyscallError("bind", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return f, os.NewSyscallError("lstat", err)
+	}
+	f = File{path, st.Dev, st.Ino}
+	if mode != 0 { // nobody can connect before listen
+		err = os.Chmod(path, mode.Perm())
+	}
+	return f, err
+}
+
+// stale reports that path is a socket that nobody listens on.
+func stale(path string) bool {
+	var st unix.Stat_t
+	if unix.Lstat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return false
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return unix.Connect(fd, &unix.SockaddrUnix{Name: path}) == unix.ECONNREFUSED
+}
+
+// Inherit readies a duplicate of a listening stream socket that somebody else
+// has opened.
+func Inherit(fd int) (dup int, err error) {
+	option := func(o int) int {
+		v, e := unix.GetsockoptInt(fd, unix.SOL_SOCKET, o)
+		if e != nil {
+			err = os.NewSyscallError("getsockopt", e)
+		}
+		return v
+	}
+	kind, listens, family := option(unix.SO_TYPE), option(unix.SO_ACCEPTCONN), option(unix.SO_DOMAIN)
+	switch {
+	case err != nil:
+		return -1, err
+	case listens == 0:
+		return -1, errors.New("socket does not listen")
+	case kind != unix.SOCK_STREAM || family != unix.AF_INET && family != unix.AF_INET6 && family != unix.AF_UNIX:
+		return -1, errors.New("socket is neither TCP nor a unix stream")
+	}
+	if dup, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	if err = unix.SetNonblock(dup, true); err == nil && family != unix.AF_UNIX {
+		err = unix.SetsockoptInt(dup, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // accepted sockets have it from here
+	}
+	if err != nil {
+		unix.Close(dup)
+		return -1, err
+	}
+	return dup, nil
+}
+
+// UnixPath is the path that a unix socket is bound to; ok is false if it is no
+// unix socket.
+func UnixPath(fd int) (path string, ok bool) {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return "", false
+	}
+	u, ok := sa.(*unix.SockaddrUnix)
+	if !ok {
+		return "", false
+	}
+	return u.Name, true
+}

@@ -1,0 +1,131 @@
+//go:build linux
+
+package perch
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/poller"
+)
+
+// unixPeer stands for the other end of a unix socket, which has no address,
+// where addresses are compared: nobody else has this one.
+var unixPeer = netip.IPv6Unspecified()
+
+// UnixPeers stands for connections over unix sockets in Config.TrustedProxies and
+// Config.ProxyProtocol. They come from this machine, from a proxy as a rule, but
+// nothing they say is believed unless it is there.
+func UnixPeers() netip.Prefix { return netip.PrefixFrom(unixPeer, unixPeer.BitLen()) }
+
+const unixScheme = "unix:"
+
+// sharedListener is one listener for all loops: of a unix socket, or inherited.
+// The kernel wakes one of them for a connection (EPOLLEXCLUSIVE).
+type sharedListener struct {
+	// Immutable.
+	fd   int
+	addr net.Addr
+	unix bool
+	file sock.File // that we have made
+
+	users atomic.Int32 // loops that have not done with it
+	once  sync.Once
+}
+
+// shareListener opens what the configuration says; nil: no such thing.
+func shareListener(c *Config) (s *sharedListener, err error) {
+	switch path, isUnix := strings.CutPrefix(c.Addr, unixScheme); {
+	case c.Listener != nil:
+		return inherit(c.Listener)
+	case isUnix:
+		s = &sharedListener{unix: true, addr: &net.UnixAddr{Name: path, Net: "unix"}}
+		if s.fd, s.file, err = sock.ListenUnix(path, c.SocketMode); err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	return nil, nil
+}
+
+func inherit(c syscall.Conn) (*sharedListener, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("Listener: %w", err)
+	}
+	s := new(sharedListener)
+	var inner error
+	err = raw.Control(func(fd uintptr) { s.fd, inner = sock.Inherit(int(fd)) })
+	if err == nil {
+		err = inner
+	}
+	if err != nil {
+		return nil, fmt.Errorf("Listener: %w", err)
+	}
+	var path string
+	if path, s.unix = sock.UnixPath(s.fd); s.unix {
+		s.addr = &net.UnixAddr{Name: path, Net: "unix"}
+	} else {
+		s.addr = net.TCPAddrFromAddrPort(sock.LocalAddr(s.fd))
+	}
+	return s, nil
+}
+
+// leave is called once for each loop; the last one closes the listener.
+func (s *sharedListener) leave() {
+	if s.users.Add(-1) == 0 {
+		s.close()
+	}
+}
+
+func (s *sharedListener) close() {
+	s.once.Do(func() {
+		s.file.Remove()
+		sock.Close(s.fd)
+	})
+}
+
+// listen opens the loop's own listener, for which the kernel chooses among those
+// of all loops, or joins the one that they share.
+func (l *loop) listen() (err error) {
+	switch srv := l.srv; {
+	case srv.shared != nil:
+		l.listener, l.listens = srv.shared.fd, poller.In|poller.Exclusive
+	case srv.addr.IsValid():
+		if l.listener, err = sock.Listen(srv.addr, true); err != nil {
+			l.listener = -1
+			return err
+		}
+		l.listens = poller.In
+	default:
+		return nil
+	}
+	if err := l.poller.Add(l.listener, poller.Token{Slot: listenerSlot}, l.listens); err != nil {
+		l.closeListener()
+		return err
+	}
+	return nil
+}
+
+// closeListener ends listening. Nobody waits in the queue any more, if that can be
+// helped: see shutdown.
+func (l *loop) closeListener() {
+	switch {
+	case l.shares:
+		l.shares = false
+		if l.listener >= 0 {
+			l.poller.Del(l.listener)
+		}
+		l.srv.shared.leave()
+	case l.listener >= 0:
+		sock.Close(l.listener)
+	}
+	l.listener = -1
+	l.acceptAt = 0
+}

@@ -1,0 +1,401 @@
+//go:build linux
+
+package perch
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"syscall"
+
+	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/sock"
+)
+
+// Why an upgrade inside of net/http was refused, found with errors.Is in an
+// UpgradeError. A fault of the request is a *handshake.Error.
+var (
+	// ErrHTTPVersion: WebSocket over HTTP/2 is not spoken here.
+	ErrHTTPVersion = errors.New("perch: WebSocket needs HTTP/1.1")
+	// ErrHijack: the ResponseWriter, or the connection under it, cannot be taken
+	// out of net/http. A middleware or a listener has wrapped it, perhaps.
+	ErrHijack = errors.New("perch: connection cannot be taken over")
+	// ErrTLS: the connection's TLS state is in a listener that is not ours.
+	ErrTLS = errors.New("perch: TLS of a foreign listener")
+	// ErrTooMany: a limit on connections, or on new ones, is reached.
+	ErrTooMany = errors.New("perch: too many connections")
+	// ErrRejected: OnUpgrade has refused.
+	ErrRejected = errors.New("perch: rejected by OnUpgrade")
+)
+
+// UpgradeError says why Route.Upgrade has refused a request, and with what.
+type UpgradeError struct {
+	Status int    // of the response
+	Reason string // its body
+	Err    error
+}
+
+// Error implements error.
+func (e *UpgradeError) Error() string {
+	return fmt.Sprintf("perch: upgrade refused with status %d, %s: %v", e.Status, e.Reason, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UpgradeError) Unwrap() error { return e.Err }
+
+// taking is an upgrade that net/http has parsed, on its way to a loop.
+type taking struct {
+	upgrading
+	counted addrKey        // whom the connection is counted for
+	peer    netip.AddrPort // as a PROXY header told it
+}
+
+// ServeHTTP makes all of the server's routes an http.Handler, for a net/http
+// server of somebody else's: see [Route.Upgrade]. What is for none of them is
+// Config.HTTP's.
+func (srv *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	route, matched := srv.routing.matchRequest(req)
+	switch {
+	case route != nil:
+		route.upgrade(w, req, matched)
+	case srv.cfg.HTTP != nil:
+		srv.cfg.HTTP.ServeHTTP(w, req)
+	default:
+		http.Error(w, "not found", http.StatusNotFound)
+	}
+}
+
+// ServeHTTP is Upgrade for a router of any kind: the route is an http.Handler.
+func (r *Route) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.upgrade(w, req, req) }
+
+// Upgrade takes the connection of a request over from a net/http server: any
+// one, with any router; the server of the route must be started, but needs no
+// listener. What a client may ask, and what it is answered, is as on a listener
+// of the engine's own, and all limits hold. Header fields that are set on w go
+// into the response; the path values of req are those of the Request, whose
+// HTTP method returns req. OnUpgrade is called on this goroutine.
+//
+// On success the connection belongs to one of the loops, with all that net/http
+// has buffered of it, and neither w nor the connection may be used any more.
+// Otherwise the request has been answered, and the error, an *UpgradeError, says
+// why.
+//
+// Nothing may have been written to w before. The connection must be TCP or a
+// unix socket as package net made it; over TLS it must have come from the engine.
+func (r *Route) Upgrade(w http.ResponseWriter, req *http.Request) error {
+	return r.upgrade(w, req, req)
+}
+
+// upgrade takes path values from matched, which may be nil.
+func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error {
+	own, _ := req.Context().Value(webConnKey{}).(*webConn)
+	if own != nil && own.web.srv != r.srv {
+		own = nil // another engine's: it is as foreign as any
+	}
+	t, header, err := r.consider(w, req, matched, own)
+	if err == nil {
+		if err = r.takeOver(w, t, own); err == nil {
+			return nil
+		}
+	}
+	var no *UpgradeError
+	if !errors.As(err, &no) {
+		no = &UpgradeError{Status: http.StatusInternalServerError, Reason: "internal server error", Err: err}
+	}
+	var fault *handshake.Error
+	switch {
+	case errors.As(err, &fault):
+		r.srv.outside.bad.Add(1)
+	case errors.Is(err, ErrTooMany):
+		r.srv.outside.refused.Add(1)
+	}
+	if no.Status == http.StatusServiceUnavailable || no.Status == http.StatusTooManyRequests {
+		header = retryAfter
+	}
+	if broken, ok := errors.AsType[*hijacked](err); ok {
+		broken.conn.Write(handshake.AppendError(nil, no.Status, no.Reason, header))
+		broken.conn.Close()
+		no.Err = broken.err
+		return no
+	}
+	for name, values := range header {
+		for _, v := range values {
+			w.Header().Add(name, v)
+		}
+	}
+	handshake.AddDemanded(w.Header(), no.Status)
+	http.Error(w, no.Reason, no.Status)
+	return no
+}
+
+// consider judges a request; header goes with a refusal by OnUpgrade.
+func (r *Route) consider(w http.ResponseWriter, req, matched *http.Request, own *webConn) (t *taking, header http.Header, err error) {
+	srv := r.srv
+	if req.ProtoMajor != 1 {
+		return nil, nil, &UpgradeError{http.StatusHTTPVersionNotSupported, "WebSocket needs HTTP/1.1", ErrHTTPVersion}
+	}
+	if !srv.running.Load() {
+		return nil, nil, &UpgradeError{http.StatusServiceUnavailable, "server going away", ErrServerClosed}
+	}
+	parser := new(handshake.Parser)
+	raw := headOf(req)
+	n, err := parser.Request(raw)
+	if err == nil && n != len(raw) {
+		err = handshake.ErrNotUpgrade // of a Request that somebody has put together wrongly
+	}
+	var key []byte
+	if err == nil {
+		key, err = r.check(parser.Head(raw))
+	}
+	if fault, ok := errors.AsType[*handshake.Error](err); ok {
+		return nil, nil, &UpgradeError{fault.Status, fault.Reason, err}
+	}
+	if req.TLS != nil && own == nil {
+		return nil, nil, &UpgradeError{http.StatusNotImplemented, "no WebSocket over this TLS listener", ErrTLS}
+	}
+	if !canHijack(w) {
+		return nil, nil, fmt.Errorf("%w: %T is no http.Hijacker", ErrHijack, w)
+	}
+	request := &Request{head: parser.Head(raw), fd: -1, trusted: srv.cfg.TrustedProxies, matched: matched, http: req}
+	request.addr = peerOf(req)
+	request.unix = !request.addr.IsValid()
+	request.chosen = handshake.SelectSubprotocol(request.head, r.settings.Subprotocols)
+	resp := r.ask(request)
+	if resp.Status != 0 && resp.Status != http.StatusSwitchingProtocols {
+		status := resp.Status
+		if status < 200 || status > 599 {
+			status = http.StatusInternalServerError
+		}
+		return nil, resp.Header, &UpgradeError{status, resp.Reason, ErrRejected}
+	}
+	// What cannot be sent is said now; the loop does it again, and knows better.
+	err = request.choose(resp.Subprotocol)
+	if err == nil {
+		_, err = handshake.AppendSwitching(nil, key, request.chosen, "", resp.Header)
+	}
+	if err != nil {
+		srv.log.LogAttrs(srv.ctx, slog.LevelError, "OnUpgrade's response cannot be sent", slog.String("error", err.Error()))
+		return nil, nil, err
+	}
+	resp.Header = merged(w.Header(), resp.Header)
+	return &taking{upgrading: upgrading{route: r, request: request, key: string(key), response: resp}}, nil, nil
+}
+
+// ask calls OnUpgrade.
+func (r *Route) ask(request *Request) (resp Response) {
+	f := r.onUpgrade
+	if r.blocking != nil {
+		f = r.blocking.OnUpgrade
+	}
+	if f == nil {
+		return resp
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			resp = Reject(http.StatusInternalServerError, "internal server error")
+			r.srv.outside.panics.Add(1)
+			r.srv.log.LogAttrs(r.srv.ctx, slog.LevelError, "handler panicked", slog.Any("error", p), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	return f(request)
+}
+
+// hijacked is an error after the hijack: it is answered on the connection.
+type hijacked struct {
+	conn net.Conn
+	err  error
+}
+
+func (e *hijacked) Error() string { return e.err.Error() }
+func (e *hijacked) Unwrap() error { return e.err }
+
+// takeOver moves the connection to a loop.
+func (r *Route) takeOver(w http.ResponseWriter, t *taking, own *webConn) error {
+	srv := r.srv
+	if err := srv.countTaken(t, own); err != nil {
+		return err
+	}
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		srv.uncountTaken(t, own)
+		return fmt.Errorf("%w: %w", ErrHijack, err)
+	}
+	socket, err := socketOf(conn)
+	if err == nil {
+		t.rest, err = unread(buffered.Reader, conn)
+	}
+	if err == nil {
+		l := srv.loops[srv.nextDial.Add(1)%uint32(len(srv.loops))]
+		if err = l.enter(socket, post{kind: postTake, taking: t}); err == nil {
+			if own != nil {
+				own.leave(false)
+			}
+			conn.Close() // our descriptor; the loop has its own
+			return nil
+		}
+		if errors.Is(err, ErrClosed) {
+			err = &UpgradeError{http.StatusServiceUnavailable, "server going away", ErrServerClosed}
+		}
+	}
+	srv.uncountTaken(t, own)
+	return &hijacked{conn, err}
+}
+
+// countTaken counts the connection, unless it is counted already.
+func (srv *Server) countTaken(t *taking, own *webConn) error {
+	tooMany := func(status int, reason string) error { return &UpgradeError{status, reason, ErrTooMany} }
+	if own != nil {
+		t.counted, t.peer = own.key, own.peer
+	} else if srv.connections.Add(1) > int64(srv.maxConnections) && !srv.makeRoom() {
+		srv.connections.Add(-1)
+		return tooMany(http.StatusServiceUnavailable, "too many connections")
+	}
+	if t.counted == (addrKey{}) {
+		if key := keyOf(t.request.RemoteAddr()); key != (addrKey{}) {
+			if !srv.addrs.add(key, srv.cfg.MaxConnectionsPerIP) {
+				srv.uncountTaken(t, own)
+				return tooMany(http.StatusTooManyRequests, tooManyFrom)
+			}
+			t.counted = key
+		}
+	}
+	if own == nil && !srv.newRate.take(srv.since()) {
+		srv.uncountTaken(t, own)
+		return tooMany(http.StatusServiceUnavailable, "too many new connections")
+	}
+	return nil
+}
+
+// uncountTaken takes countTaken back.
+func (srv *Server) uncountTaken(t *taking, own *webConn) {
+	if own == nil {
+		srv.uncount(t.counted)
+	} else if own.key != t.counted {
+		srv.addrs.remove(t.counted)
+	}
+}
+
+// take opens a connection whose upgrade was decided about outside.
+func (l *loop) take(t *taking) {
+	fd, ok := sock.Receive(l.pair)
+	if !ok {
+		l.stats.AcceptErrors++
+		l.srv.uncount(t.counted)
+		l.srv.log.LogAttrs(l.srv.ctx, slog.LevelWarn, "upgrade lost: no descriptor was free for it", slog.Int("loop", l.id))
+		return
+	}
+	i, s, err := uint32(0), (*slot)(nil), ErrShutdown
+	if !l.stopping {
+		i, s, err = l.adopt(fd, stateHandshake, flagIn)
+	}
+	if err != nil {
+		sock.Send(fd, handshake.AppendError(nil, http.StatusServiceUnavailable, "server going away", retryAfter))
+		sock.Close(fd)
+		l.srv.uncount(t.counted)
+		return
+	}
+	l.slab.setPeer(i, t.counted)
+	l.slab.setProxied(i, t.peer)
+	l.stats.TakenOver++
+	s.route = t.route.index
+	defer l.recovered()
+	n := copy(l.rbuf, t.rest)
+	l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.rbuf[:n])
+}
+
+// webConnKey finds the webConn in the context of a request that came over it.
+type webConnKey struct{}
+
+// headOf is a request's head as it may have looked, for the parser whose rules
+// are in force everywhere.
+func headOf(req *http.Request) []byte {
+	target := req.RequestURI
+	if target == "" {
+		target = req.URL.RequestURI()
+	}
+	b := fmt.Appendf(nil, "%s %s HTTP/1.%d\r\nHost: %s\r\n", req.Method, target, req.ProtoMinor, req.Host)
+	for _, coding := range req.TransferEncoding { // net/http takes it out of the Header
+		b = fmt.Appendf(b, "Transfer-Encoding: %s\r\n", coding)
+	}
+	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
+		for _, v := range req.Header[name] {
+			b = fmt.Appendf(b, "%s: %s\r\n", name, v)
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// peerOf is the other end of the request's connection, as far as net/http, or
+// a middleware that knows better, has told it.
+func peerOf(req *http.Request) netip.AddrPort {
+	if ap, err := netip.ParseAddrPort(req.RemoteAddr); err == nil {
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	a, _ := netip.ParseAddr(req.RemoteAddr) // "@": a unix socket
+	return netip.AddrPortFrom(a.Unmap(), 0)
+}
+
+// canHijack looks for the Hijacker where http.ResponseController will.
+func canHijack(w http.ResponseWriter) bool {
+	for {
+		switch t := w.(type) {
+		case http.Hijacker:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
+// merged adds what the handlers in front have set; the handshake's own fields are
+// left out, as those of a body are.
+func merged(outer, inner http.Header) http.Header {
+	all := inner.Clone()
+	if all == nil {
+		all = make(http.Header, len(outer))
+	}
+	for name, values := range outer {
+		for _, v := range values {
+			if handshake.ValidField(name, v) {
+				all[name] = append(all[name], v)
+			}
+		}
+	}
+	return all
+}
+
+// socketOf is the socket under a hijacked connection. Only what package net has
+// made is known to have nothing buffered on top of it.
+func socketOf(conn net.Conn) (syscall.RawConn, error) {
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		return c.SyscallConn()
+	case *net.UnixConn:
+		return c.SyscallConn()
+	case *webConn: // its head is for unread
+		return socketOf(c.Conn)
+	}
+	return nil, fmt.Errorf("%w: %T is neither *net.TCPConn nor *net.UnixConn", ErrHijack, conn)
+}
+
+// unread is what the client has sent behind its request and net/http has read.
+func unread(r *bufio.Reader, conn net.Conn) ([]byte, error) {
+	b, _ := r.Peek(r.Buffered())
+	b = slices.Clone(b)
+	if c, ok := conn.(*webConn); ok {
+		b = append(b, c.head...)
+	}
+	if len(b) > 2*readBudget {
+		return nil, fmt.Errorf("%w: %d bytes are buffered", ErrHijack, len(b))
+	}
+	return b, nil
+}
