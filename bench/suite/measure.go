@@ -128,10 +128,10 @@ func (d *driver) sample(ctx context.Context, r *runner, w *workload, c *record.C
 		return
 	}
 	s := record.Sample{Server: r.Name, Round: round}
-	ctx, cancel := context.WithTimeout(ctx, sampleTime)
+	limited, cancel := context.WithTimeout(ctx, sampleTime)
 	defer cancel()
 	before := readLoad(r.process.cmd.Process.Pid)
-	res, err := d.client(ctx, r.subject, r.process, w.load)
+	res, err := d.client(limited, r.subject, r.process, w.load)
 	s.Others = readLoad(r.process.cmd.Process.Pid).others(before)
 	s.Result = res
 	switch {
@@ -147,7 +147,9 @@ func (d *driver) sample(ctx context.Context, r *runner, w *workload, c *record.C
 	if s.Error != "" && ctx.Err() == nil {
 		d.say("  %s, round %d: %s", r.Name, round, s.Error)
 	}
-	c.Samples = append(c.Samples, s)
+	if s.Error == "" || ctx.Err() == nil { // who interrupts the suite is no fault of the server's
+		c.Samples = append(c.Samples, s)
+	}
 	if w.fresh {
 		d.end(r, c)
 	}

@@ -162,10 +162,13 @@ func TestRoundsBehind(t *testing.T) {
 // TestInterrupted: what was measured is saved, and no server stays.
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	pid := 0
+	pid, calls := 0, 0
 	d := testDriver(t, func(_ context.Context, _ *subject, p *process, _ []string) (*bench.Result, error) {
 		pid = p.cmd.Process.Pid
-		cancel()
+		if calls++; calls == 2 {
+			cancel()
+			return nil, errors.New("killed")
+		}
 		return good(1), nil
 	}, stubServer("a", "serve"))
 	d.Out = t.TempDir()

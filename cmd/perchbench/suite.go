@@ -48,7 +48,11 @@ func runSuite(args []string, out, errOut io.Writer) int {
 	if run != nil {
 		err = errors.Join(err, run.WriteTable(out), writeReport(run, o.Out, out))
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(errOut, "perchbench: interrupted: what was measured until then is reported")
+		return statusFaults
+	case err != nil:
 		fmt.Fprintln(errOut, "perchbench:", err)
 		return statusFaults
 	}
