@@ -184,15 +184,12 @@ func summaryTable(r *record.Run) table {
 			if cells[name] == nil {
 				cells[name] = make([]cell, len(views))
 			}
-			c := cell{Text: record.Figure(row.Median, v.Metric.Unit), Range: record.Range(row.Spread, v.Metric.Unit)}
+			c := cell{Text: record.Figure(row.Median, v.Metric.Unit), Range: rangeOf(row, v.Metric.Unit)}
 			if len(row.Ratios) > 0 {
 				c.Ratio = "× " + record.Ratio(v.Metric.Times(row.Ratios).Median)
 				if better(row.Ratios) && (!row.Server.Ours || r.Base != "") {
 					c.Class = "better"
 				}
-			}
-			if row.ClientBound > 0 {
-				c.Range += " †"
 			}
 			cells[name][i] = c
 		}

@@ -36,11 +36,19 @@ func barsOf(r *record.Run, v record.View) plot.Bars {
 	for _, row := range rows {
 		p.Rows = append(p.Rows, plot.Bar{
 			Name: row.Server.Name, Tag: tag(row.Server), Kind: kind(row.Server), Value: row.Median, Low: row.Min, High: row.Max,
-			Text: record.Figure(row.Median, v.Metric.Unit), Range: record.Range(row.Spread, v.Metric.Unit),
+			Text: record.Figure(row.Median, v.Metric.Unit), Range: rangeOf(row, v.Metric.Unit),
 		})
 	}
 	p.Desc = fmt.Sprintf("Bars of %d servers, the best on top: %s; %s. Lines show the lowest and highest round.", len(rows), v.What, direction(v.Metric))
 	return p
+}
+
+// rangeOf is the range of a row, with a mark if the client was the limit.
+func rangeOf(row record.Row, unit string) string {
+	if row.ClientBound > 0 {
+		return record.Range(row.Spread, unit) + " †"
+	}
+	return record.Range(row.Spread, unit)
 }
 
 func barFigure(r *record.Run, v record.View) figure {
