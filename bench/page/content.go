@@ -82,6 +82,7 @@ func newContent(r *record.Run) *content {
 	}
 	if r.Base != "" {
 		c.Title = "Two commits compared"
+		c.Lead = fmt.Sprintf("The engine of the working tree against that of an older commit, given the same loads in turn on %s.", r.Started.Format("2 January 2006"))
 		c.Verdicts = verdicts(r)
 	} else {
 		c.Headlines = headlines(r)
@@ -174,11 +175,7 @@ func summaryTable(r *record.Run) table {
 	t := table{Caption: "Median; × how many times the figure of " + r.Reference() + "; lowest to highest, and the number of rounds"}
 	cells := make(map[string][]cell)
 	for i, v := range views {
-		head := v.Short
-		if v.Metric.Lower {
-			head += " (less is better)"
-		}
-		t.Head = append(t.Head, head)
+		t.Head = append(t.Head, v.Short+less(v))
 		for _, row := range r.Rows(v) {
 			name := row.Server.Name
 			if cells[name] == nil {

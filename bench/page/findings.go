@@ -81,9 +81,7 @@ func (c *content) findings(r *record.Run) {
 		if s.Yardstick {
 			name += " (the limit)"
 		}
-		if f.View.Metric.Lower {
-			view += " (less is better)"
-		}
+		view += less(f.View)
 		ratios := stats.Of(f.Row.Ratios)
 		text := fmt.Sprintf("%s × %s (%s–%s, %d×)", name, record.Ratio(f.Times.Median), record.Ratio(f.Times.Min), record.Ratio(f.Times.Max), f.Times.N)
 		switch {
@@ -109,13 +107,21 @@ func (c *content) findings(r *record.Run) {
 	}
 }
 
+// less says that less of a figure is better, where it is.
+func less(v record.View) string {
+	if v.Metric.Lower {
+		return " (less is better)"
+	}
+	return ""
+}
+
 // verdicts compares the two commits of a run.
 func verdicts(r *record.Run) (all []verdict) {
 	for _, f := range r.Findings() {
 		unit := f.View.Metric.Unit
 		base := f.View.Case.Spread(r.Base, f.View.Metric)
 		v := verdict{
-			View: f.View.Title + ", " + f.View.What, Text: f.Verdict.String(),
+			View: f.View.Title + less(f.View), Text: f.Verdict.String(),
 			Ratio: fmt.Sprintf("%s, %d rounds", record.Times(f.Times), f.Times.N),
 			Base:  fmt.Sprintf("%s (%s)", record.Figure(base.Median, unit), record.Range(base, unit)),
 			This:  fmt.Sprintf("%s (%s)", record.Figure(f.Row.Median, unit), record.Range(f.Row.Spread, unit)),

@@ -52,12 +52,12 @@ func (d *driver) addCommits(ctx context.Context) error {
 // addPair makes two builds of perchbench the servers to measure.
 func (d *driver) addPair(base, oldProgram, newProgram string) {
 	most := strconv.Itoa(max(sock.DescriptorLimit()-reserve, 1))
-	for _, s := range []struct{ name, program, what string }{
-		{"base " + base, oldProgram, "the commit that is compared with"},
-		{"this " + d.run.Machine.Commit, newProgram, "the working tree"},
+	for _, s := range []struct{ name, commit, program, what string }{
+		{"base", base, oldProgram, "the commit that is compared with"},
+		{"this", d.run.Machine.Commit, newProgram, "the working tree"},
 	} {
 		d.add(subject{
-			Server:   record.Server{Name: s.name, Lang: "Go", Ours: s.program == newProgram, Settings: s.what},
+			Server:   record.Server{Name: s.name, Lang: s.commit, Ours: s.program == newProgram, Settings: s.what},
 			run:      []string{s.program, "serve", "--listen", "127.0.0.1:{port}", "--loops", "1", "--max-conns", most},
 			echoPath: "/ws", fanPath: "/fan", fanLoad: plainFan,
 		})
