@@ -88,6 +88,7 @@ func newContent(r *record.Run) *content {
 		c.Headlines = headlines(r)
 		c.findings(r)
 	}
+	c.Bound = bounds(r)
 	for _, v := range r.Summary() {
 		if v.Key != "latency" {
 			c.Figures = append(c.Figures, barFigure(r, v))

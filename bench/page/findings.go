@@ -68,10 +68,8 @@ func addOther(list []others, view, text string) []others {
 	return list
 }
 
-// findings says where the others are better, where one cannot tell, and where the
-// client was the limit.
+// findings says where the others are better, and where one cannot tell.
 func (c *content) findings(r *record.Run) {
-	ref := r.Reference()
 	for _, f := range r.Findings() {
 		s := f.Row.Server
 		if s.Ours {
@@ -91,10 +89,11 @@ func (c *content) findings(r *record.Run) {
 			c.Close = addOther(c.Close, view, text)
 		}
 	}
+}
+
+// bounds says where the client was the limit.
+func bounds(r *record.Run) (all []string) {
 	for _, s := range r.Servers {
-		if s.Ours && s.Name != ref {
-			continue
-		}
 		var in []string
 		for i := range r.Cases {
 			if bound, of := r.Cases[i].ClientBound(s.Name); bound > 0 {
@@ -102,9 +101,10 @@ func (c *content) findings(r *record.Run) {
 			}
 		}
 		if len(in) > 0 {
-			c.Bound = append(c.Bound, s.Name+": "+strings.Join(in, "; "))
+			all = append(all, s.Name+": "+strings.Join(in, "; "))
 		}
 	}
+	return all
 }
 
 // less says that less of a figure is better, where it is.

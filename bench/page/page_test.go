@@ -218,7 +218,7 @@ func TestComparison(t *testing.T) {
 	r := testRun(7)
 	r.Base, r.Servers = "perch", r.Servers[:2]
 	page := html(t, r)
-	for _, want := range []string{"Two commits compared", "Is it worse?", `class="worse"`} {
+	for _, want := range []string{"Two commits compared", "Is it worse?", `class="worse"`, "perch: echo in 1 of 7 rounds"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
 		}
