@@ -66,6 +66,9 @@ func TestUnixListener(t *testing.T) {
 		Addr: "unix:" + path, SocketMode: 0o660, MaxConnectionsPerIP: 1,
 		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RemoteAddr) }),
 	}, func(srv *perch.Server) {
+		if a := srv.ClientAddr(&http.Request{RemoteAddr: "@", Header: http.Header{"X-Forwarded-For": {"192.0.2.1"}}}); a.IsValid() {
+			t.Errorf("a unix peer is believed: %v", a)
+		}
 		h := echo()
 		h.OnOpen = func(c perch.Conn, r *perch.Request) {
 			c.SendText(fmt.Sprint(r.RemoteAddr().IsValid(), r.PeerAddr().IsValid(), c.RemoteAddr().IsValid()))
