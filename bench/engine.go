@@ -44,6 +44,7 @@ func newEngine(r *run, conns, output int) (*engine, error) {
 		Addr:        "-", Loops: 1, PrivateFDs: r.plan.private, MaxConnections: conns + descriptorReserve/2,
 		MaxMessageSize: maxMessage, MaxFragments: -1, MaxOutput: output, MaxOutputTotal: -1,
 		Rate:             perch.Rate{Messages: -1, Burst: -1, Bytes: -1},
+		MaxTLSHandshakes: -1, // InFlight bounds them
 		HandshakeTimeout: r.t.ConnectTimeout, CloseTimeout: closeTimeout,
 		PingInterval: -1, PingTimeout: -1,
 	})
@@ -79,11 +80,15 @@ type member struct {
 	state atomic.Uint32 // any goroutine
 }
 
+// options are how a connection of a run is dialled.
+func (r *run) options(index int) perch.DialOptions {
+	return perch.DialOptions{Header: r.t.Header, Subprotocols: r.t.Subprotocols, LocalAddr: r.source(index), TLS: r.t.TLS}
+}
+
 // dial begins the connection.
 func (m *member) dial(ctx context.Context) {
-	t := m.e.run.t
-	options := perch.DialOptions{Header: t.Header, Subprotocols: t.Subprotocols, LocalAddr: m.e.run.source(m.index)}
-	err := m.e.srv.DialWith(ctx, t.URL, options, perch.Handler{
+	r := m.e.run
+	err := m.e.srv.DialWith(ctx, r.t.URL, r.options(m.index), perch.Handler{
 		OnOpen: func(c perch.Conn, _ *perch.Request) {
 			m.ref = c.Ref()
 			m.state.Store(memberOpen)

@@ -94,8 +94,7 @@ func (g *gust) dial(ctx context.Context) {
 		return
 	}
 	g.begun = r.now()
-	options := perch.DialOptions{Header: r.t.Header, Subprotocols: r.t.Subprotocols, LocalAddr: r.source(g.index)}
-	err := g.e.srv.DialWith(context.WithoutCancel(ctx), r.t.URL, options, perch.Handler{
+	err := g.e.srv.DialWith(context.WithoutCancel(ctx), r.t.URL, r.options(g.index), perch.Handler{
 		OnOpen:    func(c perch.Conn, _ *perch.Request) { g.open(c) },
 		OnMessage: g.message,
 		OnClose:   func(_ perch.Conn, err *perch.CloseError) { g.ended(ctx, err) },

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,8 @@ import (
 // connections and the times. Durations are as they stand, there are no
 // defaults: cmd/perchbench has those.
 type Target struct {
-	URL          string // ws://host[:port]/path
+	URL          string      // ws:// or wss://host[:port]/path
+	TLS          *tls.Config // of a wss:// URL; nil: the system's roots
 	Header       http.Header
 	Subprotocols []string
 	Compression  *perch.Compression // permessage-deflate to offer; nil: none
@@ -45,8 +47,8 @@ func (t *Target) check() (netip.Addr, error) {
 	switch {
 	case err != nil:
 		return netip.Addr{}, err
-	case u.Scheme != "ws" || u.Hostname() == "":
-		return netip.Addr{}, fmt.Errorf("%q is not a ws:// URL", t.URL)
+	case u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "":
+		return netip.Addr{}, fmt.Errorf("%q is not a ws:// or wss:// URL", t.URL)
 	case t.Conns < 1:
 		return netip.Addr{}, fmt.Errorf("%d connections: want 1 at least", t.Conns)
 	case t.InFlight < 1:

@@ -113,6 +113,8 @@ func parseLoad(name string, args []string, out io.Writer) (*loadOptions, error) 
 		return nil
 	})
 	fs.Func("subprotocol", "subprotocol to `offer`; may be repeated", appendTo(&t.Subprotocols))
+	var secure clientTLS
+	secure.flags(fs)
 	compression := new(perch.Compression)
 	compressionFlags(fs, compression)
 	fs.BoolVar(&t.Words, "words", false, "what messages say are words, which shrink to less than half; otherwise it hardly shrinks")
@@ -135,6 +137,8 @@ func parseLoad(name string, args []string, out io.Writer) (*loadOptions, error) 
 		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	case err == nil && o.json && o.csv:
 		err = errors.New("--json or --csv, not both")
+	case err == nil:
+		t.TLS, err = secure.config()
 	}
 	return o, err
 }

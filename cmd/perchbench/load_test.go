@@ -14,9 +14,14 @@ import (
 )
 
 // endpoints runs what `perchbench serve` does, and returns its address.
-func endpoints(t *testing.T) string {
+func endpoints(t *testing.T, secure serverTLS) string {
 	t.Helper()
-	srv := perch.New(config(options{listen: "127.0.0.1:0", loops: 1, pingInterval: 30 * time.Second}))
+	cfg := config(options{listen: "127.0.0.1:0", loops: 1, pingInterval: 30 * time.Second})
+	var err error
+	if cfg.TLS, err = secure.config(); err != nil {
+		t.Fatal(err)
+	}
+	srv := perch.New(cfg)
 	if err := handle(srv); err != nil {
 		t.Fatal(err)
 	}
@@ -28,8 +33,12 @@ func endpoints(t *testing.T) string {
 }
 
 func TestLoads(t *testing.T) {
-	addr := endpoints(t)
+	addr, secure := endpoints(t, serverTLS{}), endpoints(t, serverTLS{selfSigned: true})
 	for _, tt := range []struct{ mode, args string }{
+		{"echo", "--url wss://SECURE/ws --insecure --conns 4 --size 2000 --depth 2 --words --deflate --text"},
+		{"echo", "--url wss://SECURE/ws --insecure --tls-version 1.2 --conns 4 --size 40000"},
+		{"storm", "--url wss://SECURE/ws --insecure --conns 4"},
+		{"fanout", "--url wss://SECURE/fan --insecure --conns 4 --pubs 2 --size 64 --exact --settle 10ms"},
 		{"echo", "--url ws://ADDR/ws --conns 4 --size 2000 --depth 2 --words --deflate --text"},
 		{"echo", "--url ws://ADDR/ws --conns 4 --size 2000 --words --deflate --deflate-takeover --deflate-window 10 --deflate-threshold -1"},
 		{"fanout", "--url ws://ADDR/fan --conns 4 --size 2000 --exact --words --deflate --settle 10ms"},
@@ -41,7 +50,7 @@ func TestLoads(t *testing.T) {
 		{"fanout", "--url ws://ADDR/fan --conns 4 --rate 200 --hello hi --pub-hello ho --settle 10ms"},
 	} {
 		t.Run(tt.mode, func(t *testing.T) {
-			args := strings.Fields(strings.ReplaceAll(tt.args, "ADDR", addr) + " --warmup 0s --time 100ms --json")
+			args := strings.Fields(strings.NewReplacer("ADDR", addr, "SECURE", secure).Replace(tt.args) + " --warmup 0s --time 100ms --json")
 			var out, errOut bytes.Buffer
 			if status := runLoad(tt.mode, args, &out, &errOut); status != statusOK {
 				t.Fatalf("status %d: %s", status, &errOut)
@@ -64,7 +73,7 @@ func TestLoads(t *testing.T) {
 }
 
 func TestLoadStatus(t *testing.T) {
-	addr := endpoints(t)
+	addr := endpoints(t, serverTLS{})
 	short := " --warmup 0s --time 50ms --drain 50ms"
 	for args, want := range map[string]struct {
 		status int

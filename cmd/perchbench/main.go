@@ -69,6 +69,7 @@ type options struct {
 	gcEvery      time.Duration // 0: only when the runtime wants to
 	pingInterval time.Duration // of silence; 0: never
 	compression  perch.Compression
+	tls          serverTLS
 }
 
 func parse(args []string, out io.Writer) (options, error) {
@@ -82,6 +83,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the whole run to this `file`")
 	fs.StringVar(&o.pprof, "pprof", "", "serve net/http/pprof on this `address`")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 30*time.Second, "ping after this `silence`, close after twice as much; 0: never")
+	o.tls.flags(fs)
 	compressionFlags(fs, &o.compression)
 	fs.BoolFunc("deflate", "permessage-deflate where it is offered (default true)", func(s string) error {
 		on, err := strconv.ParseBool(s)
@@ -110,6 +112,8 @@ func parse(args []string, out io.Writer) (options, error) {
 		err = fmt.Errorf("invalid value %d for --loops", o.loops)
 	case err == nil && o.maxConns < 0:
 		err = fmt.Errorf("invalid value %d for --max-conns", o.maxConns)
+	case err == nil && o.tls.check() != nil:
+		err = o.tls.check()
 	case err == nil && o.gcEvery < 0:
 		err = fmt.Errorf("invalid value %v for --gc-every", o.gcEvery)
 	case err == nil && o.pingInterval < 0:

@@ -67,6 +67,10 @@ func handle(srv *perch.Server) error {
 // serve runs until a signal, then closes every client with 1001 and writes the counters to out.
 func serve(o options, out io.Writer, signals <-chan os.Signal) error {
 	cfg := config(o)
+	var err error
+	if cfg.TLS, err = o.tls.config(); err != nil {
+		return err
+	}
 	cfg.Logger = slog.New(slog.NewTextHandler(out, nil))
 	srv := perch.New(cfg)
 	if err := handle(srv); err != nil {
@@ -77,7 +81,11 @@ func serve(o options, out io.Writer, signals <-chan os.Signal) error {
 	if err := srv.Start(); err != nil {
 		return err
 	}
-	cfg.Logger.Info("perchbench serves", "echo", "ws://"+srv.Addr().String()+"/ws", "fan-out", "ws://"+srv.Addr().String()+"/fan")
+	at := "ws://" + srv.Addr().String()
+	if cfg.TLS != nil {
+		at = "wss://" + srv.Addr().String()
+	}
+	cfg.Logger.Info("perchbench serves", "echo", at+"/ws", "fan-out", at+"/fan")
 	stopProfiles, err := startProfiles(o)
 	if err != nil {
 		return errors.Join(err, srv.Close())
