@@ -111,7 +111,7 @@ func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error
 	}
 	var fault *handshake.Error
 	switch {
-	case errors.As(err, &fault):
+	case errors.As(err, &fault) && fault != handshake.ErrNotUpgrade: // plain HTTP is no fault
 		r.srv.outside.bad.Add(1)
 	case errors.Is(err, ErrTooMany):
 		r.srv.outside.refused.Add(1)

@@ -180,7 +180,7 @@ func TestTakeoverRefused(t *testing.T) {
 			}
 		})
 	}
-	if s := srv.Stats(); s.Panics != 1 || s.BadHandshakes != 10 {
+	if s := srv.Stats(); s.Panics != 1 || s.BadHandshakes != 9 {
 		t.Errorf("%d panics, %d bad handshakes", s.Panics, s.BadHandshakes)
 	}
 }
