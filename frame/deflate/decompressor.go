@@ -19,12 +19,13 @@ const tail = flushed + "\x01\x00\x00\xff\xff"
 // says can need: making their tables costs us more than anything else in a message.
 var ErrBlocks = &frame.ProtocolError{Code: frame.ClosePolicyViolation, Reason: "compressed data of too many blocks"}
 
-// A message may have freeBlocks blocks with codes of its own, and one more for every
+// A message may have freeBlocks blocks with codes of their own, and one more for every
 // blockGain bytes that it has said before. To describe codes takes some 50 bytes, so
 // that a compressor gains nothing by smaller blocks; zlib's have 127 symbols at least
-// (memLevel 1), unless they are flushed, and then they have no codes of their own.
+// (memLevel 1) unless they are flushed, and then the fixed codes are shorter. Who makes
+// codes for a few bytes all the same, and flushes after each few, has the free ones.
 const (
-	freeBlocks = 64
+	freeBlocks = 256
 	blockGain  = 64
 )
 

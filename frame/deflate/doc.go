@@ -37,7 +37,9 @@
 // codes of its own takes 90 bits and may say nothing, but its tables must be made. A
 // message of 64 KiB full of them took a library's inflater 10 ms, a hundred times what
 // one of that length otherwise takes, and libraries, which read streams, neither
-// bound the number of blocks nor tell it. Here that is a limit: [ErrBlocks]. The most
+// bound the number of blocks nor tell it. Here that is a limit: [ErrBlocks]. It refuses
+// one thing that compressors do make: a message that is flushed every few bytes, hundreds
+// of times, by one that only knows codes of its own (Go's HuffmanOnly). The most
 // that a peer can ask for now is 64 KiB of empty blocks without such codes: 1 to
 // 2 ms. That the whole message is there, and room for what it says, makes it
 // simpler than a stream's inflater, and twice as fast.

@@ -292,7 +292,7 @@ func FuzzLibraries(f *testing.F) {
 		level := int(seed%12) - 2
 		made := standardCompress(t, in, last(before, 15), 1+int(seed>>4%5000), level)
 		checkLibraries(t, &d, made, before)
-		if got, err := d.DecompressNext(nil, made, 0, &Window{b: bytes.Clone(last(before, 15)), bits: 15}); err != nil || !bytes.Equal(got, in) {
+		if got, err := d.DecompressNext(nil, made, 0, &Window{b: bytes.Clone(last(before, 15)), bits: 15}); (err != nil || !bytes.Equal(got, in)) && (err != error(ErrBlocks) || level != flate.HuffmanOnly) {
 			t.Fatalf("%x: %d bytes of %d, %v", made, len(got), len(in), err)
 		}
 		for range 1 + seed%4 {
