@@ -152,7 +152,7 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	}
 	l.slab.freeze(s)
 	peer := p.Source.Addr()
-	if p.Source.IsValid() {
+	if p.Source.IsValid() && !peer.IsUnspecified() {
 		l.slab.setProxied(i, p.Source)
 	} else if peer = sock.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
 		peer = unixPeer

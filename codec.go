@@ -12,7 +12,7 @@ import (
 )
 
 // codec is what a loop compresses and inflates with, for all its connections. It
-// is made when the first message needs it: it takes 0.9 MB, and 1.1 MB for each
+// is made when the first message needs it: it takes 0.8 MB, and 1.1 MB for each
 // smaller window that is in use.
 type codec struct {
 	compressor   deflate.Compressor

@@ -36,6 +36,10 @@ func compressed(op perch.Opcode, p []byte) wstest.Frame {
 	return wstest.Frame{Op: op, Payload: p, Rsv: frame.RSV1}
 }
 
+// emptyBlocks are four blocks with codes of their own that say nothing.
+const emptyBlocks = "\x04\xc0\x81\x00\x00\x00\x00\x00\x90\xff\x6b\x10\x00\x07\x02\x00\x00\x00\x00\x40\xfe\xaf\x41" +
+	"\x00\x1c\x08\x00\x00\x00\x00\x00\xf9\xbf\x06\x01\x70\x20\x00\x00\x00\x00\x00\xe4\xff\x1a"
+
 // offer is what most tests connect with.
 const offer = "permessage-deflate"
 
@@ -72,6 +76,7 @@ func TestDeflateFaults(t *testing.T) {
 		{"cut, in fragments", offer, []wstest.Frame{{Op: perch.Binary, Payload: good[:50], Rsv: 4, More: true}, {Op: frame.OpContinuation, Payload: good[50:100]}}, frame.CloseInvalidPayload},
 		{"garbage", offer, []wstest.Frame{compressed(perch.Binary, []byte("this is no DEFLATE stream"))}, frame.CloseInvalidPayload},
 		{"reserved block", offer, []wstest.Frame{compressed(perch.Binary, []byte{0x06})}, frame.CloseInvalidPayload},
+		{"hundreds of codes for nothing", offer, []wstest.Frame{compressed(perch.Binary, append(bytes.Repeat([]byte(emptyBlocks), 65), 0))}, frame.ClosePolicyViolation},
 		{"not UTF-8", offer, []wstest.Frame{compressed(perch.Text, d.deflate(t, []byte(strings.Repeat("ok ", 500)+"\xc0\xaf")))}, frame.CloseInvalidPayload},
 		{"half a character", offer, []wstest.Frame{compressed(perch.Text, d.deflate(t, []byte("caf\xc3")))}, frame.CloseInvalidPayload},
 		{"a context that is not agreed", offer + "; client_no_context_takeover", []wstest.Frame{compressed(perch.Binary, kept.deflate(t, noise(39, 1000)))}, frame.CloseInvalidPayload},

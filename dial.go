@@ -101,7 +101,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	if !srv.running.Load() {
 		return ErrServerClosed
 	}
-	if srv.connections.Add(1) > int64(srv.maxConnections) {
+	if srv.connections.Add(1) > int64(srv.maxConnections) && !srv.makeRoom() {
 		srv.connections.Add(-1)
 		return fmt.Errorf("%w: %w", ErrDial, ErrOverloaded)
 	}

@@ -24,6 +24,13 @@
 // A message is valid until OnMessage returns: the loop overwrites it on its next
 // read. What Send is given is copied or sent before it returns.
 //
+// # net/http
+//
+// Plain HTTP on the engine's port is [Config.HTTP]'s, on goroutines of net/http.
+// The other way round [Route] and [Server] are http.Handlers, for a server that is
+// there already: the connection of an upgrade moves to a loop. See
+// [Route.Upgrade].
+//
 // # Closing
 //
 // OnClose is called once for each connection that OnOpen was called for, with

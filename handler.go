@@ -16,7 +16,8 @@ type Handler struct {
 	Settings
 
 	// OnUpgrade decides about a request that is a correct upgrade from an
-	// allowed origin. nil accepts.
+	// allowed origin. nil accepts. A request that net/http has parsed (see
+	// Route.Upgrade) it gets on the goroutine of that.
 	OnUpgrade func(r *Request) Response
 
 	// OnOpen is the first callback of a connection. r is valid until it returns.

@@ -69,7 +69,7 @@ func TestPlainHTTP(t *testing.T) {
 		{"HTTP/1.0", "GET", "GET /health HTTP/1.0\r\n\r\n", 200, "ok\n"},
 		{"keep-alive asked for", "GET", "GET /health HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", 200, "ok\n"},
 		{"not found", "GET", "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404, "404 page not found\n"},
-		{"WebSocket path", "GET", "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", 426, "this is a WebSocket endpoint\n"},
+		{"WebSocket path", "GET", "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", 426, "this path speaks WebSocket only\n"},
 		{"blank line first", "GET", "\r\nGET /health HTTP/1.1\r\nHost: a\r\n\r\n", 200, "ok\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -75,7 +75,7 @@ func (l *loop) pass(i uint32, s *slot, b []byte) unix.Errno {
 }
 
 // receive waits for the next connection that leaves. fd is −1 if no descriptor
-// was free for it. The error, when the loop's end is closed, is io.EOF.
+// was free for it. An error says that the loop's end is closed.
 func (w *passage) receive() (fd int, c leaver, err error) {
 	var b [1]byte
 	oob := make([]byte, unix.CmsgSpace(4))
@@ -101,8 +101,8 @@ func (w *passage) receive() (fd int, c leaver, err error) {
 }
 
 // enter sends a socket in, and after it the post that tells the loop of it. It
-// waits while the pair is full. Error: of the system, or ErrClosed when the
-// loop has ended.
+// waits while the pair is full. Errors: of the system; ErrClosed when the loop has
+// ended.
 func (l *loop) enter(socket interface{ Control(func(fd uintptr)) error }, p post) error {
 	outer, err := l.way.outer.SyscallConn()
 	if err != nil {
@@ -119,8 +119,11 @@ func (l *loop) enter(socket interface{ Control(func(fd uintptr)) error }, p post
 		}
 		return failed != nil || e == 0
 	})
-	if err := errors.Join(err, failed); err != nil {
-		return err
+	switch {
+	case err != nil || errors.Is(failed, unix.EPIPE): // the pair is closed
+		return ErrClosed
+	case failed != nil:
+		return failed
 	}
 	return l.post(p, nil)
 }

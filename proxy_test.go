@@ -164,6 +164,45 @@ func TestProxyHeaderLimits(t *testing.T) {
 	try("192.0.2.10", "", 101)
 }
 
+// Plain HTTP counts for its address as long as its connection lives; an upgrade on
+// it is the same connection still.
+func TestPlainHTTPCountsForAddress(t *testing.T) {
+	srv := startProxied(t, perch.Config{MaxConnectionsPerIP: 1})
+	connect := func() *wstest.Conn {
+		c := wstest.Connect(t, srv.Addr().String())
+		c.Write([]byte(clientHeader))
+		return c
+	}
+	refused := func(when string) {
+		t.Helper()
+		c := connect()
+		if status, _ := get(t, c, "/"); status != 429 {
+			t.Errorf("a second connection %s: %d", when, status)
+		}
+		c.Close()
+	}
+	first := connect()
+	for range 2 {
+		if status, body := get(t, first, "/"); status != 200 {
+			t.Fatalf("%d %q", status, body)
+		}
+		refused("while plain HTTP is kept alive")
+	}
+	first.Write(wstest.Request("a", "/ws"))
+	first.ExpectUpgraded()
+	refused("while it is a WebSocket")
+	first.Reset()
+	awaitStats(t, srv, "they are gone", func(s *perch.Stats) bool { return s.Connections == 0 })
+	for range 3 { // nothing is left of it, nor of those that only asked for a page
+		c := connect()
+		if status, _ := get(t, c, "/"); status != 200 {
+			t.Errorf("afterwards: %d", status)
+		}
+		c.Close()
+		awaitStats(t, srv, "it is gone", func(s *perch.Stats) bool { return s.Connections == 0 })
+	}
+}
+
 // X-Forwarded-For decides about limits behind a trusted proxy, whatever it looks
 // like: what is no address counts for the proxy that has passed it on.
 func TestForwardedLimits(t *testing.T) {

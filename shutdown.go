@@ -27,10 +27,19 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	srv.abort()
-	if srv.connections.Load() == 0 { // else handlers still block on workers: nobody waits for them
+	if srv.onLoops() == 0 { // else handlers still block on workers: nobody waits for them
 		<-srv.ended
 	}
 	return ctx.Err()
+}
+
+// onLoops is how many connections are not with net/http.
+func (srv *Server) onLoops() int64 {
+	n := srv.connections.Load()
+	if srv.web != nil {
+		n -= srv.web.inside.Load()
+	}
+	return n
 }
 
 // Close resets every connection and ends the loops. OnClose is called for all,

@@ -13,7 +13,7 @@ import (
 
 // Stats are counters since the start, and a few gauges, of all loops together.
 type Stats struct {
-	Connections int    // now, in every state
+	Connections int    // now, in every state, and those of plain HTTP
 	Accepted    uint64 // sockets
 	Refused     uint64 // over a limit: 503, 429 or reset
 	Handshakes  uint64 // request heads parsed

@@ -3,7 +3,6 @@
 package perch
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,7 +12,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
-	"syscall"
+	"strings"
 
 	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/sock"
@@ -111,7 +110,7 @@ func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error
 	}
 	var fault *handshake.Error
 	switch {
-	case errors.As(err, &fault):
+	case errors.As(err, &fault) && fault != handshake.ErrNotUpgrade: // plain HTTP is no fault
 		r.srv.outside.bad.Add(1)
 	case errors.Is(err, ErrTooMany):
 		r.srv.outside.refused.Add(1)
@@ -320,16 +319,25 @@ func headOf(req *http.Request) []byte {
 	if target == "" {
 		target = req.URL.RequestURI()
 	}
-	b := fmt.Appendf(nil, "%s %s HTTP/1.%d\r\nHost: %s\r\n", req.Method, target, req.ProtoMinor, req.Host)
+	b := fmt.Appendf(nil, "%s %s HTTP/1.%d\r\nHost: %s\r\n", oneLine(req.Method), oneLine(target), req.ProtoMinor, oneLine(req.Host))
 	for _, coding := range req.TransferEncoding { // net/http takes it out of the Header
-		b = fmt.Appendf(b, "Transfer-Encoding: %s\r\n", coding)
+		b = fmt.Appendf(b, "Transfer-Encoding: %s\r\n", oneLine(coding))
 	}
 	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
 		for _, v := range req.Header[name] {
-			b = fmt.Appendf(b, "%s: %s\r\n", name, v)
+			b = fmt.Appendf(b, "%s: %s\r\n", oneLine(name), oneLine(v))
 		}
 	}
 	return append(b, "\r\n"...)
+}
+
+// oneLine is s, or what the parser will refuse: net/http lets no line end
+// through, but a middleware may have set a field to what it was told.
+func oneLine(s string) string {
+	if strings.ContainsAny(s, "\r\n") {
+		return "\x00"
+	}
+	return s
 }
 
 // peerOf is the other end of the request's connection, as far as net/http, or
@@ -356,62 +364,4 @@ func (srv *Server) ClientAddr(req *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return a
-}
-
-// canHijack looks for the Hijacker where http.ResponseController will.
-func canHijack(w http.ResponseWriter) bool {
-	for {
-		switch t := w.(type) {
-		case http.Hijacker:
-			return true
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = t.Unwrap()
-		default:
-			return false
-		}
-	}
-}
-
-// merged adds what the handlers in front have set; the handshake's own fields are
-// left out, as those of a body are.
-func merged(outer, inner http.Header) http.Header {
-	all := inner.Clone()
-	if all == nil {
-		all = make(http.Header, len(outer))
-	}
-	for name, values := range outer {
-		for _, v := range values {
-			if handshake.ValidField(name, v) {
-				all[name] = append(all[name], v)
-			}
-		}
-	}
-	return all
-}
-
-// socketOf is the socket under a hijacked connection. Only what package net has
-// made is known to have nothing buffered on top of it.
-func socketOf(conn net.Conn) (syscall.RawConn, error) {
-	switch c := conn.(type) {
-	case *net.TCPConn:
-		return c.SyscallConn()
-	case *net.UnixConn:
-		return c.SyscallConn()
-	case *webConn: // its head is for unread
-		return socketOf(c.Conn)
-	}
-	return nil, fmt.Errorf("%w: %T is neither *net.TCPConn nor *net.UnixConn", ErrHijack, conn)
-}
-
-// unread is what the client has sent behind its request and net/http has read.
-func unread(r *bufio.Reader, conn net.Conn) ([]byte, error) {
-	b, _ := r.Peek(r.Buffered())
-	b = slices.Clone(b)
-	if c, ok := conn.(*webConn); ok {
-		b = append(b, c.head...)
-	}
-	if len(b) > 2*readBudget {
-		return nil, fmt.Errorf("%w: %d bytes are buffered", ErrHijack, len(b))
-	}
-	return b, nil
 }

@@ -146,29 +146,3 @@ func TestTakeoverBurst(t *testing.T) {
 		t.Errorf("%d taken over, %d connections", s.TakenOver, s.Connections)
 	}
 }
-
-// Without a descriptor for it on the loop's side a connection is lost, and
-// nothing else.
-func TestTakeoverOutOfDescriptors(t *testing.T) {
-	if !inChild(t, nil) {
-		return
-	}
-	limitDescriptors(t, 64)
-	srv := start(t, perch.Config{Addr: "-", Loops: 1}, func(srv *perch.Server) { srv.Handle("/ws", echo()) })
-	addr := foreign(t, srv)
-	open := wstest.Dial(t, addr, "/ws")
-	c := wstest.Connect(t, addr)
-	c.Write([]byte("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")) // net/http has it
-	c.ReadResponse()
-	empty := fillDescriptors(t, 0)
-	c.Write(wstest.Request("a", "/ws"))
-	c.ExpectGone()
-	s := awaitStats(t, srv, "it is given up", func(s *perch.Stats) bool { return s.AcceptErrors == 1 })
-	if s.Connections != 1 || s.TakenOver != 1 {
-		t.Errorf("%d connections, %d taken over", s.Connections, s.TakenOver)
-	}
-	open.Send(wstest.Text("hello"))
-	open.ExpectText("hello")
-	empty()
-	wstest.Dial(t, addr, "/ws").Close()
-}

@@ -66,7 +66,7 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 		l.handOff(i, s, b[n-len(r.head.Raw()):]) // with all that has arrived: a body may follow
 		return
 	case !r.head.IsUpgrade():
-		l.refuse(i, s, http.StatusUpgradeRequired, "this is a WebSocket endpoint", nil)
+		l.refuse(i, s, handshake.ErrNotUpgrade.Status, handshake.ErrNotUpgrade.Reason, nil)
 		return
 	}
 	key, err := route.check(r.head)

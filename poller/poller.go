@@ -40,7 +40,7 @@ const (
 	Out Interest = unix.EPOLLOUT
 )
 
-// Exclusive is for Add alone, and for a listener that several Pollers wait for: an
+// Exclusive is for a listener that several Pollers wait for, and for Add alone: an
 // event wakes one or a few of them, not all.
 const Exclusive Interest = unix.EPOLLEXCLUSIVE
 

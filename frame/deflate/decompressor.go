@@ -1,11 +1,7 @@
 package deflate
 
 import (
-	"io"
 	"math"
-	"slices"
-
-	"github.com/klauspost/compress/flate"
 
 	"github.com/perchws/perch/frame"
 )
@@ -19,24 +15,29 @@ var ErrCorrupt = &frame.ProtocolError{Code: frame.CloseInvalidPayload, Reason: "
 // §7.2.2), and an end of the stream, so that the whole ends in io.EOF.
 const tail = flushed + "\x01\x00\x00\xff\xff"
 
+// ErrBlocks is compressed data in more blocks with codes of their own than what it
+// says can need: making their tables costs us more than anything else in a message.
+var ErrBlocks = &frame.ProtocolError{Code: frame.ClosePolicyViolation, Reason: "compressed data of too many blocks"}
+
+// A message may have freeBlocks blocks with codes of their own, and one more for every
+// blockGain bytes that it has said before. To describe codes takes some 50 bytes, so
+// that a compressor gains nothing by smaller blocks; zlib's have 127 symbols at least
+// (memLevel 1) unless they are flushed, and then the fixed codes are shorter. Who makes
+// codes for a few bytes all the same, and flushes after each few, has the free ones.
+const (
+	freeBlocks = 256
+	blockGain  = 64
+)
+
 // Decompressor inflates messages, one after another, for any number of
 // connections. The zero value is ready. It must not be copied.
-type Decompressor struct {
-	flate resetReader // made when first needed
-	in    source
-}
-
-// resetReader is what flate.NewReader returns.
-type resetReader interface {
-	io.Reader
-	flate.Resetter
-}
+type Decompressor struct{ inflater inflater }
 
 // Decompress appends the message that p is the compressed form of to dst: at most
 // most bytes of it, 0 is no limit. What it costs is bounded by that and by the
 // length of p. The message may refer to any part of itself, as within a window of
 // 15 bits, whatever was agreed. Errors, each a *[frame.ProtocolError]:
-// [frame.ErrTooBig], [ErrCorrupt]; out is then dst.
+// [frame.ErrTooBig], [ErrCorrupt], [ErrBlocks]; out is then dst.
 func (d *Decompressor) Decompress(dst, p []byte, most int) (out []byte, err error) {
 	out, _, err = d.inflate(dst, p, nil, most)
 	return out, err
@@ -63,68 +64,30 @@ func (d *Decompressor) DecompressNext(dst, p []byte, most int, w *Window) (out [
 // (RFC 7692 §7.2.3.4), the last if several; −1: nowhere. With a stream its window
 // ends: zlib has it so.
 func (d *Decompressor) inflate(dst, p, window []byte, most int) (out []byte, ended int, err error) {
-	if d.flate == nil {
-		d.flate = flate.NewReader(&d.in).(resetReader)
+	f := &d.inflater
+	f.in, f.pos, f.bits, f.n = p, 0, 0, 0
+	f.at, f.begin, f.window = len(dst), len(dst), window
+	f.start, f.blocks, f.limit = len(dst), 0, math.MaxInt
+	if 0 < most && most < math.MaxInt-len(dst) {
+		f.limit = len(dst) + most
 	}
-	d.in = source{p, tail}
-	defer func() { d.in = source{} }()
-	d.flate.Reset(&d.in, window)
-	room := math.MaxInt
-	if 0 < most && most < math.MaxInt {
-		room = most + 1 // the byte too many tells
-	}
-	out, ended = dst, -1
-	for {
-		if len(out) == cap(out) {
-			out = slices.Grow(out, min(room, max(len(out)-len(dst), 4*len(p), 512)))
+	f.buf = dst[:min(cap(dst), f.limit)]
+	defer func() { f.in, f.buf, f.window = nil, nil, nil }()
+	for ended = -1; ; {
+		final, err := f.block()
+		if err != nil {
+			return dst, -1, err
 		}
-		n, err := d.flate.Read(out[len(out) : len(out)+min(room, cap(out)-len(out))])
-		out = out[:len(out)+n]
-		room -= n
-		switch {
-		case room == 0:
-			return out[:len(dst)], -1, frame.ErrTooBig
-		case err == io.EOF && d.in.tail == "":
-			return out, ended, nil
-		case err == io.EOF:
-			if ended = len(out); len(d.in.p) == 0 && d.in.tail == tail {
-				return out, ended, nil // a block for tail to complete should follow, but nothing is missing
-			}
-			d.flate.Reset(&d.in, nil)
-		case err != nil:
-			return out[:len(dst)], -1, ErrCorrupt
+		if !final {
+			continue
 		}
+		f.align()
+		switch f.left() {
+		case 0:
+			return f.buf[:f.at], ended, nil
+		case len(tail): // a block for it to complete should have followed, but nothing is missing
+			return f.buf[:f.at], f.at, nil
+		}
+		ended, f.begin, f.window = f.at, f.at, nil
 	}
-}
-
-// source is what the flate reader reads: p, then tail.
-type source struct {
-	p    []byte
-	tail string
-}
-
-func (s *source) ReadByte() (c byte, err error) {
-	switch {
-	case len(s.p) > 0:
-		c, s.p = s.p[0], s.p[1:]
-	case s.tail != "":
-		c, s.tail = s.tail[0], s.tail[1:]
-	default:
-		return 0, io.EOF
-	}
-	return c, nil
-}
-
-func (s *source) Read(b []byte) (n int, err error) {
-	switch {
-	case len(s.p) > 0:
-		n = copy(b, s.p)
-		s.p = s.p[n:]
-	case s.tail != "":
-		n = copy(b, s.tail)
-		s.tail = s.tail[n:]
-	default:
-		return 0, io.EOF
-	}
-	return n, nil
 }

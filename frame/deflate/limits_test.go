@@ -100,12 +100,36 @@ func TestEmptyBlocks(t *testing.T) {
 		var out []byte
 		var err error
 		n := allocated(func() { out, err = d.Decompress(nil, in, 1) })
-		if err != nil || len(out) != 0 {
+		if (name == "dynamic") != (err == error(ErrBlocks)) || name != "dynamic" && err != nil || len(out) != 0 {
 			t.Errorf("%s: %d bytes, %v", name, len(out), err)
 		}
 		if n > 64<<10 {
 			t.Errorf("%s: %d bytes allocated", name, n)
 		}
+	}
+}
+
+// At the limit of blocks with codes of their own, and one beyond; another message
+// starts anew; and what was said allows for more.
+func TestBlocks(t *testing.T) {
+	var d Decompressor
+	eight := emptyDynamic()
+	free := bytes.Repeat(eight, freeBlocks/8)
+	for range 2 {
+		if out, err := d.Decompress(nil, append(bytes.Clone(free), 0), 0); err != nil || len(out) != 0 {
+			t.Errorf("%d blocks: %d bytes, %v", freeBlocks, len(out), err)
+		}
+		if _, err := d.Decompress([]byte("head"), append(append(bytes.Clone(free), eight...), 0), 0); err != error(ErrBlocks) {
+			t.Errorf("%d blocks: %v", freeBlocks+8, err)
+		}
+	}
+	said := standardCompress(t, noise(1, 8*blockGain), nil, 8*blockGain, flate.NoCompression)
+	in := append(append(append(bytes.Clone(said), flushed...), free...), eight...)
+	if out, err := d.Decompress([]byte("head"), append(bytes.Clone(in), 0), 0); err != nil || len(out) != 4+8*blockGain {
+		t.Errorf("%d blocks after %d bytes: %d bytes, %v", freeBlocks+8, 8*blockGain, len(out)-4, err)
+	}
+	if _, err := d.Decompress([]byte("head"), append(append(in, eight...), 0), 0); err != error(ErrBlocks) {
+		t.Errorf("%d blocks after %d bytes: %v", freeBlocks+16, 8*blockGain, err)
 	}
 }
 

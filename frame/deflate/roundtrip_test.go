@@ -219,6 +219,8 @@ func checkSecond(t *testing.T, d *Decompressor, in, before []byte, most int) (ok
 		return true
 	case err != nil && (err2 != nil || tooMuch || second.Odd):
 		return false
+	case err == error(ErrBlocks) && len(in) > 11*freeBlocks: // none is shorter than 90 bits
+		return false
 	}
 	t.Fatalf("%x: %d bytes, %v; puff: %d bytes, %v", in, len(got)-4, err, len(want), err2)
 	return false
@@ -249,6 +251,57 @@ func TestEveryBitTurned(t *testing.T) {
 			checkSecond(t, &d, in[:i], before, 0)
 		}
 	}
+}
+
+// checkLibraries inflates in, and has two libraries do it too: one stream, as they
+// have no notion of a message. What they take must be taken, to the same end; what
+// they refuse must be refused, unless it goes on behind a final block.
+func checkLibraries(t *testing.T, d *Decompressor, in, before []byte) {
+	t.Helper()
+	w := NewWindow(15)
+	w.slide(before)
+	got, err := d.DecompressNext(nil, in, 0, w)
+	for name, newReader := range map[string]func(io.Reader, []byte) io.ReadCloser{"standard library": flate.NewReaderDict, "klauspost": kpflate.NewReaderDict} {
+		from := strings.NewReader(string(in) + tail) // an io.ByteReader: what is behind the end is not read
+		want, err2 := io.ReadAll(newReader(from, last(before, 15)))
+		switch left := from.Len(); {
+		case err == error(ErrBlocks) && len(in) > 11*freeBlocks:
+		case err2 == nil && left > 0: // a stream ended; ours may have gone on with the next
+			if err == nil && !bytes.HasPrefix(got, want) {
+				t.Fatalf("%x: %d bytes, %s: %d other ones", in, len(got), name, len(want))
+			}
+		case (err == nil) != (err2 == nil), err == nil && !bytes.Equal(got, want):
+			t.Fatalf("%x: %d bytes, %v; %s: %d bytes, %v", in, len(got), err, name, len(want), err2)
+		}
+	}
+}
+
+// Every block that compressors make, with some bits turned: what two libraries say
+// of it is what we say.
+func FuzzLibraries(f *testing.F) {
+	for _, level := range []int{flate.HuffmanOnly, flate.BestSpeed, flate.DefaultCompression, flate.BestCompression} {
+		f.Add(standardCompress(f, chat(1, 2000), nil, 600, level), []byte{}, uint32(0))
+		f.Add(standardCompress(f, append(noise(1, 300), chat(1, 1000)...), chat(1, 500), 1300, level), chat(1, 500), uint32(1))
+	}
+	f.Add(append(emptyDynamic(), 0), []byte("Hello"), uint32(7))
+	var d Decompressor
+	f.Fuzz(func(t *testing.T, in, before []byte, seed uint32) {
+		checkLibraries(t, &d, in, before)
+		r := rand.New(rand.NewPCG(uint64(seed), 2))
+		// The same as content, compressed well and not so well; and that with a few faults.
+		level := int(seed%12) - 2
+		made := standardCompress(t, in, last(before, 15), 1+int(seed>>4%5000), level)
+		checkLibraries(t, &d, made, before)
+		if got, err := d.DecompressNext(nil, made, 0, &Window{b: bytes.Clone(last(before, 15)), bits: 15}); (err != nil || !bytes.Equal(got, in)) && (err != error(ErrBlocks) || level != flate.HuffmanOnly) {
+			t.Fatalf("%x: %d bytes of %d, %v", made, len(got), len(in), err)
+		}
+		for range 1 + seed%4 {
+			if len(made) > 0 {
+				made[r.IntN(len(made))] ^= 1 << r.IntN(8)
+				checkLibraries(t, &d, made, before)
+			}
+		}
+	})
 }
 
 // What is no compressed message is refused, and what is one is read as a second

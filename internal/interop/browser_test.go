@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"syscall"
@@ -138,6 +140,38 @@ func TestBrowser(t *testing.T) {
 	d.signal(syscall.SIGTERM)
 	b.until(`(({state, code, clean}) => state === 'closed' && code === '1001' && clean === 'true')(document.getElementById('state').dataset)`)
 	d.succeed()
+}
+
+// TestBrowserDeflate has a page send messages compressed and get them back so, several times: the browser keeps its
+// context if it may.
+func TestBrowserDeflate(t *testing.T) {
+	for _, takeover := range []string{"false", "true"} {
+		d := startPerchd(t, "--deflate-server-takeover="+takeover, "--deflate-client-takeover="+takeover)
+		b := openTab(t, d.http("/"))
+		got, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`new Promise((resolve) => {
+			const ws = new WebSocket(location.origin.replace('http', 'ws') + '/ws?raw=1');
+			const text = Array.from({length: 2000}, (_, i) => 'message ' + i + ', ünïcödé 会议').join(' ');
+			let same = 0;
+			ws.onopen = () => { for (let i = 0; i < 5; i++) ws.send(text); };
+			ws.onmessage = ({data}) => { if (data === text && ++same === 5) ws.close(1000); };
+			ws.onclose = ({code}) => resolve([ws.extensions.split(';')[0], same, code].join(' '));
+		})`, chromedp.EvalAwaitPromise))
+		if want := "permessage-deflate 5 1000"; err != nil || got != want {
+			t.Errorf("takeover %s: %q, %v, want %q", takeover, got, err, want)
+		}
+		b.check()
+		resp, err := http.Get(d.http("/metrics"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		metrics, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		for _, line := range []string{"perch_messages_received_compressed_total 5\n", "perch_messages_sent_compressed_total 5\n"} {
+			if err != nil || !strings.Contains(string(metrics), line) {
+				t.Errorf("takeover %s: no %q in the metrics, %v", takeover, line, err)
+			}
+		}
+	}
 }
 
 // TestBrowserAccessible asks the browser for the name of every control, as a screen reader would.

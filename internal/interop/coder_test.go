@@ -20,11 +20,17 @@ type coderClient struct {
 	err error // of the reader; valid after got is closed
 }
 
-func dialCoder(ctx context.Context, url string) (client, error) {
-	c, _, err := coder.Dial(ctx, url, nil)
-	if err != nil {
-		return nil, err
+func dialCoder(mode coder.CompressionMode) func(ctx context.Context, url string) (client, error) {
+	return func(ctx context.Context, url string) (client, error) {
+		c, _, err := coder.Dial(ctx, url, &coder.DialOptions{CompressionMode: mode})
+		if err != nil {
+			return nil, err
+		}
+		return readCoder(ctx, c), nil
 	}
+}
+
+func readCoder(ctx context.Context, c *coder.Conn) *coderClient {
 	c.SetReadLimit(2 * bigMessage)
 	cc := &coderClient{Conn: c, ctx: ctx, got: make(chan message, 1)}
 	go func() {
@@ -38,7 +44,7 @@ func dialCoder(ctx context.Context, url string) (client, error) {
 			cc.got <- message{perch.Opcode(op), p}
 		}
 	}()
-	return cc, nil
+	return cc
 }
 
 func (c *coderClient) send(m message) error {
@@ -73,26 +79,28 @@ func (c *coderClient) closedWith(err error) (int, string) {
 
 func (c *coderClient) abandon() { _ = c.CloseNow() }
 
-func serveCoder(w http.ResponseWriter, r *http.Request) (int, error) {
-	c, err := coder.Accept(w, r, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer c.CloseNow()
-	c.SetReadLimit(2 * bigMessage)
-	for {
-		op, p, err := c.Read(r.Context())
-		if e, ok := errors.AsType[coder.CloseError](err); ok {
-			return int(e.Code), err
-		}
+func serveCoder(mode coder.CompressionMode) func(http.ResponseWriter, *http.Request) (int, error) {
+	return func(w http.ResponseWriter, r *http.Request) (int, error) {
+		c, err := coder.Accept(w, r, &coder.AcceptOptions{CompressionMode: mode})
 		if err != nil {
 			return 0, err
 		}
-		if string(p) == closeMe {
-			return closeCode, c.Close(closeCode, closeReason)
-		}
-		if err := c.Write(r.Context(), op, p); err != nil {
-			return 0, err
+		defer c.CloseNow()
+		c.SetReadLimit(2 * bigMessage)
+		for {
+			op, p, err := c.Read(r.Context())
+			if e, ok := errors.AsType[coder.CloseError](err); ok {
+				return int(e.Code), err
+			}
+			if err != nil {
+				return 0, err
+			}
+			if string(p) == closeMe {
+				return closeCode, c.Close(closeCode, closeReason)
+			}
+			if err := c.Write(r.Context(), op, p); err != nil {
+				return 0, err
+			}
 		}
 	}
 }

@@ -26,6 +26,9 @@ const (
 	bigMessage = 1 << 20 // over every peer's read buffer, under every peer's limit
 )
 
+// longMessages is how many of messages are so long that everybody compresses them.
+const longMessages = 6
+
 // sizes are those at which the length field changes, and some that are cut by every buffer.
 var sizes = []int{0, 1, 125, 126, 127, 65535, 65536, bigMessage}
 
@@ -37,13 +40,22 @@ type engine struct {
 	pongs  chan time.Duration
 }
 
+// takeover is permessage-deflate with contexts that live on, for every message.
+var takeover = perch.Compression{ServerTakeover: true, ClientTakeover: true, Threshold: -1}
+
 // startEngine serves an echo for the time of the test.
 func startEngine(t *testing.T) *engine {
+	t.Helper()
+	return startEngineWith(t, perch.Compression{})
+}
+
+func startEngineWith(t *testing.T, c perch.Compression) *engine {
 	t.Helper()
 	e := &engine{closed: make(chan perch.CloseError, 64), pongs: make(chan time.Duration, 64)}
 	e.Server = perch.New(perch.Config{
 		Addr:           "127.0.0.1:0",
 		MaxMessageSize: 2 * bigMessage,
+		Compression:    c,
 		Rate:           perch.Rate{Messages: -1, Burst: -1, Bytes: -1},
 	})
 	e.Handle("/ws", perch.Handler{
@@ -94,6 +106,14 @@ func (e *engine) sawOwnClose(t *testing.T) {
 	}
 }
 
+// checkDeflated demands that the long messages came and went compressed.
+func checkDeflated(t *testing.T, srv *perch.Server) {
+	t.Helper()
+	if s := srv.Stats(); s.CompressedReceived < longMessages || s.CompressedSent < longMessages {
+		t.Errorf("%d messages came compressed and %d went, want %d at least", s.CompressedReceived, s.CompressedSent, longMessages)
+	}
+}
+
 // receive waits for a value.
 func receive[T any](t *testing.T, from <-chan T, what string) T {
 	t.Helper()
@@ -135,6 +155,7 @@ func messages() []message {
 
 // dialed is our client side, connected to a peer's echo server.
 type dialed struct {
+	*perch.Server
 	opened chan perch.Ref
 	got    chan message
 	closed chan perch.CloseError
@@ -154,7 +175,7 @@ func dial(t *testing.T, url string, o perch.DialOptions) (*dialed, perch.Ref) {
 		}
 		cancel()
 	})
-	d := &dialed{opened: make(chan perch.Ref, 1), got: make(chan message, 64), closed: make(chan perch.CloseError, 1)}
+	d := &dialed{Server: srv, opened: make(chan perch.Ref, 1), got: make(chan message, 64), closed: make(chan perch.CloseError, 1)}
 	err := srv.DialWith(ctx, url, o, perch.Handler{
 		OnOpen: func(c perch.Conn, _ *perch.Request) { d.opened <- c.Ref() },
 		OnMessage: func(_ perch.Conn, op perch.Opcode, p []byte) {
@@ -178,15 +199,17 @@ func dial(t *testing.T, url string, o perch.DialOptions) (*dialed, perch.Ref) {
 
 // echoServer is a peer's echo server; closed gets the code with which each client closed.
 type echoServer struct {
-	url    string
-	closed <-chan int
+	url     string
+	closed  <-chan int
+	options perch.DialOptions
+	deflate bool // it agrees to permessage-deflate
 }
 
 // checkDial runs our client side against a peer's server: every message comes back, both sides can
 // close, and each sees the other's code.
 func checkDial(t *testing.T, s echoServer) {
 	t.Helper()
-	d, ref := dial(t, s.url, perch.DialOptions{})
+	d, ref := dial(t, s.url, s.options)
 	for _, want := range messages() {
 		if err := ref.Send(want.op, want.p); err != nil {
 			t.Fatalf("send %v: %v", want, err)
@@ -194,6 +217,9 @@ func checkDial(t *testing.T, s echoServer) {
 		if got := receive(t, d.got, "echo of "+want.String()); got.op != want.op || !bytes.Equal(got.p, want.p) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
+	}
+	if s.deflate {
+		checkDeflated(t, d.Server)
 	}
 	if err := ref.Close(byeCode, byeReason); err != nil {
 		t.Fatal(err)
@@ -205,7 +231,7 @@ func checkDial(t *testing.T, s echoServer) {
 		t.Errorf("the peer saw %d, want %d", code, byeCode)
 	}
 
-	d, ref = dial(t, s.url, perch.DialOptions{})
+	d, ref = dial(t, s.url, s.options)
 	if err := ref.SendText(closeMe); err != nil {
 		t.Fatal(err)
 	}

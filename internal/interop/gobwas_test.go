@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	gobwas "github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsflate"
 
 	"github.com/perchws/perch"
 )
@@ -21,7 +22,11 @@ type gobwasClient struct {
 }
 
 func dialGobwas(ctx context.Context, url string) (client, error) {
-	conn, br, _, err := gobwas.Dial(ctx, url)
+	return newGobwasClient(ctx, url, gobwas.Dialer{})
+}
+
+func newGobwasClient(ctx context.Context, url string, d gobwas.Dialer) (*gobwasClient, error) {
+	conn, br, _, err := d.Dial(ctx, url)
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +36,35 @@ func dialGobwas(ctx context.Context, url string) (client, error) {
 		c.in = br
 	}
 	return c, conn.SetDeadline(deadline)
+}
+
+// gobwasDeflater is gobwasClient with permessage-deflate for every message.
+type gobwasDeflater struct{ *gobwasClient }
+
+func dialGobwasDeflate(ctx context.Context, url string) (client, error) {
+	var d gobwas.Dialer
+	d.Extensions = append(d.Extensions, wsflate.DefaultParameters.Option())
+	c, err := newGobwasClient(ctx, url, d)
+	if err != nil {
+		return nil, err
+	}
+	return gobwasDeflater{c}, nil
+}
+
+func (c gobwasDeflater) send(m message) error {
+	f, err := wsflate.CompressFrame(gobwas.NewFrame(gobwas.OpCode(m.op), true, m.p))
+	if err != nil {
+		return err
+	}
+	return gobwas.WriteFrame(c.Conn, gobwas.MaskFrame(f))
+}
+
+func (c gobwasDeflater) receive() (message, error) {
+	f, err := c.next()
+	if err == nil {
+		f, err = wsflate.DecompressFrame(f)
+	}
+	return message{perch.Opcode(f.Header.OpCode), f.Payload}, err
 }
 
 // send cuts a message of two bytes or more into fragments, with a ping between them.

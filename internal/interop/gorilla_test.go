@@ -18,15 +18,18 @@ type gorillaClient struct {
 	pongs int
 }
 
-func dialGorilla(ctx context.Context, url string) (client, error) {
-	c, _, err := gorilla.DefaultDialer.DialContext(ctx, url, nil)
-	if err != nil {
-		return nil, err
+func dialGorilla(deflate bool) func(ctx context.Context, url string) (client, error) {
+	return func(ctx context.Context, url string) (client, error) {
+		d := gorilla.Dialer{EnableCompression: deflate}
+		c, _, err := d.DialContext(ctx, url, nil)
+		if err != nil {
+			return nil, err
+		}
+		g := &gorillaClient{Conn: c}
+		c.SetPongHandler(func(string) error { g.pongs++; return nil })
+		deadline, _ := ctx.Deadline()
+		return g, c.NetConn().SetDeadline(deadline)
 	}
-	g := &gorillaClient{Conn: c}
-	c.SetPongHandler(func(string) error { g.pongs++; return nil })
-	deadline, _ := ctx.Deadline()
-	return g, c.NetConn().SetDeadline(deadline)
 }
 
 func (g *gorillaClient) send(m message) error { return g.WriteMessage(int(m.op), m.p) }
@@ -74,28 +77,30 @@ func (g *gorillaClient) closedWith(err error) (int, string) {
 
 func (g *gorillaClient) abandon() { _ = g.Conn.Close() }
 
-func serveGorilla(w http.ResponseWriter, r *http.Request) (int, error) {
-	c, err := (&gorilla.Upgrader{}).Upgrade(w, r, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	for {
-		op, p, err := c.ReadMessage()
-		if e, ok := errors.AsType[*gorilla.CloseError](err); ok {
-			return e.Code, err
-		}
+func serveGorilla(deflate bool) func(http.ResponseWriter, *http.Request) (int, error) {
+	return func(w http.ResponseWriter, r *http.Request) (int, error) {
+		c, err := (&gorilla.Upgrader{EnableCompression: deflate}).Upgrade(w, r, nil)
 		if err != nil {
 			return 0, err
 		}
-		if string(p) == closeMe {
-			if err := c.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(closeCode, closeReason), time.Now().Add(patience)); err != nil {
+		defer c.Close()
+		for {
+			op, p, err := c.ReadMessage()
+			if e, ok := errors.AsType[*gorilla.CloseError](err); ok {
+				return e.Code, err
+			}
+			if err != nil {
 				return 0, err
 			}
-			continue // to read the answer
-		}
-		if err := c.WriteMessage(op, p); err != nil {
-			return 0, err
+			if string(p) == closeMe {
+				if err := c.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(closeCode, closeReason), time.Now().Add(patience)); err != nil {
+					return 0, err
+				}
+				continue // to read the answer
+			}
+			if err := c.WriteMessage(op, p); err != nil {
+				return 0, err
+			}
 		}
 	}
 }

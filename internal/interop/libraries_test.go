@@ -8,7 +8,10 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"testing"
+
+	coder "github.com/coder/websocket"
 
 	"github.com/perchws/perch"
 )
@@ -25,9 +28,17 @@ type client interface {
 
 // clients dials with each library.
 var clients = map[string]func(ctx context.Context, url string) (client, error){
-	"gorilla": dialGorilla,
-	"coder":   dialCoder,
+	"gorilla": dialGorilla(false),
+	"coder":   dialCoder(coder.CompressionDisabled),
 	"gobwas":  dialGobwas,
+}
+
+// deflaters are those that offer permessage-deflate, and compress all they send or what is long.
+var deflaters = map[string]func(ctx context.Context, url string) (client, error){
+	"gorilla":         dialGorilla(true),
+	"coder":           dialCoder(coder.CompressionNoContextTakeover),
+	"coder, takeover": dialCoder(coder.CompressionContextTakeover),
+	"gobwas":          dialGobwasDeflate,
 }
 
 func TestLibraryClients(t *testing.T) {
@@ -76,6 +87,38 @@ func TestLibraryClients(t *testing.T) {
 	}
 }
 
+// TestLibraryClientsDeflate has every message twice: where contexts live on, the second one refers to the first.
+func TestLibraryClientsDeflate(t *testing.T) {
+	for name, dial := range deflaters {
+		t.Run(name, func(t *testing.T) {
+			for _, o := range []perch.Compression{{}, takeover} {
+				e := startEngineWith(t, o)
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				defer cancel()
+				c, err := dial(ctx, e.url)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.abandon()
+				for _, want := range slices.Repeat(messages(), 2) {
+					if err := c.send(want); err != nil {
+						t.Fatalf("send %v: %v", want, err)
+					}
+					got, err := c.receive()
+					if err != nil || got.op != want.op || !bytes.Equal(got.p, want.p) {
+						t.Fatalf("got %v, %v, want %v", got, err, want)
+					}
+				}
+				if code, err := c.close(byeCode, byeReason); err != nil || code != byeCode {
+					t.Errorf("close: %d, %v, want %d", code, err, byeCode)
+				}
+				e.sawClose(t, byeCode, byeReason)
+				checkDeflated(t, e.Server)
+			}
+		})
+	}
+}
+
 // listen serves an HTTP handler for the time of the test and returns a ws:// URL.
 func listen(t *testing.T, h http.Handler) string {
 	t.Helper()
@@ -96,21 +139,29 @@ func listen(t *testing.T, h http.Handler) string {
 }
 
 func TestLibraryServers(t *testing.T) {
-	for name, serve := range map[string]func(http.ResponseWriter, *http.Request) (int, error){
-		"gorilla": serveGorilla,
-		"coder":   serveCoder,
-		"gobwas":  serveGobwas,
+	type serve func(http.ResponseWriter, *http.Request) (int, error)
+	for name, tt := range map[string]struct {
+		serve   serve
+		options perch.DialOptions
+		deflate bool
+	}{
+		"gorilla":                  {serve: serveGorilla(false)},
+		"gorilla, deflate":         {serve: serveGorilla(true), deflate: true},
+		"coder":                    {serve: serveCoder(coder.CompressionDisabled)},
+		"coder, deflate":           {serve: serveCoder(coder.CompressionNoContextTakeover), deflate: true},
+		"coder, deflate, takeover": {serveCoder(coder.CompressionContextTakeover), perch.DialOptions{Compression: &takeover}, true},
+		"gobwas":                   {serve: serveGobwas},
 	} {
 		t.Run(name, func(t *testing.T) {
 			closed := make(chan int, 2)
 			url := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				code, err := serve(w, r)
+				code, err := tt.serve(w, r)
 				if code == 0 {
 					t.Errorf("the server saw no close: %v", err)
 				}
 				closed <- code
 			}))
-			checkDial(t, echoServer{url, closed})
+			checkDial(t, echoServer{url, closed, tt.options, tt.deflate})
 			receive(t, closed, "end of the second connection")
 		})
 	}

@@ -208,7 +208,7 @@ func TestPerchbench(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	raw, err := dialGorilla(ctx, strings.TrimSuffix(fan, "/fan")+"/ws")
+	raw, err := dialGorilla(false)(ctx, strings.TrimSuffix(fan, "/fan")+"/ws")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestPerchbench(t *testing.T) {
 
 	var members []client
 	for range 5 {
-		m, err := dialGorilla(ctx, fan)
+		m, err := dialGorilla(false)(ctx, fan)
 		if err != nil {
 			t.Fatal(err)
 		}

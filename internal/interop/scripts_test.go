@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/perchws/perch"
 )
 
 // script is a peer that is a script for an interpreter: testdata/client.* and testdata/server.*.
@@ -34,15 +36,18 @@ var scripts = map[string]func(t *testing.T) script{
 }
 
 // TestScriptClients runs the peers' clients against our server: both libraries offer
-// permessage-deflate and subprotocols.
+// permessage-deflate and subprotocols, and get them; without contexts that live on, and with them.
 func TestScriptClients(t *testing.T) {
 	for name, find := range scripts {
 		t.Run(name, func(t *testing.T) {
 			s := find(t)
-			e := startEngine(t)
-			s.start(t, "client", "echo", e.url).succeed()
-			e.sawClose(t, byeCode, byeReason)
-			e.sawOwnClose(t)
+			for _, c := range []perch.Compression{{}, takeover} {
+				e := startEngineWith(t, c)
+				s.start(t, "client", "echo", e.url).succeed()
+				e.sawClose(t, byeCode, byeReason)
+				e.sawOwnClose(t)
+				checkDeflated(t, e.Server)
+			}
 		})
 	}
 }
@@ -68,16 +73,17 @@ func TestScriptClientsIdle(t *testing.T) {
 	}
 }
 
-// TestScriptServers runs our client against the peers' servers.
+// TestScriptServers runs our client against the peers' servers, which agree to permessage-deflate: without contexts
+// that live on, and with them.
 func TestScriptServers(t *testing.T) {
 	for name, find := range scripts {
 		t.Run(name, func(t *testing.T) {
 			p := find(t).start(t, "server")
 			port := strings.TrimPrefix(p.line("port "), "port ")
-			closed := make(chan int, 2)
+			closed := make(chan int, 4)
 			go func() {
 				defer close(closed)
-				for range 2 {
+				for range cap(closed) {
 					for line := range p.lines {
 						if code, ok := strings.CutPrefix(line, "closed "); ok {
 							n, _ := strconv.Atoi(code)
@@ -87,9 +93,11 @@ func TestScriptServers(t *testing.T) {
 					}
 				}
 			}()
-			checkDial(t, echoServer{"ws://127.0.0.1:" + port + "/", closed})
-			if code := receive(t, closed, "end of the second connection"); code != closeCode {
-				t.Errorf("the peer saw %d, want the %d it sent, answered", code, closeCode)
+			for _, o := range []perch.DialOptions{{}, {Compression: &takeover}} {
+				checkDial(t, echoServer{"ws://127.0.0.1:" + port + "/", closed, o, true})
+				if code := receive(t, closed, "end of the second connection"); code != closeCode {
+					t.Errorf("the peer saw %d, want the %d it sent, answered", code, closeCode)
+				}
 			}
 		})
 	}

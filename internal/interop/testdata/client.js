@@ -23,6 +23,7 @@ async function open(subprotocols) {
 async function echo() {
   const ws = await open(['other', 'perch.v1']);
   assert.strictEqual(ws.protocol, 'perch.v1');
+  assert.strictEqual(ws.extensions, 'permessage-deflate');
   for (const n of SIZES) {
     for (const message of ['a'.repeat(n), Buffer.alloc(n, 0xfe)]) {
       ws.send(message);

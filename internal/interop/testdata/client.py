@@ -11,6 +11,7 @@ SIZES = (0, 1, 125, 126, 127, 65535, 65536, 1 << 20)
 async def echo(url):
     async with connect(url, max_size=2 << 20, ping_interval=None, subprotocols=["other", "perch.v1"]) as ws:
         assert ws.subprotocol == "perch.v1", ws.subprotocol
+        assert [e.name for e in ws.protocol.extensions] == ["permessage-deflate"], ws.protocol.extensions
         for n in SIZES:
             for message in ("a" * n, bytes(i & 255 for i in range(n))):
                 await ws.send(message)

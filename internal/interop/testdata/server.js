@@ -2,7 +2,7 @@
 'use strict';
 const { WebSocketServer } = require('ws');
 
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0, maxPayload: 2 << 20 }, () => {
+const server = new WebSocketServer({ host: '127.0.0.1', port: 0, maxPayload: 2 << 20, perMessageDeflate: true }, () => {
   console.log('port', server.address().port);
 });
 server.on('connection', (ws) => {

@@ -1,0 +1,20 @@
+//go:build linux
+
+package perch
+
+import "testing"
+
+// Without a descriptor for it on the loop's side a connection is lost, and
+// nothing else: it is not counted any more. (The room that its old descriptor
+// leaves is not to be relied on.)
+func TestTakeoverLost(t *testing.T) {
+	d := drive(t, Config{}, func(srv *Server) { srv.Handle("/ws", Handler{}) })
+	key := addrKey{1}
+	d.srv.connections.Add(1)
+	d.srv.addrs.add(key, 1)
+	d.l.take(&taking{counted: key}) // nothing is in the pair
+	if n := d.srv.connections.Load(); n != 0 || len(d.srv.addrs.count) != 0 || d.l.stats.AcceptErrors != 1 {
+		t.Errorf("%d connections, %d addresses, %d errors", n, len(d.srv.addrs.count), d.l.stats.AcceptErrors)
+	}
+	d.gone()
+}
