@@ -115,3 +115,46 @@ func DialTLS(t testing.TB, addr, target string, config *tls.Config, headers ...s
 	c.ExpectUpgraded()
 	return c
 }
+
+// A Cutter is between a Conn's TLS and its socket: it can hold back records, so
+// that a test sends their bytes in pieces of its own.
+type Cutter struct {
+	net.Conn
+	held    []byte
+	holding bool
+}
+
+// SecureThrough is Secure with a Cutter, which lets everything through at first.
+func (c *Conn) SecureThrough(config *tls.Config) *Cutter {
+	c.t.Helper()
+	cut := &Cutter{Conn: c.nc}
+	s := tls.Client(cut, config)
+	c.nc.SetDeadline(time.Now().Add(c.Timeout))
+	c.must("TLS handshake", s.Handshake())
+	c.stream = s
+	c.r = bufio.NewReaderSize(s, 32<<10)
+	return cut
+}
+
+// Write implements net.Conn.
+func (k *Cutter) Write(p []byte) (int, error) {
+	if !k.holding {
+		return k.Conn.Write(p)
+	}
+	k.held = append(k.held, p...)
+	return len(p), nil
+}
+
+// Hold keeps what is written from now on.
+func (k *Cutter) Hold() { k.holding = true }
+
+// Held is what is kept so far.
+func (k *Cutter) Held() []byte { return k.held }
+
+// Release returns what was kept, for the test to send on TCP, and lets everything
+// through again.
+func (k *Cutter) Release() []byte {
+	b := k.held
+	k.held, k.holding = nil, false
+	return b
+}
