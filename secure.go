@@ -277,5 +277,4 @@ func (l *loop) refuseSecuring(i uint32, s *slot, status int, reason string) {
 		s.flags |= flagRefused
 	}
 	l.slab.thaw(s).refusal = &refusal{status, reason}
-	l.readable(i, s)
 }

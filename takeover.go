@@ -54,6 +54,7 @@ type taking struct {
 	upgrading
 	counted addrKey        // whom the connection is counted for
 	peer    netip.AddrPort // as a PROXY header told it
+	wire    *wire          // its TLS; nil: it has none
 }
 
 // ServeHTTP makes all of the server's routes an http.Handler, for a net/http
@@ -121,7 +122,9 @@ func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error
 	if broken, ok := errors.AsType[*hijacked](err); ok {
 		broken.conn.Write(handshake.AppendError(nil, no.Status, no.Reason, header))
 		broken.conn.Close()
-		no.Err = broken.err
+		if error(no) != broken.err {
+			no.Err = broken.err
+		}
 		return no
 	}
 	for name, values := range header {
@@ -155,9 +158,6 @@ func (r *Route) consider(w http.ResponseWriter, req, matched *http.Request, own 
 	}
 	if fault, ok := errors.AsType[*handshake.Error](err); ok {
 		return nil, nil, &UpgradeError{fault.Status, fault.Reason, err}
-	}
-	if req.TLS != nil && own == nil {
-		return nil, nil, &UpgradeError{http.StatusNotImplemented, "no WebSocket over this TLS listener", ErrTLS}
 	}
 	if !canHijack(w) {
 		return nil, nil, fmt.Errorf("%w: %T is no http.Hijacker", ErrHijack, w)
@@ -226,18 +226,26 @@ func (r *Route) takeOver(w http.ResponseWriter, t *taking, own *webConn) error {
 		srv.uncountTaken(t, own)
 		return fmt.Errorf("%w: %w", ErrHijack, err)
 	}
-	socket, err := socketOf(conn)
+	socket, raw, err := socketOf(conn)
 	if err == nil {
-		t.rest, err = unread(buffered.Reader, conn)
+		t.wire = wireOf(conn)
+		t.rest, err = t.unread(buffered.Reader, conn)
 	}
 	if err == nil {
 		l := srv.loops[srv.nextDial.Add(1)%uint32(len(srv.loops))]
-		if err = l.enter(socket, post{kind: postTake, taking: t}); err == nil {
+		var below net.Conn
+		if t.wire != nil {
+			below = t.wire.leave(l)
+		}
+		if err = l.enter(raw, post{kind: postTake, taking: t}); err == nil {
 			if own != nil {
 				own.leave(false)
 			}
-			conn.Close() // our descriptor; the loop has its own
+			socket.Close() // our descriptor; the loop has its own
 			return nil
+		}
+		if t.wire != nil {
+			t.wire.socket = below
 		}
 		if errors.Is(err, ErrClosed) {
 			err = &UpgradeError{http.StatusServiceUnavailable, "server going away", ErrServerClosed}
@@ -291,11 +299,21 @@ func (l *loop) take(t *taking) {
 		return
 	}
 	i, s, err := uint32(0), (*slot)(nil), ErrShutdown
+	flags := flagIn
+	if t.wire != nil {
+		flags |= flagTLS
+	}
 	if !l.stopping {
-		i, s, err = l.adopt(fd, stateHandshake, flagIn)
+		i, s, err = l.adopt(fd, stateHandshake, flags)
 	}
 	if err != nil {
-		sock.Send(fd, handshake.AppendError(nil, http.StatusServiceUnavailable, "server going away", retryAfter))
+		b := handshake.AppendError(nil, http.StatusServiceUnavailable, "server going away", retryAfter)
+		if t.wire != nil {
+			t.wire.conn.Write(b)
+			t.wire.conn.CloseWrite()
+			b, l.sealed = l.sealed, l.sealed[:0]
+		}
+		sock.Send(fd, b)
 		sock.Close(fd)
 		l.srv.uncount(t.counted)
 		return
@@ -306,7 +324,26 @@ func (l *loop) take(t *taking) {
 	s.route = t.route.index
 	defer l.recovered()
 	n := copy(l.rbuf, t.rest)
+	if t.wire == nil {
+		l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.rbuf[:n])
+		return
+	}
+	l.takeWire(i, s, t.wire)
 	l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.rbuf[:n])
+	if s.state.reads() && s.state != stateLingering {
+		l.unseal(i, s, t.wire, nil) // what has come with the request: no event would tell
+	}
+}
+
+// takeWire is the slot's TLS from now on.
+func (l *loop) takeWire(i uint32, s *slot, w *wire) {
+	w.bare, w.sent = false, 0
+	l.slab.setWire(i, w)
+	if len(w.unsent) > 0 {
+		l.sealed = append(l.sealed, w.unsent...)
+		w.unsent = nil
+		l.push(i, s, w)
+	}
 }
 
 // webConnKey finds the webConn in the context of a request that came over it.
