@@ -8,7 +8,7 @@ LISTEN  ?= 127.0.0.1:8000
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: build ## build perchd and serve on LISTEN (127.0.0.1:8000)
@@ -52,9 +52,22 @@ soak: T = 10m
 soak: ## run the model test of rooms for T (10m), each time with another seed
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 0 -run '^TestRoomsModel$$' . -rooms.for $(T)
 
+# Peers in Go come from the module proxy; those in other languages, and the yardstick in C, are skipped with
+# a note where what they need is missing.
 .PHONY: bench
-bench: ## run the Go benchmarks of all packages
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: T = $(if $(BASE),8m,17m)
+bench: build ## measure all servers in turn for T (17m), write bench/report/index.html; BASE=commit compares with that (8m)
+	@$(MAKE) --no-print-directory baseline || echo "no gcc: without the yardsticks"
+	bin/perchbench suite --time $(T) $(if $(BASE),--base $(BASE))
+
+.PHONY: bench-smoke
+bench-smoke: build ## a minute that shows that every measurement works
+	@$(MAKE) --no-print-directory baseline || echo "no gcc: without the yardsticks"
+	bin/perchbench suite --smoke --out bin/smoke
+
+.PHONY: microbench
+microbench: ## run the Go benchmarks COUNT (6) times, print medians and spread; BASE=commit compares, ONLY=regexp PKG=./frame choose
+	bench/microbench.sh $(BASE)
 
 .PHONY: baseline
 baseline: ## build the yardsticks of bench/baseline (needs gcc)

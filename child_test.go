@@ -3,6 +3,7 @@
 package perch_test
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -17,13 +18,18 @@ const childEnv = "PERCH_TEST_CHILD"
 // inChild reports whether this process is the child of the test. If it is not, it
 // runs the test again in one, as a process whose limits may be changed, and calls
 // meanwhile with its standard output. A child that has to wait until meanwhile has
-// returned calls [awaitParent].
-func inChild(t *testing.T, meanwhile func(say io.Reader)) bool {
+// returned calls [awaitParent]. It gets namespaces of its own by their flags
+// (CLONE_NEWNET), or the test is skipped.
+func inChild(t *testing.T, meanwhile func(say io.Reader), namespaces ...uintptr) bool {
 	t.Helper()
 	if os.Getenv(childEnv) == t.Name() {
 		return true
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
+	cmd.SysProcAttr = new(syscall.SysProcAttr)
+	for _, flag := range namespaces {
+		cmd.SysProcAttr.Cloneflags |= flag
+	}
 	cmd.Env = append(os.Environ(), childEnv+"="+t.Name())
 	var errs strings.Builder
 	cmd.Stderr = &errs
@@ -36,6 +42,9 @@ func inChild(t *testing.T, meanwhile func(say io.Reader)) bool {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
+		if len(namespaces) > 0 && errors.Is(err, syscall.EPERM) {
+			t.Skipf("no namespaces of our own: %v; they need CAP_SYS_ADMIN", err)
+		}
 		t.Fatal(err)
 	}
 	defer func() {

@@ -161,6 +161,11 @@ func (l *loop) peerClosed(i uint32, s *slot, p []byte) {
 // abnormal end (RFC 6455 §7.1.5), but what is queued may still be read.
 func (l *loop) endOfInput(i uint32, s *slot) {
 	c := l.slab.coldOf(s)
+	if s.state == stateOpen && c != nil && c.work != nil && c.work.listed { // a worker may have an answer yet: see workDone
+		s.flags |= flagEnded | flagLags
+		l.interest(i, s)
+		return
+	}
 	if (s.state == stateOpen || s.state == stateClosing) && c != nil && !c.out.empty() {
 		l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: io.EOF})
 		l.unanswered(s, io.EOF)

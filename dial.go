@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -67,7 +68,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	if u.Scheme != "ws" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
 		return fmt.Errorf("%w: %q is not a ws:// URL", ErrDial, rawURL)
 	}
-	d := &dialing{ctx: ctx, host: u.Host, port: 80, target: u.RequestURI(), options: o, key: handshake.NewKey(), compression: srv.cfg.Compression}
+	d := &dialing{ctx: ctx, host: withoutZone(u.Host), port: 80, target: u.RequestURI(), options: o, key: handshake.NewKey(), compression: srv.cfg.Compression}
 	if o.Compression != nil {
 		if d.compression, err = o.Compression.withDefaults(); err != nil {
 			return fmt.Errorf("%w: %w", ErrDial, err)
@@ -107,6 +108,17 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		return ErrServerClosed
 	}
 	return nil
+}
+
+// withoutZone is host as it is said to the server, whom our zones do not concern
+// (RFC 6874 §4).
+func withoutZone(host string) string {
+	if i := strings.IndexByte(host, '%'); i >= 0 && host[0] == '[' {
+		if end := strings.IndexByte(host, ']'); end > i {
+			return host[:i] + host[end:]
+		}
+	}
+	return host
 }
 
 // dial gives the attempt a slot and connects, as soon as the address is known.

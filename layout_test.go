@@ -44,6 +44,11 @@ var mayImport = map[string][]string{
 	"cluster":           {"frame", "room"},
 	"client":            {".", "frame", "handshake"},
 	"bench":             {".", "frame", "handshake", "poller", "internal/sock"},
+	"bench/stats":       {},
+	"bench/record":      {"bench", "bench/stats"},
+	"bench/suite":       {"bench", "bench/record", "internal/sock"},
+	"bench/plot":        {},
+	"bench/page":        {"bench/plot", "bench/record", "bench/stats"},
 
 	// What makes perchd: public packages only, and not each other.
 	"internal/server/config":   {".", "room", "session", "cluster"},
@@ -72,7 +77,7 @@ var testOnly = []string{"session/storetest", "room/brokertest", "internal/puff",
 // mayRequire holds the packages of other modules that non-test files may import, and who may.
 // Everything else in go.mod is there for tests and tools.
 var mayRequire = map[string][]string{
-	"golang.org/x/sys/unix":             {".", "poller", "bench", "internal/sock", "internal/owner"},
+	"golang.org/x/sys/unix":             {".", "poller", "bench", "bench/suite", "internal/sock", "internal/owner"},
 	"github.com/valyala/bytebufferpool": {".", "pool"},
 	"github.com/golang-jwt/jwt/v5":      {"internal/server/auth"},
 	"github.com/BurntSushi/toml":        {"internal/server/config"},

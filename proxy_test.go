@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,7 +137,11 @@ func TestProxyHeaderLimits(t *testing.T) {
 		if forwarded != "" {
 			headers = []string{"X-Forwarded-For: " + forwarded}
 		}
-		c.Write(append(fmt.Appendf(nil, "PROXY TCP%c %s %[2]s 1 2\r\n", "46"[len(client)&1], client), wstest.Request("a", "/ws", headers...)...))
+		family := "TCP4"
+		if strings.Contains(client, ":") {
+			family = "TCP6"
+		}
+		c.Write(append(fmt.Appendf(nil, "PROXY %s %s %[2]s 1 2\r\n", family, client), wstest.Request("a", "/ws", headers...)...))
 		if r := c.ReadResponse(); r.Status != status {
 			t.Fatalf("%s, %s: status %d, want %d", client, forwarded, r.Status, status)
 		}
@@ -183,10 +188,14 @@ func TestForwardedLimits(t *testing.T) {
 		{"192.0.2.9, , 10.1.1.1", "10.1.1.1"},
 		{"]], 10.1.1.1", ""},
 	} {
-		c, r := upgrade(t, srv, "/ws", "X-Forwarded-For: "+tc.forwarded)
+		r := &http.Request{RemoteAddr: "127.0.0.1:5", Header: http.Header{"X-Forwarded-For": {tc.forwarded}}}
+		if got := srv.ClientAddr(r).String(); tc.client != "" && got != tc.client {
+			t.Errorf("%q of a plain request: %s, want %s", tc.forwarded, got, tc.client)
+		}
+		c, resp := upgrade(t, srv, "/ws", "X-Forwarded-For: "+tc.forwarded)
 		switch {
-		case tc.client == "" && r.Status != 429, tc.client != "" && r.Status != 101:
-			t.Errorf("%q: status %d", tc.forwarded, r.Status)
+		case tc.client == "" && resp.Status != 429, tc.client != "" && resp.Status != 101:
+			t.Errorf("%q: status %d", tc.forwarded, resp.Status)
 		case tc.client != "":
 			c.ExpectText(tc.client)
 		}

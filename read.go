@@ -38,6 +38,9 @@ func (l *loop) readable(i uint32, s *slot) {
 		l.fail(i, s, e)
 		return
 	case n == 0:
+		if had > 0 && s.state >= stateOpen && l.resumeKept(i, s, had) {
+			return // level-triggering brings the end back
+		}
 		l.endOfInput(i, s)
 		return
 	}
@@ -275,6 +278,14 @@ func (l *loop) resume() {
 		}
 	}
 	l.spareResumed = batch
+}
+
+// resumeKept is for the end of input behind had bytes that were kept: whole
+// messages may be among them. It reports whether any of them were of use.
+func (l *loop) resumeKept(i uint32, s *slot, had int) bool {
+	l.resumeInput(i, s)
+	c := l.slab.coldOf(s)
+	return c == nil || c.in == nil || len(c.in.B) < had
 }
 
 func (l *loop) resumeInput(i uint32, s *slot) {

@@ -40,6 +40,7 @@ const (
 	flagOpened                        // OnOpen was called, OnClose is owed
 	flagDeflate                       // permessage-deflate is agreed: see slot.agreed
 	flagRefused                       // over MaxConnections: counted in Server.refusing
+	flagEnded                         // the input is at its end, reading stopped; a worker's answers are due
 	flagPassed                        // net/http has the socket, and its place in the counts
 )
 

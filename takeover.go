@@ -342,6 +342,22 @@ func peerOf(req *http.Request) netip.AddrPort {
 	return netip.AddrPortFrom(a.Unmap(), 0)
 }
 
+// ClientAddr is the address of a plain HTTP request's client, as
+// [Request.RemoteAddr] is of an upgrade: X-Forwarded-For is walked over
+// Config.TrustedProxies. The RemoteAddr of req is what net/http's users expect, the
+// connection's other end. The zero value: nobody knows, behind a unix socket.
+func (srv *Server) ClientAddr(req *http.Request) netip.Addr {
+	peer := peerOf(req).Addr()
+	if !peer.IsValid() {
+		peer = unixPeer
+	}
+	a := handshake.ForwardedForLines(req.Header.Values("X-Forwarded-For"), peer, srv.cfg.TrustedProxies)
+	if a == unixPeer {
+		return netip.Addr{}
+	}
+	return a
+}
+
 // canHijack looks for the Hijacker where http.ResponseController will.
 func canHijack(w http.ResponseWriter) bool {
 	for {

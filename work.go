@@ -254,7 +254,7 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 	if s.state == stateClosed {
 		return
 	}
-	if s.flags&flagLags != 0 && len(w.next.data) < lagBytes && len(w.next.messages) < lagMessages {
+	if s.flags&(flagLags|flagEnded) == flagLags && len(w.next.data) < lagBytes && len(w.next.messages) < lagMessages {
 		s.flags &^= flagLags
 		s.seen, c.begun = l.coarse, l.coarse // only open connections lag
 		l.resumed = append(l.resumed, l.conn(i, s))
@@ -262,6 +262,10 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 	l.list(i, s)
 	if !w.listed {
 		l.dropWork(c)
+		if s.flags&flagEnded != 0 && (s.state == stateOpen || s.state == stateClosing) {
+			l.endOfInput(i, s)
+			return
+		}
 	}
 	l.interest(i, s)
 	l.slab.freeze(s)

@@ -177,7 +177,11 @@ func TestClosedWhileWorking(t *testing.T) {
 					OnMessage: func(c perch.Ref, op perch.Opcode, p []byte) {
 						working <- c
 						<-release
-						result <- c.Do(func(perch.Conn) { t.Error("Do on a closed connection") })
+						result <- c.Do(func(perch.Conn) {
+							if name != "FIN" { // its answers may be waited for: see TestHalfClose
+								t.Error("Do on a closed connection")
+							}
+						})
 					},
 					OnClose: func(c perch.Ref, err *perch.CloseError) {
 						if len(result) == 0 {

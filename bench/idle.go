@@ -37,8 +37,11 @@ func (o Idle) Run(ctx context.Context) (*Result, error) {
 	}
 	res := r.result("idle", opened, span)
 	if s := res.Server; s != nil && opened > 0 {
-		s.RSSBefore = empty.server.rss
+		s.RSSBefore = empty.server.RSS
 		s.PerConn = float64(s.RSS-s.RSSBefore) / float64(opened)
+		if res.Pinged > 0 {
+			s.PerPing = s.CPU * res.Seconds * 1e6 / float64(res.Pinged)
+		}
 	}
 	return res, nil
 }

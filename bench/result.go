@@ -16,8 +16,9 @@ type Result struct {
 	OK          bool   `json:"ok"`                    // no fault was seen, and the run was not cut short
 	Interrupted bool   `json:"interrupted,omitempty"` // the interval was shorter than asked for
 
-	Conns  int     `json:"conns"`  // asked for
-	Opened int     `json:"opened"` // open when the load began
+	Conns  int     `json:"conns"`           // asked for
+	Opened int     `json:"opened"`          // open when the load began
+	Took   float64 `json:"connect_seconds"` // until all were open, or had failed
 	Loops  int     `json:"loops"`
 	Size   int     `json:"size,omitempty"`         // bytes of a message
 	Depth  int     `json:"depth,omitempty"`        // messages in flight
@@ -29,7 +30,8 @@ type Result struct {
 	Bytes   float64 `json:"mb_s"`   // payload, in 10^6 bytes
 	Sent    uint64  `json:"sent"`   // fan-out and chat: messages published
 	Unsent  uint64  `json:"unsent"` // with a rate: due, but the client was too slow
-	Pings   uint64  `json:"pings"`  // of the server, answered
+	Pings   uint64  `json:"pings"`  // of the server, answered, in all
+	Pinged  uint64  `json:"pinged"` // of these in the measured interval
 
 	Compressed float64 `json:"compressed,omitempty"` // share of what the server has sent, the whole run
 
@@ -51,20 +53,28 @@ type Server struct {
 	PID          int     `json:"pid"`
 	Processes    int     `json:"processes"`
 	CPU          float64 `json:"cpu"`                      // cores busy
+	Cores        int     `json:"cores"`                    // that it may use
 	PerCPUSecond float64 `json:"per_cpu_second,omitempty"` // Count for each second of CPU time
+	PerPing      float64 `json:"us_per_ping,omitempty"`    // idle: CPU time for each ping in the interval, in microseconds
 	RSS          int64   `json:"rss"`                      // bytes, at the end
 	RSSBefore    int64   `json:"rss_before,omitempty"`     // idle: before the connections
 	PerConn      float64 `json:"rss_per_conn,omitempty"`   // idle: bytes
 }
 
-// clientBusy is the share of its loops' time above which a client is said to be
-// the bottleneck.
-const clientBusy = 0.9
+// busy is the share of its time above which a client or a server is said to have
+// no more to give.
+const busy = 0.9
+
+// clientBound reports that the client was busy all the time, and the server, if
+// it is known, was not.
+func clientBound(client float64, loops int, s *Server) bool {
+	return client > busy*float64(loops) && (s == nil || s.CPU < busy*float64(s.Cores))
+}
 
 // result fills in what all modes have. The engines have stopped.
 func (r *run) result(mode string, opened int, span interval) *Result {
 	res := &Result{
-		Mode: mode, URL: r.t.URL, Conns: r.t.Conns, Opened: opened, Loops: r.plan.loops,
+		Mode: mode, URL: r.t.URL, Conns: r.t.Conns, Opened: opened, Took: r.connecting.Seconds(), Loops: r.plan.loops,
 		Seconds: span.length.Seconds(), Interrupted: r.cut, Pings: r.pings,
 		Errors: make(map[string]uint64, faultKinds),
 	}
@@ -79,12 +89,13 @@ func (r *run) result(mode string, opened int, span interval) *Result {
 	if span.length <= 0 {
 		return res
 	}
+	res.Pinged = span.after.pings - span.before.pings
 	res.ClientCPU = (span.after.client - span.before.client).Seconds() / res.Seconds
-	res.ClientBound = res.ClientCPU > clientBusy*float64(r.plan.loops)
 	if r.t.PID != 0 {
 		s := span.after.server
-		res.Server = &Server{PID: r.t.PID, Processes: s.count, RSS: s.rss, CPU: (s.cpu - span.before.server.cpu).Seconds() / res.Seconds}
+		res.Server = &Server{PID: r.t.PID, Processes: s.Processes, RSS: s.RSS, CPU: (s.CPU - span.before.server.CPU).Seconds() / res.Seconds, Cores: AllowedCores(r.t.PID)}
 	}
+	res.ClientBound = clientBound(res.ClientCPU, r.plan.loops, res.Server)
 	return res
 }
 
@@ -129,6 +140,7 @@ func (res *Result) WriteCSV(w io.Writer) error {
 	add("interrupted", res.Interrupted)
 	add("conns", res.Conns)
 	add("opened", res.Opened)
+	add("connect_seconds", res.Took)
 	add("loops", res.Loops)
 	add("size", res.Size)
 	add("depth", res.Depth)
@@ -140,6 +152,7 @@ func (res *Result) WriteCSV(w io.Writer) error {
 	add("sent", res.Sent)
 	add("unsent", res.Unsent)
 	add("pings", res.Pings)
+	add("pinged", res.Pinged)
 	add("compressed", res.Compressed)
 	for _, l := range []struct {
 		name string
@@ -162,6 +175,7 @@ func (res *Result) WriteCSV(w io.Writer) error {
 	}
 	add("server_cpu", s.CPU)
 	add("per_server_cpu_second", s.PerCPUSecond)
+	add("us_per_ping", s.PerPing)
 	add("server_rss", s.RSS)
 	add("rss_per_conn", s.PerConn)
 	for kind := range faultKinds {

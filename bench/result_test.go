@@ -14,7 +14,7 @@ import (
 
 func fullResult() *Result {
 	return &Result{
-		Mode: "storm", URL: "ws://h/", Conns: 12345, Opened: 7, Loops: 2, Size: 128, Depth: 4, Seconds: 2, Count: 1234567, Rate: 617283.5, Bytes: 79,
+		Mode: "storm", URL: "ws://h/", Conns: 12345, Opened: 7, Took: 9.84, Loops: 2, Size: 128, Depth: 4, Seconds: 2, Count: 1234567, Rate: 617283.5, Bytes: 79,
 		Unsent: 5, Pings: 6, ClientCPU: 1.9, ClientBound: true, Interrupted: true,
 		Latency: &Latency{Count: 9, P50: 12.3, P99: 45_678.9, P999: 1.5e6, Max: 2e6}, Second: &Latency{Count: 1, Max: 3}, SendDelay: &Latency{Count: 1, Max: 4},
 		Server:      &Server{PID: 1, Processes: 3, CPU: 0.5, PerCPUSecond: 1234567, RSS: 10 << 20, PerConn: 560},
@@ -80,6 +80,26 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+func TestClientBound(t *testing.T) {
+	for _, tt := range []struct {
+		client float64
+		loops  int
+		server *Server
+		want   bool
+	}{
+		{0.99, 1, nil, true},
+		{0.99, 2, nil, false},
+		{1.9, 2, &Server{CPU: 0.5, Cores: 1}, true},
+		{0.99, 1, &Server{CPU: 0.99, Cores: 1}, false}, // both are busy
+		{0.99, 1, &Server{CPU: 0.99, Cores: 2}, true},  // it could have used another
+		{0.5, 1, &Server{CPU: 0.5, Cores: 1}, false},   // neither is
+	} {
+		if got := clientBound(tt.client, tt.loops, tt.server); got != tt.want {
+			t.Errorf("%v cores of %d loops, server %+v: %v, want %v", tt.client, tt.loops, tt.server, got, tt.want)
+		}
+	}
+}
+
 // TestLatency puts histograms together that know the answer.
 func TestLatency(t *testing.T) {
 	a, b := newHistogram(), newHistogram()
@@ -122,15 +142,15 @@ func TestUsage(t *testing.T) {
 		t.Skipf("no shell: %v", err)
 	}
 	out.Read(make([]byte, 1)) // the child is there
-	var u usage
+	var u Usage
 	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) && (u.count != 2 || u.cpu < 2*clockTick) {
+	for time.Now().Before(deadline) && (u.Processes != 2 || u.CPU < 2*clockTick) {
 		time.Sleep(time.Millisecond)
-		if u, err = processUsage(cmd.Process.Pid); err != nil {
+		if u, err = ProcessUsage(cmd.Process.Pid); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if u.count != 2 || u.cpu < 2*clockTick || u.rss < int64(os.Getpagesize()) {
+	if u.Processes != 2 || u.CPU < 2*clockTick || u.RSS < int64(os.Getpagesize()) {
 		t.Errorf("usage %+v, want two processes with CPU time and memory", u)
 	}
 	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
@@ -138,7 +158,7 @@ func TestUsage(t *testing.T) {
 	if _, err := sample(cmd.Process.Pid); err == nil {
 		t.Error("a process that is gone was sampled")
 	}
-	if m, err := sample(0); err != nil || m.client <= 0 || m.server != (usage{}) {
+	if m, err := sample(0); err != nil || m.client <= 0 || m.server != (Usage{}) {
 		t.Errorf("sample %+v, error %v, want the client alone", m, err)
 	}
 }

@@ -30,11 +30,12 @@ type run struct {
 
 	faults     faults
 	progress   progress
-	pings      uint64 // that were answered; set by stop
-	received   uint64 // messages; set by stop
-	compressed uint64 // of them; set by stop
-	cut        bool   // ctx has ended before the interval; set by measure
-	watch      func() // called now and then while waiting; nil: nothing
+	pings      uint64        // that were answered; set by stop
+	received   uint64        // messages; set by stop
+	compressed uint64        // of them; set by stop
+	connecting time.Duration // how long that took; set by connect
+	cut        bool          // ctx has ended before the interval; set by measure
+	watch      func()        // called now and then while waiting; nil: nothing
 
 	// Atomic: any goroutine. Nanoseconds since start.
 	from, until atomic.Int64 // the measured interval; math.MaxInt64: not yet
@@ -108,7 +109,8 @@ func (r *run) connect(ctx context.Context) int {
 		limit += time.Duration(float64(len(r.members)) / r.t.ConnectRate * float64(time.Second))
 	}
 	var begun float64 // due at the rate, and not begun yet
-	last := time.Now()
+	begin := time.Now()
+	last := begin
 	for _, e := range r.engines {
 		if r.t.ConnectRate == 0 {
 			for range max(r.t.InFlight/len(r.engines), 1) { // each is followed by another
@@ -135,6 +137,7 @@ func (r *run) connect(ctx context.Context) int {
 		return n == len(r.members), float64(n) / float64(len(r.members))
 	}, "connecting")
 	open := r.countOpen()
+	r.connecting = time.Since(begin)
 	if n := len(r.members) - settled(); n > 0 && ctx.Err() == nil {
 		r.faults.add(Timeout, uint64(n), "%d of %d connections were not ready within %v", n, len(r.members), limit)
 	}
@@ -173,6 +176,7 @@ func (r *run) measure(ctx context.Context, what string, begin func()) (interval,
 	if err != nil {
 		return interval{}, err
 	}
+	before.pings = r.answeredPings()
 	from := r.now()
 	r.from.Store(from)
 	if r.t.Warmup == 0 {
@@ -182,9 +186,18 @@ func (r *run) measure(ctx context.Context, what string, begin func()) (interval,
 	until := r.now()
 	r.until.Store(until)
 	after, err := sample(r.t.PID)
+	after.pings = r.answeredPings()
 	r.cut = ctx.Err() != nil
 	r.progress.clear()
 	return interval{length: time.Duration(until - from), before: before, after: after}, err
+}
+
+// answeredPings is how many pings of the server have been answered by now.
+func (r *run) answeredPings() (n uint64) {
+	for _, e := range r.engines {
+		n += e.srv.Stats().PingsReceived
+	}
+	return n
 }
 
 // wait polls cond until it is true or limit is over, and shows the progress
@@ -235,9 +248,9 @@ func (r *run) close() {
 
 // stop ends the engines.
 func (r *run) stop() {
+	r.pings = r.answeredPings()
 	for _, e := range r.engines {
 		s := e.srv.Stats()
-		r.pings += s.PingsReceived
 		r.received += s.MessagesReceived
 		r.compressed += s.CompressedReceived
 		e.srv.Close()

@@ -25,6 +25,9 @@ func (res *Result) WriteTable(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "%s  %s\n", res.Mode, res.URL)
 	load := fmt.Sprintf("%s of %s open", thousands(float64(res.Opened)), thousands(float64(res.Conns)))
+	if res.Took > 0.5 {
+		load += fmt.Sprintf(" in %.1f s", res.Took)
+	}
 	if res.Mode == "storm" {
 		load = thousands(float64(res.Conns)) + " at a time"
 	}
@@ -103,6 +106,9 @@ func (res *Result) serverRows(row func(name, format string, args ...any)) {
 	row("server", "%.2f cores busy, %.1f MiB resident, %d processes", s.CPU, float64(s.RSS)/(1<<20), s.Processes)
 	if s.PerCPUSecond > 0 {
 		row("", "%s %s per second of its CPU", thousands(s.PerCPUSecond), countNames[res.Mode])
+	}
+	if s.PerPing > 0 {
+		row("", "%.1f µs of its CPU for each of %s pings", s.PerPing, thousands(float64(res.Pinged)))
 	}
 	if s.PerConn != 0 {
 		row("", "%s bytes resident per connection, above %.1f MiB without", thousands(s.PerConn), float64(s.RSSBefore)/(1<<20))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -15,17 +16,18 @@ import (
 // 100 for all that programs see.
 const clockTick = 10 * time.Millisecond
 
-// usage is what processes have taken so far.
-type usage struct {
-	cpu   time.Duration // user and system
-	rss   int64         // bytes
-	count int           // processes
+// Usage is what processes have taken so far.
+type Usage struct {
+	CPU       time.Duration // user and system
+	RSS       int64         // bytes
+	Processes int
 }
 
 // machine is a sample of both sides.
 type machine struct {
 	client time.Duration // CPU time of this process
-	server usage         // zero without a pid
+	server Usage         // zero without a pid
+	pings  uint64        // answered by now; set by run.measure
 }
 
 // interval is what a measured interval began and ended with.
@@ -45,13 +47,13 @@ func sample(pid int) (machine, error) {
 		return m, nil
 	}
 	var err error
-	m.server, err = processUsage(pid)
+	m.server, err = ProcessUsage(pid)
 	return m, err
 }
 
-// processUsage adds up a process and its descendants. The CPU time of those
+// ProcessUsage adds up a process and its descendants. The CPU time of those
 // that have ended is in their parent's once it has waited for them.
-func processUsage(pid int) (usage, error) {
+func ProcessUsage(pid int) (Usage, error) {
 	u, err := readProcess(pid)
 	if err != nil {
 		return u, err
@@ -66,37 +68,61 @@ func processUsage(pid int) (usage, error) {
 			if err != nil {
 				return u, fmt.Errorf("%s: %w", list, err)
 			}
-			if c, err := processUsage(child); err == nil { // else it has just ended
-				u.cpu, u.rss, u.count = u.cpu+c.cpu, u.rss+c.rss, u.count+c.count
+			if c, err := ProcessUsage(child); err == nil { // else it has just ended
+				u.CPU, u.RSS, u.Processes = u.CPU+c.CPU, u.RSS+c.RSS, u.Processes+c.Processes
 			}
 		}
 	}
 	return u, nil
 }
 
+// AllowedCores is how many cores a process may use.
+func AllowedCores(pid int) int {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(pid, &set); err != nil {
+		return runtime.NumCPU()
+	}
+	return set.Count()
+}
+
+// cpuClock reads the CPU-time clock of a process, to the nanosecond and ended
+// threads included: clock_getcpuclockid(3), whose encoding is part of the
+// kernel's interface. The times of stat come in steps of a clockTick.
+func cpuClock(pid int) (time.Duration, bool) {
+	const sched = 2 // CPUCLOCK_SCHED, of the whole process
+	var ts unix.Timespec
+	if err := unix.ClockGettime(^int32(pid)<<3|sched, &ts); err != nil {
+		return 0, false
+	}
+	return time.Duration(ts.Nano()), true
+}
+
 // readProcess reads one process: fields 14 to 17 and 24 of /proc/pid/stat, see
 // proc_pid_stat(5), and its memory from smaps_rollup where that may be read,
 // because the counter in stat is a few hundred kilobytes off.
-func readProcess(pid int) (usage, error) {
+func readProcess(pid int) (Usage, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return usage{}, fmt.Errorf("process %d: %w", pid, err)
+		return Usage{}, fmt.Errorf("process %d: %w", pid, err)
 	}
 	text := string(b)
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:]) // from field 3 on; the name may hold anything
 	if len(fields) < 22 {
-		return usage{}, fmt.Errorf("process %d: stat has %d fields", pid, len(fields)+2)
+		return Usage{}, fmt.Errorf("process %d: stat has %d fields", pid, len(fields)+2)
 	}
 	number := func(field int) int64 { // 0 for what is none, which the kernel does not write
 		n, _ := strconv.ParseInt(fields[field-3], 10, 64)
 		return n
 	}
-	ticks := number(14) + number(15) + number(16) + number(17)
-	u := usage{cpu: time.Duration(ticks) * clockTick, rss: number(24) * int64(os.Getpagesize()), count: 1}
+	own, waitedFor := time.Duration(number(14)+number(15))*clockTick, time.Duration(number(16)+number(17))*clockTick
+	if d, ok := cpuClock(pid); ok {
+		own = d
+	}
+	u := Usage{CPU: own + waitedFor, RSS: number(24) * int64(os.Getpagesize()), Processes: 1}
 	for line := range strings.Lines(readText(fmt.Sprintf("/proc/%d/smaps_rollup", pid))) {
 		var kib int64
 		if n, _ := fmt.Sscanf(line, "Rss: %d kB", &kib); n == 1 {
-			u.rss = kib << 10
+			u.RSS = kib << 10
 		}
 	}
 	return u, nil

@@ -16,27 +16,46 @@ func ForwardedFor(h Head, peer netip.Addr, trusted []netip.Prefix) netip.Addr {
 	if !h.has(kindForwardedFor) || !trusts(trusted, client) {
 		return client
 	}
-	for i := h.Len() - 1; i >= 0; i-- {
-		if h.p.kinds[i] != kindForwardedFor {
-			continue
-		}
-		for rest, more := h.value(i), true; more; {
-			entry := rest
-			if j := bytes.LastIndexByte(rest, ','); j >= 0 {
-				entry, rest = rest[j+1:], rest[:j]
-			} else {
-				more = false
-			}
-			a, ok := parseForwarded(trim(entry))
-			if !ok {
-				return client
-			}
-			if client = a; !trusts(trusted, client) {
-				return client
-			}
+	more := true
+	for i := h.Len() - 1; i >= 0 && more; i-- {
+		if h.p.kinds[i] == kindForwardedFor {
+			client, more = walkForwarded(h.value(i), client, trusted)
 		}
 	}
 	return client
+}
+
+// ForwardedForLines is ForwardedFor of a request that net/http has parsed: lines
+// are the values of X-Forwarded-For.
+func ForwardedForLines(lines []string, peer netip.Addr, trusted []netip.Prefix) netip.Addr {
+	client := peer.Unmap().WithZone("")
+	more := trusts(trusted, client)
+	for i := len(lines) - 1; i >= 0 && more; i-- {
+		client, more = walkForwarded([]byte(lines[i]), client, trusted)
+	}
+	return client
+}
+
+// walkForwarded walks one line from the right, as far as it can be trusted. more:
+// that is all of it.
+func walkForwarded(rest []byte, client netip.Addr, trusted []netip.Prefix) (_ netip.Addr, more bool) {
+	for {
+		entry := rest
+		j := bytes.LastIndexByte(rest, ',')
+		if j >= 0 {
+			entry, rest = rest[j+1:], rest[:j]
+		}
+		a, ok := parseForwarded(trim(entry))
+		if !ok {
+			return client, false
+		}
+		if client = a; !trusts(trusted, client) {
+			return client, false
+		}
+		if j < 0 {
+			return client, true
+		}
+	}
 }
 
 func trusts(trusted []netip.Prefix, a netip.Addr) bool {

@@ -47,6 +47,12 @@ func TestForwardedFor(t *testing.T) {
 		if got := ForwardedFor(h, netip.MustParseAddr(tt.peer), trusted); got != netip.MustParseAddr(tt.want) {
 			t.Errorf("%s: %v, want %s", tt.name, got, tt.want)
 		}
+		if got := ForwardedForLines(tt.lines, netip.MustParseAddr(tt.peer), trusted); got != netip.MustParseAddr(tt.want) {
+			t.Errorf("%s, as lines: %v, want %s", tt.name, got, tt.want)
+		}
+		if got := ForwardedForLines(tt.lines, netip.MustParseAddr(tt.peer), nil); got != netip.MustParseAddr(tt.peer).Unmap() {
+			t.Errorf("%s, as lines, nothing trusted: %v", tt.name, got)
+		}
 		if got := ForwardedFor(h, netip.MustParseAddr(tt.peer), nil); got != netip.MustParseAddr(tt.peer).Unmap() {
 			t.Errorf("%s, nothing trusted: %v", tt.name, got)
 		}

@@ -6,10 +6,15 @@
 //	perchbench storm --url … [--conns N]
 //	perchbench fanout --url ws://127.0.0.1:8000/fan [--conns N] [--pubs N] [--hello TEXT] [--template TEXT] …
 //	perchbench chat --url ws://127.0.0.1:8000/ws/chat [--conns N] [--rooms N] [--rate R] [--stay N] …
+//	perchbench suite [--time 17m] [--base COMMIT] …
+//	perchbench report --runs bench/report
 //	perchbench serve --listen ADDR [--loops N] [--max-conns N] [--private-fds]
 //
 // Of a load, `perchbench MODE --help` lists the options; package bench says what is measured. Its exit
 // status is 0 if all went well, 1 if any error was seen, 2 if the command line is wrong.
+//
+// suite measures this engine, the yardstick and the servers of bench/peers in turn, or two commits of
+// this repository, and writes the results and a report; report makes the report anew.
 //
 // serve is for load tests and for the conformance suite: no limits on rates and fragments, messages
 // up to 16 MiB + 1 KiB. WS /ws sends every message back as it is. WS /fan is one room: any text
@@ -33,6 +38,9 @@ import (
 func main() {
 	if len(os.Args) > 1 && modes[os.Args[1]] != nil {
 		os.Exit(runLoad(os.Args[1], os.Args[2:], os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && commands[os.Args[1]] != nil {
+		os.Exit(commands[os.Args[1]](os.Args[2:], os.Stdout, os.Stderr))
 	}
 	o, err := parse(os.Args[1:], os.Stdout)
 	if errors.Is(err, flag.ErrHelp) {

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/auth"
@@ -13,18 +14,32 @@ import (
 // programs of this machine, and no page of somebody else in a browser of this machine.
 
 // keepLocal refuses to listen where other machines reach us. It looks names up, and what it has
-// looked at is what will be listened on.
-func keepLocal(c *config.Config) error {
+// looked at is what will be listened on. A unix socket is of this machine.
+func keepLocal(c *config.Config, inherited net.Addr) error {
+	if strings.HasPrefix(c.Engine.Addr, "unix:") || inherited != nil && inherited.Network() == "unix" {
+		return nil
+	}
+	if inherited != nil {
+		return localOrNot(c, inherited.String())
+	}
 	a, err := net.ResolveTCPAddr("tcp", c.Engine.Addr)
 	if err != nil {
 		return c.Errorf("listen", "%w", err)
 	}
-	if !auth.LoopbackListen(a.String()) {
-		return c.Errorf("listen", "%s is reached by other machines, and without a key everybody may use perchd: "+
-			"set auth-key, auth-jwks-file or auth-jwks-url, or listen on 127.0.0.1", c.Engine.Addr)
+	if err := localOrNot(c, a.String()); err != nil {
+		return err
 	}
 	c.Engine.Addr = a.String()
 	return nil
+}
+
+// localOrNot is an error about addr if other machines reach it.
+func localOrNot(c *config.Config, addr string) error {
+	if auth.LoopbackListen(addr) {
+		return nil
+	}
+	return c.Errorf("listen", "%s is reached by other machines, and without a key everybody may use perchd: "+
+		"set auth-key, auth-jwks-file or auth-jwks-url, or listen on 127.0.0.1", addr)
 }
 
 // wrongHost answers requests that name another host: of a page of evil.example whose name was made

@@ -44,8 +44,13 @@ type process struct {
 // perchd starts one.
 func perchd(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, state: t.TempDir(), said: make(chan string, 4096), code: make(chan int, 1)}
-	p.cmd = exec.Command(os.Args[0], args...)
+	return run(t, exec.Command(os.Args[0], args...), args...)
+}
+
+// run starts cmd, which is perchd or becomes it.
+func run(t *testing.T, cmd *exec.Cmd, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, state: t.TempDir(), said: make(chan string, 4096), code: make(chan int, 1)}
 	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PERCH_") })
 	p.cmd.Env = append(p.cmd.Env, asPerchd+"=1", "XDG_STATE_HOME="+p.state)
 	r, w, err := os.Pipe()

@@ -2,8 +2,8 @@ package main
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"sync/atomic"
 
@@ -36,8 +36,15 @@ type daemon struct {
 
 // newDaemon puts a perchd together, which must be closed. It listens to nobody before it serves.
 func newDaemon(c *config.Config, log *slog.Logger) (*daemon, error) {
+	var inherited net.Addr
+	if c.Engine.Addr == config.Systemd {
+		var err error
+		if inherited, err = inherit(c); err != nil {
+			return nil, err
+		}
+	}
 	if c.Open() {
-		if err := keepLocal(c); err != nil {
+		if err := keepLocal(c, inherited); err != nil {
 			return nil, err
 		}
 	}
@@ -112,10 +119,8 @@ func (d *daemon) serve(signals <-chan os.Signal) error {
 	if err := d.engine.Start(); err != nil {
 		return err
 	}
-	addr := d.engine.Addr().String()
-	at := reachable(addr)
-	d.log.Info("perchd serves", "version", version(), "address", addr,
-		"page", "http://"+at+"/", "try", "websocat ws://"+at+"/ws")
+	page, try := reachable(d.engine.Addr())
+	d.log.Info("perchd serves", "version", version(), "address", d.engine.Addr().String(), "page", page, "try", try)
 
 	defer sweep(d.sessions)()
 	ended := make(chan error, 1)
@@ -143,17 +148,4 @@ func (d *daemon) notReady() (reasons []string) {
 		reasons = append(reasons, "the key set was not loaded yet")
 	}
 	return reasons
-}
-
-// reachable returns where a program on this machine finds a server that listens on addr.
-func reachable(addr string) string {
-	ap, err := netip.ParseAddrPort(addr)
-	if err != nil || !ap.Addr().IsUnspecified() {
-		return addr
-	}
-	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	if ap.Addr().Is6() {
-		loopback = netip.IPv6Loopback()
-	}
-	return netip.AddrPortFrom(loopback, ap.Port()).String()
 }

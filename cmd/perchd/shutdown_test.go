@@ -64,17 +64,3 @@ func TestShutdownAfterDelay(t *testing.T) {
 		t.Errorf("exit status %d, want 0", code)
 	}
 }
-
-func TestReachable(t *testing.T) {
-	for addr, want := range map[string]string{
-		"127.0.0.1:8000": "127.0.0.1:8000",
-		"0.0.0.0:80":     "127.0.0.1:80",
-		"[::]:80":        "[::1]:80",
-		"[::1]:9":        "[::1]:9",
-		"192.0.2.7:9":    "192.0.2.7:9",
-	} {
-		if got := reachable(addr); got != want {
-			t.Errorf("reachable(%q) = %q, want %q", addr, got, want)
-		}
-	}
-}

@@ -228,6 +228,26 @@ func takeovers() []testCase {
 				p.ends(frame.CloseInvalidPayload)
 			})
 		}
+		add(bits, "a hundred messages at once, 997 bytes at a time", func(p *peer) {
+			var (
+				all  = payloads()[0].make()
+				fs   []wstest.Frame
+				want [][]byte
+			)
+			for i := range 100 {
+				m := all.cut(i, 500+17*i)
+				want = append(want, m)
+				fs = append(fs, p.packed(frame.OpText, m, 100+i)...)
+			}
+			p.chop(997, fs...)
+			before := len(p.seen)
+			for _, m := range want {
+				p.shrinks = true
+				p.echo(frame.OpText, m)
+			}
+			p.seen = append(p.seen[:before], "100 × echo text")
+			p.bye()
+		})
 		if size/2 < threshold {
 			continue // it does not compress what is so short that two fit the window
 		}

@@ -54,8 +54,8 @@ func (s source) cut(i, n int) []byte {
 	return append(bytes.Clone(s.from(at, all)), s.from(0, at+n-all)...)
 }
 
-// payloads are in the order of the suite.
-func payloads() []payload {
+// payloads are in the order of the suite, each made when a case first needs it.
+var payloads = sync.OnceValue(func() []payload {
 	text := func(b []byte) source {
 		s := source{data: b}
 		for i := range string(b) {
@@ -75,7 +75,7 @@ func payloads() []payload {
 		list[i].make = sync.OnceValue(list[i].make)
 	}
 	return list
-}
+})
 
 func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7692)) }
 

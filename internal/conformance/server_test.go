@@ -91,20 +91,30 @@ func legal(n int) bool {
 }
 
 // TestServerPipelined sends the first frame right behind the request, cut in two
-// at the places that matter.
+// at the places that matter; then a compressed one.
 func TestServerPipelined(t *testing.T) {
 	eachServer(t, func(t *testing.T, start func(t *testing.T, z perch.Compression) string) {
 		addr := start(t, perch.Compression{})
 		text := string(content(frame.OpText, 300))
-		request := len(wstest.Request(addr, "/ws"))
-		all := append(wstest.Request(addr, "/ws"), wstest.Text(text).Bytes()...)
-		for _, cut := range []int{0, request - 1, request, request + 1, request + 3, request + 100} {
-			c := wstest.Connect(t, addr)
-			c.Write(all[:cut])
-			c.Write(all[cut:])
-			c.ExpectUpgraded()
-			c.ExpectText(text)
-			c.CloseHandshake(frame.CloseNormal)
+		for _, tt := range []struct {
+			header []string
+			first  wstest.Frame
+			echo   string
+		}{
+			{nil, wstest.Text(text), text},
+			{[]string{extensions + ": permessage-deflate"}, packedAs(frame.OpText, goodPacked), "Hello"},
+		} {
+			all := wstest.Request(addr, "/ws", tt.header...)
+			request := len(all)
+			all = append(all, tt.first.Bytes()...)
+			for _, cut := range []int{0, request - 1, request, request + 1, request + 3, len(all) - 1} {
+				c := wstest.Connect(t, addr)
+				c.Write(all[:cut])
+				c.Write(all[cut:])
+				c.ExpectUpgraded()
+				c.ExpectText(tt.echo)
+				c.CloseHandshake(frame.CloseNormal)
+			}
 		}
 	})
 }

@@ -43,7 +43,7 @@ func allSizes(d payload) func(*peer) {
 		all := d.make()
 		before := len(p.seen)
 		for i, x := range exchanges {
-			if (owner.Enabled || testing.Short()) && x.size > 32*kib {
+			if (owner.Enabled || testing.Short()) && x.size > 16*kib {
 				continue
 			}
 			for j := range max(1, min(4, 64*kib/x.size)) {

@@ -2,14 +2,19 @@ package puff
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/bits"
 )
 
 const (
 	minMatch   = 4
 	maxMatch   = 258
+	hashBits   = 15
 	chainSteps = 32 // candidates looked at for one match
 )
+
+// hash is of the first minMatch bytes.
+func hash(b []byte) uint32 { return binary.LittleEndian.Uint32(b) * 2654435761 >> (32 - hashBits) }
 
 // Compress returns the compressed form of p for a window of 1<<window bytes (8 to
 // 15 bits), in one block of the fixed codes. before is what came in earlier
@@ -22,21 +27,16 @@ func Compress(p, before []byte, window int) []byte {
 	b := append(bytes.Clone(before), p...)
 	var (
 		w      bitWriter
-		newest = make(map[[minMatch]byte]int, len(b)) // the last place where these bytes were
-		older  = make([]int, len(b))                  // the place before it
+		newest [1 << hashBits]int    // by hash, the last place of such bytes, plus one
+		older  = make([]int, len(b)) // the place before it, plus one
 		known  = 0
 	)
 	w.put(0, 1) // not the last block
 	w.put(1, 2) // fixed codes
 	for at := len(before); at < len(b); {
 		for ; known < at && known+minMatch <= len(b); known++ {
-			k := [minMatch]byte(b[known:])
-			if last, ok := newest[k]; ok {
-				older[known] = last
-			} else {
-				older[known] = -1
-			}
-			newest[k] = known
+			h := hash(b[known:])
+			older[known], newest[h] = newest[h], known+1
 		}
 		length, distance := 0, 0
 		try := func(from int) {
@@ -51,11 +51,10 @@ func Compress(p, before []byte, window int) []byte {
 			try(at - edge)
 		}
 		if at+minMatch <= len(b) {
-			from, ok := newest[[minMatch]byte(b[at:])]
-			for steps := 0; ok && from >= max(0, at-edge) && steps < chainSteps; steps++ {
+			from := newest[hash(b[at:])] - 1
+			for steps := 0; from >= max(0, at-edge) && steps < chainSteps; steps++ {
 				try(from)
-				from = older[from]
-				ok = from >= 0
+				from = older[from] - 1
 			}
 		}
 		if length == 0 {

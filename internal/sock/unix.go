@@ -14,14 +14,35 @@ import (
 
 // File is a socket's file, as it was made: another may have its name by now.
 type File struct {
-	path     string
-	dev, ino uint64
+	path string
+	is   fileID
+}
+
+// fileID tells files apart, also one that has the inode of another that is gone.
+type fileID struct {
+	major, minor uint32
+	inode        uint64
+	born         unix.StatxTimestamp // zero where the file system does not know
+}
+
+func identify(path string) (id fileID, mode uint16, err error) {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st); err != nil {
+		return id, 0, os.NewSyscallError("statx", err)
+	}
+	id = fileID{major: st.Dev_major, minor: st.Dev_minor, inode: st.Ino}
+	if st.Mask&unix.STATX_BTIME != 0 {
+		id.born = st.Btime
+	}
+	return id, st.Mode, nil
 }
 
 // Remove removes the file, if it is still the one that was made.
 func (f File) Remove() {
-	var st unix.Stat_t
-	if f.path != "" && unix.Lstat(f.path, &st) == nil && st.Dev == f.dev && st.Ino == f.ino {
+	if f.path == "" {
+		return
+	}
+	if is, _, err := identify(f.path); err == nil && is == f.is {
 		unix.Unlink(f.path)
 	}
 }
@@ -36,27 +57,26 @@ func ListenUnix(path string, mode fs.FileMode) (fd int, f File, err error) {
 	if err != nil {
 		return -1, f, os.NewSyscallError("socket", err)
 	}
-	if f, err = bindUnix(fd, path, mode); err == nil {
-		if err = unix.Listen(fd, backlog); err == nil {
-			return fd, f, nil
-		}
-		err = os.NewSyscallError("listen", err)
+	if f, err = listenUnix(fd, path, mode); err != nil {
+		unix.Close(fd)
+		f.Remove()
+		return -1, File{}, fmt.Errorf("listen unix:%s: %w", path, err)
 	}
-	unix.Close(fd)
-	f.Remove()
-	return -1, File{}, fmt.Errorf("listen unix:%s: %w", path, err)
+	return fd, f, nil
 }
 
-func bindUnix(fd int, path string, mode fs.FileMode) (f File, err error) {
-	sa := &unix.SockaddrUnix{Name: path}
+func listenUnix(fd int, path string, mode fs.FileMode) (f File, err error) {
 	if path == "" {
 		return f, errors.New("no path")
 	}
 	if path[0] == '@' {
-		return f, os.NewSyscallError("bind", unix.Bind(fd, sa))
+		if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+			return f, os.NewSyscallError("bind", err)
+		}
+		return f, os.NewSyscallError("listen", unix.Listen(fd, backlog))
 	}
-	// Between finding that a server is gone and taking its place nobody else may do
-	// the same.
+	// From finding that a server is gone until we listen in its place nobody else may
+	// try the same: what is bound and does not listen yet looks like a dead one's.
 	dir, err := unix.Open(filepath.Dir(path), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return f, &fs.PathError{Op: "open", Path: filepath.Dir(path), Err: err}
@@ -65,6 +85,7 @@ func bindUnix(fd int, path string, mode fs.FileMode) (f File, err error) {
 	if err := unix.Flock(dir, unix.LOCK_EX); err != nil {
 		return f, os.NewSyscallError("flock", err)
 	}
+	sa := &unix.SockaddrUnix{Name: path}
 	err = unix.Bind(fd, sa)
 	if err == unix.EADDRINUSE && stale(path) {
 		if err := unix.Unlink(path); err != nil {
@@ -78,21 +99,22 @@ func bindUnix(fd int, path string, mode fs.FileMode) (f File, err error) {
 	if err != nil {
 		return f, os.NewSyscallError("bind", err)
 	}
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil {
-		return f, os.NewSyscallError("lstat", err)
+	id, _, err := identify(path)
+	if err != nil {
+		return f, err
 	}
-	f = File{path, st.Dev, st.Ino}
+	f = File{path, id}
 	if mode != 0 { // nobody can connect before listen
-		err = os.Chmod(path, mode.Perm())
+		if err := os.Chmod(path, mode.Perm()); err != nil {
+			return f, err
+		}
 	}
-	return f, err
+	return f, os.NewSyscallError("listen", unix.Listen(fd, backlog))
 }
 
 // stale reports that path is a socket that nobody listens on.
 func stale(path string) bool {
-	var st unix.Stat_t
-	if unix.Lstat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+	if _, mode, err := identify(path); err != nil || mode&unix.S_IFMT != unix.S_IFSOCK {
 		return false
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -143,12 +144,18 @@ func (s *Server) Stop() {
 // Log is the end of what the process has printed.
 func (s *Server) Log() string { return s.log.String() }
 
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// freePort looks below the range that clients get their ports from, because one
+// of those could be a client's by the time the server wants it.
+func freePort() (port int, err error) {
+	const low, high, tries = 20000, 32000, 20
+	for range tries {
+		port = low + rand.IntN(high-low)
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
+			return port, ln.Close()
+		}
 	}
-	return ln.Addr().(*net.TCPAddr).Port, ln.Close()
+	return 0, err
 }
 
 // tail keeps the last bytes written to it.

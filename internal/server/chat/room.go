@@ -33,8 +33,10 @@ func (s *Service) joinFirst(conn perch.Conn, c *endpoint.Client, m protocol.Mess
 	return nil
 }
 
-// refuse tells why the client cannot be in the room, and closes it.
+// refuse tells why the client cannot be in the room, and closes it. Its name is free
+// at once: it may ask again before this connection has ended.
 func refuse(conn perch.Conn, c *endpoint.Client, id []byte, err error) {
+	conn.SignOut()
 	c.Fail(conn, id, err)
 	c.Close(conn, perch.ClosePolicyViolation, string(protocol.AsError(err).Code))
 }

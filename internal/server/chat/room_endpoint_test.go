@@ -147,6 +147,18 @@ func TestRoomJoinErrors(t *testing.T) {
 }
 
 // Where clients make no rooms, create makes none.
+// Who was refused may have the same name again, by a connection that is quicker than
+// the end of the first.
+func TestRoomRefusedName(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	c := s.dial("/ws/room/nowhere")
+	c.say(object{"type": "join", "username": "Ada"})
+	c.fails("room_not_found") // and leave the close unanswered
+	if _, o := s.joins("general", object{"username": "Ada"}); o["username"] != "Ada" {
+		t.Errorf("joined as %v", o["username"])
+	}
+}
+
 func TestRoomFixed(t *testing.T) {
 	s := start(t, Config{Fixed: true, Rooms: []string{"lobby"}}, room.Config{})
 	s.joins("lobby", object{"create": object{}})

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/perchws/perch"
 )
 
 // printable refuses what nobody means to write, and what would not survive Print.
@@ -28,10 +31,22 @@ func notEmpty(s string) error {
 	return nil
 }
 
+// Systemd is the address that means: the socket that systemd has opened for us.
+const Systemd = "systemd"
+
 func address(s string) error {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		if path == "" || path == "@" || path[0] != '/' && path[0] != '@' {
+			return errors.New("want unix:/path, or unix:@name")
+		}
+		return nil
+	}
+	if s == Systemd {
+		return nil
+	}
 	_, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return errors.New("want host:port")
+		return errors.New("want host:port, unix:/path or systemd")
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return errors.New("want a port from 0 to 65535")
@@ -67,6 +82,44 @@ func prefix() form[netip.Prefix] {
 			return p, nil
 		},
 		show: func(p netip.Prefix) string { return strconv.Quote(p.String()) },
+	}
+}
+
+// peers takes a prefix, or "unix": whoever connects over a unix socket.
+func peers() form[netip.Prefix] {
+	const unix = "unix"
+	f := prefix()
+	return form[netip.Prefix]{
+		parse: func(s string) (netip.Prefix, error) {
+			if s == unix {
+				return perch.UnixPeers(), nil
+			}
+			p, err := f.parse(s)
+			if err != nil {
+				err = fmt.Errorf("%w, or %s", err, unix)
+			}
+			return p, err
+		},
+		show: func(p netip.Prefix) string {
+			if p == perch.UnixPeers() {
+				return strconv.Quote(unix)
+			}
+			return f.show(p)
+		},
+	}
+}
+
+// permission takes the bits of a file as chmod does.
+func permission() form[fs.FileMode] {
+	return form[fs.FileMode]{
+		parse: func(s string) (fs.FileMode, error) {
+			n, err := strconv.ParseUint(s, 8, 32)
+			if err != nil || n == 0 || n > 0o777 {
+				return 0, errors.New("want permissions, as in 0660")
+			}
+			return fs.FileMode(n), nil
+		},
+		show: func(m fs.FileMode) string { return fmt.Sprintf("\"%04o\"", m) },
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/perchws/perch"
 )
 
 // samples has a value for every key that is not the default, and what it does to a Config.
@@ -18,6 +20,10 @@ var samples = map[string]struct {
 	"listen":                     {[]string{"[::1]:9"}, "", func(c *Config) { c.Engine.Addr = "[::1]:9" }},
 	"origin":                     {[]string{"https://a.example", "*"}, "", func(c *Config) { c.Engine.Origins = []string{"https://a.example", "*"} }},
 	"trusted-proxies":            {[]string{"10.0.0.0/8", "::1"}, "", func(c *Config) { c.Engine.TrustedProxies = prefixes("10.0.0.0/8", "::1/128") }},
+	"proxy-protocol":             {[]string{"10.0.0.0/8", "unix"}, "", func(c *Config) { c.Engine.ProxyProtocol = append(prefixes("10.0.0.0/8"), perch.UnixPeers()) }},
+	"socket-mode":                {[]string{"0660"}, "", func(c *Config) { c.Engine.SocketMode = 0o660 }},
+	"max-http-connections":       {[]string{"70"}, "70", func(c *Config) { c.Engine.MaxHTTP = 70 }},
+	"http-idle-timeout":          {[]string{"7s"}, "", func(c *Config) { c.Engine.IdleTimeout = 7 * time.Second }},
 	"loops":                      {[]string{"3"}, "3", func(c *Config) { c.Engine.Loops = 3 }},
 	"workers":                    {[]string{"5"}, "5", func(c *Config) { c.Engine.Workers = 5 }},
 	"private-fds":                {[]string{"true"}, "true", func(c *Config) { c.Engine.PrivateFDs = true }},
@@ -138,6 +144,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{FirstFrame: 10 * time.Second, MaxErrors: 10, ShutdownDeadline: 10 * time.Second, sources: got.sources}
 	want.Engine.Addr = "127.0.0.1:8000"
 	want.Engine.MaxConnectionsPerIP, want.Engine.NewConnectionsPerSecond = 100, 1000
+	want.Engine.MaxHTTP, want.Engine.IdleTimeout = 1024, 75*time.Second
 	want.Engine.MaxMessageSize, want.Engine.MaxFragments = 64<<10, 1024
 	want.Engine.MaxOutput, want.Engine.MaxOutputTotal = 1<<20, 256<<20
 	want.Engine.Rate.Messages, want.Engine.Rate.Burst, want.Engine.Rate.Bytes = 100, 200, 1<<20

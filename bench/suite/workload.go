@@ -1,0 +1,126 @@
+package suite
+
+import (
+	"strconv"
+
+	"github.com/perchws/perch/bench/record"
+)
+
+// workload is a load, and which of the servers get it.
+type workload struct {
+	group string
+	x     int
+	load  []string // mode and options of perchbench, without the address
+	share float64  // of the suite's time
+	least int      // rounds, whatever the time
+	most  int      // rounds
+	fresh bool     // a new process for each measurement: its memory is the figure
+	who   func(s *subject) bool
+}
+
+// Rounds that a case has at least: one of the summary, and a point of a curve,
+// which has its neighbours beside it.
+const (
+	leastMain  = 3
+	leastPoint = 2
+)
+
+// Sizes of the rooms and numbers of connections that make the curves. The last
+// of the connections are for the server with a table for each loop alone.
+var (
+	roomSizes   = []int{10, 100, 1000, 10_000}
+	connections = []int{1000, 10_000, 100_000}
+)
+
+const (
+	mainRoom = 1000 // the room that the summary shows
+	idle     = 5000 // connections of the summary's memory
+	peerMost = 10_000
+	// reserve is what a server and its clients need beside a descriptor for each
+	// connection.
+	reserve = 500
+	// latencyRate is what every server can do, in messages per second.
+	latencyRate = "5000"
+)
+
+func everyone(s *subject) bool { return !s.scale }
+func scaling(s *subject) bool  { return s.scale }
+func bare(s *subject) bool     { return s.Name == "perch" }
+func rooms(s *subject) bool    { return !s.scale && s.fanPath != "" }
+
+// full is what `make bench` runs.
+func full(limit int) (all []workload) {
+	load := func(args ...string) []string { return append(args, "--warmup", "200ms", "--time", "800ms") }
+	add := func(w workload) {
+		w.most = 15
+		if w.least == 0 {
+			w.least = leastMain
+		}
+		all = append(all, w)
+	}
+	add(workload{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .10, who: everyone})
+	add(workload{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .10, who: everyone})
+	add(workload{group: record.Latency, load: []string{"echo", "--conns", "200", "--size", "128", "--rate", latencyRate, "--warmup", "300ms", "--time", "1500ms"},
+		share: .10, who: everyone})
+	add(workload{group: record.Storm, load: load("storm", "--conns", "64"), share: .07, who: everyone})
+	add(workload{group: record.Idle, load: []string{"idle", "--conns", strconv.Itoa(idle), "--warmup", "500ms", "--time", "100ms"}, share: .11, fresh: true, who: everyone})
+	for _, n := range roomSizes {
+		if n+reserve > limit {
+			continue
+		}
+		w := workload{group: record.Fanout, x: n, load: load("fanout", "--conns", strconv.Itoa(n), "--pubs", "1", "--size", "128"), share: .04, least: leastPoint, who: rooms}
+		switch {
+		case n == mainRoom:
+			w.share, w.least = .09, leastMain
+		case n > mainRoom:
+			w.share = .09
+		}
+		add(w)
+	}
+	for _, n := range connections {
+		w := workload{group: record.Messages, x: n, load: []string{"echo", "--conns", strconv.Itoa(n), "--size", "128", "--rate", latencyRate,
+			"--warmup", "300ms", "--time", "1s", "--connect-timeout", "60s"}, share: .05, least: leastPoint, who: scaling}
+		if n <= peerMost && n+reserve <= limit {
+			w.who = func(*subject) bool { return true }
+		}
+		add(w)
+	}
+	for _, n := range connections {
+		add(workload{group: record.Pings, x: n, load: []string{"idle", "--conns", strconv.Itoa(n), "--warmup", "5s", "--time", "5s",
+			"--connect-timeout", "60s"}, share: .03, least: leastPoint, fresh: true, who: scaling})
+	}
+	add(workload{group: record.Generator, load: load("echo", "--conns", "200", "--size", "128"), share: .02, who: bare})
+	return all
+}
+
+// smoke shows within a minute that every kind of measurement works.
+func smoke() []workload {
+	load := func(args ...string) []string { return append(args, "--warmup", "50ms", "--time", "200ms") }
+	return []workload{
+		{group: record.Echo, load: load("echo", "--conns", "20", "--size", "128"), most: 2, who: everyone},
+		{group: record.Pipelined, load: load("echo", "--conns", "20", "--size", "128", "--depth", "16"), most: 1, who: everyone},
+		{group: record.Latency, load: load("echo", "--conns", "20", "--size", "128", "--rate", "1000"), most: 2, who: everyone},
+		{group: record.Storm, load: load("storm", "--conns", "8"), most: 1, who: everyone},
+		{group: record.Idle, load: load("idle", "--conns", "500"), most: 1, fresh: true, who: everyone},
+		{group: record.Fanout, x: 10, load: load("fanout", "--conns", "10", "--pubs", "1", "--size", "128", "--settle", "50ms"), most: 1, who: rooms},
+		{group: record.Fanout, x: mainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128", "--settle", "50ms"), most: 1, who: rooms},
+		{group: record.Messages, x: 1000, load: load("echo", "--conns", "1000", "--size", "128", "--rate", "1000"), most: 1, who: scaling},
+		{group: record.Pings, x: 1000, load: []string{"idle", "--conns", "1000", "--warmup", "5s", "--time", "5s"}, most: 1, fresh: true, who: scaling},
+		{group: record.Generator, load: load("echo", "--conns", "20", "--size", "128"), most: 1, who: bare},
+	}
+}
+
+// pair is what two commits are compared by.
+func pair() []workload {
+	load := func(args ...string) []string { return append(args, "--warmup", "200ms", "--time", "700ms") }
+	any := func(*subject) bool { return true }
+	return []workload{
+		{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .2, least: 6, most: 60, who: any},
+		{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .2, least: 6, most: 60, who: any},
+		{group: record.Latency, load: []string{"echo", "--conns", "200", "--size", "128", "--rate", "20000", "--warmup", "300ms", "--time", "1s"},
+			share: .15, least: 6, most: 60, who: any},
+		{group: record.Fanout, x: mainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128", "--settle", "50ms"), share: .15, least: 6, most: 40, who: any},
+		{group: record.Storm, load: load("storm", "--conns", "64"), share: .15, least: 6, most: 40, who: any},
+		{group: record.Idle, load: []string{"idle", "--conns", "10000", "--warmup", "500ms", "--time", "200ms"}, share: .15, least: 6, most: 15, fresh: true, who: any},
+	}
+}
