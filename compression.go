@@ -14,7 +14,8 @@ import (
 
 // Compression is permessage-deflate (RFC 7692): what a server agrees to, and a
 // client offers. The zero value is on, for messages from 1 KiB, and keeps nothing
-// for a connection between two messages.
+// for a connection between two messages; a loop that compresses takes 0.8 MB, and
+// 1.1 MB for each smaller window that clients ask for.
 //
 // With takeover a connection keeps the last bytes of what was compressed in that
 // direction: as many as were said, up to the size of the window, 32 KiB with 15

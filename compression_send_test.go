@@ -174,12 +174,12 @@ func TestDeflateBlocking(t *testing.T) {
 
 // Of messages that are dropped for a full queue the context knows nothing.
 func TestDeflateGap(t *testing.T) {
-	dropped := make(chan int, 1)
+	dropped, much := make(chan int, 1), noise(1, 15000)
 	srv := startRoute(t, perch.Config{Loops: 1, MaxOutput: 32 << 10, Compression: perch.Compression{ServerTakeover: true}}, perch.Handler{
 		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) {
 			n := 0
-			for i := range 4000 {
-				m := append([]byte(talk(uint64(i), 1000)), noise(uint64(i), 1000)...)
+			for i := 0; i < 4000 && n < 100; i++ {
+				m := append([]byte(talk(uint64(i), 1000)), much...)
 				var err error
 				if i%2 == 0 {
 					err = c.Send(perch.Binary, m)

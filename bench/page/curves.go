@@ -24,7 +24,7 @@ var growths = []growth{
 	{"fanout-cost", "Fan-out: cost of a delivery", "the same rooms: what the server spends on each member",
 		record.Fanout, record.PerMessage, "Vertical: CPU time of the server for each delivery; lower is better.",
 		"Members of the room, logarithmic", "CPU time for each delivery, against the size of the room.", false},
-	{"messages", "Cost of a message as connections grow", "5,000 messages per second in all, whatever the number of connections",
+	{"messages", "Cost of a message as connections grow", "5,000 messages per second in all; rounds in which a server did not keep up are left out",
 		record.Messages, record.PerMessage, "Vertical: CPU time of the server for each echo; lower is better.",
 		"Connections, logarithmic", "CPU time for each echoed message, against the number of connections.", false},
 	{"pings", "Cost of a ping as connections grow", "idle connections, each pinged every 5 seconds",

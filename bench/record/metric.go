@@ -38,7 +38,7 @@ var (
 		return server(r).PerConn
 	}}
 	PerMessage = Metric{Name: "CPU time of the server for each message", Unit: "µs", Lower: true, Of: func(r *bench.Result) float64 {
-		if n := server(r).PerCPUSecond; n > 0 {
+		if n := server(r).PerCPUSecond; n > 0 && !behind(r) {
 			return 1e6 / n
 		}
 		return 0
@@ -67,6 +67,14 @@ func quantile(name string, of func(l *bench.Latency) float64) Metric {
 		}
 		return of(r.Latency)
 	}}
+}
+
+// behind reports that a server could not keep up with a rate: much of what was
+// due in the interval was answered after it, and the CPU time of the interval is
+// not what these messages cost.
+func behind(r *bench.Result) bool {
+	const share = 0.1 // of the interval
+	return r.Offer > 0 && r.Latency != nil && r.Latency.P90 > share*r.Seconds*1e6
 }
 
 // server is the server's part of a result; of zeros if there is none.

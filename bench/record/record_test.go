@@ -158,4 +158,11 @@ func TestMetrics(t *testing.T) {
 	if v := PerMessage.Of(result(500_000, 0, 0)); v != 2 {
 		t.Errorf("%v µs for each of 500,000 in a second, want 2", v)
 	}
+	for p90, want := range map[float64]float64{90_000: 2, 110_000: 0} { // the rate was too much for the server
+		r := result(500_000, 0, 0)
+		r.Seconds, r.Offer, r.Latency.P90 = 1, 5000, p90
+		if v := PerMessage.Of(r); v != want {
+			t.Errorf("%v µs with answers %v µs late, want %v", v, p90, want)
+		}
+	}
 }

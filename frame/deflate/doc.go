@@ -35,14 +35,16 @@
 //
 // The compressor is a library's. The inflater is not, for one reason: a block with
 // codes of its own takes 90 bits and may say nothing, but its tables must be made. A
-// message of 64 KiB full of them took a library's inflater 10 ms, a hundred times what
-// one of that length otherwise takes, and libraries, which read streams, neither
-// bound the number of blocks nor tell it. Here that is a limit: [ErrBlocks]. It refuses
-// one thing that compressors do make: a message that is flushed every few bytes, hundreds
-// of times, by one that only knows codes of its own (Go's HuffmanOnly). The most
-// that a peer can ask for now is 64 KiB of empty blocks without such codes: 1 to
-// 2 ms. That the whole message is there, and room for what it says, makes it
-// simpler than a stream's inflater, and twice as fast.
+// message of 64 KiB full of them took a library's inflater 10 ms and more, a hundred
+// times what one of that length otherwise takes; and libraries, which read streams,
+// neither bound the number of such blocks nor tell it. Here it is bounded by what
+// the message says: [ErrBlocks]. That refuses one thing that compressors do make: a
+// message flushed every few bytes, hundreds of times, by one that only knows codes of
+// its own (Go's HuffmanOnly).
+//
+// The most that 64 KiB can cost now, read or said, is 2 to 3 ms, and in proportion
+// where messages may be longer. That the whole message is there, and room for what it
+// says, makes this simpler than a stream's inflater, and no slower.
 //
 // # Not guaranteed
 //
