@@ -52,6 +52,7 @@ type feed struct {
 	more sync.Cond
 	in   []byte
 	full bool // the loop does not read until the goroutine is hungry
+	last bool // in is followed by the end of the input
 	over bool // the connection is closed
 }
 
@@ -190,6 +191,9 @@ func (f *feed) read(p []byte) (int, error) {
 		if f.over {
 			return 0, net.ErrClosed
 		}
+		if f.last {
+			return 0, io.EOF
+		}
 		if f.full {
 			f.full = false
 			if err := f.ref.l.post(post{kind: postHungry, slot: f.ref.slot, gen: f.ref.gen}, nil); err != nil {
@@ -221,6 +225,14 @@ func (f *feed) put(b []byte) bool {
 	f.full = len(f.in) >= feedSize
 	f.more.Signal()
 	return !f.full
+}
+
+// end says that the peer sends no more.
+func (f *feed) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = true
+	f.more.Signal()
 }
 
 // abort ends the goroutine: the connection is closed.

@@ -120,8 +120,9 @@ func DialTLS(t testing.TB, addr, target string, config *tls.Config, headers ...s
 // that a test sends their bytes in pieces of its own.
 type Cutter struct {
 	net.Conn
-	Bytewise  bool // each byte is sent by itself
-	HoldAfter int  // as many writes, all are held; 0: none
+	Bytewise  bool   // each byte is sent by itself
+	HoldAfter int    // as many writes, all are held; 0: none
+	First     []byte // sent before all, with what is written first
 
 	writes  int
 	held    []byte
@@ -149,20 +150,26 @@ func (c *Conn) SecureBy(cut *Cutter, config *tls.Config) *Cutter {
 
 // Write implements net.Conn.
 func (k *Cutter) Write(p []byte) (int, error) {
-	k.writes++
+	size := len(p)
+	if k.writes++; k.writes == 1 && len(k.First) > 0 {
+		p = append(k.First[:len(k.First):len(k.First)], p...)
+	}
 	switch {
 	case k.holding || k.HoldAfter > 0 && k.writes > k.HoldAfter:
 		k.held = append(k.held, p...)
-		return len(p), nil
+		return size, nil
 	case k.Bytewise:
 		for i := range p {
 			if _, err := k.Conn.Write(p[i : i+1]); err != nil {
-				return i, err
+				return 0, err
 			}
 		}
-		return len(p), nil
+		return size, nil
 	}
-	return k.Conn.Write(p)
+	if _, err := k.Conn.Write(p); err != nil {
+		return 0, err
+	}
+	return size, nil
 }
 
 // NotifyClose sends close_notify and leaves TCP open.
