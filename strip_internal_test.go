@@ -20,17 +20,13 @@ func TestStripKnowsTLS(t *testing.T) {
 
 // What has other fields, or others of these names, is left alone.
 func TestStripUnknown(t *testing.T) {
-	type renamed struct {
-		raw   bytes.Buffer
-		input bytes.Reader
-		hand  bytes.Buffer
+	field := func(name string, t reflect.Type) reflect.StructField {
+		return reflect.StructField{Name: name, PkgPath: "crypto/tls", Type: t}
 	}
-	type retyped struct {
-		rawInput []byte
-		input    bytes.Reader
-		hand     bytes.Buffer
-	}
-	for _, kind := range []reflect.Type{reflect.TypeFor[renamed](), reflect.TypeFor[retyped]()} {
+	buffer, reader := reflect.TypeFor[bytes.Buffer](), reflect.TypeFor[bytes.Reader]()
+	renamed := reflect.StructOf([]reflect.StructField{field("raw", buffer), field("input", reader), field("hand", buffer)})
+	retyped := reflect.StructOf([]reflect.StructField{field("rawInput", reflect.TypeFor[[]byte]()), field("input", reader), field("hand", buffer)})
+	for _, kind := range []reflect.Type{renamed, retyped} {
 		b := findBuffers(kind)
 		if b.known {
 			t.Errorf("%v is taken for a tls.Conn", kind)
