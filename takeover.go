@@ -26,7 +26,8 @@ var (
 	// ErrHijack: the ResponseWriter, or the connection under it, cannot be taken
 	// out of net/http. A middleware or a listener has wrapped it, perhaps.
 	ErrHijack = errors.New("perch: connection cannot be taken over")
-	// ErrTLS: the connection's TLS state is in a listener that is not ours.
+	// ErrTLS: the connection's TLS is that of a listener which is not ours: see
+	// TLSListener.
 	ErrTLS = errors.New("perch: TLS of a foreign listener")
 	// ErrTooMany: a limit on connections, or on new ones, is reached.
 	ErrTooMany = errors.New("perch: too many connections")
@@ -88,7 +89,8 @@ func (r *Route) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.upgrade(
 // why.
 //
 // Nothing may have been written to w before. The connection must be TCP or a
-// unix socket as package net made it; over TLS it must have come from the engine.
+// unix socket as package net made it; over TLS it must have come from the engine
+// or from a TLSListener.
 func (r *Route) Upgrade(w http.ResponseWriter, req *http.Request) error {
 	return r.upgrade(w, req, req)
 }

@@ -239,3 +239,23 @@ func TestNotTLS(t *testing.T) {
 		t.Errorf("%d bad requests, %d handshakes", s.BadHandshakes, s.TLSHandshakes)
 	}
 }
+
+// As many as arrive in one tick find the way to net/http, full or not, and take
+// their TLS with them.
+func TestHTTPSBurst(t *testing.T) {
+	const clients = 400
+	srv, client := startHTTPS(t, tls.VersionTLS13, perch.Config{Loops: 1, NewConnectionsPerSecond: -1, MaxConnectionsPerIP: -1}, page())
+	var all []*wstest.Conn
+	for range clients {
+		all = append(all, connectTLS(t, srv, client))
+	}
+	for _, c := range all {
+		c.Write([]byte("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"))
+	}
+	for i, c := range all {
+		if r, err := c.TryReadResponse(); err != nil || r.Status != 200 || !strings.HasPrefix(r.Body, "/a true") {
+			t.Fatalf("client %d: %v, %v", i, r, err)
+		}
+		c.Close()
+	}
+}
