@@ -95,8 +95,8 @@ func (d *driver) rounds(ctx context.Context, w *workload, one func(round int)) {
 // begin starts a server.
 func (d *driver) begin(r *runner, w *workload, c *record.Case, round int) bool {
 	command := r.run
-	if w.group == record.Fanout && r.fan != nil {
-		command = r.fan
+	if other := r.instead[w.group]; other != nil {
+		command = other
 	}
 	var err error
 	if r.process, err = d.startServer(command, r.env, r.dir); err != nil {

@@ -66,6 +66,22 @@ func TestMeasureWarm(t *testing.T) {
 	}
 }
 
+// TestMeasureInstead: a group of cases can have a command of its own.
+func TestMeasureInstead(t *testing.T) {
+	commands := make(map[string]string)
+	s := stubServer("a", "serve")
+	s.instead = map[string][]string{record.Pings: append(slices.Clone(s.run), "pinging")}
+	d := testDriver(t, func(_ context.Context, _ *subject, p *process, load []string) (*bench.Result, error) {
+		commands[load[0]] = p.cmd.Args[len(p.cmd.Args)-1]
+		return good(1), nil
+	}, s)
+	d.measureAll(t.Context(), []workload{
+		{group: record.Messages, load: []string{"echo"}, most: 1, who: anyone}, {group: record.Pings, load: []string{"idle"}, most: 1, who: anyone}})
+	if commands["idle"] != "pinging" || commands["echo"] == "pinging" {
+		t.Errorf("started with %v", commands)
+	}
+}
+
 // TestMeasureFresh starts a server for each measurement.
 func TestMeasureFresh(t *testing.T) {
 	pids := make(map[int]bool)

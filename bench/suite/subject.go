@@ -13,8 +13,9 @@ type subject struct {
 	record.Server
 	run []string // command; {port} in it is replaced
 	env []string
-	dir string   // where it runs
-	fan []string // command for fan-out, if another
+	dir string // where it runs
+	// instead are other commands for some groups of cases.
+	instead map[string][]string
 
 	echoPath string
 	fanPath  string   // "": it has no fan-out
@@ -36,6 +37,9 @@ func ours(root, state string, limit int) []subject {
 	serve := []string{bench, "serve", "--listen", "127.0.0.1:{port}"}
 	const most = 110_000
 	loops := max(1, most/max(limit-reserve, 1)+1)
+	pinging := func(interval string) []string {
+		return append(serve[:4:4], "--loops", strconv.Itoa(loops), "--max-conns", strconv.Itoa(most), "--ping-interval", interval)
+	}
 	return []subject{
 		{
 			Server:   record.Server{Name: "perch", Lang: "Go", Ours: true, Settings: "perchbench serve --loops 1: the engine alone"},
@@ -56,8 +60,9 @@ func ours(root, state string, limit int) []subject {
 		},
 		{
 			Server: record.Server{Name: scaleName, Lang: "Go", Ours: true,
-				Settings: "perchbench serve --loops " + strconv.Itoa(loops) + " --max-conns 110000 --ping-interval 5s: as many loops as the descriptor limit demands"},
-			run:      append(serve[:4:4], "--loops", strconv.Itoa(loops), "--max-conns", strconv.Itoa(most), "--ping-interval", "5s"),
+				Settings: "perchbench serve --loops " + strconv.Itoa(loops) + " --max-conns 110000: as many loops as the descriptor limit demands; pings every 5 s for their cost, none otherwise"},
+			run:      pinging("0s"),
+			instead:  map[string][]string{record.Pings: pinging("5s")},
 			echoPath: "/ws", scale: true,
 		},
 	}
@@ -73,7 +78,7 @@ func yardstick(root string) (subject, bool) {
 	return subject{
 		Server: record.Server{Name: "rawecho", Lang: "C", Yardstick: true, SingleThreaded: true,
 			Settings: "bare epoll in C that checks nothing (bench/baseline): the limit, no server for use"},
-		run: run, fan: append(run[:3:3], "--fanout"), echoPath: "/ws", fanPath: "/fan",
+		run: run, instead: map[string][]string{record.Fanout: append(run[:3:3], "--fanout")}, echoPath: "/ws", fanPath: "/fan",
 		fanLoad: append([]string{"--template", "PUB m={seq},{ts} {pad}"}, plainFan...), // what it takes for a publication
 	}, true
 }

@@ -78,8 +78,12 @@ func full(limit int) (all []workload) {
 		add(w)
 	}
 	for _, n := range connections {
+		warmup := "500ms"
+		if n > peerMost {
+			warmup = "2s" // so many connects have an aftermath
+		}
 		w := workload{group: record.Messages, x: n, load: []string{"echo", "--conns", strconv.Itoa(n), "--size", "128", "--rate", latencyRate,
-			"--warmup", "300ms", "--time", "1s", "--connect-timeout", "60s"}, share: .05, least: leastPoint, who: scaling}
+			"--warmup", warmup, "--time", "1s", "--connect-timeout", "60s"}, share: .05, least: leastPoint, who: scaling}
 		if n <= peerMost && n+reserve <= limit {
 			w.who = func(*subject) bool { return true }
 		}
