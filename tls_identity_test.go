@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/internal/wstest"
 )
 
@@ -61,7 +62,10 @@ func TestTLSClientCertificate(t *testing.T) {
 
 // A certificate changes under open connections: they stay, new ones get the new.
 func TestTLSCertificateSwapped(t *testing.T) {
-	const clients = 1000
+	clients := 1000
+	if owner.Enabled || testing.Short() {
+		clients = 100
+	}
 	old, fresh := wstest.NewAuthority(t), wstest.NewAuthority(t)
 	var current atomic.Pointer[tls.Certificate]
 	use := func(a *wstest.Authority) { c := a.Issue("localhost"); current.Store(&c) }
@@ -88,7 +92,7 @@ func TestTLSCertificateSwapped(t *testing.T) {
 	for i, c := range all {
 		c.ExpectText(fmt.Sprint(i))
 	}
-	if s := srv.Stats(); s.Connections != clients+1 && s.Closed != 0 {
+	if s := srv.Stats(); s.Connections < clients+1 || s.Closed != 0 {
 		t.Errorf("%d connections, %d closed", s.Connections, s.Closed)
 	}
 }
