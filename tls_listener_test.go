@@ -88,7 +88,7 @@ func TestTakeoverTLS(t *testing.T) {
 					c.CloseHandshake(perch.CloseNormal)
 					c.Close()
 				}
-				if s := awaitStats(t, srv, "they are closed", func(s *perch.Stats) bool { return s.Connections == 0 }); s.TakenOver != 3 || s.Closed != 3 {
+				if s := awaitStats(t, srv, "they are closed", func(s *perch.Stats) bool { return s.Connections == 0 && s.Closed == 3 }); s.TakenOver != 3 {
 					t.Errorf("%d taken over, %d closed", s.TakenOver, s.Closed)
 				}
 			})

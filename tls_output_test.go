@@ -60,6 +60,9 @@ func stuffed(t *testing.T, srv *perch.Server, client *tls.Config, opened <-chan 
 		if err := ref.Send(perch.Binary, p); err != nil {
 			t.Fatal(err)
 		}
+		acted := make(chan bool, 1)
+		ref.Do(func(perch.Conn) { acted <- true })
+		wstest.Receive(t, "the loop", acted)
 		if n > 0 && srv.Stats().QueuedBytes > 1<<20 {
 			return c
 		}
@@ -71,7 +74,7 @@ func stuffed(t *testing.T, srv *perch.Server, client *tls.Config, opened <-chan 
 // A slow consumer is told so behind the frame that is being sent, one that takes
 // nothing is reset, and a close waits for what is queued.
 func TestTLSSlow(t *testing.T) {
-	opened, closed := make(chan perch.Ref, 1), make(chan *perch.CloseError, 1)
+	opened, closed := make(chan perch.Ref, 8), make(chan *perch.CloseError, 8)
 	h := perch.Handler{
 		OnOpen:  func(c perch.Conn, _ *perch.Request) { opened <- c.Ref() },
 		OnClose: func(_ perch.Conn, err *perch.CloseError) { closed <- err },
