@@ -74,7 +74,7 @@ func TestTakeover(t *testing.T) {
 				c.CloseHandshake(perch.CloseNormal)
 				c.Close()
 			}
-			if s := awaitStats(t, srv, "they are closed", func(s *perch.Stats) bool { return s.Connections == 0 }); s.TakenOver != 3 || s.Opened != 3 || s.Closed != 3 || s.Accepted != 0 {
+			if s := awaitStats(t, srv, "they are closed", func(s *perch.Stats) bool { return s.Connections == 0 && s.Closed == 3 }); s.TakenOver != 3 || s.Opened != 3 || s.Closed != 3 || s.Accepted != 0 {
 				t.Errorf("%d taken over, %d opened, %d closed, %d accepted", s.TakenOver, s.Opened, s.Closed, s.Accepted)
 			}
 		})

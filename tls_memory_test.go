@@ -29,12 +29,12 @@ const idleTLS = 4 << 10
 
 // An idle connection has given back what its records were read into. The server is
 // a process of its own here, so that its memory is nobody else's.
-// PERCH_TEST_IDLE=8000 is the number of connections, 500 by default.
+// PERCH_TEST_IDLE=8000 is the number of connections, 1000 by default.
 func TestTLSIdleMemory(t *testing.T) {
 	if owner.Enabled {
 		t.Skip("the race detector's own memory counts")
 	}
-	clients := 500
+	clients := 1000
 	if v := os.Getenv("PERCH_TEST_IDLE"); v != "" {
 		clients, _ = strconv.Atoi(v)
 	}
