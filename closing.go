@@ -189,7 +189,9 @@ func (l *loop) flushed(i uint32, s *slot) {
 	}
 	switch s.state {
 	case stateReplying, stateDraining:
-		if s.flags&flagClient == 0 && !l.slab.coldOf(s).unread { // RFC 6455 §7.1.1: the server closes first
+		// RFC 6455 §7.1.1: the server closes first. With TLS the peer's close_notify may
+		// be here already, unread.
+		if s.flags&(flagClient|flagTLS) == 0 && !l.slab.coldOf(s).unread {
 			l.kill(i, s)
 			return
 		}

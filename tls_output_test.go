@@ -5,6 +5,7 @@ package perch_test
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +166,23 @@ func TestTLSAnswersBeforeTheEnd(t *testing.T) {
 		c.ExpectText("a")
 		c.ExpectText("b")
 		c.ExpectEOF()
+	}
+}
+
+// A client may send close_notify right behind its close frame. Left unread, it would
+// make our close a RST, which takes away what the client has not read yet.
+func TestTLSNotifyBehindClose(t *testing.T) {
+	busy, release := make(chan bool), make(chan bool)
+	srv, client := startSecure(t, perch.Config{}, perch.Handler{OnMessage: func(perch.Conn, perch.Opcode, []byte) { busy <- true; <-release }})
+	c := dialTLS(t, srv, client)
+	c.Send(wstest.Text("wait"), wstest.Close(perch.CloseNormal, ""))
+	wstest.Receive(t, "OnMessage", busy)
+	c.NotifyClose()
+	close(release)
+	c.ExpectClose(perch.CloseNormal)
+	c.ExpectEOF()
+	if n, err := c.TCP().Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("behind close_notify: %d bytes, %v, want FIN", n, err)
 	}
 }
 
