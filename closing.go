@@ -189,9 +189,10 @@ func (l *loop) flushed(i uint32, s *slot) {
 	}
 	switch s.state {
 	case stateReplying, stateDraining:
-		// RFC 6455 §7.1.1: the server closes first. With TLS the peer's close_notify may
-		// be here already, unread.
-		if s.flags&(flagClient|flagTLS) == 0 && !l.slab.coldOf(s).unread {
+		if s.flags&flagClient == 0 && !l.slab.coldOf(s).unread { // RFC 6455 §7.1.1: the server closes first
+			if s.flags&flagTLS != 0 { // the peer's close_notify may be here already
+				sock.Recv(int(s.fd), l.records)
+			}
 			l.kill(i, s)
 			return
 		}

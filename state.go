@@ -28,8 +28,8 @@ import (
 //	open        peer at fault, close frame queued    failing
 //	open        end of input, output left            draining
 //	closing     close frame received                 draining
-//	replying    reply sent                           closed (client, TLS: lingering)
-//	draining    output sent                          closed (client, TLS: lingering)
+//	replying    reply sent                           closed (client: lingering)
+//	draining    output sent                          closed (client: lingering)
 //	failing     output sent, FIN sent                lingering
 //	lingering   end of input, 2 s or 1 MiB           closed
 //	any         error, timeout                       closed
