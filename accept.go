@@ -101,9 +101,10 @@ func (l *loop) accepted(fd int, peer netip.Addr) {
 	switch {
 	case over:
 		l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many connections")
-	case state == stateProxy: // whom it is for comes first
-		l.readable(i, s)
-	case l.countPeer(i, s, peer):
+	case state != stateProxy: // else whom it is for comes first
+		l.countPeer(i, s, peer)
+	}
+	if s.state == state { // not refused, or not yet
 		l.readable(i, s)
 	}
 }

@@ -60,7 +60,9 @@ type Config struct {
 
 	// TLS serves wss:// and https:// instead of ws:// and http://; nil: it does
 	// not. It is cloned; ALPN is http/1.1, and versions below 1.2 are refused. Its
-	// callbacks run on the goroutine of a handshake and may block.
+	// callbacks run on the goroutine of a handshake and may block. To change the
+	// certificate while connections are open, set GetCertificate. HandshakeTimeout
+	// is for both handshakes.
 	TLS              *tls.Config
 	MaxTLSHandshakes int // under way at a time, in about 30 kB each; 256 × CPUs
 

@@ -44,7 +44,7 @@ func newWeb(srv *Server) *web {
 	cfg := &srv.cfg
 	w := &web{srv: srv, conns: make(chan net.Conn), done: make(chan struct{})}
 	w.server = http.Server{
-		Handler:           srv, // the loops see only the first request of a connection
+		Handler:           http.HandlerFunc(w.handle),
 		ReadHeaderTimeout: orForever(cfg.HandshakeTimeout),
 		IdleTimeout:       orForever(cfg.IdleTimeout),
 		MaxHeaderBytes:    handshake.MaxHead, // and net/http's 4 KiB of grace
@@ -83,8 +83,12 @@ func (w *web) serve(fd int, from leaver) {
 	err := error(unix.EMFILE)
 	if fd >= 0 {
 		f := os.NewFile(uintptr(fd), "perch-http")
-		c.Conn, err = net.FileConn(f)
+		c.socket, err = net.FileConn(f)
+		c.Conn = c.socket
 		f.Close()
+	}
+	if err == nil && from.wire != nil {
+		from.wire.socket, c.Conn = records{c.socket, c}, from.wire.conn
 	}
 	if err != nil {
 		w.srv.log.LogAttrs(w.srv.ctx, slog.LevelWarn, "HTTP connection lost", slog.String("error", err.Error()))
@@ -96,6 +100,14 @@ func (w *web) serve(fd int, from leaver) {
 	case <-w.done:
 		c.Close()
 	}
+}
+
+// handle answers a request: the loops have seen only the first of a connection.
+func (w *web) handle(rw http.ResponseWriter, req *http.Request) {
+	if c, ok := req.Context().Value(webConnKey{}).(*webConn); ok {
+		req.TLS = c.state() // net/http knows of a *tls.Conn alone
+	}
+	w.srv.ServeHTTP(rw, req)
 }
 
 // follow keeps the list of idle connections.

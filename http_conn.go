@@ -4,6 +4,7 @@ package perch
 
 import (
 	"container/list"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -15,11 +16,14 @@ import (
 
 // webConn is a connection that a loop has passed to net/http.
 type webConn struct {
-	net.Conn
-	web  *web
-	key  addrKey        // whom it is counted for
-	peer netip.AddrPort // as a PROXY header told it
-	head []byte         // read by the loop, and not yet by net/http
+	net.Conn          // the socket, or the TLS on it
+	socket   net.Conn // below the TLS
+	web      *web
+	key      addrKey        // whom it is counted for
+	peer     netip.AddrPort // as a PROXY header told it
+	head     []byte         // read by the loop, and not yet by net/http
+
+	progress atomic.Uint64 // bytes of records read; with TLS
 
 	// mu guards the deadlines. Where neither net/http nor a handler has set one,
 	// ours is in force: the peer has patience to let a byte through, as often as
@@ -41,18 +45,13 @@ func (c *webConn) Read(p []byte) (n int, err error) {
 		n = copy(p, c.head)
 		c.head = c.head[n:]
 	} else {
-		c.mu.Lock()
-		if c.patience > 0 && !c.readSet {
-			var by time.Time
-			// One byte is what net/http waits for while a handler works, to learn that
-			// the client is gone: that may take as long as the handler.
-			if len(p) > 1 {
-				by = time.Now().Add(c.patience)
+		for before := c.progress.Load(); ; before = c.progress.Load() {
+			ours := c.awaitInput(len(p))
+			n, err = c.Conn.Read(p)
+			if n > 0 || !ours || c.progress.Load() == before || !errors.Is(err, os.ErrDeadlineExceeded) {
+				break // else the record is not whole, but it comes
 			}
-			c.Conn.SetReadDeadline(by)
 		}
-		c.mu.Unlock()
-		n, err = c.Conn.Read(p)
 	}
 	if n > 0 && c.idle.Load() && !c.web.wake(c) {
 		return 0, net.ErrClosed
@@ -60,16 +59,41 @@ func (c *webConn) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
+// awaitInput sets our deadline for a read of n bytes, if it is ours to set.
+func (c *webConn) awaitInput(n int) (ours bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.patience <= 0 || c.readSet {
+		return false
+	}
+	var by time.Time
+	// One byte is what net/http waits for while a handler works, to learn that
+	// the client is gone: that may take as long as the handler.
+	if n > 1 {
+		by = time.Now().Add(c.patience)
+	}
+	c.socket.SetReadDeadline(by)
+	return true
+}
+
 // Write gives up when the peer takes nothing.
 func (c *webConn) Write(p []byte) (n int, err error) {
+	if c.Conn != c.socket {
+		return c.Conn.Write(p) // and so send, with the records
+	}
+	return c.send(p)
+}
+
+// send writes to the socket.
+func (c *webConn) send(p []byte) (n int, err error) {
 	for {
 		c.mu.Lock()
 		ours := c.patience > 0 && !c.writeSet
 		if ours {
-			c.Conn.SetWriteDeadline(time.Now().Add(c.patience))
+			c.socket.SetWriteDeadline(time.Now().Add(c.patience))
 		}
 		c.mu.Unlock()
-		k, err := c.Conn.Write(p[n:])
+		k, err := c.socket.Write(p[n:])
 		n += k
 		if err == nil || k == 0 || !ours || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
@@ -77,12 +101,43 @@ func (c *webConn) Write(p []byte) (n int, err error) {
 	}
 }
 
+// records is the socket of a webConn as its TLS sees it.
+type records struct {
+	net.Conn
+	of *webConn
+}
+
+// Read takes note of what comes: see webConn.Read.
+func (r records) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	r.of.progress.Add(uint64(n))
+	return n, err
+}
+
+// Write is webConn.send: a deadline within a record would be the end of the TLS.
+func (r records) Write(p []byte) (int, error) { return r.of.send(p) }
+
+// state is what net/http would put into Request.TLS; nil without TLS.
+func (c *webConn) state() *tls.ConnectionState {
+	secure, ok := c.Conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := secure.ConnectionState()
+	return &state
+}
+
 // CloseWrite lets net/http end a connection so that its last words can be read.
 func (c *webConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+	type half interface{ CloseWrite() error }
+	var err error
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		err = secure.CloseWrite()
 	}
-	return nil
+	if h, ok := c.socket.(half); ok {
+		err = errors.Join(err, h.CloseWrite())
+	}
+	return err
 }
 
 // SetReadDeadline takes precedence over ours.
@@ -90,7 +145,7 @@ func (c *webConn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.readSet = !t.IsZero()
-	return c.Conn.SetReadDeadline(t)
+	return c.socket.SetReadDeadline(t)
 }
 
 // SetWriteDeadline takes precedence over ours.
@@ -98,7 +153,7 @@ func (c *webConn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writeSet = !t.IsZero()
-	return c.Conn.SetWriteDeadline(t)
+	return c.socket.SetWriteDeadline(t)
 }
 
 // SetDeadline is both.

@@ -31,6 +31,7 @@ type leaver struct {
 	input []byte         // read by the loop, from the request's first line on
 	key   addrKey        // whom the connection is counted for, there from now on
 	peer  netip.AddrPort // as a PROXY header told it; not valid: ask the socket
+	wire  *wire          // its TLS; nil: it has none
 }
 
 // note is the byte that a descriptor travels with.
@@ -56,10 +57,22 @@ func openPassage() (w *passage, inner int, err error) {
 // afterwards; the socket lives on in the other descriptor.
 func (l *loop) pass(i uint32, s *slot, b []byte) unix.Errno {
 	w := l.way
+	leaving := leaver{input: append([]byte(nil), b...), key: l.slab.peer(i), peer: l.slab.proxiedFor(i)}
+	if s.flags&flagTLS != 0 {
+		leaving.wire = l.slab.wire(i)
+		if out := leaving.wire.out; out != nil {
+			leaving.wire.unsent = append([]byte(nil), out.B[leaving.wire.sent:]...)
+		}
+		l.slab.setWire(i, nil)
+	}
 	w.mu.Lock()
-	w.leaving = append(w.leaving, leaver{input: append([]byte(nil), b...), key: l.slab.peer(i), peer: l.slab.proxiedFor(i)})
+	w.leaving = append(w.leaving, leaving)
 	w.mu.Unlock()
 	if e := sock.Pass(l.pair, int(s.fd), note); e != 0 {
+		if leaving.wire != nil {
+			leaving.wire.unsent = nil
+			l.slab.setWire(i, leaving.wire)
+		}
 		w.mu.Lock() // nobody has taken it: what leaves is taken in order, and after its socket
 		w.leaving = w.leaving[:len(w.leaving)-1]
 		w.mu.Unlock()

@@ -285,6 +285,9 @@ func (l *loop) resume() {
 		s := l.slab.at(conn.slot)
 		if s.gen.Load() == conn.gen {
 			l.resumeInput(conn.slot, s)
+			if s.flags&flagTLS != 0 {
+				l.endOfRecords(conn.slot, s)
+			}
 		}
 	}
 	l.spareResumed = batch

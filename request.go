@@ -100,6 +100,9 @@ func (r *Request) Bearer() string { return string(r.head.BearerSubprotocol()) }
 // has sent some; nil without TLS.
 func (r *Request) TLS() *tls.ConnectionState {
 	if r.secure == nil {
+		if r.http != nil {
+			return r.http.TLS
+		}
 		return nil
 	}
 	state := r.secure.ConnectionState()

@@ -35,6 +35,9 @@ func (l *loop) readTLS(i uint32, s *slot) {
 	case e != 0:
 		l.fail(i, s, e)
 	case n == 0:
+		if c := l.slab.coldOf(s); c != nil && c.in != nil && s.state >= stateOpen && l.resumeKept(i, s, len(c.in.B)) {
+			return // level-triggering brings the end back
+		}
 		l.endOfInput(i, s)
 	default:
 		l.stats.BytesReceived += uint64(n)
@@ -53,7 +56,7 @@ func (l *loop) unseal(i uint32, s *slot, w *wire, b []byte) {
 	w.in, w.bare = b, false
 	n := had
 	var err error
-	for err == nil { // until it is drained: b is the loop's
+	for err == nil && n < len(l.rbuf) { // until it is drained: b is the loop's
 		var k int
 		k, err = w.conn.Read(l.rbuf[n:])
 		n += k
@@ -69,14 +72,25 @@ func (l *loop) unseal(i uint32, s *slot, w *wire, b []byte) {
 	} else {
 		l.nothing(i, s, len(b))
 	}
-	if err == errDrained || !s.state.reads() || s.state == stateLingering || s.flags&(flagPaused|flagLags) != 0 {
-		return // where reading has stopped crypto/tls will say it again
+	switch {
+	case err == errDrained || !s.state.reads() || s.state == stateLingering:
+	case err == io.EOF: // close_notify
+		if c := l.slab.coldOf(s); n == had && c != nil && c.in != nil && s.state >= stateOpen {
+			l.resumeInput(i, s)
+		}
+		w.over = true
+		l.endOfRecords(i, s)
+	case s.flags&(flagPaused|flagLags) == 0: // else crypto/tls will say it again
+		l.broken(i, s, w, err)
 	}
-	if err == io.EOF { // close_notify
+}
+
+// endOfRecords acts on close_notify, of which no event will tell again, when all
+// that has come before it is acted on.
+func (l *loop) endOfRecords(i uint32, s *slot) {
+	if s.state.reads() && s.state != stateLingering && s.flags&(flagPaused|flagLags) == 0 && l.slab.wire(i).over {
 		l.endOfInput(i, s)
-		return
 	}
-	l.broken(i, s, w, err)
 }
 
 // nothing acts on input that no byte has come out of yet. It is life, and it

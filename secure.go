@@ -58,7 +58,15 @@ func (l *loop) readSecuring(i uint32, s *slot) {
 	case e == unix.EAGAIN:
 		return
 	case e != 0:
+		if w != nil {
+			l.stats.TLSFailed++
+		}
 		l.fail(i, s, e)
+		return
+	case n == 0 && w != nil: // an alert before it says more
+		w.feed.end()
+		s.flags |= flagLags
+		l.interest(i, s)
 		return
 	case n == 0:
 		l.fail(i, s, io.EOF)
@@ -277,5 +285,4 @@ func (l *loop) refuseSecuring(i uint32, s *slot, status int, reason string) {
 		s.flags |= flagRefused
 	}
 	l.slab.thaw(s).refusal = &refusal{status, reason}
-	l.readable(i, s)
 }

@@ -29,7 +29,7 @@ type Stats struct {
 	TakenOver         uint64 // from net/http: upgrades that it has parsed
 
 	TLSHandshakes uint64 // completed
-	TLSFailed     uint64 // no TLS, no agreement, or not in time
+	TLSFailed     uint64 // no TLS, no agreement, broken off, or not in time
 	TLSRunning    int    // handshakes now
 	TLSPeak       int    // the most that have run at a time
 	TLSWaiting    int    // for their turn

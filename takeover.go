@@ -4,6 +4,7 @@ package perch
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,7 +28,8 @@ var (
 	// ErrHijack: the ResponseWriter, or the connection under it, cannot be taken
 	// out of net/http. A middleware or a listener has wrapped it, perhaps.
 	ErrHijack = errors.New("perch: connection cannot be taken over")
-	// ErrTLS: the connection's TLS state is in a listener that is not ours.
+	// ErrTLS: the connection's TLS is that of a listener which is not ours: see
+	// TLSListener.
 	ErrTLS = errors.New("perch: TLS of a foreign listener")
 	// ErrTooMany: a limit on connections, or on new ones, is reached.
 	ErrTooMany = errors.New("perch: too many connections")
@@ -55,6 +57,7 @@ type taking struct {
 	upgrading
 	counted addrKey        // whom the connection is counted for
 	peer    netip.AddrPort // as a PROXY header told it
+	wire    *wire          // its TLS; nil: it has none
 }
 
 // ServeHTTP makes all of the server's routes an http.Handler, for a net/http
@@ -88,7 +91,8 @@ func (r *Route) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.upgrade(
 // why.
 //
 // Nothing may have been written to w before. The connection must be TCP or a
-// unix socket as package net made it; over TLS it must have come from the engine.
+// unix socket as package net made it; over TLS it must have come from the engine
+// or from a TLSListener.
 func (r *Route) Upgrade(w http.ResponseWriter, req *http.Request) error {
 	return r.upgrade(w, req, req)
 }
@@ -122,7 +126,9 @@ func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error
 	if broken, ok := errors.AsType[*hijacked](err); ok {
 		broken.conn.Write(handshake.AppendError(nil, no.Status, no.Reason, header))
 		broken.conn.Close()
-		no.Err = broken.err
+		if error(no) != broken.err {
+			no.Err = broken.err
+		}
 		return no
 	}
 	for name, values := range header {
@@ -156,9 +162,6 @@ func (r *Route) consider(w http.ResponseWriter, req, matched *http.Request, own 
 	}
 	if fault, ok := errors.AsType[*handshake.Error](err); ok {
 		return nil, nil, &UpgradeError{fault.Status, fault.Reason, err}
-	}
-	if req.TLS != nil && own == nil {
-		return nil, nil, &UpgradeError{http.StatusNotImplemented, "no WebSocket over this TLS listener", ErrTLS}
 	}
 	if !canHijack(w) {
 		return nil, nil, fmt.Errorf("%w: %T is no http.Hijacker", ErrHijack, w)
@@ -227,18 +230,26 @@ func (r *Route) takeOver(w http.ResponseWriter, t *taking, own *webConn) error {
 		srv.uncountTaken(t, own)
 		return fmt.Errorf("%w: %w", ErrHijack, err)
 	}
-	socket, err := socketOf(conn)
+	socket, raw, err := socketOf(conn)
 	if err == nil {
-		t.rest, err = unread(buffered.Reader, conn)
+		t.wire = wireOf(conn)
+		t.rest, err = t.unread(buffered.Reader, conn)
 	}
 	if err == nil {
 		l := srv.loops[srv.nextDial.Add(1)%uint32(len(srv.loops))]
-		if err = l.enter(socket, post{kind: postTake, taking: t}); err == nil {
+		var below net.Conn
+		if t.wire != nil {
+			below = t.wire.leave(l)
+		}
+		if err = l.enter(raw, post{kind: postTake, taking: t}); err == nil {
 			if own != nil {
 				own.leave(false)
 			}
-			conn.Close() // our descriptor; the loop has its own
+			socket.Close() // our descriptor; the loop has its own
 			return nil
+		}
+		if t.wire != nil {
+			t.wire.socket = below
 		}
 		if errors.Is(err, ErrClosed) {
 			err = &UpgradeError{http.StatusServiceUnavailable, "server going away", ErrServerClosed}
@@ -292,11 +303,21 @@ func (l *loop) take(t *taking) {
 		return
 	}
 	i, s, err := uint32(0), (*slot)(nil), ErrShutdown
+	flags := flagIn
+	if t.wire != nil {
+		flags |= flagTLS
+	}
 	if !l.stopping {
-		i, s, err = l.adopt(fd, stateHandshake, flagIn)
+		i, s, err = l.adopt(fd, stateHandshake, flags)
 	}
 	if err != nil {
-		sock.Send(fd, handshake.AppendError(nil, http.StatusServiceUnavailable, "server going away", retryAfter))
+		b := handshake.AppendError(nil, http.StatusServiceUnavailable, "server going away", retryAfter)
+		if t.wire != nil {
+			t.wire.conn.Write(b)
+			t.wire.conn.CloseWrite()
+			b, l.sealed = l.sealed, l.sealed[:0]
+		}
+		sock.Send(fd, b)
 		sock.Close(fd)
 		l.srv.uncount(t.counted)
 		return
@@ -307,7 +328,26 @@ func (l *loop) take(t *taking) {
 	s.route = t.route.index
 	defer l.recovered()
 	n := copy(l.rbuf, t.rest)
+	if t.wire == nil {
+		l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.rbuf[:n])
+		return
+	}
+	l.takeWire(i, s, t.wire)
 	l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.rbuf[:n])
+	if s.state.reads() && s.state != stateLingering {
+		l.unseal(i, s, t.wire, nil) // what has come with the request: no event would tell
+	}
+}
+
+// takeWire is the slot's TLS from now on.
+func (l *loop) takeWire(i uint32, s *slot, w *wire) {
+	w.bare, w.sent = false, 0
+	l.slab.setWire(i, w)
+	if len(w.unsent) > 0 {
+		l.sealed = append(l.sealed, w.unsent...)
+		w.unsent = nil
+		l.push(i, s, w)
+	}
 }
 
 // webConnKey finds the webConn in the context of a request that came over it.
@@ -391,26 +431,49 @@ func merged(outer, inner http.Header) http.Header {
 
 // socketOf is the socket under a hijacked connection. Only what package net has
 // made is known to have nothing buffered on top of it.
-func socketOf(conn net.Conn) (syscall.RawConn, error) {
+func socketOf(conn net.Conn) (net.Conn, syscall.RawConn, error) {
 	switch c := conn.(type) {
 	case *net.TCPConn:
-		return c.SyscallConn()
+		raw, err := c.SyscallConn()
+		return c, raw, err
 	case *net.UnixConn:
-		return c.SyscallConn()
+		raw, err := c.SyscallConn()
+		return c, raw, err
 	case *webConn: // its head is for unread
-		return socketOf(c.Conn)
+		return socketOf(c.socket)
+	case *tls.Conn:
+		if w, ok := c.NetConn().(*wire); ok && w.socket != nil {
+			return socketOf(w.socket)
+		}
+		return nil, nil, &UpgradeError{http.StatusNotImplemented, "no WebSocket over this TLS listener", ErrTLS}
 	}
-	return nil, fmt.Errorf("%w: %T is neither *net.TCPConn nor *net.UnixConn", ErrHijack, conn)
+	return nil, nil, fmt.Errorf("%w: %T is neither *net.TCPConn nor *net.UnixConn", ErrHijack, conn)
+}
+
+// wireOf is the TLS of a hijacked connection that socketOf knows; nil: it has
+// none.
+func wireOf(conn net.Conn) *wire {
+	if c, ok := conn.(*webConn); ok {
+		conn = c.Conn
+	}
+	if secure, ok := conn.(*tls.Conn); ok {
+		return secure.NetConn().(*wire)
+	}
+	return nil
 }
 
 // unread is what the client has sent behind its request and net/http has read.
-func unread(r *bufio.Reader, conn net.Conn) ([]byte, error) {
+func (t *taking) unread(r *bufio.Reader, conn net.Conn) ([]byte, error) {
 	b, _ := r.Peek(r.Buffered())
 	b = slices.Clone(b)
 	if c, ok := conn.(*webConn); ok {
 		b = append(b, c.head...)
 	}
-	if len(b) > 2*readBudget {
+	most := 2 * readBudget
+	if t.wire != nil {
+		most = readBudget // what crypto/tls has read comes on top of it
+	}
+	if len(b) > most {
 		return nil, fmt.Errorf("%w: %d bytes are buffered", ErrHijack, len(b))
 	}
 	return b, nil

@@ -17,7 +17,7 @@ var versions = []struct {
 	id   uint16
 }{{"1.2", tls.VersionTLS12}, {"1.3", tls.VersionTLS13}}
 
-// authority serves cfg with a certificate of its own for localhost and
+// secured is cfg with a certificate of its own for localhost and
 // 127.0.0.1, and returns what a client needs to speak to it.
 func secured(t testing.TB, cfg perch.Config) (perch.Config, *tls.Config) {
 	t.Helper()
@@ -36,6 +36,13 @@ func eachVersion(t *testing.T, cfg perch.Config, h perch.Handler, f func(t *test
 			f(t, srv, client)
 		})
 	}
+}
+
+// startSecure serves h on /ws over TLS, of any version.
+func startSecure(t *testing.T, cfg perch.Config, h perch.Handler) (*perch.Server, *tls.Config) {
+	t.Helper()
+	cfg, client := secured(t, cfg)
+	return startRoute(t, cfg, h), client
 }
 
 // dialTLS is dial over TLS.

@@ -18,18 +18,23 @@ import (
 //	handshake   a goroutine's: Read waits for what the loop has read, Write posts to the loop
 //	loop        Read takes what the loop has read and does not wait, Write adds to what
 //	            the loop will send and does not fail
+//	net/http    goroutines': Read and Write are those of the socket
 //
-// The descriptor is the loop's in both.
+// The descriptor is the loop's but in the last.
 type wire struct {
-	// Immutable after newWire.
-	l    *loop
-	conn *tls.Conn
+	conn *tls.Conn // immutable
 
-	// Owned by the loop.
+	// Owned by net/http, and nil on a loop.
+	socket net.Conn
+	unsent []byte // records that come first
+
+	// Owned by the loop, which it changes by way of net/http.
+	l    *loop
 	in   []byte       // what it has read and crypto/tls has not; nil outside unseal
 	out  *pool.Buffer // records that the socket has not taken; nil: none
 	sent int          // bytes of out that it has
 	last bool         // no record may follow: close_notify or a fatal alert is sealed
+	over bool         // close_notify has come, behind input that is kept
 	bare bool         // the record buffers are given back, see strip
 
 	feed *feed // nil: the handshake is over
@@ -47,6 +52,7 @@ type feed struct {
 	more sync.Cond
 	in   []byte
 	full bool // the loop does not read until the goroutine is hungry
+	last bool // in is followed by the end of the input
 	over bool // the connection is closed
 }
 
@@ -75,6 +81,9 @@ func newWire(ref Ref, in []byte, local, remote net.Addr) *wire {
 
 // Read implements net.Conn.
 func (w *wire) Read(p []byte) (int, error) {
+	if w.socket != nil {
+		return w.socket.Read(p)
+	}
 	if f := w.feed; f != nil {
 		return f.read(p)
 	}
@@ -88,6 +97,9 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (w *wire) Write(p []byte) (int, error) {
+	if w.socket != nil {
+		return w.writeSocket(p)
+	}
 	if f := w.feed; f != nil {
 		if err := f.ref.l.post(post{kind: postSealed, slot: f.ref.slot, gen: f.ref.gen}, p); err != nil {
 			return 0, err
@@ -98,11 +110,39 @@ func (w *wire) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close implements net.Conn. Connections are closed by their loop alone.
-func (w *wire) Close() error { return nil }
+// writeSocket sends first what a loop has sealed and not sent.
+func (w *wire) writeSocket(p []byte) (int, error) {
+	if len(w.unsent) > 0 {
+		n, err := w.socket.Write(w.unsent)
+		if w.unsent = w.unsent[n:]; err != nil {
+			return 0, err
+		}
+		w.unsent = nil
+	}
+	return w.socket.Write(p)
+}
+
+// leave gives the wire from net/http to a loop. The socket is returned: the loop
+// gets a descriptor of its own.
+func (w *wire) leave(l *loop) net.Conn {
+	socket := w.socket
+	w.socket, w.l = nil, l
+	return socket
+}
+
+// Close implements net.Conn. A loop's connections are closed by it alone.
+func (w *wire) Close() error {
+	if w.socket != nil {
+		return w.socket.Close()
+	}
+	return nil
+}
 
 // LocalAddr implements net.Conn, for callbacks of the handshake.
 func (w *wire) LocalAddr() net.Addr {
+	if w.socket != nil {
+		return w.socket.LocalAddr()
+	}
 	if f := w.feed; f != nil {
 		return f.local
 	}
@@ -111,20 +151,38 @@ func (w *wire) LocalAddr() net.Addr {
 
 // RemoteAddr implements net.Conn, for callbacks of the handshake.
 func (w *wire) RemoteAddr() net.Addr {
+	if w.socket != nil {
+		return w.socket.RemoteAddr()
+	}
 	if f := w.feed; f != nil {
 		return f.remote
 	}
 	return &net.TCPAddr{}
 }
 
-// SetDeadline implements net.Conn: the loop keeps the time.
-func (w *wire) SetDeadline(time.Time) error { return nil }
+// SetDeadline implements net.Conn. A loop keeps the time by itself.
+func (w *wire) SetDeadline(t time.Time) error {
+	if w.socket != nil {
+		return w.socket.SetDeadline(t)
+	}
+	return nil
+}
 
 // SetReadDeadline implements net.Conn.
-func (w *wire) SetReadDeadline(time.Time) error { return nil }
+func (w *wire) SetReadDeadline(t time.Time) error {
+	if w.socket != nil {
+		return w.socket.SetReadDeadline(t)
+	}
+	return nil
+}
 
 // SetWriteDeadline implements net.Conn.
-func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+func (w *wire) SetWriteDeadline(t time.Time) error {
+	if w.socket != nil {
+		return w.socket.SetWriteDeadline(t)
+	}
+	return nil
+}
 
 func (f *feed) read(p []byte) (int, error) {
 	f.mu.Lock()
@@ -132,6 +190,9 @@ func (f *feed) read(p []byte) (int, error) {
 	for len(f.in) == 0 {
 		if f.over {
 			return 0, net.ErrClosed
+		}
+		if f.last {
+			return 0, io.EOF
 		}
 		if f.full {
 			f.full = false
@@ -164,6 +225,14 @@ func (f *feed) put(b []byte) bool {
 	f.full = len(f.in) >= feedSize
 	f.more.Signal()
 	return !f.full
+}
+
+// end says that the peer sends no more.
+func (f *feed) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = true
+	f.more.Signal()
 }
 
 // abort ends the goroutine: the connection is closed.

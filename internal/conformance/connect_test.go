@@ -2,7 +2,9 @@ package conformance
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/perchws/perch"
@@ -19,10 +21,15 @@ func (c *testCase) engine() perch.Compression {
 
 // dialed plays the client to the server at addr.
 func dialed(t testing.TB, c testCase, addr string) *peer {
+	return introduced(t, c, func(headers ...string) *wstest.Conn { return wstest.Dial(t, addr, "/ws", headers...) })
+}
+
+// introduced plays the client on a connection that dial opens.
+func introduced(t testing.TB, c testCase, dial func(headers ...string) *wstest.Conn) *peer {
 	if c.terms == nil {
-		return &peer{t: t, c: wstest.Dial(t, addr, "/ws")}
+		return &peer{t: t, c: dial()}
 	}
-	p := &peer{t: t, c: wstest.Dial(t, addr, "/ws", extensions+": "+c.terms.offer)}
+	p := &peer{t: t, c: dial(extensions + ": " + c.terms.offer)}
 	answer := p.c.Header(extensions)
 	p.saw("%s", answer)
 	p.agree(asClient, c.terms, c.terms.offer, answer)
@@ -88,6 +95,25 @@ func TestServer(t *testing.T) {
 			return func(t testing.TB, c testCase) *peer { return dialed(t, c, addr) }
 		})
 	})
+}
+
+// TestServerTLS plays the client to our server over TLS. What moves megabytes is
+// left out: it would tell nothing new of the protocol.
+func TestServerTLS(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			a := wstest.NewAuthority(t)
+			config := &tls.Config{Certificates: []tls.Certificate{a.Issue("localhost")}}
+			client := &tls.Config{RootCAs: a.Pool, ServerName: "localhost", MinVersion: version, MaxVersion: version}
+			cases := slices.DeleteFunc(playedBy(asClient, table()), large)
+			runCases(t, openGolden(t, "testdata/server.golden"), cases, func(t *testing.T, z perch.Compression) func(testing.TB, testCase) *peer {
+				addr := engineTLS(t, "127.0.0.1:0", z, config).Addr().String()
+				return func(t testing.TB, c testCase) *peer {
+					return introduced(t, c, func(headers ...string) *wstest.Conn { return wstest.DialTLS(t, addr, "/ws", client, headers...) })
+				}
+			})
+		})
+	}
 }
 
 // TestClient plays the server to a client of ours, which echoes.

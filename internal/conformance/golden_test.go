@@ -98,6 +98,12 @@ type target func(t *testing.T, z perch.Compression) func(t testing.TB, c testCas
 func runAll(t *testing.T, r role, path string, start target) {
 	g := openGolden(t, path)
 	cases := playedBy(r, table())
+	runCases(t, g, cases, start)
+	g.done(t, cases)
+}
+
+// runCases runs these.
+func runCases(t *testing.T, g *golden, cases []testCase, start target) {
 	connect := make(map[perch.Compression]func(t testing.TB, c testCase) *peer)
 	for _, c := range cases {
 		if z := c.engine(); connect[z] == nil {
@@ -117,7 +123,6 @@ func runAll(t *testing.T, r role, path string, start target) {
 			})
 		}
 	})
-	g.done(t, cases)
 }
 
 // TestTable counts the cases of the suite, so that none is lost from the table.

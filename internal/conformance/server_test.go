@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"crypto/tls"
 	"testing"
 
 	"github.com/perchws/perch"
@@ -16,7 +17,14 @@ const noListener = "-"
 // fragments, messages up to 16 MiB and 1 KiB.
 func engine(t *testing.T, addr string, z perch.Compression) *perch.Server {
 	t.Helper()
+	return engineTLS(t, addr, z, nil)
+}
+
+// engineTLS is engine over TLS.
+func engineTLS(t *testing.T, addr string, z perch.Compression, secure *tls.Config) *perch.Server {
+	t.Helper()
 	srv := perch.New(perch.Config{
+		TLS:                     secure,
 		Addr:                    addr,
 		Loops:                   2,
 		MaxMessageSize:          maxMessage,

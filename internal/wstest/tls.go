@@ -115,3 +115,105 @@ func DialTLS(t testing.TB, addr, target string, config *tls.Config, headers ...s
 	c.ExpectUpgraded()
 	return c
 }
+
+// A Cutter is between a Conn's TLS and its socket: it can hold back records, so
+// that a test sends their bytes in pieces of its own.
+type Cutter struct {
+	net.Conn
+	Bytewise  bool   // each byte is sent by itself
+	HoldAfter int    // as many writes, all are held; 0: none
+	First     []byte // sent before all, with what is written first
+
+	writes  int
+	held    []byte
+	holding bool
+	last    []byte // of what was received
+}
+
+// SecureThrough is Secure with a Cutter, which lets everything through at first.
+func (c *Conn) SecureThrough(config *tls.Config) *Cutter {
+	c.t.Helper()
+	return c.SecureBy(&Cutter{}, config)
+}
+
+// SecureBy is Secure with a Cutter that the test has set up.
+func (c *Conn) SecureBy(cut *Cutter, config *tls.Config) *Cutter {
+	c.t.Helper()
+	cut.Conn = c.nc
+	s := tls.Client(cut, config)
+	c.nc.SetDeadline(time.Now().Add(c.Timeout))
+	c.must("TLS handshake", s.Handshake())
+	c.stream = s
+	c.r = bufio.NewReaderSize(s, 32<<10)
+	return cut
+}
+
+// Write implements net.Conn.
+func (k *Cutter) Write(p []byte) (int, error) {
+	size := len(p)
+	if k.writes++; k.writes == 1 && len(k.First) > 0 {
+		p = append(k.First[:len(k.First):len(k.First)], p...)
+	}
+	switch {
+	case k.holding || k.HoldAfter > 0 && k.writes > k.HoldAfter:
+		k.held = append(k.held, p...)
+		return size, nil
+	case k.Bytewise:
+		for i := range p {
+			if _, err := k.Conn.Write(p[i : i+1]); err != nil {
+				return 0, err
+			}
+		}
+		return size, nil
+	}
+	if _, err := k.Conn.Write(p); err != nil {
+		return 0, err
+	}
+	return size, nil
+}
+
+// NotifyClose sends close_notify and leaves TCP open.
+func (c *Conn) NotifyClose() {
+	c.t.Helper()
+	c.must("close_notify", c.stream.(*tls.Conn).CloseWrite())
+}
+
+// Read implements net.Conn.
+func (k *Cutter) Read(p []byte) (int, error) {
+	n, err := k.Conn.Read(p)
+	if k.last = append(k.last, p[:n]...); len(k.last) > 64 {
+		k.last = append([]byte(nil), k.last[len(k.last)-64:]...)
+	}
+	return n, err
+}
+
+// Notified reports that the last record received was an alert, or looked like
+// one: close_notify, if the Conn has read EOF. crypto/tls would not tell it from
+// an end without.
+func (k *Cutter) Notified() bool {
+	for _, header := range []string{
+		"\x17\x03\x03\x00\x13",                         // TLS 1.3
+		"\x15\x03\x03\x00\x1a", "\x15\x03\x03\x00\x12", // 1.2 with GCM, with ChaCha20
+	} {
+		if i := len(k.last) - recordHeader - int(header[4]); i >= 0 && string(k.last[i:i+recordHeader]) == header {
+			return true
+		}
+	}
+	return false
+}
+
+const recordHeader = 5
+
+// Hold keeps what is written from now on.
+func (k *Cutter) Hold() { k.holding = true }
+
+// Held is what is kept so far.
+func (k *Cutter) Held() []byte { return k.held }
+
+// Release returns what was kept, for the test to send on TCP, and lets everything
+// through again.
+func (k *Cutter) Release() []byte {
+	b := k.held
+	k.held, k.holding, k.HoldAfter = nil, false, 0
+	return b
+}

@@ -1,0 +1,349 @@
+//go:build linux
+
+package perch_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/wstest"
+)
+
+// No more handshakes run at once than may, those that wait are served when it is
+// their turn, and who is connected does not notice.
+func TestTLSHandshakeFlood(t *testing.T) {
+	const most, clients = 4, 100
+	cfg, client := secured(t, perch.Config{MaxTLSHandshakes: most, NewConnectionsPerSecond: -1, MaxConnectionsPerIP: -1})
+	certificate := cfg.TLS.Certificates[0]
+	var running, peak atomic.Int64
+	gate := make(chan struct{})
+	cfg.TLS = &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		n := running.Add(1)
+		defer running.Add(-1)
+		for p := peak.Load(); n > p && !peak.CompareAndSwap(p, n); p = peak.Load() {
+		}
+		if h.ServerName == "localhost" {
+			<-gate
+		}
+		return &certificate, nil
+	}}
+	srv := startRoute(t, cfg, echo())
+	other := client.Clone()
+	other.ServerName, other.InsecureSkipVerify = "other.test", true
+	open := dialTLS(t, srv, other)
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			c := wstest.Connect(t, srv.Addr().String())
+			if err := c.TrySecure(client); err != nil {
+				t.Errorf("handshake: %v", err)
+				return
+			}
+			if err := c.TryWrite(wstest.Request("a", "/ws")); err != nil {
+				t.Errorf("request: %v", err)
+			} else if r, err := c.TryReadResponse(); err != nil || r.Status != 101 {
+				t.Errorf("answered %v, %v", r, err)
+			}
+		})
+	}
+	awaitStats(t, srv, "the others wait", func(s *perch.Stats) bool { return s.TLSRunning == most && s.TLSWaiting == clients-most })
+	for range 100 {
+		open.Send(wstest.Text("meanwhile"))
+		open.ExpectText("meanwhile")
+	}
+	close(gate)
+	all.Wait()
+	s := awaitStats(t, srv, "all are over", func(s *perch.Stats) bool { return s.TLSRunning == 0 })
+	if s.TLSPeak != most || peak.Load() > most || s.TLSHandshakes != clients+1 || s.TLSWaiting != 0 || s.TLSFailed != 0 {
+		t.Errorf("at most %d ran (%d by our count), %d done, %d wait, %d failed", s.TLSPeak, peak.Load(), s.TLSHandshakes, s.TLSWaiting, s.TLSFailed)
+	}
+}
+
+// Who does not get a turn in time, does not say a word, or says them a byte at a
+// time, is gone after HandshakeTimeout, and takes nobody's turn.
+func TestTLSHandshakeTimeouts(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	cfg, client := secured(t, perch.Config{MaxTLSHandshakes: 1, HandshakeTimeout: timeout})
+	certificate := cfg.TLS.Certificates[0]
+	entered, gate := make(chan struct{}, 10), make(chan struct{})
+	cfg.TLS = &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		entered <- struct{}{}
+		<-gate
+		return &certificate, nil
+	}}
+	srv := startRoute(t, cfg, echo())
+	connect := func() *wstest.Conn { return wstest.Connect(t, srv.Addr().String()) }
+	begun := time.Now()
+	silent, slow := connect(), connect()
+	slow.Write([]byte{22, 3})
+	if n := srv.Stats().TLSRunning; n != 0 {
+		t.Errorf("%d handshakes run for nothing", n)
+	}
+	failed := make(chan error, 3)
+	for range 3 {
+		c := connect()
+		go func() { failed <- c.TrySecure(client) }()
+	}
+	wstest.Receive(t, "a turn", entered)
+	awaitStats(t, srv, "the others wait", func(s *perch.Stats) bool { return s.TLSWaiting == 2 })
+	for range 3 {
+		if err := wstest.Receive(t, "the end", failed); err == nil {
+			t.Error("a handshake without a certificate")
+		}
+	}
+	silent.ExpectGone()
+	slow.ExpectGone()
+	if d := time.Since(begun); d < timeout {
+		t.Errorf("after %v", d)
+	}
+	close(gate)
+	s := awaitStats(t, srv, "nothing is left", func(s *perch.Stats) bool {
+		return s.Connections == 0 && s.TLSRunning == 0 && s.TLSWaiting == 0
+	})
+	if s.HandshakeTimeouts != 5 || s.TLSFailed != 5 || s.TLSHandshakes != 0 {
+		t.Errorf("%d timeouts, %d failed, %d done", s.HandshakeTimeouts, s.TLSFailed, s.TLSHandshakes)
+	}
+	c := dialTLS(t, srv, client) // the turn is free again
+	c.Send(wstest.Text("hello"))
+	c.ExpectText("hello")
+}
+
+// HandshakeTimeout is from accept to the end of the head, TLS or not.
+func TestTLSSlowHead(t *testing.T) {
+	srv, client := startSecure(t, perch.Config{HandshakeTimeout: 200 * time.Millisecond}, echo())
+	c := connectTLS(t, srv, client)
+	c.Write([]byte("GET /ws HTTP/1.1\r\n"))
+	if r := c.ReadResponse(); r.Status != 408 {
+		t.Errorf("answered %d", r.Status)
+	}
+}
+
+// A handshake that fails says why with an alert, and the connection ends.
+func TestTLSHandshakeFails(t *testing.T) {
+	log := new(journal)
+	srv, client := startSecure(t, perch.Config{Logger: log.logger()}, echo())
+	for _, tc := range []struct {
+		name   string
+		change func(c *tls.Config)
+		want   string
+	}{
+		{"TLS 1.0", func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS10 }, "protocol version"},
+		{"TLS 1.1", func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, "protocol version"},
+		{"no cipher in common", func(c *tls.Config) {
+			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}
+		}, "handshake failure"},
+		{"HTTP/2 alone", func(c *tls.Config) { c.NextProtos = []string{"h2"} }, "no application protocol"},
+		{"a stranger's certificate", func(c *tls.Config) { c.RootCAs = wstest.NewAuthority(t).Pool }, "unknown authority"},
+	} {
+		config := client.Clone()
+		tc.change(config)
+		c := wstest.Connect(t, srv.Addr().String())
+		if err := c.TrySecure(config); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+	if s := awaitStats(t, srv, "all are counted", func(s *perch.Stats) bool { return s.TLSFailed == 5 }); s.Opened != 0 {
+		t.Errorf("%d opened", s.Opened)
+	}
+	if n := len(log.find("TLS handshake failed")); n != 5 {
+		t.Errorf("%d failures logged", n)
+	}
+}
+
+// Of the protocols that a client offers http/1.1 is chosen, by a configuration of
+// GetConfigForClient too, whatever it says.
+func TestTLSProtocol(t *testing.T) {
+	cfg, client := secured(t, perch.Config{})
+	chosen := &tls.Config{Certificates: cfg.TLS.Certificates, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS10}
+	cfg.TLS.NextProtos = []string{"h2", "http/1.1"}
+	cfg.TLS.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		switch h.ServerName {
+		case "chosen.test":
+			return chosen, nil
+		case "refused.test":
+			return nil, errors.New("not here")
+		}
+		return nil, nil
+	}
+	srv := startRoute(t, cfg, echo())
+	client.NextProtos, client.InsecureSkipVerify = []string{"h2", "http/1.1"}, true
+	for _, name := range []string{"localhost", "chosen.test"} {
+		client.ServerName = name
+		if p := dialTLS(t, srv, client).TLS().NegotiatedProtocol; p != "http/1.1" {
+			t.Errorf("%s: %q", name, p)
+		}
+		old := client.Clone()
+		old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+		if err := wstest.Connect(t, srv.Addr().String()).TrySecure(old); err == nil {
+			t.Errorf("%s: TLS 1.1 is served", name)
+		}
+	}
+	client.ServerName = "refused.test"
+	if err := wstest.Connect(t, srv.Addr().String()).TrySecure(client); err == nil {
+		t.Error("GetConfigForClient's error is none")
+	}
+}
+
+// A callback of the configuration that panics costs its own connection.
+func TestTLSCallbackPanics(t *testing.T) {
+	log := new(journal)
+	cfg, client := secured(t, perch.Config{Logger: log.logger(), MaxTLSHandshakes: 1})
+	cfg.TLS.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		if h.ServerName != "localhost" {
+			panic("GetConfigForClient")
+		}
+		return nil, nil
+	}
+	srv := startRoute(t, cfg, echo())
+	other := client.Clone()
+	other.ServerName = "other.test"
+	for range 3 {
+		if err := wstest.Connect(t, srv.Addr().String()).TrySecure(other); err == nil {
+			t.Error("a handshake without an answer")
+		}
+	}
+	c := dialTLS(t, srv, client)
+	c.Send(wstest.Text("hello"))
+	c.ExpectText("hello")
+	if n := len(log.find("panicked")); n != 3 || srv.Stats().TLSFailed != 3 {
+		t.Errorf("%d panics logged, %d failed", n, srv.Stats().TLSFailed)
+	}
+}
+
+// RST and shutdown find a connection at any point of its handshake.
+func TestTLSHandshakeBrokenOff(t *testing.T) {
+	for _, end := range []string{"reset", "FIN", "shutdown", "close"} {
+		t.Run(end, func(t *testing.T) {
+			cfg, client := secured(t, perch.Config{MaxTLSHandshakes: 1})
+			certificate := cfg.TLS.Certificates[0]
+			entered, gate := make(chan struct{}, 10), make(chan struct{})
+			cfg.TLS = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				entered <- struct{}{}
+				<-gate
+				return &certificate, nil
+			}}
+			srv := startRoute(t, cfg, echo())
+			var all []*wstest.Conn
+			connect := func(b []byte) {
+				c := wstest.Connect(t, srv.Addr().String())
+				c.Write(b)
+				all = append(all, c)
+			}
+			connect(nil)
+			connect([]byte{22})
+			var done sync.WaitGroup
+			defer done.Wait()
+			for range 3 { // one whose turn it is, two that wait
+				c := wstest.Connect(t, srv.Addr().String())
+				all = append(all, c)
+				done.Go(func() { c.TrySecure(client) })
+			}
+			wstest.Receive(t, "a turn", entered)
+			awaitStats(t, srv, "the others wait", func(s *perch.Stats) bool { return s.TLSWaiting == 2 && s.Connections == 5 })
+			switch end {
+			case "reset", "FIN":
+				for _, c := range all {
+					if end == "FIN" {
+						c.TCP().CloseWrite()
+					} else {
+						c.Reset()
+					}
+				}
+				time.AfterFunc(50*time.Millisecond, func() { close(gate) })
+			case "shutdown":
+				close(gate)
+				expectShutdown(t, srv, shutdown(t, srv))
+			case "close":
+				time.AfterFunc(50*time.Millisecond, func() { close(gate) })
+				srv.Close()
+			}
+			for _, c := range all {
+				c.Close()
+			}
+			awaitStats(t, srv, "all are gone", func(s *perch.Stats) bool { return s.Connections == 0 && s.TLSRunning == 0 && s.TLSWaiting == 0 })
+		})
+	}
+}
+
+// What cannot serve is refused by Start.
+func TestTLSConfigErrors(t *testing.T) {
+	certificate := wstest.NewAuthority(t).Issue("localhost")
+	for _, tc := range []struct {
+		config *tls.Config
+		most   int
+		want   string
+	}{
+		{&tls.Config{}, 0, "Certificates"},
+		{&tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS10}, 0, "below 1.2"},
+		{&tls.Config{Certificates: []tls.Certificate{certificate}, MaxVersion: tls.VersionTLS11}, 0, "below 1.2"},
+		{&tls.Config{Certificates: []tls.Certificate{certificate}}, -2, "MaxTLSHandshakes"},
+	} {
+		srv := perch.New(perch.Config{Addr: "127.0.0.1:0", TLS: tc.config, MaxTLSHandshakes: tc.most})
+		if err := srv.Start(); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("want %q: %v", tc.want, err)
+			srv.Close()
+		}
+	}
+}
+
+// Over a limit a client is told so in the language it speaks, once its handshake
+// is over; but a flood of them is reset.
+func TestTLSLimits(t *testing.T) {
+	t.Run("MaxConnections", func(t *testing.T) {
+		srv, client := startSecure(t, perch.Config{MaxConnections: 1}, echo())
+		open := dialTLS(t, srv, client)
+		for range 3 {
+			c := connectTLS(t, srv, client)
+			if r := c.ReadResponse(); r.Status != 503 || r.Header("Retry-After") == "" {
+				t.Errorf("answered %d", r.Status)
+			}
+			c.Close()
+		}
+		reset := 0
+		var flood []net.Conn
+		for range 60 { // none of which says a word
+			c, err := net.Dial("tcp", srv.Addr().String())
+			if err != nil {
+				reset++
+				continue
+			}
+			defer c.Close()
+			flood = append(flood, c)
+		}
+		for _, c := range flood {
+			c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if _, err := io.ReadAll(c); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				reset++
+			}
+		}
+		if reset < 20 || reset > 40 {
+			t.Errorf("%d of 60 are reset", reset)
+		}
+		open.Send(wstest.Text("hello"))
+		open.ExpectText("hello")
+	})
+	t.Run("NewConnectionsPerSecond", func(t *testing.T) {
+		srv, client := startSecure(t, perch.Config{NewConnectionsPerSecond: 2}, echo())
+		refused := 0
+		for range 6 {
+			c, err := tls.Dial("tcp", srv.Addr().String(), client)
+			if err != nil {
+				refused++
+				continue
+			}
+			defer c.Close()
+		}
+		if s := srv.Stats(); refused == 0 || s.Refused != uint64(refused) || s.TLSFailed != 0 {
+			t.Errorf("%d refused, %d by the counter, %d failed", refused, s.Refused, s.TLSFailed)
+		}
+	})
+}

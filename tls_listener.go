@@ -1,0 +1,42 @@
+//go:build linux
+
+package perch
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+)
+
+// TLSListener serves TLS on ln for a net/http server of somebody else's, so that
+// [Route.Upgrade] can move a connection to a loop with its TLS: from any other TLS
+// listener it cannot, see [ErrTLS]. It is tls.NewListener otherwise: Accept
+// returns *tls.Conn, whose handshake net/http has run on the connection's
+// goroutine. It is for http.Server.Serve, not ServeTLS, which would encrypt twice.
+//
+// config is cloned, and served as Config.TLS is: ALPN is http/1.1, as WebSocket
+// over HTTP/2 is not spoken, and versions below 1.2 are refused. ln must give the
+// connections of package net as they are, TCP or unix. Error: of config.
+func TLSListener(ln net.Listener, config *tls.Config) (net.Listener, error) {
+	config, err := serverTLS(config)
+	if err != nil {
+		return nil, fmt.Errorf("perch: %w", err)
+	}
+	return &tlsListener{ln, config}, nil
+}
+
+type tlsListener struct {
+	net.Listener
+	config *tls.Config
+}
+
+// Accept implements net.Listener.
+func (l *tlsListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{socket: c}
+	w.conn = tls.Server(w, l.config)
+	return w.conn, nil
+}
