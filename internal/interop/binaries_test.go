@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,7 +88,8 @@ func touch(root string) error {
 // daemon is a running perchd.
 type daemon struct {
 	*program
-	addr string
+	addr   string
+	secure string // "s" of https and wss
 }
 
 // startPerchd runs perchd on a free port of loopback and waits until it serves.
@@ -102,11 +104,15 @@ func startPerchd(t *testing.T, args ...string) *daemon {
 		t.Fatal(err)
 	}
 	d.addr = line.Address
-	if line.Page != "http://"+d.addr+"/" || line.Try != "websocat ws://"+d.addr+"/ws" {
+	try := "websocat "
+	if slices.Contains(args, "--tls-self-signed") {
+		d.secure, try = "s", "websocat -k "
+	}
+	if line.Page != d.http("/") || line.Try != try+d.ws("/ws") {
 		t.Errorf("perchd says %+v", line)
 	}
 	return d
 }
 
-func (d *daemon) ws(path string) string   { return "ws://" + d.addr + path }
-func (d *daemon) http(path string) string { return "http://" + d.addr + path }
+func (d *daemon) ws(path string) string   { return "ws" + d.secure + "://" + d.addr + path }
+func (d *daemon) http(path string) string { return "http" + d.secure + "://" + d.addr + path }

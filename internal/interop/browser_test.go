@@ -36,7 +36,8 @@ func openTab(t *testing.T, url string) *tab {
 		chromedp.UserDataDir(t.TempDir()),
 	}
 	for _, flag := range []string{"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-		"disable-background-networking", "disable-component-update", "disable-sync", "disable-dev-shm-usage", "no-proxy-server"} {
+		"disable-background-networking", "disable-component-update", "disable-sync", "disable-dev-shm-usage", "no-proxy-server",
+		"ignore-certificate-errors"} {
 		options = append(options, chromedp.Flag(flag, true))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
@@ -106,7 +107,12 @@ func (b *tab) check() {
 }
 
 func TestBrowser(t *testing.T) {
-	d := startPerchd(t)
+	t.Run("http", func(t *testing.T) { browse(t) })
+	t.Run("https", func(t *testing.T) { browse(t, "--tls-self-signed") })
+}
+
+func browse(t *testing.T, args ...string) {
+	d := startPerchd(t, args...)
 	b := openTab(t, d.http("/"))
 	b.until(`document.getElementById('state').dataset.state === 'open'`)
 

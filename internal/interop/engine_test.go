@@ -51,13 +51,14 @@ func startEngine(t *testing.T) *engine {
 
 func startEngineWith(t *testing.T, c perch.Compression) *engine {
 	t.Helper()
+	return serveEngine(t, perch.Config{Compression: c})
+}
+
+func serveEngine(t *testing.T, cfg perch.Config) *engine {
+	t.Helper()
 	e := &engine{closed: make(chan perch.CloseError, 64), pongs: make(chan time.Duration, 64)}
-	e.Server = perch.New(perch.Config{
-		Addr:           "127.0.0.1:0",
-		MaxMessageSize: 2 * bigMessage,
-		Compression:    c,
-		Rate:           perch.Rate{Messages: -1, Burst: -1, Bytes: -1},
-	})
+	cfg.Addr, cfg.MaxMessageSize, cfg.Rate = "127.0.0.1:0", 2*bigMessage, perch.Rate{Messages: -1, Burst: -1, Bytes: -1}
+	e.Server = perch.New(cfg)
 	e.Handle("/ws", perch.Handler{
 		Settings: perch.Settings{
 			Subprotocols: []string{"perch.v1"},
@@ -78,6 +79,9 @@ func startEngineWith(t *testing.T, c perch.Compression) *engine {
 		t.Fatal(err)
 	}
 	e.url = "ws://" + e.Addr().String() + "/ws"
+	if cfg.TLS != nil {
+		e.url = "wss://" + e.Addr().String() + "/ws"
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
 	"net"
 	"testing"
@@ -43,6 +44,11 @@ func NewAuthority(t testing.TB) *Authority {
 	a.cert, a.key = cert, key
 	a.Pool.AddCert(cert)
 	return a
+}
+
+// PEM is the certificate of the authority.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
 // Issue makes a certificate with a P-256 key for servers of these names or
