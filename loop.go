@@ -28,7 +28,8 @@ const (
 	postBudget   = 4096      // posts carried out
 	flushBudget  = 256 << 10 // bytes sent to one connection at the end of a tick
 	pingBudget   = 1000      // pings a sweep begins
-	corkSize     = 64 << 10  // bytes gathered for one send
+	corkSize     = 64 << 10  // bytes gathered for one send; fewer where a connection may not have twice as many queued
+	minCork      = 1 << 10
 )
 
 // maxLoops is what the loop's place in an ID allows.
@@ -119,7 +120,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		rooms:  room.NewShards(s.rooms, id),
 		events: make([]poller.Event, eventBudget),
 		rbuf:   make([]byte, 2*readBudget),
-		cork:   make([]byte, 0, corkSize),
+		cork:   make([]byte, 0, min(corkSize, max(s.cfg.MaxOutput/2, minCork))),
 		corked: noSlot, current: noSlot,
 		threshold: s.cfg.Compression.Threshold,
 		parser:    new(handshake.Parser),

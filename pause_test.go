@@ -85,6 +85,20 @@ func TestPausedPeer(t *testing.T) {
 	}
 }
 
+// So it is where less may be queued than the loop gathers for one write: a peer's own
+// messages do not make it a slow consumer.
+func TestPausedPeerSmallOutput(t *testing.T) {
+	for _, size := range []int{1500, 10_000} {
+		srv := startRoute(t, perch.Config{Loops: 1, MaxOutput: 16 << 10, Rate: unlimited}, echo())
+		c, done := paused(t, srv, size)
+		for n := range done {
+			if _, p := c.NextMessage(); len(p) != size || binary.BigEndian.Uint32(p) != uint32(n) {
+				t.Fatalf("message %d of %d: %d bytes", n, done, len(p))
+			}
+		}
+	}
+}
+
 // A peer that neither reads nor will send more, and one that is gone altogether:
 // no spinning either, and the end is noticed when it can be.
 func TestPausedPeerHalfCloses(t *testing.T) {
