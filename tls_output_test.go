@@ -50,11 +50,13 @@ func TestTLSBackpressure(t *testing.T) {
 	})
 }
 
-// stuffed opens a connection whose client does not read, and has a megabyte
-// sent to it at a time until it is paused.
+// stuffed opens a connection whose client does not read, and has more sent to it,
+// a megabyte at a time, than the sockets at both ends can ever take.
 func stuffed(t *testing.T, srv *perch.Server, client *tls.Config, opened <-chan perch.Ref) *wstest.Conn {
 	t.Helper()
+	const sockets = 16 // megabytes; ours grows to tcp_wmem's 4, the client's no more
 	c := dialTLS(t, srv, client)
+	c.TCP().SetReadBuffer(64 << 10)
 	ref := wstest.Receive(t, "OnOpen", opened)
 	p := make([]byte, 1<<20)
 	for n := range 100 {
@@ -64,7 +66,7 @@ func stuffed(t *testing.T, srv *perch.Server, client *tls.Config, opened <-chan 
 		acted := make(chan bool, 1)
 		ref.Do(func(perch.Conn) { acted <- true })
 		wstest.Receive(t, "the loop", acted)
-		if n > 0 && srv.Stats().QueuedBytes > 1<<20 {
+		if n >= sockets && srv.Stats().QueuedBytes > 1<<20 {
 			return c
 		}
 	}
