@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"bench":             {".", "frame", "handshake", "poller", "internal/sock"},
 	"bench/stats":       {},
 	"bench/record":      {"bench", "bench/stats"},
-	"bench/suite":       {"bench", "bench/record", "internal/sock"},
+	"bench/suite":       {"bench", "bench/record", "internal/server/certs", "internal/sock"},
 	"bench/plot":        {},
 	"bench/page":        {"bench/plot", "bench/record", "bench/stats"},
 

@@ -117,7 +117,7 @@ func mostRounds(r *record.Run) (n int) {
 // caseNames are the groups as headings.
 var caseNames = map[string]string{
 	record.Echo: "echo", record.Pipelined: "echo, 16 in flight", record.Latency: "echo at a fixed rate", record.Fanout: "fan-out",
-	record.Storm: "connects", record.Idle: "idle connections", record.Messages: "messages on many connections", record.Pings: "pings",
+	record.Deflate: "echo, compressed", record.TLS: "echo over TLS", record.Storm: "connects", record.Idle: "idle connections", record.Messages: "messages on many connections", record.Pings: "pings",
 	record.Generator: "load generators",
 }
 

@@ -36,7 +36,7 @@ func testRun(rounds int) *record.Run {
 		}
 		r.Cases = append(r.Cases, c)
 	}
-	for _, g := range []string{record.Echo, record.Pipelined, record.Latency, record.Storm, record.Idle} {
+	for _, g := range []string{record.Echo, record.Pipelined, record.Deflate, record.TLS, record.Latency, record.Storm, record.Idle} {
 		add(g, 0)
 	}
 	for _, x := range []int{10, 1000} {
@@ -91,8 +91,8 @@ func TestPage(t *testing.T) {
 		}
 	}
 	pictures := svgs.FindAllString(page, -1)
-	if len(pictures) != 11 {
-		t.Errorf("%d plots, want 6 of the summary and 5 curves", len(pictures))
+	if len(pictures) != 13 {
+		t.Errorf("%d plots, want 8 of the summary and 5 curves", len(pictures))
 	}
 	ids := make(map[string]bool)
 	for _, svg := range pictures {
@@ -148,8 +148,8 @@ func TestNoFigureWithoutRounds(t *testing.T) {
 	summary, _, _ := strings.Cut(page[strings.Index(page, "<h2>Summary"):], "</table>")
 	cells := regexp.MustCompile(`(?s)<td.*?</td>`).FindAllString(summary, -1)
 	rounds := regexp.MustCompile(`<small>[^<]*–[^<]*, [67]×`)
-	if len(cells) != len(names)*6 {
-		t.Errorf("%d figures in the summary, want %d", len(cells), len(names)*6)
+	if len(cells) != len(names)*8 {
+		t.Errorf("%d figures in the summary, want %d", len(cells), len(names)*8)
 	}
 	for _, cell := range cells {
 		if !rounds.MatchString(cell) {

@@ -14,6 +14,8 @@ const (
 	Pipelined = "pipelined" // many in flight
 	Latency   = "latency"   // at a rate, whatever comes back
 	Fanout    = "fanout"    // one message to all members of a room; X: members
+	Deflate   = "deflate"   // the first once more, compressed
+	TLS       = "tls"       // and encrypted
 	Storm     = "storm"     // connect, close, again
 	Idle      = "idle"      // connections that say nothing
 	Messages  = "messages"  // few messages on many connections, at a rate; X: connections

@@ -63,7 +63,6 @@ func (d *driver) addPair(base, oldProgram, newProgram string) {
 		})
 	}
 	d.run.Base = d.subjects[0].Name
-	d.run.Command = "make bench BASE=" + d.Base
 }
 
 // inSeconds is a duration as a number of seconds.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -103,8 +104,10 @@ func (d *driver) begin(r *runner, w *workload, c *record.Case, round int) bool {
 		r.process, r.failures = nil, giveUp
 		d.say("  %s: %v", r.Name, err)
 		c.Samples = append(c.Samples, record.Sample{Server: r.Name, Round: round, Error: err.Error()})
+		return false
 	}
-	return err == nil
+	r.process.secure = w.group == record.TLS
+	return true
 }
 
 // end stops a server. What ours say at their end goes with their last
@@ -163,7 +166,12 @@ func (d *driver) perchbench(ctx context.Context, s *subject, p *process, load []
 		path = s.fanPath
 		args = append(args, s.fanLoad...)
 	}
-	args = append(args, "--url", "ws://"+p.addr+path, "--pid", strconv.Itoa(p.cmd.Process.Pid), "--json")
+	scheme := "ws://"
+	if p.secure {
+		scheme = "wss://"
+		args = append(args, "--ca", d.pair.cert)
+	}
+	args = append(args, "--url", scheme+p.addr+path, "--pid", strconv.Itoa(p.cmd.Process.Pid), "--json")
 	out, errOut, err := d.runClient(ctx, filepath.Join(d.Root, "bin", "perchbench"), args)
 	res := new(bench.Result)
 	if jsonErr := json.Unmarshal(out, res); jsonErr != nil {
@@ -171,6 +179,9 @@ func (d *driver) perchbench(ctx context.Context, s *subject, p *process, load []
 	}
 	if err != nil || !res.OK {
 		return res, fmt.Errorf("%s", firstLines(string(errOut), 2))
+	}
+	if slices.Contains(load, "--deflate") && res.Compressed < 0.99 {
+		return res, fmt.Errorf("%.0f %% of the answers came compressed, want all", 100*res.Compressed)
 	}
 	return res, nil
 }

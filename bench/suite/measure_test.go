@@ -201,7 +201,7 @@ func TestInterrupted(t *testing.T) {
 // TestWorkloads: the shares of the time add up, and every workload has a group
 // that the report knows.
 func TestWorkloads(t *testing.T) {
-	for name, all := range map[string][]workload{"full": full(20_000), "few descriptors": full(1024), "pair": pair(), "smoke": smoke()} {
+	for name, all := range map[string][]workload{"full": full(20_000), "few descriptors": full(1024), "pair": twoCommits(), "smoke": smoke()} {
 		sum := 0.0
 		seen := make(map[string]bool)
 		for _, w := range all {
@@ -222,6 +222,44 @@ func TestWorkloads(t *testing.T) {
 	for _, w := range full(1024) {
 		if w.group == record.Fanout && w.x > 1000 {
 			t.Errorf("fan-out to %d with 1,024 descriptors", w.x)
+		}
+	}
+}
+
+// TestChoose: who asks for some cases gets them, with all of the time.
+func TestChoose(t *testing.T) {
+	all := full(20_000)
+	chosen, err := choose(all, []string{record.Storm, "fanout:1000", record.Pings})
+	if err != nil || names(chosen) != "storm, fanout:1000, pings:1000, pings:10000, pings:100000" {
+		t.Fatalf("chosen %s, error %v", names(chosen), err)
+	}
+	sum := 0.0
+	for _, w := range chosen {
+		sum += w.share
+	}
+	if sum < 0.999 || sum > 1.001 {
+		t.Errorf("shares of %v in all", sum)
+	}
+	if chosen, err = choose(all, nil); err != nil || len(chosen) != len(all) {
+		t.Errorf("nothing asked for: %d of %d, error %v", len(chosen), len(all), err)
+	}
+	for _, unknown := range []string{"fanout:1001", "", "ech"} {
+		if _, err := choose(all, []string{record.Echo, unknown}); err == nil || !strings.Contains(err.Error(), "fanout:10000") {
+			t.Errorf("%q: error %v, want one that lists the cases", unknown, err)
+		}
+	}
+}
+
+// TestCommand: the report says how to get it again.
+func TestCommand(t *testing.T) {
+	for want, o := range map[string]Options{
+		"make bench":         {Budget: time.Minute},
+		"make bench-smoke":   {Smoke: true},
+		"make bench BASE=v1": {Base: "v1"},
+		"make build baseline && bin/perchbench suite --time 3m0s --only perch,gws --cases tls": {Budget: 3 * time.Minute, Only: []string{"perch", "gws"}, Cases: []string{"tls"}},
+	} {
+		if got := o.command(); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

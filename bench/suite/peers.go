@@ -25,10 +25,12 @@ type peer struct {
 	Lang           string   `json:"lang"`
 	Library        string   `json:"library"`
 	Version        string   `json:"version"`
-	Dir            string   `json:"dir"`   // from the root of the repository
-	Build          []string `json:"build"` // there; {bin} is replaced
-	Run            []string `json:"run"`   // {bin} and {port} are replaced
-	Needs          []string `json:"needs"` // programs
+	Dir            string   `json:"dir"`     // from the root of the repository
+	Build          []string `json:"build"`   // there; {bin} is replaced
+	Run            []string `json:"run"`     // {bin} and {port} are replaced
+	Deflate        []string `json:"deflate"` // what to add to it for permessage-deflate; {threshold} is replaced
+	TLS            []string `json:"tls"`     // and for wss; {cert} and {key} are replaced
+	Needs          []string `json:"needs"`   // programs
 	Settings       string   `json:"settings"`
 	SingleThreaded bool     `json:"single_threaded"`
 }
@@ -59,7 +61,7 @@ func (d *driver) peers(ctx context.Context) (all []subject, err error) {
 		}
 		dir := filepath.Join(d.Root, filepath.FromSlash(p.Dir))
 		bin := cmp.Or(os.Getenv(binVariable), filepath.Join(dir, "bin"))
-		s, err := p.subject(dir, bin)
+		s, err := p.subject(dir, bin, d.pair)
 		if err == nil {
 			key := p.Dir + "\x00" + strings.Join(p.Build, "\x00")
 			if _, done := built[key]; !done {
@@ -79,7 +81,7 @@ func (d *driver) peers(ctx context.Context) (all []subject, err error) {
 }
 
 // subject is the peer as a server to measure, or why it is none.
-func (p *peer) subject(dir, bin string) (subject, error) {
+func (p *peer) subject(dir, bin string, pair keyPair) (subject, error) {
 	for _, program := range p.Needs {
 		if _, err := exec.LookPath(program); err != nil {
 			return subject{}, fmt.Errorf("it needs %s, which is not installed", program)
@@ -93,9 +95,16 @@ func (p *peer) subject(dir, bin string) (subject, error) {
 		lang = l
 	}
 	version := strings.TrimSpace(p.Library + " " + p.Version)
+	run, instead := inBin(p.Run, bin), make(map[string][]string)
+	for group, more := range map[string][]string{record.Deflate: p.Deflate, record.TLS: p.TLS} {
+		if more != nil {
+			instead[group] = append(run[:len(run):len(run)], pair.in(more)...)
+		}
+	}
 	return subject{
 		Server:   record.Server{Name: p.Name, Lang: lang, Version: version, Settings: p.Settings, SingleThreaded: p.SingleThreaded},
-		run:      inBin(p.Run, bin),
+		run:      run,
+		instead:  instead,
 		dir:      dir,
 		warm:     slices.Contains(p.Needs, "node"),
 		echoPath: "/ws", fanPath: "/fan", fanLoad: plainFan,

@@ -26,6 +26,7 @@ const (
 type process struct {
 	cmd    *exec.Cmd
 	addr   string
+	secure bool // it speaks TLS
 	output *tail
 	ended  chan struct{} // closed when it has
 }

@@ -2,9 +2,11 @@ package suite
 
 import (
 	"context"
+	"crypto/tls"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +35,7 @@ func TestPeers(t *testing.T) {
 	d.run.Skipped = nil
 	write(t, filepath.Join(d.Root, "bench/peers/peers.json"), `[
 		{"name": "good", "lang": "go", "library": "example.com/ws", "version": "v1", "dir": "bench/peers", "build": ["sh", "-c", "mkdir -p {bin} && echo built >> {bin}/log && touch {bin}/peer"],
-		 "run": ["{bin}/peer", "good", "--listen", "127.0.0.1:{port}"], "needs": ["sh"], "settings": "best", "single_threaded": true},
+		 "run": ["{bin}/peer", "good", "--listen", "127.0.0.1:{port}"], "deflate": ["--deflate", "from={threshold}"], "tls": ["{cert}", "{key}"], "needs": ["sh"], "settings": "best", "single_threaded": true},
 		{"name": "again", "lang": "python", "dir": "bench/peers", "build": ["sh", "-c", "mkdir -p {bin} && echo built >> {bin}/log && touch {bin}/peer"], "run": ["x"]},
 		{"name": "half", "dir": "bench/peers", "run": ["x", "{bin}/not-there"]},
 		{"name": "missing", "run": ["x"], "needs": ["no-such-program-here"]},
@@ -48,6 +50,16 @@ func TestPeers(t *testing.T) {
 	bin := filepath.Join(d.Root, "bench/peers/bin")
 	if s := all[0]; s.run[0] != bin+"/peer" || s.run[3] != "127.0.0.1:{port}" || s.Lang != "Go" || s.Version != "example.com/ws v1" || !s.SingleThreaded || s.fanPath != "/fan" {
 		t.Errorf("peer %+v", s)
+	}
+	if c := all[0].instead[record.Deflate]; !slices.Equal(c, append(slices.Clone(all[0].run), "--deflate", "from=1024")) {
+		t.Errorf("compressing: %q", c)
+	}
+	c := all[0].instead[record.TLS]
+	if _, err := tls.LoadX509KeyPair(c[len(c)-2], c[len(c)-1]); err != nil {
+		t.Errorf("TLS: %q, %v", c, err)
+	}
+	if who := started(record.TLS); !who(&all[0]) || who(&all[1]) {
+		t.Error("TLS is not measured of who has it, or of who has not")
 	}
 	if log, _ := os.ReadFile(bin + "/log"); string(log) != "built\n" {
 		t.Errorf("built %q, want once", log)

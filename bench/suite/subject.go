@@ -32,26 +32,34 @@ const scaleName = "perch 100k"
 
 // ours are the servers of this repository, with limit descriptors for each
 // table. perchd keeps a development key in the directory state.
-func ours(root, state string, limit int) []subject {
+func ours(root, state string, limit int, pair keyPair) []subject {
 	bench, perchd := filepath.Join(root, "bin", "perchbench"), filepath.Join(root, "bin", "perchd")
 	serve := []string{bench, "serve", "--listen", "127.0.0.1:{port}"}
 	const most = 110_000
 	loops := max(1, most/max(limit-reserve, 1)+1)
+	bare := append(serve[:4:4], "--loops", "1", "--max-conns", strconv.Itoa(max(limit-reserve, 1)))
+	chat := []string{perchd, "--listen", "127.0.0.1:{port}", "--loops", "1", "--new-connections-per-second", "0",
+		"--messages-per-second", "0", "--bytes-per-second", "0"}
+	// Both compress from 1 KiB, whoever offers it.
+	withTLS := func(command []string) map[string][]string {
+		return map[string][]string{record.Deflate: command, record.TLS: append(command[:len(command):len(command)], "--tls-cert", pair.cert, "--tls-key", pair.key)}
+	}
 	pinging := func(interval string) []string {
 		return append(serve[:4:4], "--loops", strconv.Itoa(loops), "--max-conns", strconv.Itoa(most), "--ping-interval", interval)
 	}
 	return []subject{
 		{
 			Server:   record.Server{Name: "perch", Lang: "Go", Ours: true, Settings: "perchbench serve --loops 1: the engine alone"},
-			run:      append(serve[:4:4], "--loops", "1", "--max-conns", strconv.Itoa(max(limit-reserve, 1))),
+			run:      bare,
+			instead:  withTLS(bare),
 			echoPath: "/ws", fanPath: "/fan", fanLoad: plainFan,
 		},
 		{
 			Server: record.Server{Name: "perchd", Lang: "Go", Ours: true,
 				Settings: "--loops 1, limits on rates off; the fan-out is its chat: JSON, offsets, history"},
-			run: []string{perchd, "--listen", "127.0.0.1:{port}", "--loops", "1", "--new-connections-per-second", "0",
-				"--messages-per-second", "0", "--bytes-per-second", "0"},
-			env: []string{"XDG_STATE_HOME=" + state}, dir: state, // and no configuration of the user's there
+			run:     chat,
+			instead: withTLS(chat),
+			env:     []string{"XDG_STATE_HOME=" + state}, dir: state, // and no configuration of the user's there
 			echoPath: "/ws?raw=1",
 			fanPath:  "/ws/chat",
 			fanLoad: []string{"--hello", `{"username":"u{id}"}`, "--hello-ack", "room_joined", "--pub-hello", `{"username":"publisher"}`,

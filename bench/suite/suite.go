@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/perchws/perch/bench"
@@ -23,6 +24,7 @@ type Options struct {
 	Out    string        // directory for the results
 	Budget time.Duration // about how long; every case has three rounds at least
 	Only   []string      // names of servers; nil: all there are
+	Cases  []string      // groups of cases, or GROUP:X for one; they get all of the time; nil: all there are
 	Smoke  bool          // a minute: short, few rounds, no figure of worth
 	Base   string        // a commit: compare it with the working tree, and nothing else
 	Log    io.Writer     // progress, line by line
@@ -36,6 +38,7 @@ type driver struct {
 	begun       time.Time
 	planned     time.Duration // when the next case should begin, after begun
 	state       string        // a directory that goes away with the driver
+	pair        keyPair       // for servers with TLS
 	subjects    []subject
 	serverCores []int // nil: not bound to cores
 	clientCores []int
@@ -54,14 +57,20 @@ func Run(ctx context.Context, o Options) (*record.Run, error) {
 	defer d.close()
 	limit := sock.DescriptorLimit()
 	var loads []workload
+	switch {
+	case o.Base != "":
+		loads = twoCommits()
+	case o.Smoke:
+		loads = smoke()
+	default:
+		loads = full(limit)
+	}
+	if loads, err = choose(loads, o.Cases); err != nil {
+		return nil, err
+	}
 	if o.Base != "" {
-		loads = pair()
 		err = d.addCommits(ctx)
 	} else {
-		loads = full(limit)
-		if o.Smoke {
-			loads = smoke()
-		}
 		err = d.addServers(ctx, limit)
 	}
 	if err != nil {
@@ -80,13 +89,41 @@ func newDriver(o Options) (*driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{Options: o, launcher: newLauncher(), state: state}
+	pair, err := newKeyPair(state)
+	if err != nil {
+		os.RemoveAll(state)
+		return nil, err
+	}
+	d := &driver{Options: o, launcher: newLauncher(), state: state, pair: pair}
 	d.client = d.perchbench
 	d.serverCores, d.clientCores = split()
-	d.run = &record.Run{Started: time.Now().UTC(), Command: "make bench", Base: "", Machine: record.ThisMachine(sock.DescriptorLimit())}
+	d.run = &record.Run{Started: time.Now().UTC(), Command: o.command(), Machine: record.ThisMachine(sock.DescriptorLimit())}
 	d.run.Machine.ServerCores, d.run.Machine.ClientCores = d.serverCores, d.clientCores
 	d.run.Machine.Commit = commit(root)
 	return d, nil
+}
+
+// command is what repeats the run.
+func (o *Options) command() string {
+	switch {
+	case o.Smoke:
+		return "make bench-smoke"
+	case o.Only == nil && o.Cases == nil && o.Base == "":
+		return "make bench"
+	case o.Only == nil && o.Cases == nil:
+		return "make bench BASE=" + o.Base
+	}
+	command := "make build baseline && bin/perchbench suite --time " + o.Budget.String()
+	if o.Only != nil {
+		command += " --only " + strings.Join(o.Only, ",")
+	}
+	if o.Cases != nil {
+		command += " --cases " + strings.Join(o.Cases, ",")
+	}
+	if o.Base != "" {
+		command += " --base " + o.Base
+	}
+	return command
 }
 
 func (d *driver) close() {
@@ -96,7 +133,7 @@ func (d *driver) close() {
 
 // addServers finds the servers to measure: ours, the yardstick, the peers.
 func (d *driver) addServers(ctx context.Context, limit int) error {
-	all := ours(d.Root, d.state, limit)
+	all := ours(d.Root, d.state, limit, d.pair)
 	if y, ok := yardstick(d.Root); ok {
 		all = append(all, y)
 	} else {

@@ -1,7 +1,10 @@
 package suite
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/perchws/perch/bench/record"
 )
@@ -11,7 +14,7 @@ type workload struct {
 	group string
 	x     int
 	load  []string // mode and options of perchbench, without the address
-	share float64  // of the suite's time
+	share float64  // of the suite's time; those of a suite are 1 together
 	least int      // rounds, whatever the time
 	most  int      // rounds
 	fresh bool     // a new process for each measurement: its memory is the figure
@@ -43,10 +46,22 @@ const (
 	latencyRate = "5000"
 )
 
+// compressed is the load of messages that pay to be compressed, by servers that
+// do so from 1 KiB. Their words differ from message to message.
+var compressed = []string{"echo", "--conns", "100", "--size", "2048", "--text", "--words", "--deflate"}
+
+// threshold is what servers compress messages from, in bytes.
+const threshold = "1024"
+
 func everyone(s *subject) bool { return !s.scale }
 func scaling(s *subject) bool  { return s.scale }
 func bare(s *subject) bool     { return s.Name == "perch" }
 func rooms(s *subject) bool    { return !s.scale && s.fanPath != "" }
+
+// started are the servers that have a command of their own for a group.
+func started(group string) func(s *subject) bool {
+	return func(s *subject) bool { return s.instead[group] != nil }
+}
 
 // full is what `make bench` runs.
 func full(limit int) (all []workload) {
@@ -60,20 +75,22 @@ func full(limit int) (all []workload) {
 	}
 	add(workload{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .10, who: everyone})
 	add(workload{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .10, who: everyone})
+	add(workload{group: record.Deflate, load: load(compressed...), share: .055, who: started(record.Deflate)})
+	add(workload{group: record.TLS, load: load("echo", "--conns", "200", "--size", "128"), share: .055, who: started(record.TLS)})
 	add(workload{group: record.Latency, load: []string{"echo", "--conns", "200", "--size", "128", "--rate", latencyRate, "--warmup", "300ms", "--time", "1500ms"},
-		share: .10, who: everyone})
-	add(workload{group: record.Storm, load: load("storm", "--conns", "64"), share: .07, who: everyone})
-	add(workload{group: record.Idle, load: []string{"idle", "--conns", strconv.Itoa(idle), "--warmup", "500ms", "--time", "100ms"}, share: .11, fresh: true, who: everyone})
+		share: .08, who: everyone})
+	add(workload{group: record.Storm, load: load("storm", "--conns", "64"), share: .06, who: everyone})
+	add(workload{group: record.Idle, load: []string{"idle", "--conns", strconv.Itoa(idle), "--warmup", "500ms", "--time", "100ms"}, share: .10, fresh: true, who: everyone})
 	for _, n := range roomSizes {
 		if n+reserve > limit {
 			continue
 		}
-		w := workload{group: record.Fanout, x: n, load: load("fanout", "--conns", strconv.Itoa(n), "--pubs", "1", "--size", "128"), share: .04, least: leastPoint, who: rooms}
+		w := workload{group: record.Fanout, x: n, load: load("fanout", "--conns", strconv.Itoa(n), "--pubs", "1", "--size", "128"), share: .03, least: leastPoint, who: rooms}
 		switch {
 		case n == mainRoom:
-			w.share, w.least = .09, leastMain
+			w.share, w.least = .08, leastMain
 		case n > mainRoom:
-			w.share = .09
+			w.share = .08
 		}
 		add(w)
 	}
@@ -83,7 +100,7 @@ func full(limit int) (all []workload) {
 			warmup = "2s" // so many connects have an aftermath
 		}
 		w := workload{group: record.Messages, x: n, load: []string{"echo", "--conns", strconv.Itoa(n), "--size", "128", "--rate", latencyRate,
-			"--warmup", warmup, "--time", "1s", "--connect-timeout", "60s"}, share: .05, least: leastPoint, who: scaling}
+			"--warmup", warmup, "--time", "1s", "--connect-timeout", "60s"}, share: .045, least: leastPoint, who: scaling}
 		if n <= peerMost && n+reserve <= limit {
 			w.who = func(*subject) bool { return true }
 		}
@@ -91,10 +108,52 @@ func full(limit int) (all []workload) {
 	}
 	for _, n := range connections {
 		add(workload{group: record.Pings, x: n, load: []string{"idle", "--conns", strconv.Itoa(n), "--warmup", "5s", "--time", "5s",
-			"--connect-timeout", "60s"}, share: .03, least: leastPoint, fresh: true, who: scaling})
+			"--connect-timeout", "60s"}, share: .025, least: leastPoint, fresh: true, who: scaling})
 	}
 	add(workload{group: record.Generator, load: load("echo", "--conns", "200", "--size", "128"), share: .02, who: bare})
 	return all
+}
+
+// choose leaves those that are asked for, which share the time of all.
+func choose(all []workload, cases []string) (chosen []workload, err error) {
+	if cases == nil {
+		return all, nil
+	}
+	share := 0.0
+	for _, w := range all {
+		if slices.ContainsFunc(cases, w.is) {
+			chosen = append(chosen, w)
+			share += w.share
+		}
+	}
+	for _, name := range cases {
+		if !slices.ContainsFunc(all, func(w workload) bool { return w.is(name) }) {
+			return nil, fmt.Errorf("there is no case %q; there are %s", name, names(all))
+		}
+	}
+	if share > 0 {
+		for i := range chosen {
+			chosen[i].share /= share
+		}
+	}
+	return chosen, nil
+}
+
+// is reports that the workload goes by a name: its group, or GROUP:X.
+func (w *workload) is(name string) bool {
+	return name == w.group || name == fmt.Sprintf("%s:%d", w.group, w.x)
+}
+
+func names(all []workload) string {
+	var names []string
+	for _, w := range all {
+		if w.x == 0 {
+			names = append(names, w.group)
+		} else {
+			names = append(names, fmt.Sprintf("%s:%d", w.group, w.x))
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // smoke shows within a minute that every kind of measurement works.
@@ -103,6 +162,8 @@ func smoke() []workload {
 	return []workload{
 		{group: record.Echo, load: load("echo", "--conns", "20", "--size", "128"), most: 2, who: everyone},
 		{group: record.Pipelined, load: load("echo", "--conns", "20", "--size", "128", "--depth", "16"), most: 1, who: everyone},
+		{group: record.Deflate, load: load(compressed...), most: 1, who: started(record.Deflate)},
+		{group: record.TLS, load: load("echo", "--conns", "20", "--size", "128"), most: 1, who: started(record.TLS)},
 		{group: record.Latency, load: load("echo", "--conns", "20", "--size", "128", "--rate", "1000"), most: 2, who: everyone},
 		{group: record.Storm, load: load("storm", "--conns", "8"), most: 1, who: everyone},
 		{group: record.Idle, load: load("idle", "--conns", "500"), most: 1, fresh: true, who: everyone},
@@ -114,8 +175,8 @@ func smoke() []workload {
 	}
 }
 
-// pair is what two commits are compared by.
-func pair() []workload {
+// twoCommits is what two commits are compared by.
+func twoCommits() []workload {
 	load := func(args ...string) []string { return append(args, "--warmup", "200ms", "--time", "700ms") }
 	any := func(*subject) bool { return true }
 	return []workload{

@@ -35,8 +35,12 @@ func runSuite(args []string, out, errOut io.Writer) int {
 	fs.StringVar(&o.Base, "base", "", "a `commit`: compare the working tree with it instead; status 1 if it is clearly worse")
 	fs.BoolVar(&o.Smoke, "smoke", false, "one minute that shows that everything works, and no figure of worth")
 	only := fs.String("only", "", "`servers` to measure, with commas between; empty: all there are")
+	cases := fs.String("cases", "", "`groups` of cases to measure, or GROUP:X, with commas between; they get all of the time; empty: all")
 	if status, done := parseFlags(fs, args, out, errOut); done {
 		return status
+	}
+	if *cases != "" {
+		o.Cases = strings.Split(*cases, ",")
 	}
 	if *only != "" {
 		o.Only = strings.Split(*only, ",")
