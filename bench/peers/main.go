@@ -38,7 +38,7 @@ var peers = map[string]peer{
 	"gobwas":   {serveGobwas, false},
 	"fasthttp": {serveFastHTTP, true},
 	"xnet":     {serveXNet, false},
-	"nbio":     {serveNbio, false},
+	"nbio":     {serveNbio, true},
 	"gnet":     {serveGnet, false},
 }
 
@@ -47,8 +47,12 @@ type peer struct {
 	deflate bool                                   // has permessage-deflate
 }
 
-// noTLS are those that do not read from a net.Conn.
-var noTLS = map[string]bool{"nbio": true, "gnet": true}
+// Those that do not read from a net.Conn cannot be given the TLS of crypto/tls:
+// ownTLS bring theirs, noTLS have none.
+var (
+	ownTLS = map[string]bool{"nbio": true}
+	noTLS  = map[string]bool{"gnet": true}
+)
 
 // options is what the command line asks for.
 type options struct {
@@ -67,7 +71,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "peer:", err)
 		os.Exit(2)
 	}
-	if err := run(peers[name], o); err != nil {
+	if err := run(name, o); err != nil {
 		fmt.Fprintln(os.Stderr, "peer:", name+":", err)
 		os.Exit(1)
 	}
@@ -117,17 +121,17 @@ func parse(args []string) (name string, o options, err error) {
 	return name, o, err
 }
 
-func run(p peer, o options) error {
+func run(name string, o options) error {
 	ln, err := net.Listen("tcp", o.listen) // accepted connections have TCP_NODELAY: Go's default
 	if err != nil {
 		return err
 	}
-	if o.cert != "" {
+	if o.cert != "" && !ownTLS[name] {
 		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
 		if err != nil {
 			return err
 		}
 		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}})
 	}
-	return p.serve(ln, o)
+	return peers[name].serve(ln, o)
 }

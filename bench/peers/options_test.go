@@ -3,16 +3,19 @@ package main
 import (
 	"bytes"
 	"compress/flate"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -126,6 +129,29 @@ func TestTLS(t *testing.T) {
 			defer c.Close()
 			if got := c.Answer(wire.Frame(wire.Fin|wire.Text, "secret")); got != `text "secret"` {
 				t.Error(got)
+			}
+		})
+	}
+}
+
+// TestTLSHalf: a certificate without its key, or a key alone, is refused.
+func TestTLSHalf(t *testing.T) {
+	cert, key, _ := certificate(t)
+	for _, p := range list(t) {
+		t.Run(p.Name, func(t *testing.T) {
+			bin := built(t, p)
+			for _, half := range [][]string{{"--tls-cert", cert}, {"--tls-key", key}} {
+				var args []string
+				for _, a := range append(p.Run[:len(p.Run):len(p.Run)], half...) {
+					args = append(args, strings.NewReplacer("{bin}", bin, "{port}", "0").Replace(a))
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+				var exit *exec.ExitError
+				if !errors.As(err, &exit) || exit.ExitCode() != 2 || p.TLS != nil && !bytes.Contains(out, []byte("go together")) {
+					t.Errorf("%s: %v, want exit status 2\n%s", half[0], err, out)
+				}
 			}
 		})
 	}

@@ -24,11 +24,11 @@ func list(t *testing.T) []roster.Peer {
 	return peers
 }
 
-// start runs a peer for the time of the test; it skips it where it is not built,
-// or fails it where everything must run.
-func start(t *testing.T, p roster.Peer, more ...string) *roster.Server {
+// built is where the peer is; it skips the test where it is not built, or fails it
+// where everything must run.
+func built(t *testing.T, p roster.Peer) (bin string) {
 	t.Helper()
-	bin := os.Getenv("PEERS_BIN")
+	bin = os.Getenv("PEERS_BIN")
 	if bin == "" {
 		bin = "bin"
 	}
@@ -38,7 +38,13 @@ func start(t *testing.T, p roster.Peer, more ...string) *roster.Server {
 		}
 		t.Skip(why)
 	}
-	s, err := p.Start(bin, more...)
+	return bin
+}
+
+// start runs a peer for the time of the test, if it is built.
+func start(t *testing.T, p roster.Peer, more ...string) *roster.Server {
+	t.Helper()
+	s, err := p.Start(built(t, p), more...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,7 @@
 // uWebSockets.js: the C++ server, and its publish for the room. No idle timeout
-// and no pings; a member that does not keep up is closed, not skipped.
+// and no pings; a member that does not keep up is closed, not skipped. Compression
+// only if asked for, with the shared compressor, which keeps no context; it has no
+// levels.
 'use strict';
 
 // Its author publishes it outside the registries; this is Truffle's copy. The
@@ -8,12 +10,8 @@ const uWS = require(`@trufflesuite/uws-js-unofficial/binaries/uws_${process.plat
 const { maxMessage, maxUnsent, read } = require('./options');
 
 const o = read();
-if (o.deflate) {
-  console.error('peer: uws has no threshold for messages; use ws');
-  process.exit(2);
-}
 const settings = {
-  compression: uWS.DISABLED,
+  compression: o.deflate ? uWS.SHARED_COMPRESSOR | uWS.SHARED_DECOMPRESSOR : uWS.DISABLED,
   maxPayloadLength: maxMessage,
   maxBackpressure: maxUnsent,
   closeOnBackpressureLimit: true,
@@ -21,13 +19,16 @@ const settings = {
   sendPingsAutomatically: false,
 };
 
-const app = uWS.App();
-app.ws('/ws', { ...settings, message: (ws, data, isBinary) => ws.send(data, isBinary, false) });
+// long is whether to compress a message.
+const long = (data) => o.deflate && data.byteLength >= o.threshold;
+
+const app = o.cert ? uWS.SSLApp({ cert_file_name: o.cert, key_file_name: o.key }) : uWS.App();
+app.ws('/ws', { ...settings, message: (ws, data, isBinary) => ws.send(data, isBinary, long(data)) });
 app.ws('/fan', {
   ...settings,
   open: (ws) => ws.subscribe('fan'),
   message: (_, data, isBinary) => {
-    if (!isBinary) app.publish('fan', data, false, false);
+    if (!isBinary) app.publish('fan', data, false, long(data));
   },
 });
 app.any('/*', (res) => res.writeStatus('404 Not Found').end());

@@ -2,7 +2,9 @@
 // asks for it; compression only if asked for.
 'use strict';
 
+const fs = require('node:fs');
 const http = require('node:http');
+const https = require('node:https');
 const { WebSocketServer } = require('ws');
 const { maxMessage, maxUnsent, read } = require('./options');
 
@@ -40,7 +42,11 @@ function fan(ws) {
   });
 }
 
-const server = http.createServer({ headersTimeout: 5000, connectionsCheckingInterval: 1000 }, (_, res) => res.writeHead(426).end());
+const limits = { headersTimeout: 5000, connectionsCheckingInterval: 1000 };
+const refuse = (_, res) => res.writeHead(426).end();
+const server = o.cert
+  ? https.createServer({ ...limits, handshakeTimeout: 5000, cert: fs.readFileSync(o.cert), key: fs.readFileSync(o.key) }, refuse)
+  : http.createServer(limits, refuse);
 server.on('upgrade', (req, socket, head) => {
   const open = { '/ws': echo, '/fan': fan }[req.url.split('?', 1)[0]];
   if (!open) return socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');

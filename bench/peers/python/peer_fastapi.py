@@ -1,4 +1,6 @@
-"""FastAPI on uvicorn, uvloop and httptools: the stack that this project's design started from."""
+"""FastAPI on uvicorn, uvloop and httptools: the stack that this project's design started from. No compression: uvicorn has
+one switch for it, and neither a threshold nor a level.
+"""
 import fastapi
 import options
 import uvicorn
@@ -48,4 +50,4 @@ if __name__ == '__main__':
     o = options.read(__doc__, ws=['websockets-sansio', 'websockets', 'wsproto'])
     uvicorn.run(app, host=o.host, port=o.port, loop='uvloop', http='httptools', ws=o.ws, ws_per_message_deflate=False, ws_ping_interval=None,
                 ws_max_size=options.MAX_MESSAGE, ws_max_queue=64, lifespan='off', access_log=False, log_level='warning', backlog=4096,
-                server_header=False, date_header=False)
+                server_header=False, date_header=False, ssl_certfile=o.tls_cert, ssl_keyfile=o.tls_key)
