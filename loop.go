@@ -64,7 +64,6 @@ type loop struct {
 	now       int64  // ns since the server's start, read once a tick
 	coarse    uint32 // now in quanta
 	nextSweep int64  // when the next sweep is due
-	slept     bool   // since the last tick
 	hand      uint32 // the slot at which the sweep goes on
 	rbuf      []byte // everything is read into it
 	records   []byte // TLS records are read into it; nil until the first
@@ -164,14 +163,13 @@ func (l *loop) tick() error {
 	return nil
 }
 
-// idle is asked when no event is ready: how long may the loop sleep?
+// idle ends a tick: how long may the loop sleep if no event is ready?
 func (l *loop) idle() time.Duration {
+	now := l.srv.since()
+	l.watch(now)
 	if len(l.dirty) > 0 || len(l.resumed) > 0 || len(l.dead) > 0 || len(l.ready) > 0 || l.mail.next < len(l.mail.taken) || l.mail.waiting() {
 		return 0
 	}
-	now := l.srv.since()
-	l.watch(now)
-	l.slept = true
 	if l.slab.live == 0 && l.acceptAt == 0 {
 		return -1
 	}
@@ -180,13 +178,8 @@ func (l *loop) idle() time.Duration {
 
 // clock reads the time, once a tick. coarse counts quanta of it.
 func (l *loop) clock() {
-	now := l.srv.since()
-	if !l.slept {
-		l.watch(now)
-	}
-	l.slept = false
-	l.now = now
-	l.coarse = uint32(now / l.srv.quantum)
+	l.now = l.srv.since()
+	l.coarse = uint32(l.now / l.srv.quantum)
 }
 
 // watch takes the time of the tick that ends now.

@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -263,11 +262,6 @@ func (srv *Server) prepare() error {
 	if srv.cfg.HTTP != nil {
 		srv.web = newWeb(srv)
 	}
-	if runtime.GOMAXPROCS(0) < srv.cfg.Loops+1 {
-		// A loop that never sleeps keeps its P: the collector and every other
-		// goroutine need one more.
-		runtime.GOMAXPROCS(srv.cfg.Loops + 1)
-	}
 	return nil
 }
 
@@ -320,6 +314,7 @@ func (srv *Server) launch() error {
 			srv.web.take(l.way)
 		}
 	}
+	addProcessors(n)
 	up, listen, ready := make(chan error, n), make(chan bool), make(chan error, n)
 	var down sync.WaitGroup
 	for _, l := range srv.loops {

@@ -57,6 +57,31 @@ func TestStartOnTakenPort(t *testing.T) {
 	}
 }
 
+// TestProcessors: loops keep their Ps through short sleeps, so there are as many
+// more while they run, and all others have what they had.
+func TestProcessors(t *testing.T) {
+	wstest.NoLeaks(t)
+	before := runtime.GOMAXPROCS(0)
+	var servers []*perch.Server
+	for i, loops := range []int{3, 1} {
+		srv := perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: loops})
+		if err := srv.Start(); err != nil {
+			t.Fatal(err)
+		}
+		servers = append(servers, srv)
+		if got, want := runtime.GOMAXPROCS(0), before+[]int{3, 4}[i]; got != want {
+			t.Errorf("%d Ps, want %d", got, want)
+		}
+	}
+	for _, srv := range servers {
+		srv.Close()
+		srv.Wait()
+	}
+	if got := runtime.GOMAXPROCS(0); got != before {
+		t.Errorf("%d Ps when all loops have ended, want %d", got, before)
+	}
+}
+
 // Nonsense in the configuration is reported by Start, by the name of the key.
 func TestStartWithBadConfig(t *testing.T) {
 	for key, cfg := range map[string]perch.Config{

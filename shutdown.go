@@ -87,6 +87,7 @@ func (srv *Server) stopLoops(kind postKind) {
 // wait follows the loops to their end and releases what they shared.
 func (srv *Server) wait(down *sync.WaitGroup) {
 	down.Wait()
+	addProcessors(-len(srv.loops))
 	srv.running.Store(false)
 	srv.release()
 }

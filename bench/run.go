@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"net/netip"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -63,10 +62,6 @@ func newRun(t *Target, conns int, output int, newClient func(m *member) client) 
 	r.faults.log = t.Log
 	r.from.Store(math.MaxInt64)
 	r.until.Store(math.MaxInt64)
-	// Loops that never sleep keep their P, and each engine only counts itself.
-	if n := p.loops + 1; runtime.GOMAXPROCS(0) < n {
-		runtime.GOMAXPROCS(n)
-	}
 	for i := range p.loops {
 		e, err := newEngine(r, conns/p.loops+1, output)
 		if err != nil {

@@ -12,6 +12,10 @@
 // One thread owns a Poller and calls all methods but Wake, which any goroutine
 // may call at any time until Close.
 //
+// A Wait that sleeps keeps the owner's P for up to 9 ms. The owner's process
+// needs one P more for each Poller than it needs otherwise: see
+// [runtime.GOMAXPROCS].
+//
 // # Not guaranteed
 //
 // Events may be spurious: readiness can be gone when it is acted on. A closed
@@ -73,7 +77,6 @@ const wakeSlot = -1
 // Poller is an epoll instance and its eventfd.
 type Poller struct {
 	epfd, wakefd int
-	noNap        bool // owner only
 
 	// Atomic: any goroutine. 1 from before a blocking wait until after it, or
 	// until the first Wake: the only time in which a write to wakefd is needed.
@@ -134,64 +137,40 @@ func (p *Poller) control(op, fd int, t Token, in Interest) error {
 	return nil
 }
 
-// Wait fills events and returns how many. It first looks without sleeping. Only
-// if nothing is ready it asks idle, which returns how long to sleep: negative
-// without end, 0 not at all. idle is called after Wake has begun to count: work
-// that was made visible before a Wake is either seen by idle or ends the sleep.
-// Wake-ups themselves are not reported.
+// Wait fills events and returns how many. First it asks idle how long it may
+// sleep if nothing is ready: negative without end, 0 not at all. idle is called
+// after Wake has begun to count: work that was made visible before a Wake is
+// either seen by idle or ends the sleep. Wake-ups themselves are not reported.
 func (p *Poller) Wait(events []Event, idle func() time.Duration) (int, error) {
-	n, err := p.poll(events)
-	if n != 0 || err != nil {
-		return n, err
-	}
 	p.sleeping.Store(1)
 	timeout := idle()
-	if timeout == 0 {
-		p.sleeping.Store(0)
-		return 0, nil
-	}
-	if n, woken, err := p.nap(events, timeout); woken {
-		p.sleeping.Store(0)
-		return n, err
-	}
 	ms := -1
-	if timeout > 0 {
+	if timeout >= 0 {
 		ms = int((timeout + time.Millisecond - 1) / time.Millisecond) // rounded up: never a spin before a deadline
 	}
-	r, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(ms), 0, 0)
+	first := ms
+	if ms < 0 || ms > nap {
+		first = nap
+	}
+	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(first), 0, 0)
+	if n == 0 && e == 0 && first != ms {
+		if ms > 0 {
+			ms -= first
+		}
+		n, _, e = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(ms), 0, 0)
+	}
 	p.sleeping.Store(0)
-	return p.woken(events, int(r), e)
+	return p.woken(events, int(n), e)
 }
 
-// napTime is how long a wait first sleeps without telling the scheduler.
-const napTime = 100 * time.Microsecond
-
-// nap is a short sleep in a raw call: the loop keeps its P, which spares the
-// hand-over and the wake-ups of the runtime's monitor thread that follow one
-// (1 to 2 % of a loaded loop's time). A stop-the-world does not wait for it: the
-// signal that asks the thread to stop interrupts it, or it ends by itself.
-//
-// woken is false when it has slept its time and nothing has come.
-func (p *Poller) nap(events []Event, timeout time.Duration) (n int, woken bool, err error) {
-	if p.noNap || timeout > 0 && timeout <= napTime {
-		return 0, false, nil
-	}
-	t := unix.Timespec{Nsec: int64(napTime)}
-	r, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&t)), 0, 0)
-	if e == unix.ENOSYS || e == unix.EPERM { // before Linux 5.11, or a sandbox that does not know it
-		p.noNap = true
-		return 0, false, nil
-	}
-	n, err = p.woken(events, int(r), e)
-	return n, r > 0 || e != 0, err
-}
-
-// poll looks without sleeping, so the raw call is safe: it keeps the scheduler
-// out, and the loop its P, for as long as there is work.
-func (p *Poller) poll(events []Event) (int, error) {
-	r, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-	return p.woken(events, int(r), e)
-}
+// nap is how many milliseconds Wait sleeps in a raw call, of which the scheduler
+// is not told: the caller keeps its P. A sleep that gives up the P wakes the
+// runtime's monitor thread at its end, which then looks for Ps to take fifty times
+// within a millisecond. That costs more than most messages, so nothing that comes
+// more often than this pays it. A stop-the-world does not wait for a nap: the
+// signal that asks the thread to stop interrupts it. One of 10 ms or more the
+// monitor would interrupt in vain.
+const nap = 9
 
 // woken takes the eventfd's event out and resets it.
 func (p *Poller) woken(events []Event, n int, e unix.Errno) (int, error) {

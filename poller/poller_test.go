@@ -4,6 +4,8 @@ package poller_test
 
 import (
 	"math"
+	"runtime"
+	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -123,17 +125,94 @@ func TestWakeBeforeSleep(t *testing.T) {
 	}
 }
 
-// TestSleep: not shorter than idle says.
+// TestSleep: not shorter than idle says, be it a nap or longer, unless one of the
+// runtime's signals interrupts it.
 func TestSleep(t *testing.T) {
 	p := open(t)
-	begin := time.Now()
-	const d = 1500 * time.Microsecond
-	if n, err := p.Wait(make([]poller.Event, 8), func() time.Duration { return d }); n != 0 || err != nil {
-		t.Fatalf("%d, %v", n, err)
+	for _, d := range []time.Duration{1500 * time.Microsecond, 9 * time.Millisecond, 25 * time.Millisecond} {
+		var longest time.Duration
+		for range 3 {
+			begin := time.Now()
+			if n, err := p.Wait(make([]poller.Event, 8), func() time.Duration { return d }); n != 0 || err != nil {
+				t.Fatalf("%d, %v", n, err)
+			}
+			longest = max(longest, time.Since(begin))
+		}
+		if longest < d {
+			t.Errorf("slept %v, want %v: a spin before every deadline", longest, d)
+		}
 	}
-	if slept := time.Since(begin); slept < d {
-		t.Errorf("slept %v, want %v: a spin before every deadline", slept, d)
+}
+
+// TestWakeLongSleep: a Wake and an event end a sleep that is no nap any more.
+func TestWakeLongSleep(t *testing.T) {
+	p := open(t)
+	a, b := pair(t)
+	if err := p.Add(a, poller.Token{Slot: 1}, poller.In); err != nil {
+		t.Fatal(err)
 	}
+	const late = 30 * time.Millisecond
+	for name, end := range map[string]func(){"wake": p.Wake, "event": func() { unix.Write(b, []byte("x")) }} {
+		begin := time.Now()
+		timer := time.AfterFunc(late, end)
+		n := 0
+		var err error
+		for n == 0 && err == nil && time.Since(begin) < late { // a signal may end one early
+			n, err = p.Wait(make([]poller.Event, 8), func() time.Duration { return wstest.DefaultTimeout })
+		}
+		if want := map[string]int{"wake": 0, "event": 1}[name]; n != want || err != nil || time.Since(begin) >= wstest.DefaultTimeout {
+			t.Errorf("%s: %d events, %v after %v", name, n, err, time.Since(begin))
+		}
+		timer.Stop()
+	}
+}
+
+// TestStopTheWorld: the collector does not wait for a nap to end.
+func TestStopTheWorld(t *testing.T) {
+	p := open(t)
+	asleep, done := make(chan bool, 1), make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		events := make([]poller.Event, 8)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				p.Wait(events, func() time.Duration {
+					select {
+					case asleep <- true:
+					default:
+					}
+					return 9 * time.Millisecond
+				})
+			}
+		}
+	}()
+	wstest.Receive(t, "the poller to sleep", asleep)
+	before := pauses()
+	const cycles = 30
+	for range cycles {
+		runtime.GC()
+	}
+	close(done)
+	// Two stops in each cycle. If they waited for naps, most would take milliseconds.
+	if long := pauses() - before; long > cycles {
+		t.Errorf("%d of %d stops took over 2 ms", long, 2*cycles)
+	}
+}
+
+// pauses is how many stops of the collector have taken over 2 ms.
+func pauses() (n uint64) {
+	s := []metrics.Sample{{Name: "/sched/pauses/stopping/gc:seconds"}}
+	metrics.Read(s)
+	h := s[0].Value.Float64Histogram()
+	for i, c := range h.Counts {
+		if h.Buckets[i] > 0.002 {
+			n += c
+		}
+	}
+	return n
 }
 
 // TestWakeWithEvents: a wake-up is never reported, whatever comes with it.
