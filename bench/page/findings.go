@@ -68,9 +68,10 @@ func addOther(list []others, view, text string) []others {
 	return list
 }
 
-// findings says where the others are better, and where one cannot tell.
+// findings says where the others are better, along the curves too, and where one
+// cannot tell.
 func (c *content) findings(r *record.Run) {
-	for _, f := range r.Findings() {
+	for _, f := range r.Findings(append(r.Summary(), r.Points()...)) {
 		s := f.Row.Server
 		if s.Ours {
 			continue
@@ -117,7 +118,7 @@ func less(v record.View) string {
 
 // verdicts compares the two commits of a run.
 func verdicts(r *record.Run) (all []verdict) {
-	for _, f := range r.Findings() {
+	for _, f := range r.Findings(r.Summary()) {
 		unit := f.View.Metric.Unit
 		base := f.View.Case.Spread(r.Base, f.View.Metric)
 		v := verdict{

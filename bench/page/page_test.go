@@ -91,8 +91,8 @@ func TestPage(t *testing.T) {
 		}
 	}
 	pictures := svgs.FindAllString(page, -1)
-	if len(pictures) != 13 {
-		t.Errorf("%d plots, want 8 of the summary and 5 curves", len(pictures))
+	if len(pictures) != 14 {
+		t.Errorf("%d plots, want 9 of the summary and 5 curves", len(pictures))
 	}
 	ids := make(map[string]bool)
 	for _, svg := range pictures {
@@ -148,8 +148,8 @@ func TestNoFigureWithoutRounds(t *testing.T) {
 	summary, _, _ := strings.Cut(page[strings.Index(page, "<h2>Summary"):], "</table>")
 	cells := regexp.MustCompile(`(?s)<td.*?</td>`).FindAllString(summary, -1)
 	rounds := regexp.MustCompile(`<small>[^<]*–[^<]*, [67]×`)
-	if len(cells) != len(names)*8 {
-		t.Errorf("%d figures in the summary, want %d", len(cells), len(names)*8)
+	if len(cells) != len(names)*9 {
+		t.Errorf("%d figures in the summary, want %d", len(cells), len(names)*9)
 	}
 	for _, cell := range cells {
 		if !rounds.MatchString(cell) {

@@ -75,10 +75,30 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestPoints: what a message costs along the curves, but for what the summary has.
+func TestPoints(t *testing.T) {
+	r := &Run{Servers: []Server{{Name: "a", Ours: true}, {Name: "b"}}}
+	for _, c := range []Case{{Group: Echo}, {Group: Fanout, X: 10}, {Group: Fanout, X: 1000}, {Group: Messages, X: 1000}, {Group: Messages, X: 10_000}, {Group: Pings, X: 1000}} {
+		for round := 1; round <= 6; round++ {
+			c.Samples = append(c.Samples, Sample{Server: "a", Round: round, Result: result(1000, 0, 0)}, Sample{Server: "b", Round: round, Result: result(1250, 0, 0)})
+		}
+		r.Cases = append(r.Cases, c)
+	}
+	want := []string{"CPU time of a delivery, in a room of 10", "CPU time of a message at a light load, 10,000 connections"}
+	for i, f := range r.Findings(r.Points()) {
+		if i >= len(want) || f.View.Title != want[i] || f.Row.Server.Name != "b" || f.Verdict != stats.Better || f.Times.Median != 0.8 {
+			t.Errorf("finding %d: %s of %s is %v, × %v", i, f.View.Title, f.Row.Server.Name, f.Verdict, f.Times.Median)
+		}
+	}
+	if n := len(r.Points()); n != len(want) {
+		t.Errorf("%d points, want %d", n, len(want))
+	}
+}
+
 func TestFindings(t *testing.T) {
 	r := testRun()
 	r.Base = "a"
-	all := r.Findings()
+	all := r.Findings(r.Summary())
 	if len(all) != 2 || all[0].Verdict != stats.Worse || all[1].Verdict != stats.Better {
 		t.Fatalf("findings %+v", all)
 	}

@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -18,18 +19,22 @@ type View struct {
 	Metric Metric
 }
 
-// summary lists the figures of the summary. X 0: of a case without.
-var summary = []struct {
+// view is a figure and the case that it is of.
+type view struct {
 	View
 	group string
 	x     int
-}{
+}
+
+// summary lists the figures of the summary. X 0: of a case without.
+var summary = []view{
 	{View{Key: "echo", Title: "Echo, one message at a time", Short: "echo", What: "messages per second of server CPU", Metric: PerCPU}, Echo, 0},
 	{View{Key: "pipelined", Title: "Echo, 16 messages in flight", Short: "echo, 16 in flight", What: "messages per second of server CPU", Metric: PerCPU}, Pipelined, 0},
 	{View{Key: "deflate", Title: "Echo, compressed (permessage-deflate)", Short: "echo, compressed", What: "messages per second of server CPU", Metric: PerCPU}, Deflate, 0},
 	{View{Key: "tls", Title: "Echo over TLS (wss)", Short: "echo, TLS", What: "messages per second of server CPU", Metric: PerCPU}, TLS, 0},
 	{View{Key: "fanout", Title: "Fan-out to a room of 1,000", Short: "fan-out to 1,000", What: "deliveries per second of server CPU", Metric: PerCPU}, Fanout, 1000},
 	{View{Key: "storm", Title: "Connect, upgrade, close", Short: "connects", What: "connections per second of server CPU", Metric: PerCPU}, Storm, 0},
+	{View{Key: "light", Title: "CPU time of a message at a light load", Short: "light load", What: "server CPU time for each echo", Metric: PerMessage}, Messages, 1000},
 	{View{Key: "latency", Title: "Latency at a fixed rate, 99th percentile", Short: "latency, p99", What: "from the moment a message was due", Metric: P99}, Latency, 0},
 	{View{Key: "idle", Title: "Memory of an idle connection", Short: "memory", What: "resident bytes for each connection", Metric: PerConn}, Idle, 0},
 }
@@ -41,6 +46,28 @@ func (r *Run) Summary() (all []View) {
 			s.Case = c
 			all = append(all, s.View)
 		}
+	}
+	return all
+}
+
+// Points are the figures along the curves that the summary does not have: what a
+// message costs in larger and smaller rooms, and with more connections.
+func (r *Run) Points() (all []View) {
+	for i := range r.Cases {
+		c := &r.Cases[i]
+		if slices.ContainsFunc(summary, func(v view) bool { return v.group == c.Group && v.x == c.X }) {
+			continue
+		}
+		v := View{Case: c, Metric: PerMessage, What: "server CPU time"}
+		switch c.Group {
+		case Fanout:
+			v.Title = fmt.Sprintf("CPU time of a delivery, in a room of %s", Thousands(c.X))
+		case Messages:
+			v.Title = fmt.Sprintf("CPU time of a message at a light load, %s connections", Thousands(c.X))
+		default:
+			continue
+		}
+		all = append(all, v)
 	}
 	return all
 }
@@ -119,9 +146,9 @@ type Finding struct {
 	Times   stats.Spread // the reference's figure
 }
 
-// Findings compares all servers with the reference.
-func (r *Run) Findings() (all []Finding) {
-	for _, v := range r.Summary() {
+// Findings compares all servers with the reference in some figures.
+func (r *Run) Findings(views []View) (all []Finding) {
+	for _, v := range views {
 		for _, row := range r.Rows(v) {
 			if len(row.Ratios) > 0 {
 				all = append(all, Finding{v, row, stats.Compare(row.Ratios, Tolerance), v.Metric.Times(row.Ratios)})
@@ -135,7 +162,7 @@ func (r *Run) Findings() (all []Finding) {
 // worse. Memory is left out when the difference is less than a page per hundred
 // connections: the collector's timing is more than that.
 func (r *Run) Regressions() (all []Finding) {
-	for _, f := range r.Findings() {
+	for _, f := range r.Findings(r.Summary()) {
 		if f.Verdict != stats.Worse {
 			continue
 		}

@@ -38,7 +38,9 @@ var (
 const (
 	mainRoom = 1000 // the room that the summary shows
 	idle     = 5000 // connections of the summary's memory
-	peerMost = 10_000
+	// mainConnections are those that the summary's light load is spread over.
+	mainConnections = 1000
+	peerMost        = 10_000
 	// reserve is what a server and its clients need beside a descriptor for each
 	// connection.
 	reserve = 500
@@ -73,8 +75,8 @@ func full(limit int) (all []workload) {
 		}
 		all = append(all, w)
 	}
-	add(workload{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .10, who: everyone})
-	add(workload{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .10, who: everyone})
+	add(workload{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .09, who: everyone})
+	add(workload{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .08, who: everyone})
 	add(workload{group: record.Deflate, load: load(compressed...), share: .055, who: started(record.Deflate)})
 	add(workload{group: record.TLS, load: load("echo", "--conns", "200", "--size", "128"), share: .055, who: started(record.TLS)})
 	add(workload{group: record.Latency, load: []string{"echo", "--conns", "200", "--size", "128", "--rate", latencyRate, "--warmup", "300ms", "--time", "1500ms"},
@@ -100,8 +102,13 @@ func full(limit int) (all []workload) {
 			warmup = "2s" // so many connects have an aftermath
 		}
 		w := workload{group: record.Messages, x: n, load: []string{"echo", "--conns", strconv.Itoa(n), "--size", "128", "--rate", latencyRate,
-			"--warmup", warmup, "--time", "1s", "--connect-timeout", "60s"}, share: .045, least: leastPoint, who: scaling}
-		if n <= peerMost && n+reserve <= limit {
+			"--warmup", warmup, "--time", "1s", "--connect-timeout", "60s"}, share: .045, least: leastPoint}
+		switch {
+		case n > peerMost || n+reserve > limit:
+			w.who = scaling
+		case n == mainConnections:
+			w.who, w.share, w.least = everyone, .075, leastMain
+		default:
 			w.who = func(*subject) bool { return true }
 		}
 		add(w)
@@ -169,7 +176,7 @@ func smoke() []workload {
 		{group: record.Idle, load: load("idle", "--conns", "500"), most: 1, fresh: true, who: everyone},
 		{group: record.Fanout, x: 10, load: load("fanout", "--conns", "10", "--pubs", "1", "--size", "128", "--settle", "50ms"), most: 1, who: rooms},
 		{group: record.Fanout, x: mainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128", "--settle", "50ms"), most: 1, who: rooms},
-		{group: record.Messages, x: 1000, load: load("echo", "--conns", "1000", "--size", "128", "--rate", "1000"), most: 1, who: scaling},
+		{group: record.Messages, x: mainConnections, load: load("echo", "--conns", "1000", "--size", "128", "--rate", "1000"), most: 1, who: everyone},
 		{group: record.Pings, x: 1000, load: []string{"idle", "--conns", "1000", "--warmup", "5s", "--time", "5s"}, most: 1, fresh: true, who: scaling},
 		{group: record.Generator, load: load("echo", "--conns", "20", "--size", "128"), most: 1, who: bare},
 	}
@@ -180,12 +187,14 @@ func twoCommits() []workload {
 	load := func(args ...string) []string { return append(args, "--warmup", "200ms", "--time", "700ms") }
 	any := func(*subject) bool { return true }
 	return []workload{
-		{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .2, least: 6, most: 60, who: any},
-		{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .2, least: 6, most: 60, who: any},
+		{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .18, least: 6, most: 60, who: any},
+		{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .18, least: 6, most: 60, who: any},
 		{group: record.Latency, load: []string{"echo", "--conns", "200", "--size", "128", "--rate", "20000", "--warmup", "300ms", "--time", "1s"},
-			share: .15, least: 6, most: 60, who: any},
-		{group: record.Fanout, x: mainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128", "--settle", "50ms"), share: .15, least: 6, most: 40, who: any},
-		{group: record.Storm, load: load("storm", "--conns", "64"), share: .15, least: 6, most: 40, who: any},
-		{group: record.Idle, load: []string{"idle", "--conns", "10000", "--warmup", "500ms", "--time", "200ms"}, share: .15, least: 6, most: 15, fresh: true, who: any},
+			share: .13, least: 6, most: 60, who: any},
+		{group: record.Messages, x: mainConnections, load: []string{"echo", "--conns", strconv.Itoa(mainConnections), "--size", "128", "--rate", latencyRate, "--warmup", "300ms", "--time", "1s"},
+			share: .12, least: 6, most: 40, who: any},
+		{group: record.Fanout, x: mainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128", "--settle", "50ms"), share: .13, least: 6, most: 40, who: any},
+		{group: record.Storm, load: load("storm", "--conns", "64"), share: .13, least: 6, most: 40, who: any},
+		{group: record.Idle, load: []string{"idle", "--conns", "10000", "--warmup", "500ms", "--time", "200ms"}, share: .13, least: 6, most: 15, fresh: true, who: any},
 	}
 }
