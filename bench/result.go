@@ -33,6 +33,7 @@ type Result struct {
 	Pings   uint64  `json:"pings"`  // of the server, answered, in all
 	Pinged  uint64  `json:"pinged"` // of these in the measured interval
 
+	Dropped    uint64  `json:"dropped,omitempty"`    // packets that the kernel has dropped on this machine meanwhile: not all need be the run's
 	Compressed float64 `json:"compressed,omitempty"` // share of what the server has sent, the whole run
 
 	Latency   *Latency `json:"latency_us,omitempty"`
@@ -77,6 +78,9 @@ func (r *run) result(mode string, opened int, span interval) *Result {
 		Mode: mode, URL: r.t.URL, Conns: r.t.Conns, Opened: opened, Took: r.connecting.Seconds(), Loops: r.plan.loops,
 		Seconds: span.length.Seconds(), Interrupted: r.cut, Pings: r.pings,
 		Errors: make(map[string]uint64, faultKinds),
+	}
+	if n := dropped(); n > r.dropped {
+		res.Dropped = n - r.dropped
 	}
 	if r.compressed > 0 {
 		res.Compressed = float64(r.compressed) / float64(r.received)
@@ -154,6 +158,7 @@ func (res *Result) WriteCSV(w io.Writer) error {
 	add("pings", res.Pings)
 	add("pinged", res.Pinged)
 	add("compressed", res.Compressed)
+	add("dropped", res.Dropped)
 	for _, l := range []struct {
 		name string
 		l    *Latency

@@ -15,7 +15,7 @@ import (
 func fullResult() *Result {
 	return &Result{
 		Mode: "storm", URL: "ws://h/", Conns: 12345, Opened: 7, Took: 9.84, Loops: 2, Size: 128, Depth: 4, Seconds: 2, Count: 1234567, Rate: 617283.5, Bytes: 79,
-		Unsent: 5, Pings: 6, ClientCPU: 1.9, ClientBound: true, Interrupted: true,
+		Unsent: 5, Dropped: 2345, Pings: 6, ClientCPU: 1.9, ClientBound: true, Interrupted: true,
 		Latency: &Latency{Count: 9, P50: 12.3, P99: 45_678.9, P999: 1.5e6, Max: 2e6}, Second: &Latency{Count: 1, Max: 3}, SendDelay: &Latency{Count: 1, Max: 4},
 		Server:      &Server{PID: 1, Processes: 3, CPU: 0.5, PerCPUSecond: 1234567, RSS: 10 << 20, PerConn: 560},
 		ErrorsTotal: 1003, Errors: map[string]uint64{"lost": 1001, "closed": 2},
@@ -30,7 +30,7 @@ func TestTable(t *testing.T) {
 	for _, want := range []string{
 		"12,345 at a time", "617,284/s", "(1,234,567 in all)", "p50 12.3µs", "p99 45.7ms", "p99.9 1.5s", "connect to closed", "client sent late by",
 		"1,234,567 handshakes per second of its CPU", "10.0 MiB", "3 processes", "560 bytes resident per connection", "the client was the bottleneck",
-		"5 messages were due and not sent", "interrupted", "1,003:  lost 1,001  closed 2",
+		"5 messages were due and not sent", "the kernel dropped 2,345 packets", "interrupted", "1,003:  lost 1,001  closed 2",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the table has no %q:\n%s", want, &b)
@@ -131,6 +131,15 @@ func TestLatency(t *testing.T) {
 }
 
 // TestUsage measures a process with a child that burns CPU time.
+func TestDropped(t *testing.T) {
+	if n := parseDropped("11b777a8 0000156d 00000029 0\n1068f4a3 000007d6 00000025 0\n"); n != 0x156d+0x7d6 {
+		t.Errorf("%d packets, want those of both cores", n)
+	}
+	if n := parseDropped(""); n != 0 {
+		t.Errorf("%d packets where the kernel does not tell", n)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	cmd := exec.Command("sh", "-c", "sh -c 'while :; do :; done' & echo; wait")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that both can be killed

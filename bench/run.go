@@ -32,6 +32,7 @@ type run struct {
 	pings      uint64        // that were answered; set by stop
 	received   uint64        // messages; set by stop
 	compressed uint64        // of them; set by stop
+	dropped    uint64        // packets, by the kernel, before the run
 	connecting time.Duration // how long that took; set by connect
 	cut        bool          // ctx has ended before the interval; set by measure
 	watch      func()        // called now and then while waiting; nil: nothing
@@ -58,7 +59,7 @@ func newRun(t *Target, conns int, output int, newClient func(m *member) client) 
 	if err != nil {
 		return nil, err
 	}
-	r := &run{t: t, plan: p, start: time.Now(), progress: progress{w: t.Progress}}
+	r := &run{t: t, plan: p, start: time.Now(), progress: progress{w: t.Progress}, dropped: dropped()}
 	r.faults.log = t.Log
 	r.from.Store(math.MaxInt64)
 	r.until.Store(math.MaxInt64)

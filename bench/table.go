@@ -78,6 +78,9 @@ func (res *Result) WriteTable(w io.Writer) error {
 	if res.Unsent > 0 {
 		row("", "%s messages were due and not sent: the client was too slow for this rate", thousands(float64(res.Unsent)))
 	}
+	if res.Dropped > 0 {
+		row("", "the kernel dropped %s packets and TCP sent them again later: net.core.netdev_max_backlog is too low for this load", thousands(float64(res.Dropped)))
+	}
 	if res.Interrupted {
 		row("", "interrupted")
 	}

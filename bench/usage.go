@@ -76,6 +76,22 @@ func ProcessUsage(pid int) (Usage, error) {
 	return u, nil
 }
 
+// dropped is how many packets the kernel has dropped on this machine before a
+// socket saw them: the queue of a core (net.core.netdev_max_backlog) was full.
+// TCP sends them again, after 200 ms and more.
+func dropped() uint64 { return parseDropped(readText("/proc/net/softnet_stat")) }
+
+// parseDropped adds up the second column, which is in hex, a line for each core.
+func parseDropped(text string) (n uint64) {
+	for line := range strings.Lines(text) {
+		if fields := strings.Fields(line); len(fields) > 1 {
+			core, _ := strconv.ParseUint(fields[1], 16, 64)
+			n += core
+		}
+	}
+	return n
+}
+
 // AllowedCores is how many cores a process may use.
 func AllowedCores(pid int) int {
 	var set unix.CPUSet
