@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Takes the figures of bench/RESULTS.md: perchbench against rawecho, a bare C epoll server, one loop pinned to one core,
 # messages per server-CPU-second, in alternating windows or rounds.  Needs: make build baseline; root for --netns.
-#   bench/figures.sh echo|echo16|echo16k|echo9000|storm|fan|fanpubs|chatfan|idle|ping|deflate|deflateidle|deflatefan [private]
-# The last three are of permessage-deflate, against the peers of bench/peers and against messages as they are; they need: make -C bench/peers
+#   bench/figures.sh echo|echo16|echo16k|echo9000|storm|fan|fanpubs|chatfan|idle|ping|light|deflateidle|deflatefan [private]
+# light and deflateidle need the peers too: make -C bench/peers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:?what to measure} flags=${2:+--private-fds}
@@ -37,19 +37,21 @@ ping) # the same, long enough to see every connection pinged: server CPU for it
     $M run --netns --idle-settle 5 --server-core any --client-core any \
         --server "perch=$PWD/bin/perchbench serve --listen 127.0.0.1:{port} --loops 6 --max-conns 110000" -- \
         idle --conns 100000 --open-pause 40 --warmup 1 --time 60 ;;
-deflate | deflateidle) # the same settings for all: messages from 1 KiB, the fastest level, no contexts that live on
+deflateidle) # 1,000 connections, each of which has sent and got one message of 2 KiB compressed, the same settings for all
     peer="$PWD/bench/peers/bin/peer" ws="$PWD/bench/peers/bin/node/ws.js"
-    load=(echo --conns 100 --size 2048 --text --words --deflate --warmup 0.5s --time 2s)
-    # 1,000 connections, each of which has sent and got one message of 2 KB
-    [ "$what" = deflate ] || load=(idle --conns 1000 --deflate --hello "$(printf '{id} compressed %.0s' {1..150})" --hello-ack compressed --warmup 1s --time 2s)
     bench/rounds.py --netns --rounds "${ROUNDS:-7}" --server "perch=$PWD/bin/perchbench serve --loops 1 --listen 127.0.0.1:{port}" \
         --server "gorilla=$peer gorilla --deflate on --threshold 1024 --listen 127.0.0.1:{port}" \
         --server "gws=$peer gws --deflate on --threshold 1024 --listen 127.0.0.1:{port}" \
-        --server "node-ws=node $ws --deflate on --threshold 1024 --listen 127.0.0.1:{port}" -- "${load[@]}" ;;
+        --server "node-ws=node $ws --deflate on --threshold 1024 --listen 127.0.0.1:{port}" -- \
+        idle --conns 1000 --deflate --hello "$(printf '{id} compressed %.0s' {1..150})" --hello-ack compressed --warmup 1s --time 2s ;;
+light) # messages at a rate, the server mostly asleep
+    bench/rounds.py --netns --rounds "${ROUNDS:-7}" --server "perch=$PWD/bin/perchbench serve --loops 1 --listen 127.0.0.1:{port}" \
+        --server "uws=node $PWD/bench/peers/bin/node/uws.js --listen 127.0.0.1:{port}" --server "$raw" -- \
+        echo --conns 1000 --size 128 --rate "${RATE:-500}" --warmup 500ms --time 2s ;;
 deflatefan) # 5,000 members get one message compressed, or as it is: server CPU, plain / it asked <= 1.15
     bench/rounds.py --netns --rounds "${ROUNDS:-7}" --path /fan --args compressed=--deflate \
         --server "plain=$PWD/bin/perchbench serve --loops 1 --listen 127.0.0.1:{port}" \
         --server "compressed=$PWD/bin/perchbench serve --loops 1 --listen 127.0.0.1:{port}" -- \
         fanout --exact --conns 5000 --pubs 1 --size "${SIZE:-1400}" --words --warmup 0.5s --time 2s ;;
-*) echo "what? echo echo16 echo16k echo9000 storm fan fanpubs chatfan idle ping deflate deflateidle deflatefan" >&2; exit 2 ;;
+*) echo "what? echo echo16 echo16k echo9000 storm fan fanpubs chatfan idle ping light deflateidle deflatefan" >&2; exit 2 ;;
 esac

@@ -44,7 +44,10 @@ func headlines(r *record.Run) (all []headline) {
 
 // short says what a figure of a view is.
 func short(v record.View) string {
-	title := strings.ToLower(v.Title[:1]) + v.Title[1:]
+	title := v.Title
+	if !strings.HasPrefix(title, "CPU") {
+		title = strings.ToLower(title[:1]) + title[1:]
+	}
 	if v.Metric.Unit == record.PerCPU.Unit {
 		what, _, _ := strings.Cut(v.What, " per ")
 		return what + " per CPU second: " + title

@@ -82,7 +82,7 @@ var svgs = regexp.MustCompile(`(?s)<svg.*?</svg>`)
 func TestPage(t *testing.T) {
 	page := html(t, testRun(7))
 	for _, want := range []string{
-		"perch at a glance", "Where another is better", "Where the client was the limit", "perch: echo in 1 of 7 rounds", "Is the load generator right?",
+		"perch at a glance", "CPU time of a message at a light load<", "deliveries per CPU second: fan-out to a room of 1,000", "Where another is better", "Where the client was the limit", "perch: echo in 1 of 7 rounds", "Is the load generator right?",
 		"Inside our server", "262 µs", "skipped: <b>fastapi</b>: it needs python3", "not counted: echo, 16 in flight, gorilla, round 1: 2 &lt;lost&gt;",
 		"A &amp; B", "Each server runs on core 0 and the load generator on core 1", "node &lt;ws&gt; &amp; co", `lang="en"`, "viewport", "make bench", "prefers-color-scheme:dark",
 	} {
