@@ -178,8 +178,8 @@ func (l *loop) shake(i uint32, s *slot) {
 // shake is the goroutine of a handshake. Callbacks of the tls.Config run on it.
 func (w *wire) shake(t *turns) {
 	f := w.feed
-	defer t.pass()
 	defer f.ref.l.post(post{kind: postSecured, slot: f.ref.slot, gen: f.ref.gen}, nil)
+	defer t.pass() // first, so that who sees the connection open does not see it counted as under way
 	defer func() {
 		if p := recover(); p != nil {
 			srv := f.ref.l.srv

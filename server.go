@@ -191,9 +191,10 @@ func (srv *Server) quanta(d time.Duration) uint32 {
 	return uint32(max(int64(d)/srv.quantum, 1))
 }
 
-// Start listens, starts the loops and returns. While they run GOMAXPROCS is higher by
-// their number, because each keeps its P through short sleeps. Errors: of the configuration, of
-// listening (another server on the address), of the system.
+// Start listens, starts the loops and returns. While they run GOMAXPROCS is higher
+// by their number, because each keeps its P through short sleeps: who sets it does
+// so before. Errors: of the configuration, of listening (another server on the
+// address), of the system.
 func (srv *Server) Start() error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()

@@ -25,6 +25,7 @@ package poller
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -146,7 +147,7 @@ func (p *Poller) Wait(events []Event, idle func() time.Duration) (int, error) {
 	timeout := idle()
 	ms := -1
 	if timeout >= 0 {
-		ms = int((timeout + time.Millisecond - 1) / time.Millisecond) // rounded up: never a spin before a deadline
+		ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, math.MaxInt32)) // rounded up: never a spin before a deadline
 	}
 	first := ms
 	if ms < 0 || ms > nap {

@@ -146,22 +146,29 @@ func TestSleep(t *testing.T) {
 
 // TestWakeLongSleep: a Wake and an event end a sleep that is no nap any more.
 func TestWakeLongSleep(t *testing.T) {
-	p := open(t)
-	a, b := pair(t)
-	if err := p.Add(a, poller.Token{Slot: 1}, poller.In); err != nil {
-		t.Fatal(err)
-	}
 	const late = 30 * time.Millisecond
-	for name, end := range map[string]func(){"wake": p.Wake, "event": func() { unix.Write(b, []byte("x")) }} {
+	for _, tt := range []struct {
+		name string
+		end  func(p *poller.Poller, fd int)
+		want int
+	}{
+		{"wake", func(p *poller.Poller, _ int) { p.Wake() }, 0},
+		{"event", func(_ *poller.Poller, fd int) { unix.Write(fd, []byte("x")) }, 1},
+	} {
+		p := open(t)
+		a, b := pair(t)
+		if err := p.Add(a, poller.Token{Slot: 1}, poller.In); err != nil {
+			t.Fatal(err)
+		}
 		begin := time.Now()
-		timer := time.AfterFunc(late, end)
+		timer := time.AfterFunc(late, func() { tt.end(p, b) })
 		n := 0
 		var err error
 		for n == 0 && err == nil && time.Since(begin) < late { // a signal may end one early
 			n, err = p.Wait(make([]poller.Event, 8), func() time.Duration { return wstest.DefaultTimeout })
 		}
-		if want := map[string]int{"wake": 0, "event": 1}[name]; n != want || err != nil || time.Since(begin) >= wstest.DefaultTimeout {
-			t.Errorf("%s: %d events, %v after %v", name, n, err, time.Since(begin))
+		if n != tt.want || err != nil || time.Since(begin) >= wstest.DefaultTimeout {
+			t.Errorf("%s: %d events, %v after %v", tt.name, n, err, time.Since(begin))
 		}
 		timer.Stop()
 	}
