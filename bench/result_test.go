@@ -153,13 +153,13 @@ func TestUsage(t *testing.T) {
 	out.Read(make([]byte, 1)) // the child is there
 	var u Usage
 	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) && (u.Processes != 2 || u.CPU < 2*clockTick) {
+	for time.Now().Before(deadline) && (u.Processes != 2 || u.CPU < 2*ClockTick) {
 		time.Sleep(time.Millisecond)
 		if u, err = ProcessUsage(cmd.Process.Pid); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if u.Processes != 2 || u.CPU < 2*clockTick || u.RSS < int64(os.Getpagesize()) {
+	if u.Processes != 2 || u.CPU < 2*ClockTick || u.RSS < int64(os.Getpagesize()) {
 		t.Errorf("usage %+v, want two processes with CPU time and memory", u)
 	}
 	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)

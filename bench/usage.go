@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clockTick is the unit of CPU times in /proc: USER_HZ, which Linux fixes at
+// ClockTick is the unit of CPU times in /proc: USER_HZ, which Linux fixes at
 // 100 for all that programs see.
-const clockTick = 10 * time.Millisecond
+const ClockTick = 10 * time.Millisecond
 
 // Usage is what processes have taken so far.
 type Usage struct {
@@ -103,7 +103,7 @@ func AllowedCores(pid int) int {
 
 // cpuClock reads the CPU-time clock of a process, to the nanosecond and ended
 // threads included: clock_getcpuclockid(3), whose encoding is part of the
-// kernel's interface. The times of stat come in steps of a clockTick.
+// kernel's interface. The times of stat come in steps of a ClockTick.
 func cpuClock(pid int) (time.Duration, bool) {
 	const sched = 2 // CPUCLOCK_SCHED, of the whole process
 	var ts unix.Timespec
@@ -130,7 +130,7 @@ func readProcess(pid int) (Usage, error) {
 		n, _ := strconv.ParseInt(fields[field-3], 10, 64)
 		return n
 	}
-	own, waitedFor := time.Duration(number(14)+number(15))*clockTick, time.Duration(number(16)+number(17))*clockTick
+	own, waitedFor := time.Duration(number(14)+number(15))*ClockTick, time.Duration(number(16)+number(17))*ClockTick
 	if d, ok := cpuClock(pid); ok {
 		own = d
 	}

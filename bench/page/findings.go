@@ -148,7 +148,7 @@ func agreement(r *record.Run) string {
 	if c == nil {
 		return ""
 	}
-	s := stats.Of(c.Ratios("perchbench", "wsload", record.PerCPU))
+	s := stats.Of(c.Ratios(record.OurGenerator, record.OtherGenerator, record.PerCPU))
 	switch {
 	case s.N == 0:
 		return ""
@@ -166,10 +166,10 @@ func generatorTable(r *record.Run) *table {
 	}
 	t := &table{Caption: "The same server under both load generators", Head: []string{"messages per CPU second of the server", "median latency", "99th percentile"}}
 	metrics := []record.Metric{record.PerCPU, record.P50, record.P99}
-	for _, name := range []string{"perchbench", "wsload"} {
-		row := tableRow{Name: name, Tag: map[string]string{"perchbench": "ours, Go", "wsload": "bench/baseline, C"}[name]}
+	for _, g := range [][2]string{{record.OurGenerator, "ours, Go"}, {record.OtherGenerator, "bench/baseline, C"}} {
+		row := tableRow{Name: g[0], Tag: g[1]}
 		for _, m := range metrics {
-			s := c.Spread(name, m)
+			s := c.Spread(g[0], m)
 			if s.N == 0 {
 				return nil
 			}
@@ -177,10 +177,10 @@ func generatorTable(r *record.Run) *table {
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	ratio := tableRow{Name: "perchbench / wsload", Tag: "round by round"}
+	ratio := tableRow{Name: record.OurGenerator + " / " + record.OtherGenerator, Tag: "round by round"}
 	for _, m := range metrics {
 		m.Lower = false
-		s := stats.Of(c.Ratios("perchbench", "wsload", m))
+		s := stats.Of(c.Ratios(record.OurGenerator, record.OtherGenerator, m))
 		if s.N == 0 {
 			return nil
 		}

@@ -23,6 +23,13 @@ const (
 	Generator = "generator" // our load generator and an independent one on the same server
 )
 
+// The load generators, which stand for the server in the samples of a Generator
+// case.
+const (
+	OurGenerator   = "perchbench"
+	OtherGenerator = "wsload" // bench/baseline
+)
+
 // Metric is a figure of a result.
 type Metric struct {
 	Name  string // what it is, with its unit

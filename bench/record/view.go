@@ -26,15 +26,21 @@ type view struct {
 	x     int
 }
 
+// The cases of the groups with an X that the summary shows.
+const (
+	MainRoom        = 1000 // members, of the fan-out
+	MainConnections = 1000 // of the light load
+)
+
 // summary lists the figures of the summary. X 0: of a case without.
 var summary = []view{
 	{View{Key: "echo", Title: "Echo, one message at a time", Short: "echo", What: "messages per second of server CPU", Metric: PerCPU}, Echo, 0},
 	{View{Key: "pipelined", Title: "Echo, 16 messages in flight", Short: "echo, 16 in flight", What: "messages per second of server CPU", Metric: PerCPU}, Pipelined, 0},
 	{View{Key: "deflate", Title: "Echo, compressed (permessage-deflate)", Short: "echo, compressed", What: "messages per second of server CPU", Metric: PerCPU}, Deflate, 0},
 	{View{Key: "tls", Title: "Echo over TLS (wss)", Short: "echo, TLS", What: "messages per second of server CPU", Metric: PerCPU}, TLS, 0},
-	{View{Key: "fanout", Title: "Fan-out to a room of 1,000", Short: "fan-out to 1,000", What: "deliveries per second of server CPU", Metric: PerCPU}, Fanout, 1000},
+	{View{Key: "fanout", Title: "Fan-out to a room of " + Thousands(MainRoom), Short: "fan-out to " + Thousands(MainRoom), What: "deliveries per second of server CPU", Metric: PerCPU}, Fanout, MainRoom},
 	{View{Key: "storm", Title: "Connect, upgrade, close", Short: "connects", What: "connections per second of server CPU", Metric: PerCPU}, Storm, 0},
-	{View{Key: "light", Title: "CPU time of a message at a light load", Short: "light load", What: "server CPU time for each echo", Metric: PerMessage}, Messages, 1000},
+	{View{Key: "light", Title: "CPU time of a message at a light load", Short: "light load", What: "server CPU time for each echo", Metric: PerMessage}, Messages, MainConnections},
 	{View{Key: "latency", Title: "Latency at a fixed rate, 99th percentile", Short: "latency, p99", What: "from the moment a message was due", Metric: P99}, Latency, 0},
 	{View{Key: "idle", Title: "Memory of an idle connection", Short: "memory", What: "resident bytes for each connection", Metric: PerConn}, Idle, 0},
 }

@@ -16,20 +16,13 @@ import (
 	"github.com/perchws/perch/bench/record"
 )
 
-// Names of the load generators, which stand for the server in the samples of a
-// [record.Generator] case.
-const (
-	nameOurs  = "perchbench"
-	nameOther = "wsload"
-)
-
 // measureGenerator has our load generator and one that shares no code with it
 // load the same server in turn: a harness whose figures depend on who takes them
 // measures itself.
 func (d *driver) measureGenerator(ctx context.Context, w *workload) {
 	program := filepath.Join(d.Root, "bench", "baseline", "wsload")
 	if !exists(program) {
-		d.skip(nameOther, "not built: `make baseline` needs gcc")
+		d.skip(record.OtherGenerator, "not built: `make baseline` needs gcc")
 		return
 	}
 	for i := range d.subjects {
@@ -46,10 +39,10 @@ func (d *driver) measureGenerator(ctx context.Context, w *workload) {
 		d.announce(w)
 		d.rounds(ctx, w, func(round int) {
 			for i := range 2 {
-				s := record.Sample{Server: nameOurs, Round: round}
+				s := record.Sample{Server: record.OurGenerator, Round: round}
 				var err error
 				if (i+round)%2 == 0 {
-					s.Server = nameOther
+					s.Server = record.OtherGenerator
 					s.Result, err = d.wsload(ctx, program, r.process, w.load)
 				} else {
 					s.Result, err = d.client(ctx, r.subject, r.process, w.load)

@@ -169,7 +169,7 @@ func (d *driver) perchbench(ctx context.Context, s *subject, p *process, load []
 	scheme := "ws://"
 	if p.secure {
 		scheme = "wss://"
-		args = append(args, "--ca", d.pair.cert)
+		args = append(args, "--ca", d.pair.Cert)
 	}
 	args = append(args, "--url", scheme+p.addr+path, "--pid", strconv.Itoa(p.cmd.Process.Pid), "--json")
 	out, errOut, err := d.runClient(ctx, filepath.Join(d.Root, "bin", "perchbench"), args)

@@ -13,8 +13,6 @@ import (
 	"github.com/perchws/perch/bench/record"
 )
 
-var anyone = func(*subject) bool { return true }
-
 // TestMeasureOrder: each round begins with another server, and all get the load
 // once.
 func TestMeasureOrder(t *testing.T) {

@@ -17,9 +17,6 @@ type load struct {
 	machine, server, children time.Duration
 }
 
-// userHZ is the unit of /proc/stat; see package bench.
-const userHZ = 100
-
 func readLoad(pid int) load {
 	l := load{at: time.Now(), machine: machineBusy()}
 	if u, err := bench.ProcessUsage(pid); err == nil {
@@ -51,5 +48,5 @@ func machineBusy() time.Duration {
 	if _, err := fmt.Sscanf(string(b), "cpu %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &iowait, &irq, &softirq); err != nil {
 		return 0
 	}
-	return time.Duration(user+nice+system+irq+softirq) * (time.Second / userHZ)
+	return time.Duration(user+nice+system+irq+softirq) * bench.ClockTick
 }

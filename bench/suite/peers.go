@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/perchws/perch/bench/record"
+	"github.com/perchws/perch/internal/server/certs"
 )
 
 // binVariable names the directory that the peers are built into, for those who
@@ -81,7 +82,7 @@ func (d *driver) peers(ctx context.Context) (all []subject, err error) {
 }
 
 // subject is the peer as a server to measure, or why it is none.
-func (p *peer) subject(dir, bin string, pair keyPair) (subject, error) {
+func (p *peer) subject(dir, bin string, pair certs.Pair) (subject, error) {
 	for _, program := range p.Needs {
 		if _, err := exec.LookPath(program); err != nil {
 			return subject{}, fmt.Errorf("it needs %s, which is not installed", program)
@@ -98,7 +99,7 @@ func (p *peer) subject(dir, bin string, pair keyPair) (subject, error) {
 	run, instead := inBin(p.Run, bin), make(map[string][]string)
 	for group, more := range map[string][]string{record.Deflate: p.Deflate, record.TLS: p.TLS} {
 		if more != nil {
-			instead[group] = append(run[:len(run):len(run)], pair.in(more)...)
+			instead[group] = append(run[:len(run):len(run)], fill(more, pair)...)
 		}
 	}
 	return subject{

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/perchws/perch/bench/record"
+	"github.com/perchws/perch/internal/server/certs"
 )
 
 // subject is a server to measure, and how it is started and loaded.
@@ -32,7 +33,7 @@ const scaleName = "perch 100k"
 
 // ours are the servers of this repository, with limit descriptors for each
 // table. perchd keeps a development key in the directory state.
-func ours(root, state string, limit int, pair keyPair) []subject {
+func ours(root, state string, limit int, pair certs.Pair) []subject {
 	bench, perchd := filepath.Join(root, "bin", "perchbench"), filepath.Join(root, "bin", "perchd")
 	serve := []string{bench, "serve", "--listen", "127.0.0.1:{port}"}
 	const most = 110_000
@@ -42,7 +43,7 @@ func ours(root, state string, limit int, pair keyPair) []subject {
 		"--messages-per-second", "0", "--bytes-per-second", "0"}
 	// Both compress from 1 KiB, whoever offers it.
 	withTLS := func(command []string) map[string][]string {
-		return map[string][]string{record.Deflate: command, record.TLS: append(command[:len(command):len(command)], "--tls-cert", pair.cert, "--tls-key", pair.key)}
+		return map[string][]string{record.Deflate: command, record.TLS: append(command[:len(command):len(command)], "--tls-cert", pair.Cert, "--tls-key", pair.Key)}
 	}
 	pinging := func(interval string) []string {
 		return append(serve[:4:4], "--loops", strconv.Itoa(loops), "--max-conns", strconv.Itoa(most), "--ping-interval", interval)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/perchws/perch/bench"
 	"github.com/perchws/perch/bench/record"
+	"github.com/perchws/perch/internal/server/certs"
 	"github.com/perchws/perch/internal/sock"
 )
 
@@ -38,7 +39,7 @@ type driver struct {
 	begun       time.Time
 	planned     time.Duration // when the next case should begin, after begun
 	state       string        // a directory that goes away with the driver
-	pair        keyPair       // for servers with TLS
+	pair        certs.Pair    // for servers with TLS
 	subjects    []subject
 	serverCores []int // nil: not bound to cores
 	clientCores []int
@@ -89,7 +90,7 @@ func newDriver(o Options) (*driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	pair, err := newKeyPair(state)
+	pair, err := newPair(state)
 	if err != nil {
 		os.RemoveAll(state)
 		return nil, err

@@ -36,11 +36,8 @@ var (
 )
 
 const (
-	mainRoom = 1000 // the room that the summary shows
 	idle     = 5000 // connections of the summary's memory
-	// mainConnections are those that the summary's light load is spread over.
-	mainConnections = 1000
-	peerMost        = 10_000
+	peerMost = 10_000
 	// reserve is what a server and its clients need beside a descriptor for each
 	// connection.
 	reserve = 500
@@ -55,6 +52,7 @@ var compressed = []string{"echo", "--conns", "100", "--size", "2048", "--text", 
 // threshold is what servers compress messages from, in bytes.
 const threshold = "1024"
 
+func anyone(*subject) bool     { return true }
 func everyone(s *subject) bool { return !s.scale }
 func scaling(s *subject) bool  { return s.scale }
 func bare(s *subject) bool     { return s.Name == "perch" }
@@ -65,9 +63,14 @@ func started(group string) func(s *subject) bool {
 	return func(s *subject) bool { return s.instead[group] != nil }
 }
 
+// timed adds the times to loads.
+func timed(warmup, time string) func(args ...string) []string {
+	return func(args ...string) []string { return append(args, "--warmup", warmup, "--time", time) }
+}
+
 // full is what `make bench` runs.
 func full(limit int) (all []workload) {
-	load := func(args ...string) []string { return append(args, "--warmup", "200ms", "--time", "800ms") }
+	load := timed("200ms", "800ms")
 	add := func(w workload) {
 		w.most = 15
 		if w.least == 0 {
@@ -89,9 +92,9 @@ func full(limit int) (all []workload) {
 		}
 		w := workload{group: record.Fanout, x: n, load: load("fanout", "--conns", strconv.Itoa(n), "--pubs", "1", "--size", "128"), share: .03, least: leastPoint, who: rooms}
 		switch {
-		case n == mainRoom:
+		case n == record.MainRoom:
 			w.share, w.least = .08, leastMain
-		case n > mainRoom:
+		case n > record.MainRoom:
 			w.share = .08
 		}
 		add(w)
@@ -106,10 +109,10 @@ func full(limit int) (all []workload) {
 		switch {
 		case n > peerMost || n+reserve > limit:
 			w.who = scaling
-		case n == mainConnections:
+		case n == record.MainConnections:
 			w.who, w.share, w.least = everyone, .075, leastMain
 		default:
-			w.who = func(*subject) bool { return true }
+			w.who = anyone
 		}
 		add(w)
 	}
@@ -146,26 +149,28 @@ func choose(all []workload, cases []string) (chosen []workload, err error) {
 	return chosen, nil
 }
 
-// is reports that the workload goes by a name: its group, or GROUP:X.
-func (w *workload) is(name string) bool {
-	return name == w.group || name == fmt.Sprintf("%s:%d", w.group, w.x)
+// is reports that the workload goes by a name: its own, or its group.
+func (w *workload) is(name string) bool { return name == w.group || name == w.name() }
+
+// name is the group, or GROUP:X of one in a curve.
+func (w *workload) name() string {
+	if w.x == 0 {
+		return w.group
+	}
+	return fmt.Sprintf("%s:%d", w.group, w.x)
 }
 
 func names(all []workload) string {
 	var names []string
 	for _, w := range all {
-		if w.x == 0 {
-			names = append(names, w.group)
-		} else {
-			names = append(names, fmt.Sprintf("%s:%d", w.group, w.x))
-		}
+		names = append(names, w.name())
 	}
 	return strings.Join(names, ", ")
 }
 
 // smoke shows within a minute that every kind of measurement works.
 func smoke() []workload {
-	load := func(args ...string) []string { return append(args, "--warmup", "50ms", "--time", "200ms") }
+	load := timed("50ms", "200ms")
 	return []workload{
 		{group: record.Echo, load: load("echo", "--conns", "20", "--size", "128"), most: 2, who: everyone},
 		{group: record.Pipelined, load: load("echo", "--conns", "20", "--size", "128", "--depth", "16"), most: 1, who: everyone},
@@ -175,8 +180,8 @@ func smoke() []workload {
 		{group: record.Storm, load: load("storm", "--conns", "8"), most: 1, who: everyone},
 		{group: record.Idle, load: load("idle", "--conns", "500"), most: 1, fresh: true, who: everyone},
 		{group: record.Fanout, x: 10, load: load("fanout", "--conns", "10", "--pubs", "1", "--size", "128", "--settle", "50ms"), most: 1, who: rooms},
-		{group: record.Fanout, x: mainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128", "--settle", "50ms"), most: 1, who: rooms},
-		{group: record.Messages, x: mainConnections, load: load("echo", "--conns", "1000", "--size", "128", "--rate", "1000"), most: 1, who: everyone},
+		{group: record.Fanout, x: record.MainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128", "--settle", "50ms"), most: 1, who: rooms},
+		{group: record.Messages, x: record.MainConnections, load: load("echo", "--conns", "1000", "--size", "128", "--rate", "1000"), most: 1, who: everyone},
 		{group: record.Pings, x: 1000, load: []string{"idle", "--conns", "1000", "--warmup", "5s", "--time", "5s"}, most: 1, fresh: true, who: scaling},
 		{group: record.Generator, load: load("echo", "--conns", "20", "--size", "128"), most: 1, who: bare},
 	}
@@ -184,17 +189,16 @@ func smoke() []workload {
 
 // twoCommits is what two commits are compared by.
 func twoCommits() []workload {
-	load := func(args ...string) []string { return append(args, "--warmup", "200ms", "--time", "700ms") }
-	any := func(*subject) bool { return true }
+	load := timed("200ms", "700ms")
 	return []workload{
-		{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .18, least: 6, most: 60, who: any},
-		{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .18, least: 6, most: 60, who: any},
+		{group: record.Echo, load: load("echo", "--conns", "200", "--size", "128"), share: .18, least: 6, most: 60, who: anyone},
+		{group: record.Pipelined, load: load("echo", "--conns", "200", "--size", "128", "--depth", "16"), share: .18, least: 6, most: 60, who: anyone},
 		{group: record.Latency, load: []string{"echo", "--conns", "200", "--size", "128", "--rate", "20000", "--warmup", "300ms", "--time", "1s"},
-			share: .13, least: 6, most: 60, who: any},
-		{group: record.Messages, x: mainConnections, load: []string{"echo", "--conns", strconv.Itoa(mainConnections), "--size", "128", "--rate", latencyRate, "--warmup", "300ms", "--time", "1s"},
-			share: .12, least: 6, most: 40, who: any},
-		{group: record.Fanout, x: mainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128", "--settle", "50ms"), share: .13, least: 6, most: 40, who: any},
-		{group: record.Storm, load: load("storm", "--conns", "64"), share: .13, least: 6, most: 40, who: any},
-		{group: record.Idle, load: []string{"idle", "--conns", "10000", "--warmup", "500ms", "--time", "200ms"}, share: .13, least: 6, most: 15, fresh: true, who: any},
+			share: .13, least: 6, most: 60, who: anyone},
+		{group: record.Messages, x: record.MainConnections, load: []string{"echo", "--conns", strconv.Itoa(record.MainConnections), "--size", "128", "--rate", latencyRate, "--warmup", "300ms", "--time", "1s"},
+			share: .12, least: 6, most: 40, who: anyone},
+		{group: record.Fanout, x: record.MainRoom, load: load("fanout", "--conns", "1000", "--pubs", "1", "--size", "128", "--settle", "50ms"), share: .13, least: 6, most: 40, who: anyone},
+		{group: record.Storm, load: load("storm", "--conns", "64"), share: .13, least: 6, most: 40, who: anyone},
+		{group: record.Idle, load: []string{"idle", "--conns", "10000", "--warmup", "500ms", "--time", "200ms"}, share: .13, least: 6, most: 15, fresh: true, who: anyone},
 	}
 }
