@@ -53,15 +53,7 @@ func TestLibraryClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.abandon()
-			for _, want := range messages() {
-				if err := c.send(want); err != nil {
-					t.Fatalf("send %v: %v", want, err)
-				}
-				got, err := c.receive()
-				if err != nil || got.op != want.op || !bytes.Equal(got.p, want.p) {
-					t.Fatalf("got %v, %v, want %v", got, err, want)
-				}
-			}
+			converse(t, c, messages())
 			if err := c.ping(); err != nil {
 				t.Errorf("ping: %v", err)
 			}
@@ -100,15 +92,7 @@ func TestLibraryClientsDeflate(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer c.abandon()
-				for _, want := range slices.Repeat(messages(), 2) {
-					if err := c.send(want); err != nil {
-						t.Fatalf("send %v: %v", want, err)
-					}
-					got, err := c.receive()
-					if err != nil || got.op != want.op || !bytes.Equal(got.p, want.p) {
-						t.Fatalf("got %v, %v, want %v", got, err, want)
-					}
-				}
+				converse(t, c, slices.Repeat(messages(), 2))
 				if code, err := c.close(byeCode, byeReason); err != nil || code != byeCode {
 					t.Errorf("close: %d, %v, want %d", code, err, byeCode)
 				}
@@ -116,6 +100,20 @@ func TestLibraryClientsDeflate(t *testing.T) {
 				checkDeflated(t, e.Server)
 			}
 		})
+	}
+}
+
+// converse sends each message and expects it back.
+func converse(t *testing.T, c client, all []message) {
+	t.Helper()
+	for _, want := range all {
+		if err := c.send(want); err != nil {
+			t.Fatalf("send %v: %v", want, err)
+		}
+		got, err := c.receive()
+		if err != nil || got.op != want.op || !bytes.Equal(got.p, want.p) {
+			t.Fatalf("got %v, %v, want %v", got, err, want)
+		}
 	}
 }
 
