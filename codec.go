@@ -55,7 +55,7 @@ func (l *loop) trimCodec() {
 // it returns is valid until the next call; once it is made it must be sent, as the
 // peer's window is to move with ours.
 func (l *loop) deflate(i uint32, s *slot, p []byte) ([]byte, bool) {
-	if len(p) < l.threshold {
+	if len(p) < l.thresholdOf(s) {
 		return p, false
 	}
 	c := l.code()
@@ -76,10 +76,24 @@ func (l *loop) deflate(i uint32, s *slot, p []byte) ([]byte, bool) {
 	return c.deflated, true
 }
 
+// thresholdOf is from how many bytes on messages are compressed for the connection.
+func (l *loop) thresholdOf(s *slot) int {
+	if s.agreed&agreedOurs != 0 {
+		return l.srv.cfg.Compression.takeoverThreshold
+	}
+	return l.srv.cfg.Compression.Threshold
+}
+
+// ownCopy reports whether a message to many is to be compressed for this connection
+// alone: with a context that lives on a short one shrinks by itself, and not else.
+func (s *slot) ownCopy(p *Prepared) bool {
+	return s.agreed&agreedOurs != 0 && len(p.Payload()) <= deflate.ShortMessage
+}
+
 // deflated is what a message to many is for this connection: the bytes that all
 // others with its window get as well.
 func (l *loop) deflated(s *slot, p *Prepared) []byte {
-	if len(p.Payload()) < l.threshold {
+	if len(p.Payload()) < l.thresholdOf(s) {
 		return p.Bytes()
 	}
 	return p.Deflated(s.agreed.window(), l.code())

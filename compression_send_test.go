@@ -105,8 +105,9 @@ func TestDeflateBroadcast(t *testing.T) {
 		compressions uint64
 		forms        int // different ones
 	}{
-		{[]byte(talk(1, 600)), 0, 0},   // under the threshold
-		{[]byte(talk(2, 1024)), 2, 2},  // not smaller than the smallest window
+		{[]byte(talk(1, 31)), 0, 0},    // under every threshold
+		{[]byte(talk(1, 600)), 8, 2},   // under that of those who keep nothing; the others' contexts are alike
+		{[]byte(talk(2, 1024)), 10, 4}, // not smaller than the smallest window
 		{[]byte(talk(3, 1500)), 2, 2},  // larger than it
 		{[]byte(talk(4, 20000)), 2, 2}, // the larger of the small ones takes that of the smallest, or the smallest goes without
 		{noise(5, 2000), 2, 0},
@@ -115,7 +116,7 @@ func TestDeflateBroadcast(t *testing.T) {
 		broadcast(perch.Prepare(perch.Binary, tt.p))
 		wires := make(map[string]bool)
 		for _, m := range all {
-			if m.out == nil || tt.forms == 0 {
+			if m.out == nil || tt.forms == 0 || len(tt.p) < 1024 && !m.out.takeover {
 				expect(m, tt.p, false)
 				continue
 			}
@@ -222,4 +223,41 @@ func TestDeflateGap(t *testing.T) {
 		}
 	}
 	c.CloseHandshake(perch.CloseNormal)
+}
+
+// Where our context lives on, messages are compressed from 32 bytes, or from what was
+// asked for: by every way to send, and they go on from each other.
+func TestDeflateTakeoverThreshold(t *testing.T) {
+	for threshold, from := range map[int]int{0: 32, -1: 1, 500: 500} {
+		srv := startRoute(t, perch.Config{Loops: 1, Rate: unlimited, Compression: perch.Compression{Threshold: threshold, ServerTakeover: true}}, perch.Handler{
+			OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) {
+				c.Send(op, p)
+				c.SendPrepared(perch.Prepare(op, p))
+				c.Ref().Send(op, p)
+				c.Ref().SendPrepared(perch.Prepare(op, p))
+			},
+		})
+		c := dialDeflate(t, srv, offer, "permessage-deflate; client_no_context_takeover")
+		d := deflater{takeover: true}
+		for _, n := range []int{from - 1, from, from + 1, 1000, from} {
+			p := []byte(talk(1, n))
+			c.Send(wstest.Text(string(p)))
+			for way := range 4 {
+				got, err := c.Next()
+				if err != nil || (got.Rsv == frame.RSV1) != (n >= from) {
+					t.Fatalf("threshold %d, %d bytes, way %d: %v, %v", threshold, n, way, got, err)
+				}
+				if got.Rsv != 0 {
+					if n > 100 && way > 0 && len(got.Payload) > n/8 {
+						t.Errorf("threshold %d, %d bytes, way %d: %d bytes for what was said before", threshold, n, way, len(got.Payload))
+					}
+					got.Payload = d.inflate(t, got.Payload)
+				}
+				if !bytes.Equal(got.Payload, p) {
+					t.Fatalf("threshold %d, %d bytes, way %d: comes back as %q", threshold, n, way, got.Payload)
+				}
+			}
+		}
+		c.CloseHandshake(perch.CloseNormal)
+	}
 }

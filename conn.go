@@ -209,11 +209,12 @@ func (l *loop) encode(dst []byte, i uint32, s *slot, op Opcode, p []byte) []byte
 	return dst
 }
 
-// sendPrepared queues shared bytes; a client must mask, so it copies.
+// sendPrepared queues shared bytes. A client must mask, so it copies; and so does a
+// connection whose context lives on, if the message is short.
 func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
 	b := p.Bytes()
 	if s.flags&(flagClient|flagDeflate) != 0 {
-		if s.flags&flagClient != 0 {
+		if s.flags&flagClient != 0 || s.ownCopy(p) {
 			return l.send(i, s, p.Opcode(), p.Payload())
 		}
 		b = l.deflated(s, p)

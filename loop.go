@@ -74,7 +74,7 @@ type loop struct {
 	corkSlot  *slot  // its slot
 	corkHead  int    // bytes of cork, at its start, that are no frame
 	current   uint32 // slot whose callback runs, noSlot: none
-	threshold int    // bytes from which a message is compressed
+	threshold int    // the least size in bytes of a message that is compressed for anybody
 	codec     *codec // nil: nobody has compressed anything lately
 	asm       frame.Assembler
 	asmBuf    *pool.Buffer // whose memory asm uses
@@ -121,7 +121,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		rbuf:   make([]byte, 2*readBudget),
 		cork:   make([]byte, 0, min(corkSize, max(s.cfg.MaxOutput/2, minCork))),
 		corked: noSlot, current: noSlot,
-		threshold: s.cfg.Compression.Threshold,
+		threshold: s.cfg.Compression.least(),
 		parser:    new(handshake.Parser),
 		keys:      rand.NewChaCha8(seed),
 	}

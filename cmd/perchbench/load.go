@@ -216,7 +216,7 @@ func compressionFlags(fs *flag.FlagSet, c *perch.Compression) {
 		c.ServerWindow, c.ClientWindow = bits, bits
 		return err
 	})
-	fs.IntVar(&c.Threshold, "deflate-threshold", 0, "`bytes` of a message from which it is compressed, 0: 1024, -1: all")
+	fs.IntVar(&c.Threshold, "deflate-threshold", 0, "`bytes` of a message from which it is compressed, 0: 1024, with takeover 32, -1: all")
 }
 
 // appendTo is a flag that may be repeated.

@@ -17,6 +17,7 @@ const flushed = "\x00\x00\xff\xff"
 type Compressor struct {
 	writers [maxWindow + 1]*flate.Writer // by window; made when first needed
 	out     sink
+	short   short
 }
 
 // Compress appends the compressed form of p to dst, for a peer that forgets
@@ -27,12 +28,21 @@ func (c *Compressor) Compress(dst, p []byte, bits int) (out []byte, ok bool) {
 }
 
 // CompressNext is Compress for a connection with context takeover. w is what the
-// peer remembers: p becomes part of it, if ok.
+// peer remembers: p becomes part of it, if ok. A message of up to [ShortMessage]
+// bytes may come out longer than p by up to four bytes, with ok: w then learns from it
+// for the messages to come.
 func (c *Compressor) CompressNext(dst, p []byte, w *Window) (out []byte, ok bool) {
-	if out, ok = c.compress(dst, p, w.b, w.bits); ok {
-		w.slide(p)
+	if 0 < len(p) && len(p) <= ShortMessage {
+		out = c.short.compress(dst, p, w)
+		ok = w.gained(len(p) - (len(out) - len(dst)))
+	} else {
+		out, ok = c.compress(dst, p, w.b, w.bits)
 	}
-	return out, ok
+	if !ok {
+		return out[:len(dst)], false
+	}
+	w.slide(p)
+	return out, true
 }
 
 func (c *Compressor) compress(dst, p, before []byte, bits int) (out []byte, ok bool) {

@@ -20,16 +20,26 @@
 //
 // # Memory and time
 //
-// A Compressor takes 0.8 MB when it is first used, and 1.1 MB more for each
-// window below 15 bits that longer messages have needed; a Decompressor 10 kB; a
-// Window at most 1<<bits bytes and 32 of its own. Nothing is allocated for a
+// A Compressor takes 0.8 MB when it is first used for more than short messages, and
+// 1.1 MB more for each window below 15 bits that longer messages have needed; a
+// Decompressor 10 kB; a Window at most 1<<bits bytes, as many again for its index if
+// short messages are compressed, and 64 of its own. Nothing is allocated for a
 // message if dst has room.
 //
-// A Compressor reads the window anew before each message. So context takeover
-// costs time too: for a message of 1 KiB nearly half again with a window of 12
+// For a message of more than [ShortMessage] bytes a Compressor reads the window anew.
+// So context takeover costs time too: for 1 KiB nearly half again with a window of 12
 // bits, five times as much with 15, which gained little more (JSON of a chat, to
 // 36 % without, 24 % and 23 %). What we compress with need not be all that was
 // agreed.
+//
+// # Short messages
+//
+// JSON of 40 or 100 bytes says next to nothing new, but the library's encoder makes
+// nothing of messages below 128 bytes. With context takeover those of up to
+// ShortMessage bytes are compressed here: by an index that stays with the window, and
+// with the fixed codes. BenchmarkShort compares it with zlib, with a window of 12 bits:
+// to 22 % of a message of 40 bytes, 10 % of 100 and 29 % of 400, in a third to a half of
+// the time of zlib's level 1, which comes to 22, 12 and 30 %.
 //
 // # Why an inflater of our own
 //

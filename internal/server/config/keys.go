@@ -98,8 +98,8 @@ var groups = []group{
 	{"Compression (permessage-deflate, where a client offers it)", []key{
 		{"permessage-deflate", "", "compress messages", "true",
 			func(c *Config) value { return one(&c.Engine.Compression.Disabled, not(boolean())) }},
-		{"deflate-threshold", "size", "messages from this size are compressed; 0: all", "1KiB",
-			func(c *Config) value { return one(&c.Engine.Compression.Threshold, limit(size[int]())) }},
+		{"deflate-threshold", "size", "messages from this size are compressed; 0: all; auto: 1KiB, with takeover 32B", "auto",
+			func(c *Config) value { return one(&c.Engine.Compression.Threshold, orAuto(limit(size[int]()))) }},
 		{"deflate-server-takeover", "", "remember what each client was sent, for the next message", "false",
 			func(c *Config) value { return one(&c.Engine.Compression.ServerTakeover, boolean()) }},
 		{"deflate-client-takeover", "", "the same of what each client has sent", "false",

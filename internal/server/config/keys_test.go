@@ -156,7 +156,6 @@ func TestDefaults(t *testing.T) {
 	want.Engine.HandshakeTimeout, want.Engine.MessageTimeout = 5*time.Second, 30*time.Second
 	want.Engine.PingInterval, want.Engine.PingTimeout = 30*time.Second, 60*time.Second
 	want.Engine.WriteTimeout, want.Engine.CloseTimeout = 30*time.Second, 5*time.Second
-	want.Engine.Compression.Threshold = 1024
 	want.Session.TTL, want.Session.AnonymousTTL, want.Session.MaxBytes = 24*time.Hour, 5*time.Minute, 256<<20
 	want.Engine.Rooms.MaxRooms, want.Engine.Rooms.MaxQueue = 100000, 1000
 	want.Engine.Rooms.MaxHistory, want.Engine.Rooms.MaxHistoryBytes, want.Engine.Rooms.MaxHistoryTotal = 1000, 1<<20, 256<<20
