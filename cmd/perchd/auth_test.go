@@ -2,7 +2,9 @@ package main
 
 import (
 	"crypto/ed25519"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -117,6 +119,62 @@ func TestKeySet(t *testing.T) {
 	c := wstest.Dial(t, p.addr, "/ws/7", "Authorization: Bearer "+good)
 	c.Send(wstest.Text("hello"))
 	welcome(t, c)
+}
+
+// TestKeyFiles: of a public key perchd makes the same in every form that it reads, refuses the others, and
+// is deceived by none.
+func TestKeyFiles(t *testing.T) {
+	private, public, key := keyPair(t)
+	x := base64.RawURLEncoding.EncodeToString(key)
+	jwk := `{"kty":"OKP","crv":"Ed25519","kid":"k1","x":"` + x + `"}`
+	block, err := os.ReadFile(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, _ := pem.Decode(block)
+	file := func(content string) string {
+		path := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	der := string(parsed.Bytes)
+	for name, content := range map[string]string{"DER": der, "JWK": jwk} {
+		path := file(content)
+		p := serving(t, "--auth-key", "k1="+path)
+		if said := p.output(); !strings.Contains(said, `"msg":"a key verifies tokens","key":{"kid":"k1","algorithm":"EdDSA","file":"`+path+`"}`) {
+			t.Errorf("%s: the log does not name the key: %s", name, said)
+		}
+		c := wstest.Dial(t, p.addr, "/ws/7", "Authorization: Bearer "+token(t, "--sub", "7", "--key", private, "--kid", "k1"))
+		c.Send(wstest.Text("hello"))
+		welcome(t, c)
+		forged, err := forge([]byte(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		closedWith(t, wstest.Dial(t, p.addr, "/ws/7", "Authorization: Bearer "+forged), frame.ClosePolicyViolation)
+	}
+	for name, tt := range map[string]struct{ path, says string }{
+		"JWK set":    {file(`{"keys":[` + jwk + `]}`), "auth-jwks-file"},
+		"base64 JWK": {file(base64.StdEncoding.EncodeToString([]byte(jwk))), "base64 of JSON"},
+		"private":    {private, "private key"},
+		"short":      {file("secret\n"), "6 bytes"},
+	} {
+		said := refuses(t, 2, "--listen", "127.0.0.1:0", "--auth-key", tt.path)
+		if !strings.Contains(said, "auth-key (--auth-key)") || !strings.Contains(said, tt.path) || !strings.Contains(said, tt.says) {
+			t.Errorf("%s: said %q, want the key, the file and %q in it", name, said, tt.says)
+		}
+	}
+}
+
+// forge signs a token as if a public key were a secret.
+func forge(public []byte) (string, error) {
+	b64 := base64.RawURLEncoding.EncodeToString
+	signed := b64([]byte(`{"alg":"HS256","kid":"k1"}`)) + "." + b64([]byte(`{"sub":"7","exp":9999999999}`))
+	h := hmac.New(sha256.New, public)
+	_, err := h.Write([]byte(signed))
+	return signed + "." + b64(h.Sum(nil)), err
 }
 
 func TestKeysThatCannotBe(t *testing.T) {

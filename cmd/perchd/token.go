@@ -43,7 +43,7 @@ func makeToken(args []string, help io.Writer, now time.Time) (string, error) {
 	fs.Func("room", "a `room` that its bearer may join; repeat for more (default: not limited)", appendTo(&c.Rooms))
 	fs.Func("aud", "an `audience` it is for; repeat for more", appendTo(&c.Audience))
 	fs.StringVar(&c.Issuer, "iss", "", "its `issuer`")
-	fs.StringVar(&key, "key", "", "`file` with the key: a private key in PEM form, or a secret for HS256 (default: the development key)")
+	fs.StringVar(&key, "key", "", "`file` with the key: a private key in PEM or DER form, or a secret for HS256 (default: the development key)")
 	fs.StringVar(&kid, "kid", "", "the `name` of that key, as the server knows it")
 	fs.StringVar(&devKey, "dev-key", "", "`file` of the development key, made if it is missing (default: that of perchd, which is\n$PERCH_AUTH_DEV_KEY, else perch/dev.key in $XDG_STATE_HOME)")
 	if err := fs.Parse(args); err != nil {

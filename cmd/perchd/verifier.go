@@ -19,6 +19,9 @@ func newVerifier(c *config.Config, log *slog.Logger) (*auth.Verifier, error) {
 		if err != nil {
 			return nil, c.Errorf("auth-key", "%w", err)
 		}
+		if key.Private() {
+			return nil, c.Errorf("auth-key", "%s is a private key, and perchd only verifies: give it the public half (openssl pkey -in %s -pubout)", f.Path, f.Path)
+		}
 		a.Keys = append(a.Keys, key)
 	}
 	if c.Open() {

@@ -18,8 +18,8 @@ const (
 	maxKeys   = 100       // in a set
 )
 
-// jwk is a JSON Web Key (RFC 7517 §4; members of RFC 7518 §6 and RFC 8037 §2). Private members
-// but k are not read.
+// jwk is a JSON Web Key (RFC 7517 §4; members of RFC 7518 §6 and RFC 8037 §2). Of the private
+// members k is read, and d is looked for.
 type jwk struct {
 	Kty    string   `json:"kty"`
 	Use    string   `json:"use"`
@@ -32,6 +32,7 @@ type jwk struct {
 	X      string   `json:"x"`
 	Y      string   `json:"y"`
 	K      string   `json:"k"`
+	D      string   `json:"d"`
 }
 
 // parseKeySet returns the keys of a JWK set (RFC 7517 §5) that we can use, and why others are
@@ -59,7 +60,7 @@ func parseKeySet(b []byte, secrets bool) (keys []Key, skipped []error, err error
 		}
 		k, err := j.key(secrets)
 		if err != nil {
-			skipped = append(skipped, err)
+			skipped = append(skipped, fmt.Errorf("auth: key %q: %w", brief(j.Kid), err))
 			continue
 		}
 		keys = append(keys, k)
@@ -67,17 +68,20 @@ func parseKeySet(b []byte, secrets bool) (keys []Key, skipped []error, err error
 	return keys, skipped, nil
 }
 
+// key makes a Key of j. The error does not name it.
 func (j *jwk) key(secrets bool) (Key, error) {
-	fail := func(why string) (Key, error) { return Key{}, fmt.Errorf("auth: key %q: %s", j.Kid, why) }
-	if j.Use != "" && j.Use != "sig" || j.KeyOps != nil && !slices.Contains(j.KeyOps, "verify") {
-		return fail("not for verifying")
+	switch {
+	case j.D != "":
+		return Key{}, errors.New("its private half is there: want the public one alone, without d, p, q, dp, dq and qi")
+	case j.Use != "" && j.Use != "sig" || j.KeyOps != nil && !slices.Contains(j.KeyOps, "verify"):
+		return Key{}, errors.New("not for verifying")
 	}
 	k, err := j.parse(secrets)
 	if err != nil {
-		return fail(err.Error())
+		return Key{}, err
 	}
 	if j.Alg != "" && j.Alg != k.Algorithm() {
-		return fail("not for " + k.Algorithm())
+		return Key{}, fmt.Errorf("its alg is %q, and a key of its kind is for %s", brief(j.Alg), k.Algorithm())
 	}
 	return k, nil
 }
@@ -107,11 +111,11 @@ func (j *jwk) parse(secrets bool) (Key, error) {
 		}
 		return newKey(j.Kid, ed25519.PublicKey(x))
 	case j.Kty == "oct" && secrets:
-		return SecretKey(j.Kid, decode(j.K))
+		return secretKey(j.Kid, decode(j.K))
 	case j.Kty == "oct":
 		return Key{}, errors.New("a secret in a public key set")
 	}
-	return Key{}, errors.New("of a kind we do not use")
+	return Key{}, fmt.Errorf("of a kind that we do not use: kty %q, crv %q", brief(j.Kty), brief(j.Crv))
 }
 
 // decode returns nil if s is not base64url without padding (RFC 7515 §2).

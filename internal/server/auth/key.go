@@ -6,11 +6,10 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -29,9 +28,10 @@ const (
 type Key struct {
 	id      string
 	method  jwt.SigningMethod
-	public  any  // what method.Verify takes; the secret itself for HS256
-	private any  // what method.Sign takes; nil: verifies only
-	exposed bool // read from a file that others can read
+	public  any    // what method.Verify takes; the secret itself for HS256
+	private any    // what method.Sign takes; nil: verifies only
+	file    string // that it was read from, if any
+	exposed bool   // others can read that
 }
 
 // ID is the key's kid; empty if it has none.
@@ -45,86 +45,67 @@ func (k Key) Algorithm() string {
 	return k.method.Alg()
 }
 
+// Private reports whether the key has a private half, which who only verifies has no use for. A secret
+// has none: it is the whole key.
+func (k Key) Private() bool { return k.private != nil && k.method != jwt.SigningMethodHS256 }
+
 // CanSign reports whether Sign works.
 func (k Key) CanSign() bool { return k.private != nil }
 
 // String shows algorithm and kid.
 func (k Key) String() string { return fmt.Sprintf("%s key %q", k.Algorithm(), k.id) }
 
+// LogValue is a group of kid, algorithm and file: what tells an operator which key it is.
+func (k Key) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("kid", brief(k.id)), slog.String("algorithm", k.Algorithm())}
+	if k.method == jwt.SigningMethodHS256 {
+		attrs = append(attrs, slog.Int("secret_bytes", len(k.public.([]byte))))
+	}
+	if k.file != "" {
+		attrs = append(attrs, slog.String("file", k.file))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// brief cuts what an issuer may have made long.
+func brief(s string) string {
+	if len(s) <= 64 {
+		return s
+	}
+	return strings.ToValidUTF8(s[:64], "") + "…"
+}
+
 // GoString keeps %#v from showing a secret.
 func (k Key) GoString() string { return "auth.Key{" + k.String() + "}" }
 
 // SecretKey makes an HS256 key. The secret is taken as it is, without decoding; it is copied. It
-// must have MinSecret bytes or more, and must not be a PEM file: a public key, which everybody may
-// know, would make a fine forger's secret.
+// must have MinSecret bytes or more, and must not be a key or a document: a public key, which
+// everybody may know, would make a fine forger's secret.
 func SecretKey(id string, secret []byte) (Key, error) {
-	if len(secret) < MinSecret {
-		return Key{}, fmt.Errorf("auth: secret of key %q has %d bytes, at least %d are needed", id, len(secret), MinSecret)
+	k, err := secretKey(id, secret)
+	if err != nil {
+		return Key{}, fmt.Errorf("auth: key %q: %w", id, err)
 	}
-	if bytes.HasPrefix(bytes.TrimSpace(secret), []byte("-----BEGIN ")) {
-		return Key{}, fmt.Errorf("auth: secret of key %q is a PEM file", id)
+	return k, nil
+}
+
+// secretKey is SecretKey; its error does not name the key.
+func secretKey(id string, secret []byte) (Key, error) {
+	if what := structured(secret); what != "" {
+		return Key{}, fmt.Errorf("the secret is %s: want bytes without structure", what)
+	}
+	n := len(secret)
+	if isText(secret) {
+		n = len(bytes.TrimSpace(secret))
+	}
+	if n < MinSecret {
+		return Key{}, fmt.Errorf("the secret has %d bytes, at least %d are needed (RFC 7518 section 3.2)", n, MinSecret)
 	}
 	secret = bytes.Clone(secret)
 	return Key{id: id, method: jwt.SigningMethodHS256, public: secret, private: secret}, nil
 }
 
-// ParseKey makes a key of the first key or certificate in a PEM file: PKIX or PKCS #1 public keys,
-// PKCS #8, PKCS #1 or SEC 1 private ones. RSA (2048 to 8192 bits) is for RS256, P-256 for ES256,
-// Ed25519 for EdDSA; other keys are refused.
-func ParseKey(id string, file []byte) (Key, error) {
-	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
-		var parsed any
-		var err error
-		switch block.Type {
-		case "PUBLIC KEY":
-			parsed, err = x509.ParsePKIXPublicKey(block.Bytes)
-		case "RSA PUBLIC KEY":
-			parsed, err = x509.ParsePKCS1PublicKey(block.Bytes)
-		case "CERTIFICATE":
-			var cert *x509.Certificate
-			if cert, err = x509.ParseCertificate(block.Bytes); err == nil {
-				parsed = cert.PublicKey
-			}
-		case "PRIVATE KEY":
-			parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-		case "RSA PRIVATE KEY":
-			parsed, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-		case "EC PRIVATE KEY":
-			parsed, err = x509.ParseECPrivateKey(block.Bytes)
-		case "ENCRYPTED PRIVATE KEY":
-			err = errors.New("it is encrypted")
-		default: // EC PARAMETERS stands before some keys
-			continue
-		}
-		if err != nil {
-			return Key{}, fmt.Errorf("auth: key %q: %w", id, err)
-		}
-		return newKey(id, parsed)
-	}
-	return Key{}, fmt.Errorf("auth: key %q: no key in PEM form", id)
-}
-
-// LoadKey reads a key from a file: in PEM form, or else a secret, less one line end. New warns of
-// secrets and private keys that other users can read.
-func LoadKey(id, path string) (Key, error) {
-	file, mode, err := readFile(path, maxKeyFile)
-	if err != nil {
-		return Key{}, err
-	}
-	var k Key
-	if bytes.Contains(file, []byte("-----BEGIN ")) {
-		k, err = ParseKey(id, file)
-	} else {
-		k, err = SecretKey(id, bytes.TrimSuffix(bytes.TrimSuffix(file, []byte("\n")), []byte("\r")))
-	}
-	if err != nil {
-		return Key{}, fmt.Errorf("%s: %w", path, err)
-	}
-	k.exposed = k.CanSign() && mode&0o004 != 0
-	return k, nil
-}
-
-// newKey binds a key of crypto to its algorithm.
+// newKey binds a key of crypto to its algorithm. The error does not name the key.
 func newKey(id string, parsed any) (Key, error) {
 	k := Key{id: id, public: parsed}
 	switch private := parsed.(type) {
@@ -138,21 +119,21 @@ func newKey(id string, parsed any) (Key, error) {
 	switch public := k.public.(type) {
 	case *rsa.PublicKey:
 		if bits := public.N.BitLen(); bits < minRSA || bits > maxRSA {
-			return Key{}, fmt.Errorf("auth: key %q: RSA of %d bits, want %d to %d", id, bits, minRSA, maxRSA)
+			return Key{}, fmt.Errorf("RSA of %d bits, want %d to %d", bits, minRSA, maxRSA)
 		}
 		if public.E < 3 || public.E%2 == 0 {
-			return Key{}, fmt.Errorf("auth: key %q: RSA exponent %d", id, public.E)
+			return Key{}, fmt.Errorf("RSA exponent %d", public.E)
 		}
 		k.method = jwt.SigningMethodRS256
 	case *ecdsa.PublicKey:
 		if public.Curve != elliptic.P256() {
-			return Key{}, fmt.Errorf("auth: key %q: curve %s, want P-256", id, public.Params().Name)
+			return Key{}, fmt.Errorf("curve %s, want P-256", public.Params().Name)
 		}
 		k.method = jwt.SigningMethodES256
 	case ed25519.PublicKey:
 		k.method = jwt.SigningMethodEdDSA
 	default:
-		return Key{}, fmt.Errorf("auth: key %q: %T is for no algorithm we know", id, parsed)
+		return Key{}, fmt.Errorf("%T is for no algorithm that we know: want RSA, P-256 or Ed25519", parsed)
 	}
 	return k, nil
 }

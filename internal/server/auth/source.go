@@ -25,6 +25,7 @@ type source struct {
 	wake          chan struct{} // holds one request
 	ended         chan struct{}
 	start         time.Time
+	told          string // what was last logged of the set; owned by the goroutine that loads
 
 	// Atomic: any goroutine.
 	loaded atomic.Int64 // nanoseconds from start to the last good load; 0: none yet
@@ -156,13 +157,26 @@ func (s *source) update() error {
 	if err != nil {
 		return err
 	}
-	for _, why := range skipped {
-		s.log.Debug("a key of the set is not used", "reason", why)
-	}
-	if len(keys) == 0 {
-		s.log.Warn("the key set has no key that we can use", "left out", len(skipped))
-	}
+	s.tell(keys, skipped)
 	s.publish(keys)
 	s.loaded.Store(max(1, int64(time.Since(s.start))))
 	return nil
+}
+
+// tell logs which keys there are and which are not used, when that is not what it was.
+func (s *source) tell(keys []Key, skipped []error) {
+	now := fmt.Sprint(keys, skipped)
+	if now == s.told {
+		return
+	}
+	s.told = now
+	for _, k := range keys {
+		s.log.Info("a key of the set verifies tokens", "key", k)
+	}
+	for _, why := range skipped {
+		s.log.Warn("a key of the set is not used", "reason", why)
+	}
+	if len(keys) == 0 {
+		s.log.Warn("the key set has no key that we can use", "left_out", len(skipped))
+	}
 }

@@ -180,7 +180,7 @@ func TestKeySetDownAtStart(t *testing.T) {
 
 func TestKeySetFile(t *testing.T) {
 	all := signers()
-	secret := bytes.Repeat([]byte{9}, MinSecret)
+	secret := bytes.Repeat([]byte{7}, MinSecret)
 	secretSigner := signer{alg: "HS256", key: Key{id: "oct"}, sign: func(s string) []byte { return hs256(secret, s) }}
 	path := write(t, keySet(jwkOf(all["RS256"]), object{"kty": "oct", "kid": "oct", "k": b64(secret)}), 0o600)
 	v := verifier(t, func(c *Config) { c.KeySetFile, c.RefreshGap = path, time.Millisecond; c.Keys = c.Keys[:1] })

@@ -36,7 +36,7 @@ type Config struct {
 	WithoutExpiry bool          // tokens without exp are good, for ever
 	Leeway        time.Duration // between our clock and the issuer's; −1: none
 
-	Logger *slog.Logger     // about the key set; nil: nothing is logged
+	Logger *slog.Logger     // about the keys; nil: nothing is logged
 	Now    func() time.Time // nil: time.Now
 }
 
@@ -65,8 +65,9 @@ func New(c Config) (*Verifier, error) {
 	)}
 	v.ring.Store(newKeyring(c.Keys))
 	for _, k := range c.Keys {
+		c.Logger.Info("a key verifies tokens", "key", k)
 		if k.exposed {
-			c.Logger.Warn("the file of a signing key can be read by every user", "kid", k.id, "algorithm", k.Algorithm())
+			c.Logger.Warn("the file of a signing key can be read by every user", "key", k)
 		}
 	}
 	if c.KeySetFile != "" || c.KeySetURL != "" {

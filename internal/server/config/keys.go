@@ -138,7 +138,7 @@ var groups = []group{
 			func(c *Config) value { return one(&c.Chat.Locale, choice([]string{"en", "zh"}, []string{"en", "zh"})) }},
 	}},
 	{"Tokens. Without a key perchd is open: loopback only, and clients need no token", []key{
-		{"auth-key", "[kid=]file", "key that verifies tokens: public in PEM form, or a secret for HS256", "",
+		{"auth-key", "[kid=]file", "key that verifies tokens: public (PEM, DER or JWK), or a secret for HS256 of 32 bytes", "",
 			func(c *Config) value { return many(&c.Auth.Keys, keyFile()) }},
 		{"auth-jwks-file", "file", "JWK set", "",
 			func(c *Config) value { return one(&c.Auth.KeySetFile, text(nil)) }},

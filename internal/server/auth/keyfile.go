@@ -1,0 +1,191 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// forms is what messages say of the files that hold a key.
+const forms = "in PEM or DER form, or as a JWK"
+
+// LoadKey reads a key from a file: as ParseKey does, or, if the file has no structure, a secret for
+// HS256. Of text one line end is taken off; bytes are taken as they are. A file that is something
+// else, or that may be something else encoded, is refused: whoever knows a public key could sign with
+// it. (Nothing tells the 32 bytes of a bare Ed25519 key, or a bare modulus, from a secret: such a file
+// is one.) New warns of secrets and private keys that other users can read.
+func LoadKey(id, path string) (Key, error) {
+	file, mode, err := readFile(path, maxKeyFile)
+	if err != nil {
+		return Key{}, err
+	}
+	read := parseKey
+	if structured(file) == "" {
+		read, file = secretKey, secretOf(file)
+	}
+	k, err := read(id, file)
+	if err != nil {
+		return Key{}, fmt.Errorf("auth: key %q: %s: %w", id, path, err)
+	}
+	k.file, k.exposed = path, k.CanSign() && mode&0o004 != 0
+	return k, nil
+}
+
+// secretOf is the secret in a file: editors and echo end text with a line end.
+func secretOf(file []byte) []byte {
+	if !isText(file) {
+		return file
+	}
+	return bytes.TrimSuffix(bytes.TrimSuffix(file, []byte("\n")), []byte("\r"))
+}
+
+// ParseKey makes a key of a file that holds one: in PEM form with any text before and behind, in DER
+// form, or either in base64; PKIX or PKCS #1 public keys, certificates, PKCS #8, PKCS #1 or SEC 1
+// private keys; or a JWK (RFC 7517) of a public key, whose own kid counts if id is empty. RSA (2048 to
+// 8192 bits) is for RS256, P-256 for ES256, Ed25519 for EdDSA; other keys are refused. The error says
+// what the file is.
+func ParseKey(id string, file []byte) (Key, error) {
+	k, err := parseKey(id, file)
+	if err != nil {
+		return Key{}, fmt.Errorf("auth: key %q: %w", id, err)
+	}
+	return k, nil
+}
+
+func parseKey(id string, file []byte) (Key, error) {
+	whole := file
+	file = bytes.TrimPrefix(file, []byte("\xef\xbb\xbf"))
+	trimmed := bytes.TrimSpace(file)
+	switch {
+	case bytes.Contains(file, []byte("-----BEGIN ")):
+		return parsePEM(id, file)
+	case bytes.HasPrefix(trimmed, []byte("{")):
+		return parseJWK(id, trimmed)
+	}
+	der := bytes.TrimLeft(file, " \t\r\n")
+	if text := joinLines.Replace(string(trimmed)); len(text) > 0 {
+		text = strings.TrimRight(toStdBase64.Replace(text), "=")
+		if b, err := base64.RawStdEncoding.DecodeString(text); err == nil {
+			der = b
+		}
+	}
+	if len(der) > 0 && der[0] == 0x30 {
+		return parseDER(id, der)
+	}
+	return Key{}, notAKey(structured(whole))
+}
+
+// notAKey says what a file is that holds no key for us, and what to do.
+func notAKey(what string) error {
+	advice := ""
+	switch {
+	case strings.Contains(what, "SSH public"):
+		advice = "; ssh-keygen -e -m PKCS8 -f FILE prints it in PEM form"
+	case strings.Contains(what, "UTF-16"), strings.Contains(what, "byte order mark"):
+		advice = "; save it as UTF-8 without a byte order mark"
+	case what == "":
+		what = "bytes without structure"
+	}
+	return fmt.Errorf("it is %s: want a public key %s, or a secret for HS256 without structure%s", what, forms, advice)
+}
+
+func parsePEM(id string, file []byte) (Key, error) {
+	var key *Key
+	certificates := 0
+	var other []string
+	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			if certificates++; certificates > 1 {
+				continue // a chain: the first is the issuer's own
+			}
+		}
+		parsed, err := parseBlock(block)
+		switch {
+		case err != nil:
+			return Key{}, err
+		case parsed == nil: // EC PARAMETERS stands before some keys
+			other = append(other, block.Type)
+			continue
+		}
+		k, err := newKey(id, parsed)
+		if err != nil {
+			return Key{}, err
+		}
+		if key != nil {
+			return Key{}, errors.New("there is more than one key in the file: want a file for each")
+		}
+		key = &k
+	}
+	switch {
+	case key != nil:
+		return *key, nil
+	case len(other) > 0:
+		return Key{}, fmt.Errorf("a PEM file of %s: want PUBLIC KEY or CERTIFICATE", strings.Join(other, ", "))
+	}
+	return Key{}, errors.New("a PEM file that is broken, or of a kind we do not read: no key in it")
+}
+
+// parseBlock returns nil for a block that holds no key.
+func parseBlock(block *pem.Block) (any, error) {
+	switch block.Type {
+	case "PUBLIC KEY":
+		return x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PUBLIC KEY":
+		return x509.ParsePKCS1PublicKey(block.Bytes)
+	case "CERTIFICATE":
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return cert.PublicKey, nil
+	case "PRIVATE KEY":
+		return x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		return x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		return x509.ParseECPrivateKey(block.Bytes)
+	case "ENCRYPTED PRIVATE KEY":
+		return nil, errors.New("it is encrypted")
+	}
+	return nil, nil
+}
+
+// parseDER tries what DER can be, one after the other: none of them is another.
+func parseDER(id string, der []byte) (Key, error) {
+	if !sequence(der) {
+		return Key{}, errors.New("a key in DER form that is broken or cut")
+	}
+	for _, kind := range []string{"PUBLIC KEY", "CERTIFICATE", "RSA PUBLIC KEY", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"} {
+		for _, b := range [][]byte{der, bytes.TrimRight(der, " \t\r\n")} {
+			if parsed, err := parseBlock(&pem.Block{Type: kind, Bytes: b}); err == nil {
+				return newKey(id, parsed)
+			}
+		}
+	}
+	return Key{}, errors.New("a structure in DER form that is no key and no certificate, or something behind it (PKCS #12 goes by openssl pkcs12 -nokeys -clcerts)")
+}
+
+func parseJWK(id string, file []byte) (Key, error) {
+	var j struct {
+		jwk
+		Keys json.RawMessage `json:"keys"`
+	}
+	switch err := json.Unmarshal(file, &j); {
+	case err != nil:
+		return Key{}, errors.New("JSON that is broken, or no JWK")
+	case j.Keys != nil:
+		return Key{}, errors.New("a JWK set: give it as auth-jwks-file")
+	case j.Kty == "":
+		return Key{}, errors.New(`JSON that is no JWK: there is no "kty"`)
+	case id != "" && j.Kid != "" && id != j.Kid:
+		return Key{}, fmt.Errorf("the JWK has the kid %q", j.Kid)
+	case id != "":
+		j.Kid = id
+	}
+	return j.key(true)
+}
