@@ -45,7 +45,7 @@ func TestErrors(t *testing.T) {
 		{`{"Type":"ping"}`, "missing_field", "type"},
 		{`{"type":1}`, "wrong_type", "type"},
 		{`{"type":"` + strings.Repeat("t", protocol.MaxType+1) + `"}`, "too_long", "type"},
-		{`{"type":"ping","id":1.5}`, "wrong_type", "id"},
+		{`{"type":"ping","id":[1]}`, "wrong_type", "id"},
 		{`{"type":"ping","id":[1]}`, "wrong_type", "id"},
 		{`{"type":"ping","id":"` + strings.Repeat("i", protocol.MaxScalar+1) + `"}`, "too_long", "id"},
 		{`{"type":"ping","timestamp":{}}`, "wrong_type", "timestamp"},

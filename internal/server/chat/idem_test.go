@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -37,7 +39,6 @@ func TestSameID(t *testing.T) {
 	first := ada.again("m-1", "one")
 	bob.hears("one")
 	same(t, ada.again("m-1", "one"), first)
-	same(t, ada.again("m-1", "changed"), first)
 
 	ada.again("m-2", "another id")
 	bob.hears("another id")
@@ -45,6 +46,8 @@ func TestSameID(t *testing.T) {
 	bob.hears("a number")
 	ada.again("1", "its digits")
 	bob.hears("its digits")
+	ada.say(json.RawMessage(`{"content":"on\u0065","id":"\u006d-1","message_type":"text","type":"chat_message","reply_to":null}`))
+	same(t, ada.next("message_sent"), first) // the same, written in another way
 	bob.again("m-1", "another user")
 	ada.hears("another user")
 	for range 2 { // without an id each is a message of its own
@@ -133,25 +136,156 @@ func TestSameIDAfterError(t *testing.T) {
 	}
 }
 
+// The same id with other content is an error, and not taken for what was posted before: whatever of the content differs.
+func TestIDReused(t *testing.T) {
+	clock := newClock()
+	s := start(t, Config{Now: clock.now}, room.Config{})
+	token := sign(t, auth.Claims{Subject: "ada"})
+	ada, _ := s.guest(object{"token": token})
+	bob := s.dial("/ws/room/general")
+	bob.say(object{"type": "join", "token": token})
+	bob.next("room_joined")
+	ada.say(object{"type": "chat_message", "content": "one", "message_type": "image", "reply_to": "x", "id": 1})
+	first := ada.next("message_sent")
+	bob.next("chat_message")
+	for _, other := range []object{
+		{"content": "two", "message_type": "image", "reply_to": "x"},
+		{"content": "one ", "message_type": "image", "reply_to": "x"},
+		{"content": "One", "message_type": "image", "reply_to": "x"},
+		{"content": "one", "message_type": "file", "reply_to": "x"},
+		{"content": "one", "reply_to": "x"},
+		{"content": "one", "message_type": "image"},
+		{"content": "onex", "message_type": "image"},
+	} {
+		other["type"], other["id"] = "chat_message", 1
+		ada.say(other)
+		if o := ada.fails("id_reused"); o["id"] != 1.0 || o["field"] != "id" {
+			t.Errorf("%v: %v", other, o)
+		}
+		clock.forward(time.Second)
+	}
+	bob.say(object{"type": "chat_message", "message": "two", "id": 1})
+	bob.fails("id_reused")
+	bob.say(object{"type": "chat_message", "message": "one", "message_type": "image", "reply_to": "x", "id": 1})
+	same(t, bob.next("message_sent"), first)
+	// With an id of its own it is posted, and after two minutes with the old one too.
+	if o := ada.again(2, "two"); o["offset"] != 2.0 {
+		t.Errorf("%v", o)
+	}
+	bob.next("chat_message")
+	clock.forward(sendsTTL)
+	if o := ada.again(1, "two"); o["offset"] != 3.0 {
+		t.Errorf("%v", o)
+	}
+}
+
+// A room that was deleted and made anew has no message of the first.
+func TestSameIDInRoomMadeAnew(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	ada := s.dial("/ws/room/tea")
+	join := object{"type": "join", "create": object{}}
+	ada.say(join)
+	ada.next("room_joined")
+	say := object{"type": "chat_message", "message": "one", "id": 1}
+	ada.say(say)
+	first := ada.next("message_sent")
+	ada.say(object{"type": "delete"})
+	ada.next("room_deleted")
+	ada.next("room_closed")
+	ada.say(join)
+	ada.next("room_joined")
+	ada.say(say)
+	if o := ada.next("message_sent"); o["message_id"] == first["message_id"] || o["offset"] != 1.0 {
+		t.Errorf("%v, in the room before %v", o, first)
+	}
+}
+
+// With a broker that takes its time a message is under way: the same again is acknowledged with it, or fails with it, and
+// another one of its id fails at once.
+func TestSameIDUnderWay(t *testing.T) {
+	slow := &slowBroker{Memory: room.NewMemory(), under: make(chan room.Publication, 16)}
+	s := start(t, Config{}, room.Config{Broker: slow})
+	token := sign(t, auth.Claims{Subject: "ada"})
+	one, _ := s.guest(object{"token": token})
+	two, _ := s.guest(object{"token": token})
+	say := object{"type": "chat_message", "content": "one", "id": 1}
+	one.say(say)
+	p := <-slow.under
+	for range maxWaiting {
+		two.say(say)
+	}
+	two.say(object{"type": "chat_message", "content": "two", "id": 1})
+	two.fails("id_reused")
+	two.say(say)
+	two.fails("busy")
+	p.Settle(errors.New("lost"))
+	for _, c := range []*client{one, two} {
+		c.fails("internal")
+	}
+	for range maxWaiting - 1 {
+		two.fails("internal")
+	}
+	one.say(say) // nothing came of it: it may be tried again
+	p = <-slow.under
+	two.say(say)
+	two.say(object{"type": "ping"})
+	two.next("pong") // it waits
+	slow.pass(p)
+	if first := one.next("message_sent"); first["offset"] != 1.0 {
+		t.Errorf("%v", first)
+	} else if got := two.next("message"); got["offset"] != 1.0 {
+		t.Errorf("%v", got)
+	} else {
+		same(t, two.next("message_sent"), first)
+	}
+}
+
+// slowBroker keeps publications until they are passed on.
+type slowBroker struct {
+	*room.Memory
+	under chan room.Publication
+	topic room.Topic // of general
+}
+
+func (b *slowBroker) Open(id string, s room.Subscriber) (room.Topic, room.Opening, error) {
+	topic, at, err := b.Memory.Open(id, s)
+	if id == generalID {
+		b.topic = topic
+		topic = &slowTopic{topic, b}
+	}
+	return topic, at, err
+}
+
+func (b *slowBroker) pass(p room.Publication) { b.topic.Publish(p) }
+
+type slowTopic struct {
+	room.Topic
+	b *slowBroker
+}
+
+func (t *slowTopic) Publish(p room.Publication) { t.b.under <- p }
+
 // What is remembered is bounded: the oldest go first, and not for one that is known. Nor is anything kept of what is over.
 func TestSendsBound(t *testing.T) {
 	clock := newClock()
 	s := newSends(clock.now)
 	s.most = 3
+	ack := func(k int) *ack { return &ack{key: sendKey{byte(k)}} }
 	for k := range s.most + 1 {
-		if _, known := s.begin(sendKey{byte(k)}); known {
+		a := ack(k)
+		if _, is := s.begin(a, 1); is != isNew {
 			t.Fatalf("%d is known", k)
 		}
-		s.done(sendKey{byte(k)}, sent{id: "m"})
+		s.settle(a, sent{id: "m"}, nil)
 	}
-	if was, known := s.begin(sendKey{1}); !known || was.id != "m" || len(s.known) != s.most {
+	if was, is := s.begin(ack(1), 1); is != isPosted || was.id != "m" || len(s.known) != s.most {
 		t.Errorf("the second of %d: %+v", len(s.known), was)
 	}
-	if _, known := s.begin(sendKey{0}); known || len(s.known) != s.most || len(s.queue) != s.most {
-		t.Errorf("the first: %v; %d are known, %d in the queue", known, len(s.known), len(s.queue))
+	if _, is := s.begin(ack(0), 1); is != isNew || len(s.known) != s.most || len(s.queue) != s.most {
+		t.Errorf("the first: %v; %d are known, %d in the queue", is, len(s.known), len(s.queue))
 	}
 	clock.forward(sendsTTL)
-	if _, known := s.begin(sendKey{9}); known || len(s.known) != 1 || len(s.queue) != 1 {
+	if _, is := s.begin(ack(9), 1); is != isNew || len(s.known) != 1 || len(s.queue) != 1 {
 		t.Errorf("%d are known, %d in the queue", len(s.known), len(s.queue))
 	}
 }
@@ -160,25 +294,32 @@ func TestSendsBound(t *testing.T) {
 func TestSendsBegunAnew(t *testing.T) {
 	clock := newClock()
 	s := newSends(clock.now)
-	k := keyOf("ada", "general", []byte(`"1"`))
-	s.begin(k)
-	if was, known := s.begin(k); !known || was.id != "" {
-		t.Errorf("under way: %+v, %v", was, known)
+	k := keyOf("ada", "general", "e", []byte(`"1"`))
+	first, again := &ack{key: k}, &ack{key: k}
+	s.begin(first, 1)
+	if _, is := s.begin(again, 1); is != isWaiting {
+		t.Errorf("under way: %v", is)
 	}
-	s.forget(k)
+	if w := s.settle(first, sent{}, errors.New("lost")); len(w) != 1 || w[0] != again {
+		t.Errorf("%v waited", w)
+	}
 	clock.forward(time.Minute)
-	s.begin(k)
-	s.done(k, sent{id: "m"})
+	s.begin(again, 2)
+	s.settle(first, sent{id: "another"}, nil) // is not what is under way
+	s.settle(again, sent{id: "m"}, nil)
 	clock.forward(sendsTTL - time.Minute)
-	if was, known := s.begin(k); !known || was.id != "m" {
-		t.Errorf("a minute later: %+v, %v", was, known)
+	if was, is := s.begin(first, 2); is != isPosted || was.id != "m" {
+		t.Errorf("a minute later: %+v, %v", was, is)
 	}
 	clock.forward(time.Minute)
-	if _, known := s.begin(k); known {
-		t.Error("known after two minutes")
+	if _, is := s.begin(first, 1); is != isNew {
+		t.Errorf("after two minutes: %v", is)
 	}
 	// What is one field's end is not another's beginning.
-	if keyOf("a", "bc", []byte("1")) == keyOf("ab", "c", []byte("1")) {
+	if keyOf("a", "bc", "", []byte("1")) == keyOf("ab", "c", "", []byte("1")) {
 		t.Error("two users in two rooms have one key")
+	}
+	if s.sum(&post{Content: "ab", ReplyTo: "c"}) == s.sum(&post{Content: "a", ReplyTo: "bc"}) {
+		t.Error("two contents have one sum")
 	}
 }

@@ -27,13 +27,17 @@ func (s *Service) post(conn perch.Conn, c *endpoint.Client, me *member, m protoc
 	a := &ack{s: s, c: c, ref: conn.Ref(), at: p.Timestamp, msg: p.ID}
 	if id := m.ID(); id != nil {
 		a.id = bytes.Clone(id)
-		a.key = keyOf(u.ID(), r.ID(), id)
-		switch was, known := s.sends.begin(a.key); {
-		case known && was.id == "":
-			return &protocol.Error{Code: protocol.CodeBusy}
-		case known:
+		a.key = keyOf(u.ID(), r.ID(), r.Position().Epoch, id)
+		switch was, is := s.sends.begin(a, s.sends.sum(&p)); is {
+		case isPosted:
 			send(conn, a.sent(was))
 			return nil
+		case isWaiting:
+			return nil
+		case isOther:
+			return &protocol.Error{Code: protocol.CodeIDReused, Field: "id"}
+		case isCrowded:
+			return &protocol.Error{Code: protocol.CodeBusy}
 		}
 	}
 	p.SenderID, p.SenderName, p.RoomID = u.ID(), u.Name(), r.ID()
@@ -73,18 +77,23 @@ type ack struct {
 	key sendKey // if it has
 	msg string
 	at  time.Time
+
+	waiting []*ack // of the same message, sent again; sends.mu guards it
 }
 
 // done is told what became of the message.
 func (a *ack) done(r room.Receipt, err error) {
 	is := sent{id: a.msg, offset: r.Offset, at: a.at}
-	switch {
-	case a.id == nil:
-	case err == nil:
-		a.s.sends.done(a.key, is)
-	default:
-		a.s.sends.forget(a.key)
+	if a.id != nil {
+		for _, again := range a.s.sends.settle(a, is, err) {
+			again.tell(is, err)
+		}
 	}
+	a.tell(is, err)
+}
+
+// tell gives the acknowledgement, or the error.
+func (a *ack) tell(is sent, err error) {
 	_ = a.ref.Do(func(conn perch.Conn) { // a client that is gone will ask again
 		if err != nil {
 			a.c.Fail(conn, a.id, endpoint.RoomError(err))

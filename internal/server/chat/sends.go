@@ -1,25 +1,36 @@
 package chat
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding/json"
+	"hash/maphash"
 	"sync"
 	"time"
 )
 
 const (
-	sendsTTL = 2 * time.Minute
-	maxSends = 1 << 19 // the oldest go first
+	sendsTTL   = 2 * time.Minute
+	maxSends   = 1 << 19 // the oldest go first
+	maxWaiting = 8       // repetitions of one message that is still under way
 )
 
 // sendKey is who sent what where, hashed: (user, room, the client's id of the message).
 type sendKey [16]byte
 
-func keyOf(user, room string, id []byte) sendKey {
+// keyOf takes the room's epoch too: a room that was deleted and made anew has none of the messages of before. id is JSON. Strings are the same id however they are escaped; numbers are compared as they are written, and
+// are no strings.
+func keyOf(user, room, epoch string, id []byte) sendKey {
 	h := sha256.New()
-	h.Write([]byte(user))
-	h.Write([]byte{0})
-	h.Write([]byte(room))
-	h.Write([]byte{0})
+	for _, part := range [...]string{user, room, epoch} {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	if bytes.IndexByte(id, '\\') >= 0 {
+		var s string
+		_ = json.Unmarshal(id, &s) // it was parsed before
+		id = append(append([]byte{'"'}, s...), '"')
+	}
 	h.Write(id)
 	return sendKey(h.Sum(nil)[:16])
 }
@@ -29,19 +40,26 @@ type sent struct {
 	id     string
 	offset uint64
 	at     time.Time // the message's timestamp
-
-	begun time.Time
 }
 
 // sends remembers what was sent in the last two minutes, so that what a client sends again, because it saw
-// no acknowledgement, is not posted twice. Any goroutine.
+// no acknowledgement, is not posted twice, and that another message of the same id is not taken for it. Any goroutine.
 type sends struct {
 	clock func() time.Time
 	most  int // remembered
+	seed  maphash.Seed
 
 	mu    sync.Mutex
-	known map[sendKey]sent // sent.id is "" while it is under way
-	queue []sendEntry      // in the order of their time
+	known map[sendKey]record
+	queue []sendEntry // in the order of their time
+}
+
+// record is what is remembered of a message.
+type record struct {
+	sent
+	content uint64 // sum of it
+	begun   time.Time
+	first   *ack // nil: it was posted; else it is under way
 }
 
 type sendEntry struct {
@@ -50,51 +68,80 @@ type sendEntry struct {
 }
 
 func newSends(clock func() time.Time) *sends {
-	return &sends{clock: clock, most: maxSends, known: make(map[sendKey]sent)}
+	return &sends{clock: clock, most: maxSends, seed: maphash.MakeSeed(), known: make(map[sendKey]record)}
 }
 
-// begin reports what is known of a message. It is new if ok is false: the caller publishes it, and then
-// calls done or forget. With ok and an empty id somebody else is doing that now.
-func (s *sends) begin(k sendKey) (was sent, ok bool) {
+// sum is a hash of all that a client chooses of a message, but for the room, which is in its key. Nobody can look for two
+// messages of one sum: the seed is this process's own.
+func (s *sends) sum(p *post) uint64 {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	for _, field := range [...]string{p.Content, p.MessageType, p.ReplyTo} {
+		maphash.WriteComparable(&h, len(field))
+		h.WriteString(field)
+	}
+	return h.Sum64()
+}
+
+// standing is how a message stands to those before it.
+type standing int
+
+const (
+	isNew     standing = iota // the caller publishes it, and then calls settle
+	isPosted                  // and known
+	isWaiting                 // its ack is given when the same message, which is under way, is settled
+	isOther                   // its id is that of another message
+	isCrowded                 // too many wait already
+)
+
+// begin reports what is known of the message that a is for, of a content with that sum.
+func (s *sends) begin(a *ack, content uint64) (was sent, is standing) {
 	now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) > 0 && now.Sub(s.queue[0].at) >= sendsTTL {
 		s.drop()
 	}
-	if was, ok = s.known[k]; ok {
-		return was, true
+	if r, ok := s.known[a.key]; ok {
+		switch {
+		case r.content != content:
+			return sent{}, isOther
+		case r.first == nil:
+			return r.sent, isPosted
+		case len(r.first.waiting) == maxWaiting:
+			return sent{}, isCrowded
+		}
+		r.first.waiting = append(r.first.waiting, a)
+		return sent{}, isWaiting
 	}
 	if len(s.queue) >= s.most {
 		s.drop()
 	}
-	s.known[k] = sent{begun: now}
-	s.queue = append(s.queue, sendEntry{k, now})
-	return sent{}, false
+	s.known[a.key] = record{content: content, begun: now, first: a}
+	s.queue = append(s.queue, sendEntry{a.key, now})
+	return sent{}, isNew
 }
 
 // drop forgets the oldest. s.mu is held.
 func (s *sends) drop() {
 	first := s.queue[0]
 	s.queue = s.queue[1:]
-	if s.known[first.key].begun.Equal(first.at) { // not one that was forgotten and begun anew
+	if s.known[first.key].begun.Equal(first.at) { // not one that failed and was begun anew
 		delete(s.known, first.key)
 	}
 }
 
-// done notes what became of it.
-func (s *sends) done(k sendKey, as sent) {
+// settle notes what became of a new message: one that failed may be tried again. It returns the acks that wait for it.
+func (s *sends) settle(a *ack, as sent, err error) (waiting []*ack) {
 	s.mu.Lock()
-	if was, ok := s.known[k]; ok {
-		as.begun = was.begun
-		s.known[k] = as
+	defer s.mu.Unlock()
+	if r, ok := s.known[a.key]; ok && r.first == a {
+		if r.sent, r.first = as, nil; err == nil {
+			s.known[a.key] = r
+		} else {
+			delete(s.known, a.key)
+		}
 	}
-	s.mu.Unlock()
-}
-
-// forget notes that nothing became of it: it may be tried again.
-func (s *sends) forget(k sendKey) {
-	s.mu.Lock()
-	delete(s.known, k)
-	s.mu.Unlock()
+	waiting, a.waiting = a.waiting, nil
+	return waiting
 }

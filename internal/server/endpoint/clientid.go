@@ -15,6 +15,7 @@ import (
 const (
 	maxChat       = 16 << 10 // bytes of a message
 	sessionCookie = "session_id"
+	maxExact      = 1<<53 - 1 // the largest integer that every reader of JSON keeps exactly (RFC 8259 §6)
 )
 
 // numbered is the State of a client of /ws/{client_id}.
@@ -64,7 +65,12 @@ func openNumbered(conn perch.Conn, c *Client, r *perch.Request) {
 	}
 	c.State = &numbered{user: user}
 	c.log(conn, slog.LevelDebug, "client has a name", slog.Int64("client_id", id))
-	o := protocol.NewObject(nil, protocol.TypeConnected).Int("client_id", id)
+	o := protocol.NewObject(nil, protocol.TypeConnected)
+	if -maxExact <= id && id <= maxExact {
+		o = o.Int("client_id", id)
+	} else {
+		o = o.String("client_id", user)
+	}
 	if cookie := r.Cookie(sessionCookie); cookie != "" {
 		o = o.String("session_id", cookie)
 	}

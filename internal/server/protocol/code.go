@@ -35,6 +35,7 @@ const (
 	CodeRoomLimit       Code = "room_limit"
 	CodeNotOwner        Code = "not_owner"
 	CodeQueueFull       Code = "queue_full"
+	CodeIDReused        Code = "id_reused"
 )
 
 // Codes of users, sessions and their data. Those of tokens are the auth package's and passed on.
@@ -91,6 +92,7 @@ var codes = [...]CodeMeaning{
 	{CodeRoomLimit, "The server has as many rooms as it may have."},
 	{CodeNotOwner, "Only the owner of the room may do that."},
 	{CodeQueueFull, "The room is behind with its messages; send again later."},
+	{CodeIDReused, "Another message of yours in this room had this id within 2 minutes; send it with a new id."},
 
 	{CodeNameInvalid, "A user's name cannot be that."},
 	{CodeSessionNotFound, "There is no such session, or it is not yours, or it has ended."},

@@ -210,25 +210,13 @@ func (m Message) Scalar(name string) (json.RawMessage, error) {
 // ID returns the client's "id" for the answer, as it was written; nil if there is none, or none
 // that CheckID is content with. It is valid as long as m.
 func (m Message) ID() json.RawMessage {
-	id, _ := m.id()
+	id, _ := m.Scalar("id")
 	return id
 }
 
 // CheckID returns an error, CodeWrongType or CodeTooLong, if there is an "id" that is neither a
-// string nor an integer, or over MaxScalar.
+// string nor a number, or over MaxScalar.
 func (m Message) CheckID() error {
-	_, err := m.id()
+	_, err := m.Scalar("id")
 	return err
-}
-
-func (m Message) id() (json.RawMessage, error) {
-	const name = "id"
-	id, err := m.Scalar(name)
-	if err != nil || id == nil || id[0] == '"' {
-		return id, err
-	}
-	if bytes.ContainsAny(id, ".eE") {
-		return nil, wrongType(name, "a string or an integer")
-	}
-	return id, nil
 }
