@@ -158,10 +158,10 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	} else if peer = sock.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
 		peer = unixPeer
 	}
-	since := s.seen
+	since := s.seen()
 	state, more := l.firstState()
 	l.setState(s, state)
-	s.seen = since // HandshakeTimeout is for both
+	s.see(since) // HandshakeTimeout is for both
 	s.flags |= more
 	if !l.countPeer(i, s, peer) && s.state != stateSecuring || n == len(b) {
 		return

@@ -273,7 +273,7 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 	}
 	l.endDial(c)
 	if s.flags&flagClient != 0 {
-		l.srv.releaseRoute(s.route)
+		l.srv.releaseRoute(s.route())
 	}
 	flags := s.flags
 	c.parser, c.cause, c.upgrade, c.refusal, c.dropped = nil, nil, nil, nil, 0

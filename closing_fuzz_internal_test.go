@@ -139,7 +139,8 @@ func (y *play) handshake() {
 	}
 	y.route = route
 	dial := &dialing{ctx: context.Background(), route: route, host: "test", target: "/ws", key: handshake.NewKey()}
-	s.state, s.route = stateConnecting, route.index
+	s.state = stateConnecting
+	s.setRoute(route.index)
 	s.flags |= flagClient | flagOut
 	y.l.slab.thaw(s).dial = dial
 	y.l.poller.Mod(int(s.fd), y.l.token(y.peer.slot, s), interestOf(s.flags))

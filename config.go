@@ -52,8 +52,14 @@ type Config struct {
 	CloseTimeout     time.Duration // for the peer's answer to our close; 5 s
 	WriteTimeout     time.Duration // without any byte taken by the peer; of an HTTP body, or sent; 30 s
 	IdleTimeout      time.Duration // of a plain HTTP connection between requests; 75 s
-	PingInterval     time.Duration // of silence until we ping; 30 s
-	PingTimeout      time.Duration // of silence in all until we close; 60 s
+
+	// PingInterval is the silence after which we ping, PingTimeout the silence in
+	// all after which we close with 3001; 30 s and 60 s. If one alone is set, the
+	// timeout is twice the interval; an interval of −1 alone is no heartbeat, a
+	// timeout of −1 alone pings every 30 s. A peer is silent while nothing comes
+	// from it.
+	PingInterval time.Duration
+	PingTimeout  time.Duration
 
 	Compression Compression // permessage-deflate (RFC 7692); see there
 	Rooms       room.Config // of Server.Rooms
@@ -163,6 +169,7 @@ func (c Config) withDefaults() (Config, error) {
 	period("CloseTimeout", &c.CloseTimeout, 5*time.Second)
 	period("WriteTimeout", &c.WriteTimeout, 30*time.Second)
 	period("IdleTimeout", &c.IdleTimeout, 75*time.Second)
+	pingTimes(&c.PingInterval, &c.PingTimeout)
 	period("PingInterval", &c.PingInterval, 30*time.Second)
 	period("PingTimeout", &c.PingTimeout, 60*time.Second)
 	if c.PingInterval != 0 && c.PingTimeout != 0 && c.PingTimeout <= c.PingInterval {
@@ -180,6 +187,18 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("perch: config: %w", err)
 	}
 	return c, nil
+}
+
+// pingTimes derives the one of the two that is zero from the other.
+func pingTimes(interval, timeout *time.Duration) {
+	switch {
+	case *interval == -1 && *timeout == 0:
+		*timeout = -1 // who does not ask must not miss an answer
+	case *interval > 0 && *timeout == 0:
+		*timeout = 2 * min(*interval, math.MaxInt64/2)
+	case *timeout > 0 && *interval == 0:
+		*interval = max(*timeout/2, 1)
+	}
 }
 
 // defaults fills r's zero fields from def and resolves −1.

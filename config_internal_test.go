@@ -112,7 +112,7 @@ func TestSettings(t *testing.T) {
 	if got, err := (Settings{Origins: []string{}}).resolve(&c); err != nil || len(got.Origins) != 0 {
 		t.Errorf("origins %v, %v: an empty list is not the server's", got.Origins, err)
 	}
-	for _, s := range []Settings{{MaxMessageSize: -2}, {MaxFragments: -2}, {PingInterval: -2}, {PingTimeout: -2}, {Rate: Rate{Messages: -2}}, {PingInterval: time.Hour}} {
+	for _, s := range []Settings{{MaxMessageSize: -2}, {MaxFragments: -2}, {PingInterval: -2}, {PingTimeout: -2}, {Rate: Rate{Messages: -2}}, {PingInterval: time.Hour, PingTimeout: time.Hour}} {
 		if got, err := s.resolve(&c); err == nil {
 			t.Errorf("%+v is accepted, as %+v", s, got)
 		}

@@ -147,7 +147,8 @@ func (l *loop) dial(d *dialing) {
 		l.srv.releaseRoute(d.route.index)
 		return
 	}
-	s.fd, s.flags, s.route = -1, flagClient, d.route.index
+	s.fd, s.flags = -1, flagClient
+	s.setRoute(d.route.index)
 	l.setState(s, stateConnecting)
 	l.slab.thaw(s).dial = d
 	cancelled := post{kind: postCancel, dial: d, slot: i, gen: s.gen.Load()}

@@ -69,7 +69,7 @@ type Settings struct {
 	MaxMessageSize int
 	MaxFragments   int
 	Rate           Rate
-	PingInterval   time.Duration
+	PingInterval   time.Duration // if one of the two is set, the other follows from it: see Config
 	PingTimeout    time.Duration
 }
 
@@ -98,11 +98,8 @@ func (s Settings) resolve(c *Config) (Settings, error) {
 	if d.MaxFragments == 0 {
 		d.MaxFragments = c.MaxFragments
 	}
-	if d.PingInterval == 0 {
-		d.PingInterval = orNever(c.PingInterval)
-	}
-	if d.PingTimeout == 0 {
-		d.PingTimeout = orNever(c.PingTimeout)
+	if d.PingInterval == 0 && d.PingTimeout == 0 { // else one is derived from the other
+		d.PingInterval, d.PingTimeout = orNever(c.PingInterval), orNever(c.PingTimeout)
 	}
 	d, err := d.withDefaults()
 	rate := s.Rate.defaults(c.Rate)

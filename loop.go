@@ -62,8 +62,11 @@ type loop struct {
 	rooms     *room.Shards
 	events    []poller.Event
 	now       int64  // ns since the server's start, read once a tick
-	coarse    uint32 // now in quanta
+	coarse    uint64 // now in coarse units
 	nextSweep int64  // when the next sweep is due
+	period    int64  // ns between sweeps
+	wanted    int64  // the shortest period that a connection wants which the hand has met in this round
+	nextTrim  int64  // when the sweep trims next
 	hand      uint32 // the slot at which the sweep goes on
 	rbuf      []byte // everything is read into it
 	records   []byte // TLS records are read into it; nil until the first
@@ -122,8 +125,9 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		cork:   make([]byte, 0, min(corkSize, max(s.cfg.MaxOutput/2, minCork))),
 		corked: noSlot, current: noSlot,
 		threshold: s.cfg.Compression.least(),
-		parser:    new(handshake.Parser),
-		keys:      rand.NewChaCha8(seed),
+		period:    s.period, wanted: s.period,
+		parser: new(handshake.Parser),
+		keys:   rand.NewChaCha8(seed),
 	}
 	l.freshAssembler(l.bufs.Get())
 	return l, nil
@@ -174,12 +178,6 @@ func (l *loop) idle() time.Duration {
 		return -1
 	}
 	return max(time.Duration(l.nextSweep-now), 0)
-}
-
-// clock reads the time, once a tick. coarse counts quanta of it.
-func (l *loop) clock() {
-	l.now = l.srv.since()
-	l.coarse = uint32(l.now / l.srv.quantum)
 }
 
 // watch takes the time of the tick that ends now.
@@ -270,7 +268,7 @@ func (l *loop) token(i uint32, s *slot) poller.Token {
 func (l *loop) conn(i uint32, s *slot) Conn { return Conn{l, i, s.gen.Load()} }
 
 // routeOf is what serves the connection.
-func (l *loop) routeOf(s *slot) *Route { return l.srv.route(s.route) }
+func (l *loop) routeOf(s *slot) *Route { return l.srv.route(s.route()) }
 
 // maskKey is a fresh unpredictable masking key, never 0 (RFC 6455 §5.3).
 func (l *loop) maskKey() uint32 { return uint32(l.keys.Uint64()) | 1 }

@@ -28,7 +28,7 @@ type outbox struct {
 	rest  int    // of them, bytes that belong to a frame already begun
 	ctl   []byte // control frames to send at the next frame border: a ping of ours, a pong
 	pings int    // bytes of ctl that are the ping
-	since uint32 // coarse time of the last progress, or of the first byte
+	since uint64 // coarse time of the last progress, or of the first byte
 	unack int    // what the peer had not acknowledged when watch looked
 
 	sealed int // bytes sealed by TLS, in wire.out, that go before all this
@@ -125,7 +125,7 @@ func (o *outbox) ping(p []byte, masked bool, key uint32) {
 
 // watch notes progress that no write has shown: the kernel asks for more only
 // when a third of its buffer is free, and a slow peer may take its time for that.
-func (o *outbox) watch(fd int, now uint32) {
+func (o *outbox) watch(fd int, now uint64) {
 	if n := sock.Unacked(fd); n != o.unack {
 		o.unack, o.since = n, now
 	}

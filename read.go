@@ -53,7 +53,7 @@ func (l *loop) readable(i uint32, s *slot) {
 // received acts on input: n bytes at l.rbuf[had:], behind had bytes that are kept.
 // fresh is how many came from the socket.
 func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
-	var begun uint32
+	var begun uint64
 	if had > 0 {
 		c := l.slab.coldOf(s)
 		copy(l.rbuf, c.in.B)
@@ -68,7 +68,7 @@ func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
 	case stateAnswer:
 		l.readAnswer(i, s, l.rbuf[:had+n])
 	default:
-		s.seen = l.coarse
+		s.see(l.coarse)
 		s.flags &^= flagPinged
 		l.feed(i, s, l.rbuf[:had+n], fresh)
 		if c := l.slab.coldOf(s); had > 0 && c != nil && c.in != nil && len(c.in.B) == had+n {

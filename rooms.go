@@ -92,7 +92,7 @@ func (c Conn) Silence() time.Duration {
 	if s == nil || s.state != stateOpen {
 		return 0
 	}
-	return time.Duration(int64(c.l.coarse-s.seen) * c.l.srv.quantum)
+	return coarseTime(c.l.coarse - s.seen())
 }
 
 // Post implements room.Loop.

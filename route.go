@@ -33,8 +33,10 @@ type Route struct {
 	onGap     func(Conn, int)
 	onClose   func(Conn, *CloseError)
 
-	// Set by Server.Start, before the loops run: in quanta, 0 never.
-	pingInterval, pingTimeout uint32
+	// The heartbeat: of silence in coarse units until a ping, and until the end; 0
+	// never. A ping goes before the end, whatever they are rounded to.
+	pingInterval, pingTimeout uint64
+	period                    int64 // of the sweeps that this asks for, in ns
 }
 
 func newRoute(srv *Server, s Settings) (*Route, error) {
@@ -43,6 +45,7 @@ func newRoute(srv *Server, s Settings) (*Route, error) {
 		return nil, err
 	}
 	r := &Route{srv: srv, settings: s, limiter: newLimiter(s.Rate)}
+	r.heartbeat(s.PingInterval, s.PingTimeout)
 	r.limits = frame.Limits{MaxMessage: int64(s.MaxMessageSize), MaxFragments: s.MaxFragments}
 	client := r.limits
 	client.Client = true
@@ -69,9 +72,18 @@ func (r *Route) handle(h Handler) {
 	r.plain = h.OnMessage != nil && r.limiter.perMessage == 0
 }
 
-// resolve turns the intervals into the server's quanta.
-func (r *Route) resolve() {
-	r.pingInterval, r.pingTimeout = r.srv.quanta(r.settings.PingInterval), r.srv.quanta(r.settings.PingTimeout)
+// heartbeat takes over the times of the settings; 0: never.
+func (r *Route) heartbeat(interval, timeout time.Duration) {
+	r.pingInterval, r.pingTimeout = coarseSpan(interval), coarseSpan(timeout)
+	if interval != 0 && timeout != 0 {
+		r.pingTimeout = r.pingInterval + coarseSpan(timeout-interval) // two times of the same unit are still two
+	}
+	r.period = int64(maxSweep)
+	for _, d := range []time.Duration{interval, timeout} {
+		if d != 0 {
+			r.period = min(r.period, sweepPeriod(d))
+		}
+	}
 }
 
 // routing finds the route of a request. It is built before the server starts

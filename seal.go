@@ -97,7 +97,7 @@ func (l *loop) endOfRecords(i uint32, s *slot) {
 // counts like any.
 func (l *loop) nothing(i uint32, s *slot, fresh int) {
 	if s.state == stateOpen {
-		s.seen = l.coarse
+		s.see(l.coarse)
 		s.flags &^= flagPinged
 		l.feed(i, s, nil, fresh)
 	}

@@ -220,12 +220,12 @@ func (l *loop) secured(i uint32, s *slot) {
 	}
 	l.stats.TLSHandshakes++
 	defer l.recovered()
-	begun := s.seen
+	begun := s.seen()
 	if s.flags&flagClient != 0 {
 		l.ask(i, s)
 	} else {
 		l.setState(s, stateHandshake)
-		s.seen = begun // HandshakeTimeout is from accept to the end of the head
+		s.see(begun) // HandshakeTimeout is from accept to the end of the head
 		if c := l.slab.coldOf(s); c != nil && c.refusal != nil {
 			r := c.refusal
 			c.refusal = nil

@@ -36,7 +36,7 @@ type Server struct {
 	epoch          uint64 // of the IDs
 	seed           maphash.Seed
 	start          time.Time
-	quantum        int64 // ns; the unit of coarse time
+	period         int64 // ns between the sweeps of a loop, at most
 	maxConnections int
 	routing        routing
 	loops          []*loop
@@ -166,7 +166,6 @@ func (srv *Server) dialRoute(h Handler) (*Route, error) {
 		return nil, err
 	}
 	r.handle(h)
-	r.resolve()
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	srv.addRoute(r)
@@ -182,14 +181,6 @@ func (srv *Server) releaseRoute(i uint32) {
 
 // since is the time since New in ns.
 func (srv *Server) since() int64 { return int64(time.Since(srv.start)) }
-
-// quanta is d in units of coarse time: at least 1, 0 for never.
-func (srv *Server) quanta(d time.Duration) uint32 {
-	if d == 0 {
-		return 0
-	}
-	return uint32(max(int64(d)/srv.quantum, 1))
-}
 
 // Start listens, starts the loops and returns. While they run GOMAXPROCS is higher
 // by their number, because each keeps its P through short sleeps: who sets it does
@@ -249,10 +240,9 @@ func (srv *Server) prepare() error {
 		sock.GrowTable()
 	}
 	srv.newRate.lim = newLimiter(Rate{Messages: srv.cfg.NewConnectionsPerSecond, Burst: srv.cfg.NewConnectionsPerSecond, Bytes: noLimit})
-	srv.quantum = int64(srv.shortest())
+	srv.period = srv.shortest()
 	blocking := false
 	for _, r := range *srv.table.routes.Load() {
-		r.resolve()
 		blocking = blocking || r.blocking != nil
 		if slices.Contains(r.settings.Origins, "*") {
 			srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "every origin is allowed: any web page may connect with its visitor's cookies")
@@ -267,24 +257,17 @@ func (srv *Server) prepare() error {
 	return nil
 }
 
-// shortest is the quantum: a fraction of the shortest timeout, so that none is
-// missed by much, and not so short that idle loops do work.
-func (srv *Server) shortest() time.Duration {
-	q := 4 * time.Second
-	shorter := func(d time.Duration) {
-		if d > 0 {
-			q = min(q, d)
+// shortest is the period of the sweeps that the times of all connections ask for.
+// Those of a route count while it has connections: see loop.hasten.
+func (srv *Server) shortest() int64 {
+	period := int64(maxSweep)
+	c := &srv.cfg
+	for _, d := range []time.Duration{c.HandshakeTimeout, c.MessageTimeout, c.CloseTimeout, c.WriteTimeout} {
+		if d != 0 {
+			period = min(period, sweepPeriod(d))
 		}
 	}
-	c := &srv.cfg
-	for _, d := range []time.Duration{c.HandshakeTimeout, c.MessageTimeout, c.CloseTimeout, c.WriteTimeout, c.PingInterval, c.PingTimeout} {
-		shorter(d)
-	}
-	for _, r := range *srv.table.routes.Load() {
-		shorter(r.settings.PingInterval)
-		shorter(r.settings.PingTimeout)
-	}
-	return max(q/16, 5*time.Millisecond)
+	return period
 }
 
 // launch starts the loops, then opens their listeners together.

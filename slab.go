@@ -18,13 +18,30 @@ import (
 type slot struct {
 	gen    atomic.Uint32 // written by the loop alone
 	fd     int32
-	seen   uint32 // coarse time of the last input; outside stateOpen, of the state's begin
 	cold   uint32 // index in slab.colds, 0: none; free slots: the next one
-	route  uint32 // index in Server.routes
 	state  connState
 	agreed agreed // of permessage-deflate
 	flags  slotFlags
+	word   uint64 // coarse time of 40 bits, see seen, and route
 }
+
+const (
+	routeBits = 24
+	maxRoutes = 1 << routeBits
+)
+
+// seen is the coarse time of the last sign of life; outside stateOpen, of the
+// state's begin.
+func (s *slot) seen() uint64 { return s.word >> routeBits }
+
+// see sets it.
+func (s *slot) see(t uint64) { s.word = t<<routeBits | s.word&(maxRoutes-1) }
+
+// route is an index in Server.table.
+func (s *slot) route() uint32 { return uint32(s.word & (maxRoutes - 1)) }
+
+// setRoute sets it.
+func (s *slot) setRoute(i uint32) { s.word = s.word&^(maxRoutes-1) | uint64(i) }
 
 // slotFlags are independent facts about a connection, none of them a state.
 type slotFlags uint16
@@ -52,7 +69,7 @@ type cold struct {
 	parser  *handshake.Parser // of a cut head
 	asm     frame.Assembler   // of a cut message
 	asmBuf  *pool.Buffer      // whose memory asm uses
-	begun   uint32            // coarse time at which the cut message, or header, began
+	begun   uint64            // coarse time at which the cut message, or header, began
 	out     outbox
 	cause   *CloseError
 	dial    *dialing
@@ -170,7 +187,7 @@ func (t *slab) dealloc(i uint32, s *slot) {
 		t.setWindows(i, windows{})
 	}
 	s.gen.Store(s.gen.Load() + 1)
-	s.flags, s.agreed, s.route = 0, 0, 0
+	s.flags, s.agreed, s.word = 0, 0, 0
 	t.live--
 	t.release(i, s)
 }

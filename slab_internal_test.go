@@ -95,7 +95,8 @@ func TestSlabStale(t *testing.T) {
 	tab.setValue(i, "mine")
 	tab.rateOf(i).messages = 5
 	tab.setPeer(i, addrKey{1})
-	s.flags, s.route = flagOpened, 7
+	s.flags = flagOpened
+	s.setRoute(7)
 	if tab.value(i) != "mine" || tab.foreignValue(i, gen) != "mine" || tab.foreignValue(i, gen+1) != nil {
 		t.Errorf("values %v, %v", tab.value(i), tab.foreignValue(i, gen))
 	}
@@ -103,8 +104,8 @@ func TestSlabStale(t *testing.T) {
 	if tab.foreignValue(i, gen) != nil || tab.foreignValue(i, gen+1) != nil || tab.foreignValue(noSlot, 1) != nil {
 		t.Error("a value outlives its connection")
 	}
-	if s.gen.Load() == gen || s.flags != 0 || s.route != 0 || *tab.rateOf(i) != (rateState{}) {
-		t.Errorf("the slot's next connection begins with %b, route %d, %v", s.flags, s.route, *tab.rateOf(i))
+	if s.gen.Load() == gen || s.flags != 0 || s.word != 0 || *tab.rateOf(i) != (rateState{}) {
+		t.Errorf("the slot's next connection begins with %b, word %x, %v", s.flags, s.word, *tab.rateOf(i))
 	}
 	s.gen.Store(^uint32(0))
 	tab.dealloc(i, s) // as if it were the last generation: it begins again

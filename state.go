@@ -91,6 +91,6 @@ func (l *loop) setState(s *slot, to connState) {
 		panic(fmt.Sprintf("perch: connection state %v → %v", s.state, to))
 	}
 	s.state = to
-	s.seen = l.coarse
+	s.see(l.coarse)
 	s.flags &^= flagPaused | flagLags
 }

@@ -58,7 +58,7 @@ const stripAfter = time.Second
 // stripIdle is called by the sweep for connections with nothing unfinished.
 func (l *loop) stripIdle(i uint32, s *slot) {
 	w := l.slab.wire(i)
-	if w.bare || !l.past(l.coarse-s.seen, stripAfter) {
+	if w.bare || !l.past(l.coarse-s.seen(), stripAfter) {
 		return
 	}
 	w.bare = true

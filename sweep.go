@@ -16,26 +16,31 @@ import (
 // small one it sees all in each.
 const sweepPass = 4
 
+// trimPeriod is how often what a burst has left is given back.
+const trimPeriod = 250 * time.Millisecond
+
 // sweep moves the clock hand: it looks at a stretch of slots, pings the silent,
 // reaps the dead and enforces every timeout. No connection has a timer.
 func (l *loop) sweep() {
-	l.nextSweep = l.now + l.srv.quantum
 	l.publishStats()
-	l.slab.trim()
+	if l.now >= l.nextTrim {
+		l.nextTrim = l.now + int64(trimPeriod)
+		l.slab.trim()
+	}
 	l.trimCodec()
 	if l.acceptAt != 0 && l.now >= l.acceptAt {
 		l.resumeAccept()
 	}
 	if l.slab.live == 0 {
+		l.goneRound()
+		l.nextSweep = l.now + l.period
 		return
 	}
+	l.coarse = uint64(l.srv.since()) >> coarseShift // the tick may have taken its time until here
 	stretch := uint32(max(chunkSize, l.slab.made/sweepPass))
 	pings := 0
 	for n := uint32(0); n < min(stretch, uint32(l.slab.made)) && pings < pingBudget; n++ {
 		i := l.hand
-		if l.hand++; l.hand >= uint32(l.slab.made) {
-			l.hand = 0
-		}
 		s := l.slab.at(i)
 		switch {
 		case s.state == stateFree:
@@ -49,26 +54,31 @@ func (l *loop) sweep() {
 		default:
 			l.expire(i, s)
 		}
+		if l.hand++; l.hand >= uint32(l.slab.made) {
+			l.hand = 0
+			l.goneRound()
+		}
 	}
 	l.relieve()
+	l.nextSweep = l.now + l.period
 }
 
 // alive pings a silent connection, or gives a dead one up. It reports a ping.
 func (l *loop) alive(i uint32, s *slot) bool {
 	r := l.routeOf(s)
-	silent := l.coarse - s.seen
-	if r.pingInterval != 0 && silent > r.pingInterval && s.flags&flagPinged == 0 {
-		silent = r.pingInterval // we are late: the peer has its time to answer all the same
-		s.seen = l.coarse - silent
-	}
-	if r.pingTimeout != 0 && silent >= r.pingTimeout {
-		l.stats.HeartbeatTimeouts++
-		l.failWith(i, s, CloseHeartbeatTimeout, "heartbeat timeout", ErrHeartbeat)
+	l.hasten(r.period)
+	silent := l.coarse - s.seen()
+	if r.pingInterval == 0 || s.flags&flagPinged != 0 {
+		if r.pingTimeout != 0 && silent > r.pingTimeout {
+			l.stats.HeartbeatTimeouts++
+			l.failWith(i, s, CloseHeartbeatTimeout, "heartbeat timeout", ErrHeartbeat)
+		}
 		return false
 	}
-	if r.pingInterval == 0 || silent < r.pingInterval || s.flags&flagPinged != 0 {
+	if silent <= r.pingInterval {
 		return false
 	}
+	s.see(l.coarse - r.pingInterval) // we may be late: the peer has its time to answer all the same
 	s.flags |= flagPinged
 	l.stats.PingsSent++
 	p := l.pingPayload(i, s)
@@ -102,7 +112,7 @@ func (l *loop) callPing(i uint32, s *slot, r *Route) {
 // expire enforces the timeout of the state that a connection is in.
 func (l *loop) expire(i uint32, s *slot) {
 	cfg := &l.srv.cfg
-	inState := l.coarse - s.seen
+	inState := l.coarse - s.seen()
 	c := l.slab.coldOf(s)
 	switch s.state {
 	case stateHandshake, stateDeciding:
@@ -138,6 +148,7 @@ func (l *loop) expire(i uint32, s *slot) {
 			l.abort(i, s, ErrCloseTimeout)
 		}
 	case stateOpen:
+		l.hasten(l.routeOf(s).period)
 		if !c.out.empty() && cfg.WriteTimeout != 0 {
 			c.out.watch(int(s.fd), l.coarse)
 		}
@@ -153,12 +164,6 @@ func (l *loop) expire(i uint32, s *slot) {
 			l.alive(i, s)
 		}
 	}
-}
-
-// past reports that a timeout of d has passed after so many quanta. The quantum
-// in progress does not count: never too early.
-func (l *loop) past(quanta uint32, d time.Duration) bool {
-	return d != 0 && quanta > l.srv.quanta(d)
 }
 
 // relieve closes the largest queues first when all of them together near the

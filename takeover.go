@@ -323,7 +323,7 @@ func (l *loop) take(t *taking) {
 	l.slab.setPeer(i, t.counted)
 	l.slab.setProxied(i, t.peer)
 	l.stats.TakenOver++
-	s.route = t.route.index
+	s.setRoute(t.route.index)
 	defer l.recovered()
 	n := copy(l.rbuf, t.rest)
 	if t.wire == nil {

@@ -81,7 +81,7 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 	if !l.admitForwarded(i, s, r) {
 		return
 	}
-	s.route = route.index
+	s.setRoute(route.index)
 	r.matched = matched
 	r.chosen = handshake.SelectSubprotocol(r.head, route.settings.Subprotocols)
 	if route.blocking != nil && route.blocking.OnUpgrade != nil {
@@ -172,6 +172,7 @@ func (l *loop) opened(i uint32, s *slot, value any) {
 	l.setState(s, stateOpen)
 	s.flags |= flagOpened
 	l.stats.Opened++
+	l.hasten(l.routeOf(s).period)
 	if value != nil {
 		l.slab.setValue(i, value)
 	}

@@ -256,7 +256,8 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 	}
 	if s.flags&(flagLags|flagEnded) == flagLags && len(w.next.data) < lagBytes && len(w.next.messages) < lagMessages {
 		s.flags &^= flagLags
-		s.seen, c.begun = l.coarse, l.coarse // only open connections lag
+		s.see(l.coarse) // only open connections lag
+		c.begun = l.coarse
 		l.resumed = append(l.resumed, l.conn(i, s))
 	}
 	l.list(i, s)

@@ -172,7 +172,8 @@ func (l *loop) settle(i uint32, s *slot) {
 // ours.
 func (l *loop) drained(i uint32, s *slot, c *cold) {
 	s.flags &^= flagPaused
-	s.seen, c.begun = l.coarse, l.coarse
+	s.see(l.coarse)
+	c.begun = l.coarse
 	l.resumed = append(l.resumed, l.conn(i, s))
 	if f := l.routeOf(s).onDrain; f != nil {
 		defer l.recovered()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,12 +44,31 @@ func Load(args, environ []string) (*Config, error) {
 	errs = append(errs, c.layer(variables, key.env)...)
 	errs = append(errs, c.layer(flags, func(k key) string { return "--" + k.name })...)
 	if len(errs) == 0 {
+		c.derive()
 		errs = c.check()
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
 	return c, nil
+}
+
+// derive finds what was not told in what was: keys that go together.
+func (c *Config) derive() {
+	const interval, timeout = "ping-interval", "ping-timeout"
+	told := func(key string) bool { return c.sources[key] != "default" }
+	e := &c.Engine
+	switch {
+	case told(interval) && !told(timeout):
+		e.PingTimeout = -1
+		if e.PingInterval > 0 {
+			e.PingTimeout = 2 * min(e.PingInterval, math.MaxInt64/2)
+		}
+		c.sources[timeout] = "from " + interval
+	case told(timeout) && !told(interval) && e.PingTimeout > 0:
+		e.PingInterval = max(e.PingTimeout/2, 1)
+		c.sources[interval] = "from " + timeout
+	}
 }
 
 // byDefault is the default as a source would say it.

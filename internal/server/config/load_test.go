@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // write makes a configuration file.
@@ -85,7 +86,7 @@ func TestRefuses(t *testing.T) {
 		{args: []string{"--shutdown-deadline", "10"}, says: []string{"shutdown-deadline", "10s"}},
 		{args: []string{"--shutdown-deadline", "-1s"}, says: []string{"shutdown-deadline"}},
 		{args: []string{"--close-timeout", "1ns"}, says: []string{"close-timeout"}},
-		{args: []string{"--ping-timeout", "30s"}, says: []string{"ping-timeout (--ping-timeout)", "ping-interval", "(default)"}},
+		{args: []string{"--ping-timeout", "30s", "--ping-interval", "30s"}, says: []string{"ping-timeout (--ping-timeout)", "ping-interval", "(--ping-interval)"}},
 		{args: []string{"--rooms", ""}, says: []string{"rooms"}},
 		{args: []string{"--rooms", strings.Repeat("x", 65)}, says: []string{"rooms"}},
 		{args: []string{"--locale", "fr"}, says: []string{"locale", "en or zh"}},
@@ -151,6 +152,36 @@ func TestActions(t *testing.T) {
 	for args, want := range map[string]error{"--help": flag.ErrHelp, "-h": flag.ErrHelp, "--version": ErrVersion, "--loops 2 --version": ErrVersion} {
 		if _, err := Load(strings.Fields(args), nil); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", args, err, want)
+		}
+	}
+}
+
+// TestPingTimes: of the two one alone gives the other, and Print says from where.
+func TestPingTimes(t *testing.T) {
+	for _, tt := range []struct {
+		args              string
+		interval, timeout time.Duration
+		says              string
+	}{
+		{"", 30 * time.Second, 60 * time.Second, `ping-timeout = "1m0s" # default`},
+		{"--ping-interval=2m", 2 * time.Minute, 4 * time.Minute, `ping-timeout = "4m0s" # from ping-interval`},
+		{"--ping-timeout=30s", 15 * time.Second, 30 * time.Second, `ping-interval = "15s" # from ping-timeout`},
+		{"--ping-interval=0s", -1, -1, `ping-timeout = "0s" # from ping-interval`},
+		{"--ping-timeout=0s", 30 * time.Second, -1, `ping-interval = "30s" # default`},
+		{"--ping-interval=1s --ping-timeout=9s", time.Second, 9 * time.Second, `ping-timeout = "9s" # --ping-timeout`},
+	} {
+		c, err := Load(strings.Fields(tt.args), nil)
+		if err != nil {
+			t.Errorf("%q: %v", tt.args, err)
+			continue
+		}
+		if c.Engine.PingInterval != tt.interval || c.Engine.PingTimeout != tt.timeout {
+			t.Errorf("%q: %v and %v, want %v and %v", tt.args, c.Engine.PingInterval, c.Engine.PingTimeout, tt.interval, tt.timeout)
+		}
+		var out strings.Builder
+		c.Print(&out)
+		if shown := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(shown, tt.says) {
+			t.Errorf("%q: %q is not printed:\n%s", tt.args, tt.says, &out)
 		}
 	}
 }
