@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -132,4 +133,35 @@ func TestRouteIndices(t *testing.T) {
 	if before[b.index] != b || before[first.index] != first || len(seen) != 2 || seen[1] != first {
 		t.Error("a place of others has changed")
 	}
+}
+
+// TestMostRoutes: a connection's place for its route is bounded; over it a dial
+// is refused, and Handle says so.
+func TestMostRoutes(t *testing.T) {
+	srv := New(Config{})
+	full := make([]*Route, maxRoutes-1)
+	srv.table.routes.Store(&full)
+	last, err := srv.dialRoute(Handler{})
+	if err != nil || last.index != maxRoutes-1 {
+		t.Fatalf("the last route: %v", err)
+	}
+	var s slot
+	s.see(coarseMost)
+	s.setRoute(last.index)
+	if s.route() != last.index || s.seen() != coarseMost {
+		t.Errorf("a slot has route %d, seen %d", s.route(), s.seen())
+	}
+	s.see(0)
+	if s.route() != last.index || s.seen() != 0 {
+		t.Errorf("a slot has route %d, seen %d", s.route(), s.seen())
+	}
+	if _, err := srv.dialRoute(Handler{}); !errors.Is(err, ErrOverloaded) || !errors.Is(err, ErrDial) {
+		t.Errorf("one more: %v", err)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("Handle had a place for one more")
+		}
+	}()
+	srv.Handle("/more", Handler{})
 }

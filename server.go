@@ -138,22 +138,29 @@ func (srv *Server) mustRoute(pattern string, s Settings) *Route {
 	if pattern != noPattern {
 		srv.routing.add(pattern, r)
 	}
-	srv.addRoute(r)
+	if !srv.addRoute(r) {
+		panic(fmt.Sprintf("perch: %s: there are %d routes already", pattern, maxRoutes))
+	}
 	return r
 }
 
-// addRoute gives r its index. srv.mu is held.
-func (srv *Server) addRoute(r *Route) {
+// addRoute gives r its index; false: a slot can tell no more of them apart. srv.mu
+// is held.
+func (srv *Server) addRoute(r *Route) bool {
 	routes := *srv.table.routes.Load()
 	if n := len(srv.table.free); n > 0 {
 		r.index = srv.table.free[n-1]
 		srv.table.free = srv.table.free[:n-1]
 		routes[r.index] = r // nobody reads this place: its connection is reaped
-		return
+		return true
+	}
+	if len(routes) >= maxRoutes {
+		return false
 	}
 	r.index = uint32(len(routes))
 	routes = append(routes, r)
 	srv.table.routes.Store(&routes)
+	return true
 }
 
 // route is the route of an index in use.
@@ -168,7 +175,9 @@ func (srv *Server) dialRoute(h Handler) (*Route, error) {
 	r.handle(h)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	srv.addRoute(r)
+	if !srv.addRoute(r) {
+		return nil, fmt.Errorf("%w: %w", ErrDial, ErrOverloaded)
+	}
 	return r, nil
 }
 

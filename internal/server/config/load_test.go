@@ -163,8 +163,8 @@ func TestPingTimes(t *testing.T) {
 		interval, timeout time.Duration
 		says              string
 	}{
-		{"", 30 * time.Second, 60 * time.Second, `ping-timeout = "1m0s" # default`},
-		{"--ping-interval=2m", 2 * time.Minute, 4 * time.Minute, `ping-timeout = "4m0s" # from ping-interval`},
+		{"", 30 * time.Second, 60 * time.Second, `ping-timeout = "1m" # default`},
+		{"--ping-interval=2m", 2 * time.Minute, 4 * time.Minute, `ping-timeout = "4m" # from ping-interval`},
 		{"--ping-timeout=30s", 15 * time.Second, 30 * time.Second, `ping-interval = "15s" # from ping-timeout`},
 		{"--ping-interval=0s", -1, -1, `ping-timeout = "0s" # from ping-interval`},
 		{"--ping-timeout=0s", 30 * time.Second, -1, `ping-interval = "30s" # default`},
