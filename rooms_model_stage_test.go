@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/room"
@@ -43,6 +44,7 @@ type stage struct {
 	srv      *perch.Server // set before it starts
 	hub      *room.Hub
 	fault    func(format string, args ...any)
+	ttl      time.Duration // of rooms
 	lives    atomic.Int64
 	accepted atomic.Int64 // publishes
 	carried  atomic.Int64 // of them, those whose Taken was called
@@ -118,7 +120,7 @@ type person struct {
 
 // make makes a room, if there is none of this id.
 func (s *stage) make(id string) {
-	o := room.Options{Name: strconv.FormatInt(s.lives.Add(1), 10)}
+	o := room.Options{Name: strconv.FormatInt(s.lives.Add(1), 10), TTL: s.ttl}
 	if id == roomID(0) {
 		o.MaxMembers = 3
 	}

@@ -95,13 +95,13 @@ func newModel(t *testing.T, seed uint64) *model {
 	m.stage = &stage{fault: m.faulty, books: make(map[string]*book), epochs: make(map[string]string), unsaid: make(map[string]bool)}
 	cfg := perch.Config{
 		Loops: 4, Rate: unlimited, NewConnectionsPerSecond: -1, PingInterval: -1, PingTimeout: -1,
-		Rooms: m.config(room.Config{PresenceEach: 100, EmptyTTL: time.Hour}),
+		Rooms: m.config(room.Config{PresenceEach: 100}),
 	}
 	if m.slow {
 		cfg.MaxOutput = 128 << 10
 	}
 	if m.summaries {
-		cfg.Rooms.PresenceEach, cfg.Rooms.EmptyTTL = 2, time.Millisecond
+		cfg.Rooms.PresenceEach, m.ttl = 2, time.Millisecond
 	}
 	start(t, cfg, func(srv *perch.Server) {
 		m.srv, m.hub = srv, srv.Rooms()

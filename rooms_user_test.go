@@ -307,10 +307,10 @@ func TestRoomsOfStaleConnection(t *testing.T) {
 func TestRoomsBeforeStart(t *testing.T) {
 	var r *room.Room
 	joined := make(chan room.Joined, 1)
-	srv := start(t, perch.Config{Rooms: room.Config{EmptyTTL: time.Millisecond}}, func(srv *perch.Server) {
+	srv := start(t, perch.Config{}, func(srv *perch.Server) {
 		hub := srv.Rooms()
-		makeRoom(t, srv, "of nobody", room.Options{})
-		r = makeRoom(t, srv, "early", room.Options{Permanent: true})
+		makeRoom(t, srv, "of nobody", room.Options{TTL: time.Millisecond})
+		r = makeRoom(t, srv, "early", room.Options{})
 		taken := -1
 		r.Publish(room.Message{Payload: []byte("news"), Taken: func(n int) { taken = n }}, func(rec room.Receipt, err error) {
 			if rec.Offset != 1 || rec.Members != 0 || err != nil {

@@ -30,6 +30,12 @@
 // engine's affair: presence and typing are left out first ([Class]), then it is
 // closed. The others do not notice.
 //
+// # How long a room lives
+//
+// What [Hub.Create] returned is there until [Hub.Delete], empty or not, and its
+// history with it. With [Options] TTL it is deleted when it was empty for so long.
+// A deleted Room does not come back: its methods return ErrNotFound.
+//
 // # Which goroutine may call
 //
 // Methods of [Hub], [Room] and [User] may be called by any. Shards and Cursor are

@@ -15,17 +15,16 @@ import (
 // Config is how rooms behave. The zero value is ready; a zero field means the
 // default in its comment, −1 no limit.
 type Config struct {
-	MaxRooms          int           // 100,000
-	MaxRoomsPerMember int           // a connection may be in; 100
-	MaxQueue          int           // publishes of a room accepted and not yet walked by all loops; 1000
-	MaxHistory        int           // messages kept of a room; 1000
-	MaxHistoryBytes   int           // the same in bytes; 1 MiB
-	MaxHistoryTotal   int64         // bytes of all histories; 256 MiB
-	MaxRecovery       int           // messages that a join can be given again; 300
-	MaxRecoveryBytes  int           // the same in bytes, and of recent messages; 512 KiB
-	EmptyTTL          time.Duration // life of a room without members; 300 s
-	PresenceEach      int           // members up to which each coming and going is told; 100
-	PresenceNames     int           // members up to which the summary has names; 1000
+	MaxRooms          int   // 100,000
+	MaxRoomsPerMember int   // a connection may be in; 100
+	MaxQueue          int   // publishes of a room accepted and not yet walked by all loops; 1000
+	MaxHistory        int   // messages kept of a room; 1000
+	MaxHistoryBytes   int   // the same in bytes; 1 MiB
+	MaxHistoryTotal   int64 // bytes of all histories; 256 MiB
+	MaxRecovery       int   // messages that a join can be given again; 300
+	MaxRecoveryBytes  int   // the same in bytes, and of recent messages; 512 KiB
+	PresenceEach      int   // members up to which each coming and going is told; 100
+	PresenceNames     int   // members up to which the summary has names; 1000
 
 	Broker Broker // nil: of this process alone
 
@@ -72,13 +71,9 @@ type Hub struct {
 	users   map[string]*User
 
 	changedMu sync.Mutex
-	changed   []*Room     // with changes to be told
-	empty     []emptyRoom // in the order in which they became so
-}
+	changed   []*Room // with changes to be told
 
-type emptyRoom struct {
-	room  *Room
-	since time.Time
+	expiry expiry
 }
 
 // New makes a hub without rooms.
@@ -103,7 +98,6 @@ func New(c Config) *Hub {
 	total := int(c.MaxHistoryTotal)
 	def(&total, 256<<20)
 	c.MaxHistoryTotal = int64(total)
-	c.EmptyTTL = cmp.Or(c.EmptyTTL, 300*time.Second)
 	if c.Broker == nil {
 		c.Broker = NewMemory()
 	}
@@ -154,8 +148,8 @@ func CheckID(id string) error {
 	return nil
 }
 
-// Create makes a room. Errors: ErrID, ErrExists, ErrTooMany, ErrClosed, those of
-// the broker.
+// Create makes a room, which is there until Delete, unless Options.TTL says
+// otherwise. Errors: ErrID, ErrExists, ErrTooMany, ErrClosed, those of the broker.
 func (h *Hub) Create(id string, o Options) (*Room, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
@@ -188,9 +182,7 @@ func (h *Hub) list(r *Room) error {
 		return err
 	}
 	h.rooms[r.id] = r
-	if !r.options.Permanent {
-		h.isEmpty(r)
-	}
+	h.isEmpty(r)
 	h.start()
 	return nil
 }
@@ -283,45 +275,14 @@ func (h *Hub) Sweep() {
 	changed := h.changed
 	h.changed = nil
 	now := h.cfg.Now()
-	due := 0
-	for due < len(h.empty) && now.Sub(h.empty[due].since) >= h.cfg.EmptyTTL {
-		due++
-	}
-	expired := h.empty[:due:due]
-	h.empty = h.empty[due:]
 	h.changedMu.Unlock()
 	early := slices.DeleteFunc(changed, func(r *Room) bool { return !r.tellChanges(now) })
 	h.changedMu.Lock()
 	h.changed = append(h.changed, early...)
 	h.changedMu.Unlock()
-	for _, e := range expired {
-		if e.room.expire(e.since) {
-			h.forget(e.room)
-		}
-	}
+	h.expire(now)
 	h.trim()
 }
-
-// isEmpty lists a room that has lost its last member, or never had one.
-func (h *Hub) isEmpty(r *Room) {
-	if h.cfg.EmptyTTL < 0 {
-		return
-	}
-	now := h.cfg.Now()
-	r.emptySince.Store(now.UnixNano())
-	h.changedMu.Lock()
-	defer h.changedMu.Unlock()
-	if n := len(h.empty); n == cap(h.empty) { // of rooms that come and go only the last time counts
-		h.empty = slices.DeleteFunc(h.empty, emptyRoom.outdated)
-		if len(h.empty) > n/2 {
-			h.empty = slices.Grow(h.empty, n+1)
-		}
-	}
-	h.empty = append(h.empty, emptyRoom{r, now})
-}
-
-// outdated reports that the room has been empty for less long, or is deleted.
-func (e emptyRoom) outdated() bool { return e.room.emptySince.Load() != e.since.UnixNano() }
 
 // trim drops whole histories, those without news for longest first, when all
 // of them together are over the limit.

@@ -56,7 +56,7 @@ func TestIDsAreExact(t *testing.T) {
 func TestNoLimits(t *testing.T) {
 	w := newWorld(t, 1, Config{
 		MaxRooms: -1, MaxRoomsPerMember: -1, MaxQueue: -1, MaxHistory: -1, MaxHistoryBytes: -1, MaxHistoryTotal: -1,
-		MaxRecovery: -1, MaxRecoveryBytes: -1, EmptyTTL: -1, PresenceEach: -1, PresenceNames: -1,
+		MaxRecovery: -1, MaxRecoveryBytes: -1, PresenceEach: -1, PresenceNames: -1,
 	})
 	r := w.create("r", Options{})
 	c := w.connect(0)
@@ -112,14 +112,14 @@ func (w *world) pass(d time.Duration) {
 	w.Sweep()
 }
 
-// Rooms that are empty for EmptyTTL go, with their history; those that somebody
-// has come back to do not, nor do permanent ones.
+// Rooms that are empty for their TTL go, with their history; those that somebody
+// has come back to do not, nor do those without one.
 func TestEmptyRoomsExpire(t *testing.T) {
 	const ttl = 300 * time.Second
 	w := newWorld(t, 1, Config{})
-	never := w.create("never joined", Options{})
-	left, back, stay, again := w.create("left", Options{}), w.create("back", Options{}), w.create("stay", Options{}), w.create("again", Options{})
-	w.create("permanent", Options{Permanent: true})
+	never := w.create("never joined", Options{TTL: ttl})
+	left, back, stay, again := w.create("left", Options{TTL: ttl}), w.create("back", Options{TTL: ttl}), w.create("stay", Options{TTL: ttl}), w.create("again", Options{TTL: ttl})
+	w.create("for good", Options{})
 	guest := w.connect(0)
 	guest.join(stay)
 	w.pass(100 * time.Second)
@@ -159,12 +159,12 @@ func TestEmptyRoomsExpire(t *testing.T) {
 	if w.Room("again") != nil {
 		t.Error("a room that was joined in between stays")
 	}
-	for _, id := range []string{"back", "stay", "permanent"} {
+	for _, id := range []string{"back", "stay", "for good"} {
 		if w.Room(id) == nil {
 			t.Errorf("%q is gone", id)
 		}
 	}
-	if r := w.create("left", Options{}); r.Position().Epoch == at.Epoch {
+	if r := w.create("left", Options{TTL: ttl}); r.Position().Epoch == at.Epoch {
 		t.Error("the epoch of a room that had gone")
 	}
 	w.run()
@@ -176,7 +176,7 @@ func TestEmptyRoomsAreListedOnce(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	var rooms []*Room
 	for i := range 100 {
-		rooms = append(rooms, w.create(fmt.Sprint(i), Options{}))
+		rooms = append(rooms, w.create(fmt.Sprint(i), Options{TTL: 300 * time.Second}))
 	}
 	c := w.connect(0)
 	for i := range 20_000 {
@@ -185,14 +185,14 @@ func TestEmptyRoomsAreListedOnce(t *testing.T) {
 		c.leave(rooms[i%3])
 		w.run()
 	}
-	if n := len(w.empty); n > 4*len(rooms) {
+	if n := len(w.expiry.due); n != len(rooms) {
 		t.Errorf("%d entries for %d rooms", n, len(rooms))
 	}
 	for i := range 1000 {
-		r := w.create(fmt.Sprint("brief ", i), Options{})
+		r := w.create(fmt.Sprint("brief ", i), Options{TTL: 300 * time.Second})
 		w.is(w.Delete(r, ""), nil, "Delete")
 	}
-	if n := len(w.empty); n > 4*len(rooms) {
+	if n := len(w.expiry.due); n != len(rooms) {
 		t.Errorf("%d entries for %d rooms after others were deleted", n, len(rooms))
 	}
 	w.pass(280 * time.Second) // the others are 300 s old
@@ -200,8 +200,8 @@ func TestEmptyRoomsAreListedOnce(t *testing.T) {
 		t.Errorf("%d rooms, want the three that were left lately", n)
 	}
 	w.pass(20 * time.Second)
-	if n := w.Stats().Rooms; n != 0 || len(w.empty) != 0 {
-		t.Errorf("%d rooms, %d entries", n, len(w.empty))
+	if n := w.Stats().Rooms; n != 0 || len(w.expiry.due) != 0 {
+		t.Errorf("%d rooms, %d entries", n, len(w.expiry.due))
 	}
 	w.audit()
 }
@@ -210,9 +210,9 @@ func TestEmptyRoomsAreListedOnce(t *testing.T) {
 // closed.
 func TestHubSweeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := New(Config{EmptyTTL: 10 * time.Second})
+		h := New(Config{})
 		h.Attach([]Loop{new(deaf)})
-		r, err := h.Create("r", Options{})
+		r, err := h.Create("r", Options{TTL: 10 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,8 +238,8 @@ func TestHubSweeps(t *testing.T) {
 // Rooms that were there before the loops count from then on.
 func TestAttachLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := New(Config{EmptyTTL: 10 * time.Second})
-		r, err := h.Create("r", Options{})
+		h := New(Config{})
+		r, err := h.Create("r", Options{TTL: 10 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -84,8 +84,11 @@ func (k Key) opens(r *Room) bool {
 // Unlock checks a password, in constant time. It waits, like Hash: not for event
 // loops. A room without a password needs no key; any password will do. How
 // often somebody may try is the caller's to limit. Errors: ErrPassword, ErrBusy,
-// ctx's.
+// ErrNotFound when the room is deleted, ctx's.
 func (r *Room) Unlock(ctx context.Context, password string) (Key, error) {
+	if r.Closed() {
+		return Key{}, ErrNotFound
+	}
 	want := r.options.Password.hash
 	if want == nil {
 		return Key{room: r}, nil

@@ -139,13 +139,16 @@ func (r *Room) translate(d Dialect, f *frame.Prepared) *frame.Prepared {
 
 // Send sends a message without an offset, which no history keeps. By its class
 // it may be left out for members that do not keep up. Members see what one
-// goroutine publishes and sends in that order.
-func (r *Room) Send(f Frames, class Class, except ...Member) {
+// goroutine publishes and sends in that order. Error: ErrNotFound when the room
+// is deleted.
+func (r *Room) Send(f Frames, class Class, except ...Member) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.closed {
-		r.send(f, class, except)
+	if r.closed {
+		return ErrNotFound
 	}
+	r.send(f, class, except)
+	return nil
 }
 
 // send posts f to the members. r.mu is held.

@@ -15,12 +15,16 @@ type Options struct {
 	Owner      string // user id of who may delete it
 	Private    bool   // not listed to others than its members
 	Password   Password
-	MaxMembers int  // users and connections without one; 0: no limit
-	Permanent  bool // stays when it is empty
+	MaxMembers int           // users and connections without one; 0: no limit
+	TTL        time.Duration // without members, then the room is deleted; 0: it stays until Hub.Delete
 }
 
 // Room is where messages are published to members. Any goroutine may call its
 // methods; connections join and leave through the engine, on their loop.
+//
+// A Room that is deleted stays so, also when another one is made with its id:
+// what is published or sent to it, and whoever joins it, gets ErrNotFound, and
+// it has no members.
 type Room struct {
 	// Immutable after Create.
 	hub     *Hub
@@ -32,7 +36,7 @@ type Room struct {
 	// Atomic.
 	pending    atomic.Int64 // publishes accepted and not yet walked by all loops
 	latest     atomic.Int64 // unix ns of the last message
-	emptySince atomic.Int64 // unix ns, while it is empty
+	emptySince atomic.Int64 // unix ns: when it was empty last, if it has a TTL
 
 	mu      sync.Mutex // short; taken after the broker's, before a mailbox's
 	closed  bool
@@ -43,6 +47,10 @@ type Room struct {
 	history history
 	changes *changes  // not told yet
 	told    time.Time // when changes were told last
+
+	// Under Hub.expiry.mu.
+	due   int64 // unix ns: when it is to be looked at
+	place int   // in the heap, from 1; 0: it is not there
 }
 
 // presence is a user's presence in one room.
@@ -202,7 +210,7 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 		r.changed(u, false)
 		last = true
 	}
-	if r.count() == 0 && !r.options.Permanent {
+	if r.count() == 0 {
 		r.hub.isEmpty(r)
 	}
 	return last
@@ -221,10 +229,10 @@ func (r *Room) close(reason string) bool {
 }
 
 // expire is close for a room that has been empty since then.
-func (r *Room) expire(since time.Time) bool {
+func (r *Room) expire(since int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.count() > 0 || r.emptySince.Load() != since.UnixNano() {
+	if r.closed || r.count() > 0 || r.emptySince.Load() != since {
 		return false
 	}
 	r.end()
@@ -236,7 +244,7 @@ func (r *Room) end() {
 	d := &Delivery{hub: r.hub, room: r, evict: true}
 	d.post(r.on.loops())
 	r.closed = true
-	r.emptySince.Store(0)
+	r.hub.isGone(r)
 	r.on, r.users, r.nobody, r.changes = nil, nil, 0, nil
 	r.hub.historyBytes.Add(-int64(r.history.clear()))
 }

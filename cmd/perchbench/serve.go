@@ -49,7 +49,7 @@ func handle(srv *perch.Server) error {
 	srv.Handle("/ws", perch.Handler{
 		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) { _ = c.Send(op, p) },
 	})
-	fan, err := srv.Rooms().Create("fan", room.Options{Permanent: true})
+	fan, err := srv.Rooms().Create("fan", room.Options{})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (c *check) node(i int) *node {
 
 func (n *node) create(id string) *room.Room {
 	n.c.Helper()
-	r, err := n.Create(id, room.Options{Permanent: true})
+	r, err := n.Create(id, room.Options{})
 	if err != nil {
 		n.c.Fatalf("Create(%q): %v", id, err)
 	}

@@ -220,7 +220,7 @@ func (s *Service) joinRoom(conn perch.Conn, c *endpoint.Client, me *member, m pr
 		return err
 	}
 	// A room that is made this way has the password that was given for it.
-	e.create, e.creation = &room.Options{Owner: conn.User().ID(), MaxMembers: s.cfg.MaxMembers}, e.password
+	e.create, e.creation = s.made(conn.User()), e.password
 	return s.find(conn, c, me, e)
 }
 

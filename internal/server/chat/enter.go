@@ -68,6 +68,11 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 	return endpoint.RoomError(e.enter(conn, c, r, e, room.Key{}))
 }
 
+// made is what a room is like that a user makes.
+func (s *Service) made(by *room.User) *room.Options {
+	return &room.Options{Owner: by.ID(), MaxMembers: s.cfg.MaxMembers, TTL: max(s.cfg.EmptyTTL, 0)}
+}
+
 // createLocked makes a room with a password.
 func (s *Service) createLocked(ctx context.Context, e *entry) (*room.Room, room.Key, error) {
 	o := *e.create

@@ -87,12 +87,12 @@ func TestLeave(t *testing.T) {
 // What a room is that a client makes; when it has been empty for long enough it is gone, with its messages.
 func TestCreate(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now, MaxMembers: 5}, room.Config{EmptyTTL: time.Minute})
+	s := start(t, Config{Now: clock.now, MaxMembers: 5, EmptyTTL: time.Minute}, room.Config{})
 	ada, init := s.guest(object{"username": "Ada"})
 	longest := strings.Repeat("ü", room.MaxID/2)
 	epoch := ada.goes(object{"room_id": longest})["epoch"]
 	o := s.Rooms().Room(longest).Options()
-	if o.Name != longest || o.Owner != init["user_id"] || o.MaxMembers != 5 || o.Private || o.Permanent || o.Password.IsSet() {
+	if o.Name != longest || o.Owner != init["user_id"] || o.MaxMembers != 5 || o.Private || o.TTL != time.Minute || o.Password.IsSet() {
 		t.Errorf("made as %+v", o)
 	}
 	ada.posts("lost")

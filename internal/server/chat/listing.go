@@ -19,7 +19,7 @@ type listing struct {
 
 const listingAge = time.Second
 
-// rooms are the rooms that everybody may know of: general and random, then others by id, at most maxListed.
+// rooms are the rooms that everybody may know of, at most maxListed: those that stay, then those of clients, by id.
 func (s *Service) rooms() json.RawMessage {
 	now := s.now()
 	if l := s.listing.Load(); l != nil && now.Sub(l.at) < listingAge && !now.Before(l.at) {
@@ -38,12 +38,12 @@ func (s *Service) rooms() json.RawMessage {
 		b = appendRoom(b, r)
 	}
 	for _, r := range all {
-		if r.Options().Permanent {
+		if r.Options().TTL == 0 {
 			add(r)
 		}
 	}
 	for _, r := range all {
-		if !r.Options().Permanent {
+		if r.Options().TTL != 0 {
 			add(r)
 		}
 	}

@@ -85,7 +85,7 @@ func (s *Service) creation(conn perch.Conn, e *entry, m protocol.Message) error 
 	if err != nil || !ok {
 		return err
 	}
-	e.create = &room.Options{Owner: conn.User().ID(), MaxMembers: s.cfg.MaxMembers}
+	e.create = s.made(conn.User())
 	if e.create.Name, err = c.String("name", room.MaxID, false); err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (s *Service) manage(conn perch.Conn, me *member, r *room.Room, typ string, 
 	case protocol.TypeLeave:
 		s.exit(conn, me, m.ID())
 	case protocol.TypeDelete:
-		if r.Options().Permanent || r.Options().Owner != conn.User().ID() {
+		if r.Options().Owner != conn.User().ID() {
 			return &protocol.Error{Code: protocol.CodeNotOwner}
 		}
 		if err := s.hub.Delete(r, "deleted by its owner"); err != nil {

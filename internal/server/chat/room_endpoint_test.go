@@ -192,6 +192,7 @@ func TestRoomCreate(t *testing.T) {
 			t.Errorf("%s: a password is set: %v", test.id, got.Password.IsSet())
 		}
 		test.want.Owner, got.Password = joined["user_id"].(string), room.Password{}
+		test.want.TTL = 300 * time.Second
 		if got != test.want {
 			t.Errorf("%s: %+v, want %+v", test.id, got, test.want)
 		}

@@ -26,6 +26,7 @@ type Config struct {
 	Fixed      bool          // clients may not create rooms
 	MaxMembers int           // of a room that a client makes; 1000
 	Rooms      []string      // that exist from the start, beside general and random
+	EmptyTTL   time.Duration // without members, of a room that a client makes; 300 s, −1: it stays
 	Heartbeat  time.Duration // of silence until the server pings, as clients are told; 30 s
 	Now        func() time.Time
 }
@@ -72,6 +73,7 @@ type Service struct {
 func New(c Config) *Service {
 	c.Locale = cmp.Or(c.Locale, English)
 	c.MaxMembers = cmp.Or(c.MaxMembers, 1000)
+	c.EmptyTTL = cmp.Or(c.EmptyTTL, endpoint.DefaultEmptyTTL)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 30*time.Second)
 	if c.Now == nil {
 		c.Now = time.Now
@@ -104,7 +106,6 @@ func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
 		if i < len(fixed) {
 			o = fixed[i]
 		}
-		o.Permanent = true
 		if _, err := s.hub.Create(id, o); err != nil {
 			return fmt.Errorf("chat: room %q: %w", id, err)
 		}

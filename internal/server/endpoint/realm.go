@@ -13,6 +13,7 @@ import (
 const (
 	DefaultFirstFrame = 10 * time.Second
 	DefaultMaxErrors  = 10
+	DefaultEmptyTTL   = 300 * time.Second
 )
 
 // Config says what the endpoints have to go by. Auth and Sessions are needed; any other zero field means
@@ -26,8 +27,9 @@ type Config struct {
 	Find     func(perch.ID) perch.Ref            // finds a connection of this process; nil: none is found
 	Upgrade  func(*perch.Request) perch.Response // is asked before every upgrade; nil: accepts
 
-	CreateRooms bool // a client may subscribe to a room that is not there yet
-	MaxMembers  int  // of a room made so; 0: no limit
+	CreateRooms bool          // a client may subscribe to a room that is not there yet
+	MaxMembers  int           // of a room made so; 0: no limit
+	EmptyTTL    time.Duration // of a room made so, without members; 300 s, −1: it stays
 
 	FirstFrame time.Duration // how long a client may take to say who it is; 10 s, −1: for ever
 	MaxErrors  int           // in a minute, of one connection; one more closes it with 1008. 10, −1: no limit
@@ -57,6 +59,9 @@ func New(c Config) *Realm {
 	}
 	if c.MaxErrors == 0 {
 		c.MaxErrors = DefaultMaxErrors
+	}
+	if c.EmptyTTL == 0 {
+		c.EmptyTTL = DefaultEmptyTTL
 	}
 	if c.Find == nil {
 		c.Find = func(perch.ID) perch.Ref { return perch.Ref{} }

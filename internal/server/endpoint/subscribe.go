@@ -79,7 +79,7 @@ func (c *Client) channel(hub *room.Hub, id string) (*room.Room, error) {
 	if !c.State.(*numbered).creations.Take(cfg.Clock(), maxCreations) {
 		return nil, &protocol.Error{Code: protocol.CodeRateLimited}
 	}
-	r, err := hub.Create(id, room.Options{Owner: c.Identity().Subject, MaxMembers: max(cfg.MaxMembers, 0)})
+	r, err := hub.Create(id, room.Options{Owner: c.Identity().Subject, MaxMembers: max(cfg.MaxMembers, 0), TTL: max(cfg.EmptyTTL, 0)})
 	if errors.Is(err, room.ErrExists) { // another loop was quicker; if it is gone already the client may try again
 		if r = hub.Room(id); r != nil {
 			err = nil

@@ -1,0 +1,100 @@
+package room
+
+import (
+	"container/heap"
+	"math"
+	"sync"
+	"time"
+)
+
+// expiry is the rooms with Options.TTL that are, or lately were, without members: each is in it once at most.
+type expiry struct {
+	mu  sync.Mutex // short; taken after a room's, or the hub's
+	due byDue
+}
+
+// byDue is a heap, the room that is due first on top.
+type byDue []*Room
+
+func (b byDue) Len() int           { return len(b) }
+func (b byDue) Less(i, j int) bool { return b[i].due < b[j].due }
+func (b byDue) Swap(i, j int) {
+	b[i], b[j] = b[j], b[i]
+	b[i].place, b[j].place = i+1, j+1
+}
+
+func (b *byDue) Push(r any) {
+	*b = append(*b, r.(*Room))
+	r.(*Room).place = len(*b)
+}
+
+func (b *byDue) Pop() any {
+	n := len(*b) - 1
+	r := (*b)[n]
+	(*b)[n] = nil
+	*b = (*b)[:n]
+	r.place = 0
+	return r
+}
+
+// isEmpty notes that a room has lost its last member, or never had one. If the room is listed already it is looked at when it
+// was due, and then stays listed: joining and leaving need no place of their own.
+func (h *Hub) isEmpty(r *Room) {
+	if r.options.TTL <= 0 {
+		return
+	}
+	since := h.cfg.Now().UnixNano()
+	r.emptySince.Store(since)
+	h.expiry.mu.Lock()
+	defer h.expiry.mu.Unlock()
+	if r.place == 0 {
+		r.due = after(since, r.options.TTL)
+		heap.Push(&h.expiry.due, r)
+	}
+}
+
+// isGone takes a room out that is deleted.
+func (h *Hub) isGone(r *Room) {
+	h.expiry.mu.Lock()
+	defer h.expiry.mu.Unlock()
+	if r.place != 0 {
+		heap.Remove(&h.expiry.due, r.place-1)
+	}
+}
+
+// expire deletes the rooms that have been empty for their TTL.
+func (h *Hub) expire(now time.Time) {
+	for {
+		r, since := h.expiry.next(now.UnixNano())
+		if r == nil {
+			return
+		}
+		if r.expire(since) {
+			h.forget(r)
+		}
+	}
+}
+
+// next takes out a room whose time is over, unless it has members again, and returns since when it has been empty.
+func (e *expiry) next(now int64) (r *Room, since int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.due) > 0 && e.due[0].due <= now {
+		r = e.due[0]
+		since = r.emptySince.Load()
+		if r.due = after(since, r.options.TTL); r.due <= now {
+			heap.Pop(&e.due)
+			return r, since
+		}
+		heap.Fix(&e.due, 0) // it was joined and left meanwhile
+	}
+	return nil, 0
+}
+
+// after is t + d, or the end of time.
+func after(t int64, d time.Duration) int64 {
+	if t > math.MaxInt64-int64(d) {
+		return math.MaxInt64
+	}
+	return t + int64(d)
+}
