@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/perchws/perch"
@@ -19,7 +20,7 @@ type listing struct {
 
 const listingAge = time.Second
 
-// rooms are the rooms that everybody may know of, at most maxListed: those that stay, then those of clients, by id.
+// rooms are the rooms that everybody may know of, at most maxListed: the server's own, then the others, by id.
 func (s *Service) rooms() json.RawMessage {
 	now := s.now()
 	if l := s.listing.Load(); l != nil && now.Sub(l.at) < listingAge && !now.Before(l.at) {
@@ -37,14 +38,11 @@ func (s *Service) rooms() json.RawMessage {
 		}
 		b = appendRoom(b, r)
 	}
-	for _, r := range all {
-		if r.Options().TTL == 0 {
-			add(r)
-		}
-	}
-	for _, r := range all {
-		if r.Options().TTL != 0 {
-			add(r)
+	for _, own := range []bool{true, false} {
+		for _, r := range all {
+			if slices.Contains(s.own, r) == own {
+				add(r)
+			}
 		}
 	}
 	b = append(b, ']')

@@ -56,6 +56,7 @@ type Service struct {
 	cfg   Config
 	each  int // up to how many members of a room are told of each other's status
 	hub   *room.Hub
+	own   []*room.Room // that there always are: general, random and those of the configuration
 	names *names
 	sends *sends
 	id    string // every message id begins with it: unlike any other process's
@@ -106,9 +107,11 @@ func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
 		if i < len(fixed) {
 			o = fixed[i]
 		}
-		if _, err := s.hub.Create(id, o); err != nil {
+		r, err := s.hub.Create(id, o)
+		if err != nil {
 			return fmt.Errorf("chat: room %q: %w", id, err)
 		}
+		s.own = append(s.own, r)
 	}
 	srv.Handle("/ws/chat", realm.Handler(s.chat()))
 	srv.Handle("/ws/room/{room_id}", realm.Handler(s.room()))
