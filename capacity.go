@@ -5,15 +5,23 @@ package perch
 import (
 	"log/slog"
 	"math"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
 )
 
 // noLimit stands for "no limit" in a resolved Config.
 const noLimit = math.MaxInt
+
+// ownLoops is how many loops there may be by themselves, because MaxConnections needs
+// as many descriptor tables. Each has a thread, a P and some 200 kB.
+const ownLoops = 64
+
+// mostConnections bounds MaxConnections where the descriptor limit is no limit: in
+// containers it is often 1<<30. A loop's table of slots has a pointer for a thousand.
+const mostConnections = 1 << 24
 
 // sharedReserve is how many descriptors of the process are not for
 // connections: the loops' own, and room for files, HTTP requests and the like.
@@ -26,7 +34,7 @@ func (srv *Server) plan() {
 	limit := sock.DescriptorLimit()
 	loops := c.Loops
 	if loops == 0 {
-		loops = runtime.NumCPU()
+		loops = min(procs.Available(), maxLoops)
 	}
 	shared := limit - sharedReserve(loops, limit)
 	perLoop := limit - sock.PrivateReserve
@@ -43,12 +51,14 @@ func (srv *Server) plan() {
 	}
 	if private && c.Loops == 0 && c.MaxConnections > 0 {
 		// The kernel does not spread connections evenly: a tenth more.
-		loops = max(loops, (c.MaxConnections*11/10+perLoop-1)/perLoop)
+		needed := min(c.MaxConnections, ownLoops*perLoop)/10*11/perLoop + 1
+		loops = max(loops, min(needed, ownLoops))
 	}
 	most := shared
 	if private {
 		most = loops * perLoop
 	}
+	most = min(most, mostConnections)
 	switch {
 	case c.MaxConnections <= 0: // as many as there can be
 		srv.maxConnections = most
@@ -57,7 +67,7 @@ func (srv *Server) plan() {
 		}
 	case c.MaxConnections > most:
 		srv.maxConnections = most
-		srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "fewer connections than configured: the descriptor limit (ulimit -n) is in the way",
+		srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "fewer connections than configured: the descriptor limit (ulimit -n) is in the way; more loops would allow more",
 			slog.Int("configured", c.MaxConnections), slog.Int("limit", most), slog.Int("ulimit", limit))
 	default:
 		srv.maxConnections = c.MaxConnections

@@ -11,10 +11,10 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"syscall"
 	"time"
 
+	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/room"
 )
 
@@ -32,11 +32,20 @@ type Config struct {
 	Listener   syscall.Conn
 	SocketMode fs.FileMode // of a unix socket's file, 0o660 for instance; 0: what the umask leaves
 
-	Loops      int  // event loops; as many as CPUs
-	Workers    int  // goroutines for blocking handlers; 4 × CPUs
+	Loops      int  // event loops; GOMAXPROCS. At most 1024
+	Workers    int  // goroutines for blocking handlers; 4 × GOMAXPROCS. At most 65,536
 	PrivateFDs bool // a descriptor table per loop; set by itself when MaxConnections needs it
 
-	MaxConnections          int // what the descriptor limit allows; those of plain HTTP count too
+	// KeepGOMAXPROCS leaves GOMAXPROCS as it is (see Server.Start), for a program that
+	// may not use more CPUs than that. Loops then take Ps from all else that runs, and
+	// give theirs up at every sleep, which makes each wake-up dearer: a message at a
+	// light load costs about three times the CPU time.
+	KeepGOMAXPROCS bool
+
+	// MaxConnections bounds connections in all, those of plain HTTP too. 0 and −1 are
+	// what the descriptor limit allows; more than that needs PrivateFDs, and is cut to
+	// what 64 loops can have if Loops is not set.
+	MaxConnections          int
 	MaxConnectionsPerIP     int // 100 (IPv6: per /64); loopback is never limited
 	NewConnectionsPerSecond int // 1000
 	MaxHTTP                 int // plain HTTP connections at a time; 1024. Idle ones make room for others
@@ -70,7 +79,7 @@ type Config struct {
 	// certificate while connections are open, set GetCertificate. HandshakeTimeout
 	// is for both handshakes.
 	TLS              *tls.Config
-	MaxTLSHandshakes int // under way at a time, in about 30 kB each; 256 × CPUs
+	MaxTLSHandshakes int // under way at a time, in about 30 kB each; 256 × GOMAXPROCS
 
 	Origins        []string       // allowed Origin values; nil: the same host; "*": all
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; see UnixPeers
@@ -132,7 +141,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Loops < 0 || c.Loops > maxLoops {
 		errs = append(errs, fmt.Errorf("Loops: %d is not within 1..%d", c.Loops, maxLoops))
 	}
-	positive("Workers", &c.Workers, 4*runtime.NumCPU())
+	positive("Workers", &c.Workers, 4*procs.Available())
+	if c.Workers > maxWorkers {
+		errs = append(errs, fmt.Errorf("Workers: %d is more than %d", c.Workers, maxWorkers))
+	}
 	if c.MaxConnections < -1 {
 		errs = append(errs, fmt.Errorf("MaxConnections: %d is neither a limit nor -1 (all the descriptors)", c.MaxConnections))
 	}
@@ -142,7 +154,7 @@ func (c Config) withDefaults() (Config, error) {
 	count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
 	count("MaxFragments", &c.MaxFragments, 1024)
 	count("MaxOutput", &c.MaxOutput, 1<<20)
-	count("MaxTLSHandshakes", &c.MaxTLSHandshakes, 256*runtime.NumCPU())
+	count("MaxTLSHandshakes", &c.MaxTLSHandshakes, 256*procs.Available())
 	if c.MaxTLSHandshakes < 1 {
 		c.MaxTLSHandshakes = 1 // reported above
 	}

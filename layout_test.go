@@ -35,10 +35,11 @@ var mayImport = map[string][]string{
 	"poller":            {},
 	"pool":              {},
 	"internal/owner":    {},
+	"internal/procs":    {},
 	"internal/sock":     {},
 	"room":              {"frame"},
 	"room/brokertest":   {"room", "frame"},
-	".":                 {"frame", "frame/deflate", "handshake", "poller", "pool", "room", "internal/owner", "internal/sock"},
+	".":                 {"frame", "frame/deflate", "handshake", "poller", "pool", "room", "internal/owner", "internal/procs", "internal/sock"},
 	"session":           {},
 	"session/storetest": {"session"},
 	"cluster":           {"frame", "room"},
@@ -78,7 +79,7 @@ var testOnly = []string{"session/storetest", "room/brokertest", "internal/puff",
 // mayRequire holds the packages of other modules that non-test files may import, and who may.
 // Everything else in go.mod is there for tests and tools.
 var mayRequire = map[string][]string{
-	"golang.org/x/sys/unix":             {".", "poller", "bench", "bench/suite", "internal/sock", "internal/owner"},
+	"golang.org/x/sys/unix":             {".", "poller", "bench", "bench/suite", "internal/sock", "internal/owner", "internal/procs"},
 	"github.com/valyala/bytebufferpool": {".", "pool"},
 	"github.com/golang-jwt/jwt/v5":      {"internal/server/auth"},
 	"github.com/BurntSushi/toml":        {"internal/server/config"},

@@ -32,8 +32,13 @@ const (
 	minCork      = 1 << 10
 )
 
-// maxLoops is what the loop's place in an ID allows.
-const maxLoops = 1 << 16
+// maxLoops and maxWorkers are what a configuration may ask for: more than there are
+// CPUs anywhere, and few enough for the limit of Go's runtime on threads (10,000), and
+// for the loop's place in an ID.
+const (
+	maxLoops   = 1024
+	maxWorkers = 1 << 16
+)
 
 // listenerSlot marks the listener's events, pairSlot those of the pair.
 const (
@@ -113,6 +118,9 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 	p, err := poller.New()
 	if err != nil {
 		return nil, err
+	}
+	if s.cfg.KeepGOMAXPROCS {
+		p.Yield()
 	}
 	var seed [32]byte
 	cryptorand.Read(seed[:])

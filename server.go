@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -21,6 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/pool"
 	"github.com/perchws/perch/room"
@@ -192,8 +194,10 @@ func (srv *Server) releaseRoute(i uint32) {
 func (srv *Server) since() int64 { return int64(time.Since(srv.start)) }
 
 // Start listens, starts the loops and returns. While they run GOMAXPROCS is higher
-// by their number, because each keeps its P through short sleeps: who sets it does
-// so before. Errors: of the configuration, of listening (another server on the
+// by their number, because each keeps its P through short sleeps; what Go's runtime
+// decides meanwhile, because the CPUs it may use have changed, is followed. A program
+// that sets GOMAXPROCS itself does so before Start; see also Config.KeepGOMAXPROCS.
+// Errors: of the configuration, of listening (another server on the
 // address), of the system.
 func (srv *Server) Start() error {
 	srv.mu.Lock()
@@ -246,7 +250,7 @@ func (srv *Server) prepare() error {
 	}
 	srv.plan()
 	if !srv.cfg.PrivateFDs {
-		sock.GrowTable()
+		sock.GrowTable(srv.maxConnections + sharedReserve(srv.cfg.Loops, math.MaxInt))
 	}
 	srv.newRate.lim = newLimiter(Rate{Messages: srv.cfg.NewConnectionsPerSecond, Burst: srv.cfg.NewConnectionsPerSecond, Bytes: noLimit})
 	srv.period = srv.shortest()
@@ -308,7 +312,9 @@ func (srv *Server) launch() error {
 			srv.web.take(l.way)
 		}
 	}
-	addProcessors(n)
+	if !srv.cfg.KeepGOMAXPROCS {
+		procs.Add(n)
+	}
 	up, listen, ready := make(chan error, n), make(chan bool), make(chan error, n)
 	var down sync.WaitGroup
 	for _, l := range srv.loops {

@@ -5,6 +5,8 @@ package perch_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
@@ -79,6 +81,42 @@ func TestProcessors(t *testing.T) {
 	}
 	if got := runtime.GOMAXPROCS(0); got != before {
 		t.Errorf("%d Ps when all loops have ended, want %d", got, before)
+	}
+}
+
+// Where GOMAXPROCS is to stay, it does: loops share what there is, with each other and
+// with all else.
+func TestKeepGOMAXPROCS(t *testing.T) {
+	wstest.NoLeaks(t)
+	before := runtime.GOMAXPROCS(0)
+	srv := perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2 * before, KeepGOMAXPROCS: true,
+		HTTP: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "plain") })})
+	srv.Handle("/ws", echo())
+	if err := srv.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 * before {
+		c := dial(t, srv)
+		c.Send(wstest.Text("x"))
+		if got, err := c.Next(); err != nil || string(got.Payload) != "x" {
+			t.Errorf("echo: %v, %v", got, err)
+		}
+	}
+	resp, err := http.Get("http://" + srv.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "plain" {
+		t.Errorf("%q, %v", body, err)
+	}
+	resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if got := runtime.GOMAXPROCS(0); got != before {
+		t.Errorf("%d Ps, want %d", got, before)
+	}
+	srv.Close()
+	if got := runtime.GOMAXPROCS(0); got != before {
+		t.Errorf("%d Ps at the end, want %d", got, before)
 	}
 }
 

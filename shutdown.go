@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
 )
 
@@ -87,7 +88,9 @@ func (srv *Server) stopLoops(kind postKind) {
 // wait follows the loops to their end and releases what they shared.
 func (srv *Server) wait(down *sync.WaitGroup) {
 	down.Wait()
-	addProcessors(-len(srv.loops))
+	if !srv.cfg.KeepGOMAXPROCS {
+		procs.Add(-len(srv.loops))
+	}
 	srv.running.Store(false)
 	srv.release()
 }

@@ -4,7 +4,6 @@ package perch
 
 import (
 	"runtime"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,16 +27,4 @@ func onThread(f func()) {
 		<-done
 		runtime.UnlockOSThread()
 	}()
-}
-
-// processors guards the changes of GOMAXPROCS that are ours.
-var processors sync.Mutex
-
-// addProcessors gives the scheduler n Ps more, or takes them back. A loop keeps
-// its P for as long as it has work, and through short sleeps: with one more for
-// each, all that is not a loop has as many as it would have without.
-func addProcessors(n int) {
-	processors.Lock()
-	defer processors.Unlock()
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0)+n, 1))
 }

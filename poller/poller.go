@@ -78,6 +78,7 @@ const wakeSlot = -1
 // Poller is an epoll instance and its eventfd.
 type Poller struct {
 	epfd, wakefd int
+	nap          int // milliseconds, see nap
 
 	// Atomic: any goroutine. 1 from before a blocking wait until after it, or
 	// until the first Wake: the only time in which a write to wakefd is needed.
@@ -96,13 +97,17 @@ func New() (*Poller, error) {
 		unix.Close(epfd)
 		return nil, fmt.Errorf("poller: eventfd: %w", err)
 	}
-	p := &Poller{epfd: epfd, wakefd: wakefd}
+	p := &Poller{epfd: epfd, wakefd: wakefd, nap: nap}
 	if err := p.Add(wakefd, Token{Slot: wakeSlot}, In); err != nil {
 		p.Close()
 		return nil, err
 	}
 	return p, nil
 }
+
+// Yield makes every sleep give up the P: for a caller that has none to itself. It is
+// called before the first Wait.
+func (p *Poller) Yield() { p.nap = 0 }
 
 // Close releases both descriptors. Wait must not be called any more; a Wake that
 // is late does nothing.
@@ -150,8 +155,8 @@ func (p *Poller) Wait(events []Event, idle func() time.Duration) (int, error) {
 		ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, math.MaxInt32)) // rounded up: never a spin before a deadline
 	}
 	first := ms
-	if ms < 0 || ms > nap {
-		first = nap
+	if ms < 0 || ms > p.nap {
+		first = p.nap
 	}
 	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(first), 0, 0)
 	if n == 0 && e == 0 && first != ms {

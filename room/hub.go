@@ -118,7 +118,7 @@ func New(c Config) *Hub {
 	}
 	return &Hub{
 		cfg: c, rooms: make(map[string]*Room), users: make(map[string]*User),
-		hashing: make(chan struct{}, max(1, runtime.NumCPU()/2)),
+		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		stop:    make(chan struct{}), over: make(chan struct{}),
 	}
 }

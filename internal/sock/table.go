@@ -25,10 +25,11 @@ func DescriptorLimit() int {
 	return int(min(r.Cur, 1<<30))
 }
 
-// GrowTable grows the descriptor table to its limit at once. Growing it under
-// load waits for every other thread at each doubling: stalls of up to 20 ms.
-func GrowTable() {
-	limit := DescriptorLimit()
+// GrowTable grows the descriptor table at once to n descriptors, or to its limit, or
+// to a million: a place takes eight bytes, used or not. Growing it under load waits for
+// every other thread at each doubling: stalls of up to 20 ms.
+func GrowTable(n int) {
+	limit := min(n, DescriptorLimit(), 1<<20)
 	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return // only slower

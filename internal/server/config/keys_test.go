@@ -27,6 +27,7 @@ var samples = map[string]struct {
 	"loops":                      {[]string{"3"}, "3", func(c *Config) { c.Engine.Loops = 3 }},
 	"workers":                    {[]string{"5"}, "5", func(c *Config) { c.Engine.Workers = 5 }},
 	"private-fds":                {[]string{"true"}, "true", func(c *Config) { c.Engine.PrivateFDs = true }},
+	"keep-gomaxprocs":            {[]string{"true"}, "true", func(c *Config) { c.Engine.KeepGOMAXPROCS = true }},
 	"shutdown-delay":             {[]string{"1s"}, "", func(c *Config) { c.ShutdownDelay = time.Second }},
 	"shutdown-deadline":          {[]string{"0"}, "0", func(c *Config) { c.ShutdownDeadline = -1 }},
 	"max-connections":            {[]string{"0"}, "0", func(c *Config) { c.Engine.MaxConnections = -1 }},
