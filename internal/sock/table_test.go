@@ -5,8 +5,11 @@ package sock_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -76,13 +79,19 @@ func TestPrivateTable(t *testing.T) {
 	}
 }
 
-// TestGrowTable leaves nothing open.
+// TestGrowTable leaves nothing open, and makes room for as many as are asked for, within
+// what can be.
 func TestGrowTable(t *testing.T) {
 	before, err := sock.OpenDescriptors()
 	if err != nil {
 		t.Fatal(err)
 	}
-	sock.GrowTable()
+	for _, n := range []int{math.MinInt, -1, 0, 1, 5000, math.MaxInt} {
+		sock.GrowTable(n)
+	}
+	if room := fdSize(t); room < 5000 || room > 1<<21 {
+		t.Errorf("room for %d descriptors", room)
+	}
 	after, err := sock.OpenDescriptors()
 	if err != nil {
 		t.Fatal(err)
@@ -93,4 +102,20 @@ func TestGrowTable(t *testing.T) {
 	if n := sock.DescriptorLimit(); n < 16 || n > 1<<30 {
 		t.Errorf("limit %d", n)
 	}
+}
+
+// fdSize is for how many descriptors the process has a place.
+func fdSize(t *testing.T) int {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if n, ok := strings.CutPrefix(line, "FDSize:"); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(n))
+			return n
+		}
+	}
+	t.Fatal("no FDSize")
+	return 0
 }
