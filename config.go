@@ -74,8 +74,11 @@ type Config struct {
 	Rooms       room.Config // of Server.Rooms
 
 	// TLS serves wss:// and https:// instead of ws:// and http://; nil: it does
-	// not. It is cloned; ALPN is http/1.1, and versions below 1.2 are refused. Its
-	// callbacks run on the goroutine of a handshake and may block. To change the
+	// not. It is cloned; of NextProtos all but HTTP/2 and 3 stay, autocert's
+	// acme-tls/1 for instance, and http/1.1 is among them; versions below 1.2 are
+	// refused; of the suites of TLS 1.2 those of CipherSuites are served, by default
+	// those with AEAD and forward secrecy. All this is true of what GetConfigForClient
+	// returns as well, which must not be changed any more. Its callbacks run on the goroutine of a handshake and may block. To change the
 	// certificate while connections are open, set GetCertificate. HandshakeTimeout
 	// is for both handshakes.
 	TLS              *tls.Config

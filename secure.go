@@ -29,6 +29,9 @@ const (
 // notTLS is the fatal alert unexpected_message (RFC 8446 §6.2).
 var notTLS = []byte{recordAlert, 3, 1, 0, 2, 2, 10}
 
+// errACME is the cause of a connection whose handshake was all that it was for.
+var errACME = errors.New("perch: a challenge of ACME (RFC 8737)")
+
 var errNotTLS = errors.New("perch: the first bytes are no TLS handshake")
 
 // firstState is what a fresh connection begins with, behind a PROXY header if
@@ -219,6 +222,12 @@ func (l *loop) secured(i uint32, s *slot) {
 		return
 	}
 	l.stats.TLSHandshakes++
+	if s.flags&flagClient == 0 && w.conn.ConnectionState().NegotiatedProtocol == protocolACME {
+		l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Err: errACME})
+		l.setState(s, stateFailing) // RFC 8737 §3: nothing is said on it
+		l.settle(i, s)
+		return
+	}
 	defer l.recovered()
 	begun := s.seen()
 	if s.flags&flagClient != 0 {

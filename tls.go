@@ -6,11 +6,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"slices"
+	"strings"
+	"sync"
 )
 
-// http11 is all that ALPN may choose here: WebSocket over HTTP/2 (RFC 8441) is
-// not spoken, and a browser that was offered h2 would not ask for anything else.
-var http11 = []string{"http/1.1"}
+// The protocols of ALPN (RFC 7301) that mean something here.
+const (
+	protocolHTTP11 = "http/1.1"
+	protocolACME   = "acme-tls/1" // RFC 8737: a handshake that proves whose the name is, and nothing after it
+)
 
 // serverTLS is c as connections are served with it.
 func serverTLS(c *tls.Config) (*tls.Config, error) {
@@ -20,25 +24,88 @@ func serverTLS(c *tls.Config) (*tls.Config, error) {
 	case len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil:
 		return nil, errors.New("TLS: neither Certificates nor GetCertificate nor GetConfigForClient is set")
 	}
-	c = ours(c)
+	c = served(c)
 	if choose := c.GetConfigForClient; choose != nil {
+		var chosen servedConfigs
 		c.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
-			chosen, err := choose(h)
-			if chosen != nil && (!slices.Equal(chosen.NextProtos, http11) || chosen.MinVersion < tls.VersionTLS12) {
-				chosen = ours(chosen)
+			c, err := choose(h)
+			if c == nil {
+				return nil, err
 			}
-			return chosen, err
+			return chosen.of(c), err
 		}
 	}
 	return c, nil
 }
 
-// ours is a copy of c with what we do not leave to others.
+// served is a copy of c for a server, with what we do not leave to others.
+func served(c *tls.Config) *tls.Config {
+	c = ours(c)
+	if c.CipherSuites == nil {
+		c.CipherSuites = aeadSuites()
+	}
+	return c
+}
+
+// ours is a copy of c with what neither a server's nor a client's is left to others.
 func ours(c *tls.Config) *tls.Config {
 	c = c.Clone()
-	c.NextProtos = http11
+	c.NextProtos = protocols(c.NextProtos)
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
 	return c
+}
+
+// protocols are those of ALPN that may be agreed on: list, which has autocert's for
+// instance, with http/1.1, and without HTTP/2 and 3. WebSocket over those (RFC 8441,
+// RFC 9220) is not spoken, and a browser that was offered h2 would ask for nothing
+// else.
+func protocols(list []string) []string {
+	list = slices.DeleteFunc(slices.Clone(list), func(p string) bool {
+		return strings.HasPrefix(p, "h2") || strings.HasPrefix(p, "h3")
+	})
+	if !slices.Contains(list, protocolHTTP11) {
+		list = slices.Insert(list, 0, protocolHTTP11)
+	}
+	return list
+}
+
+// aeadSuites are those of TLS 1.2 that are served where a configuration names none:
+// authenticated encryption with forward secrecy. The suites with CBC have had padding
+// oracles too often.
+var aeadSuites = sync.OnceValue(func() (ids []uint16) {
+	for _, s := range tls.CipherSuites() {
+		if slices.Contains(s.SupportedVersions, tls.VersionTLS12) && strings.HasPrefix(s.Name, "TLS_ECDHE_") && !strings.Contains(s.Name, "_CBC_") {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+})
+
+// servedConfigs keeps what served made of the configurations that GetConfigForClient
+// has returned. Session tickets are sealed with keys that a configuration makes once:
+// a copy for each handshake would have keys of its own, and no client could resume.
+type servedConfigs struct {
+	mu   sync.Mutex
+	made map[*tls.Config]*tls.Config
+}
+
+// manyConfigs is how many are kept. A program that makes a new one for each handshake
+// has no use for more.
+const manyConfigs = 256
+
+// of is c as connections are served with it.
+func (m *servedConfigs) of(c *tls.Config) *tls.Config {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if made := m.made[c]; made != nil {
+		return made
+	}
+	if m.made == nil || len(m.made) == manyConfigs {
+		m.made = make(map[*tls.Config]*tls.Config)
+	}
+	made := served(c)
+	m.made[c] = made
+	return made
 }
 
 // clientTLS is c as a connection to host is dialled with it; nil is the default.
@@ -47,7 +114,7 @@ func clientTLS(c *tls.Config, host string) *tls.Config {
 	if c == nil {
 		c = new(tls.Config)
 	}
-	if c.ServerName != "" && c.MinVersion >= tls.VersionTLS12 && slices.Equal(c.NextProtos, http11) {
+	if c.ServerName != "" && c.MinVersion >= tls.VersionTLS12 && slices.Equal(c.NextProtos, protocols(c.NextProtos)) {
 		return c
 	}
 	c = ours(c)

@@ -14,8 +14,8 @@ import (
 // returns *tls.Conn, whose handshake net/http has run on the connection's
 // goroutine. It is for http.Server.Serve, not ServeTLS, which would encrypt twice.
 //
-// config is cloned, and served as Config.TLS is: ALPN is http/1.1, as WebSocket
-// over HTTP/2 is not spoken, and versions below 1.2 are refused. ln must give the
+// config is cloned, and served as Config.TLS is: without HTTP/2, over which WebSocket
+// is not spoken, and without versions below 1.2. ln must give the
 // connections of package net as they are, TCP or unix. Error: of config.
 func TLSListener(ln net.Listener, config *tls.Config) (net.Listener, error) {
 	config, err := serverTLS(config)
