@@ -25,21 +25,32 @@ const acceptPause = 500 * time.Millisecond
 func (l *loop) accept() {
 	l.own.Check()
 	for range acceptBudget {
-		if l.listener < 0 || l.acceptAt != 0 {
+		if l.listener < 0 || l.acceptAt != 0 || l.overflow.pushed >= l.overflow.most { // their descriptors are open until reap
 			return
 		}
 		fd, peer, e := sock.Accept(l.listener)
+		spare := e == unix.EMFILE && l.overflow.lend()
+		if spare {
+			fd, peer, e = sock.Accept(l.listener)
+		}
 		switch e {
 		case 0:
 			if !peer.IsValid() {
 				peer = unixPeer
 			}
-			l.accepted(fd, peer)
+			l.accepted(fd, peer, spare)
 		case unix.EAGAIN:
+			l.overflow.replenish()
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			l.stats.AcceptPauses++
-			l.srv.log.LogAttrs(l.srv.ctx, slog.LevelWarn, "accepting paused", slog.Int("loop", l.id), slog.String("error", e.Error()))
+			if e == unix.EMFILE {
+				l.pushOut(rankAnswering) // its descriptor is for one that waits
+			}
+			if o := &l.overflow; l.now >= o.told {
+				o.told = l.now + int64(10*acceptPause)
+				l.srv.log.LogAttrs(l.srv.ctx, slog.LevelWarn, "accepting paused", slog.Int("loop", l.id), slog.String("error", e.Error()))
+			}
 			l.pauseAccept()
 			return
 		default:
@@ -65,27 +76,19 @@ func (l *loop) resumeAccept() {
 	}
 }
 
-// refuseReserve is how many connections over MaxConnections are held at once,
-// only to tell them so; what is over that is reset.
-const refuseReserve = 32
-
-const tooManyFrom = "too many connections from this address"
-
-// accepted makes a connection of a new socket.
-func (l *loop) accepted(fd int, peer netip.Addr) {
+// accepted makes a connection of a new socket. over: it is over the limit whatever
+// the count says.
+func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 	l.stats.Accepted++
 	srv := l.srv
-	flags, counter := flagIn, &srv.connections
-	over := counter.Add(1) > int64(srv.maxConnections) && !srv.makeRoom()
-	if over { // it is only told so: while it lingers it takes nobody's room
-		counter.Add(-1)
-		flags, counter = flagIn|flagRefused, &srv.refusing
-		if counter.Add(1) > refuseReserve {
-			counter.Add(-1)
-			l.stats.Refused++
-			sock.Reset(fd)
-			return
-		}
+	if !over && srv.connections.Add(1) > int64(srv.maxConnections) && !srv.makeRoom() {
+		srv.connections.Add(-1)
+		over = true
+	}
+	flags := flagIn
+	if over { // it takes nobody's place
+		srv.refusing.Add(1)
+		flags |= flagRefused
 	}
 	state, more := l.firstState()
 	if contains(srv.cfg.ProxyProtocol, peer) {
@@ -93,14 +96,18 @@ func (l *loop) accepted(fd int, peer netip.Addr) {
 	}
 	i, s, err := l.adopt(fd, state, flags|more)
 	if err != nil {
-		counter.Add(-1)
+		if over {
+			srv.refusing.Add(-1)
+		} else {
+			srv.connections.Add(-1)
+		}
 		l.stats.Refused++
 		sock.Reset(fd)
 		return
 	}
 	switch {
 	case over:
-		l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many connections")
+		l.overLimit(i, s, peer, http.StatusServiceUnavailable, "too many connections")
 	case state != stateProxy: // else whom it is for comes first
 		l.countPeer(i, s, peer)
 	}
@@ -109,28 +116,36 @@ func (l *loop) accepted(fd int, peer netip.Addr) {
 	}
 }
 
-// countPeer counts a connection for its client. false: it is refused.
-func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) bool {
-	srv := l.srv
+// countPeer counts a connection for its client, or takes it for one over a limit.
+func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) {
+	if s.flags&flagRefused != 0 {
+		return
+	}
 	key := keyOf(peer)
-	if contains(srv.cfg.TrustedProxies, peer) {
+	if contains(l.srv.cfg.TrustedProxies, peer) {
 		key = addrKey{} // whom it forwards for is in the head: see admitForwarded
 	}
-	if key != (addrKey{}) && !srv.addrs.add(key, srv.cfg.MaxConnectionsPerIP) {
-		l.refuseBusy(i, s, http.StatusTooManyRequests, tooManyFrom)
-		return false
+	if status, reason := l.srv.admit(key, true, l.now); status != 0 {
+		l.overLimit(i, s, peer, status, reason)
+		return
 	}
 	l.slab.setPeer(i, key)
-	if srv.newRate.take(l.now) {
-		return true
+}
+
+// admit counts a connection for its address, unless that has too many, or there are
+// too many new ones. The address comes first, so that one alone does not use up what
+// all have together. fresh: nobody has asked for this connection before.
+func (srv *Server) admit(key addrKey, fresh bool, now int64) (status int, reason string) {
+	switch {
+	case !srv.newRate.takeFrom(key, now):
+		return http.StatusTooManyRequests, "too many new connections from this address"
+	case key != (addrKey{}) && !srv.addrs.add(key, srv.cfg.MaxConnectionsPerIP):
+		return http.StatusTooManyRequests, "too many connections from this address"
+	case fresh && !srv.newRate.take(now):
+		srv.addrs.remove(key)
+		return http.StatusServiceUnavailable, "too many new connections"
 	}
-	if s.state == stateSecuring { // a handshake to say so would cost what the rate is to save
-		l.stats.Refused++
-		l.abort(i, s, ErrOverloaded)
-		return false
-	}
-	l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many new connections")
-	return false
+	return 0, ""
 }
 
 func contains(prefixes []netip.Prefix, a netip.Addr) bool {
@@ -163,12 +178,13 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	l.setState(s, state)
 	s.see(since) // HandshakeTimeout is for both
 	s.flags |= more
-	if !l.countPeer(i, s, peer) && s.state != stateSecuring || n == len(b) {
+	if l.countPeer(i, s, peer); n == len(b) {
 		return
 	}
-	if s.state == stateSecuring {
+	switch s.state {
+	case stateSecuring:
 		l.hello(i, s, b[n:])
-	} else {
+	case stateHandshake:
 		l.readHead(i, s, b[n:])
 	}
 }
@@ -180,8 +196,8 @@ func (l *loop) admitForwarded(i uint32, s *slot, r *Request) bool {
 		return true
 	}
 	key := keyOf(r.RemoteAddr())
-	if key != (addrKey{}) && !l.srv.addrs.add(key, l.srv.cfg.MaxConnectionsPerIP) {
-		l.refuseBusy(i, s, http.StatusTooManyRequests, tooManyFrom)
+	if status, reason := l.srv.admit(key, false, l.now); status != 0 {
+		l.refuseBusy(i, s, status, reason)
 		return false
 	}
 	l.slab.setPeer(i, key)
@@ -206,16 +222,8 @@ func (l *loop) adopt(fd int, state connState, in slotFlags) (uint32, *slot, erro
 	return i, s, nil
 }
 
-// refuseBusy answers that there is no room for the connection.
+// refuseBusy answers a request that there is no room for.
 func (l *loop) refuseBusy(i uint32, s *slot, status int, reason string) {
 	l.stats.Refused++
-	switch {
-	case s.state == stateSecuring:
-		l.refuseSecuring(i, s, status, reason)
-		return
-	case s.state == stateProxy && l.srv.tls != nil: // it could not be read
-		l.abort(i, s, ErrOverloaded)
-		return
-	}
 	l.refuse(i, s, status, reason, retryAfter)
 }

@@ -4,16 +4,12 @@ package perch
 
 import (
 	"log/slog"
-	"math"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
 )
-
-// noLimit stands for "no limit" in a resolved Config.
-const noLimit = math.MaxInt
 
 // ownLoops is how many loops there may be by themselves, because MaxConnections needs
 // as many descriptor tables. Each has a thread, a P and some 200 kB.
@@ -24,8 +20,11 @@ const ownLoops = 64
 const mostConnections = 1 << 24
 
 // sharedReserve is how many descriptors of the process are not for
-// connections: the loops' own, and room for files, HTTP requests and the like.
-func sharedReserve(loops, limit int) int { return min(64+4*loops, limit/4) }
+// connections: the loops' own, those of connections over a limit, and room for files,
+// HTTP requests and the like.
+func sharedReserve(loops, limit int) int {
+	return min(64+(4+sparesKept+overflowOf(loops))*loops, limit/4)
+}
 
 // plan settles how many loops there are, whether each has a descriptor table of
 // its own, and how many connections that allows.

@@ -228,6 +228,7 @@ func (l *loop) reap() {
 			l.reapOne(i, l.slab.at(i))
 		}
 		l.spareDead = dead
+		l.overflow.pushed = 0
 	}
 }
 
@@ -240,6 +241,7 @@ func (l *loop) reapOne(i uint32, s *slot) {
 			sock.Close(int(s.fd))
 		}
 		s.fd = -1
+		l.overflow.replenish()
 		l.resumeAccept()
 	}
 	if l.workEnds(i, s, c) {
@@ -276,6 +278,9 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 		l.srv.releaseRoute(s.route())
 	}
 	flags := s.flags
+	if c.refusal != nil {
+		l.stats.Refused++
+	}
 	c.parser, c.cause, c.upgrade, c.refusal, c.dropped = nil, nil, nil, nil, 0
 	l.slab.freeze(s)
 	l.slab.dealloc(i, s)
@@ -283,7 +288,7 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 	switch {
 	case flags&flagPassed != 0: // net/http has it, and counts it on
 	case flags&flagRefused != 0:
-		l.srv.refusing.Add(-1)
+		l.leaveOverflow(i)
 	default:
 		l.srv.uncount(key)
 	}

@@ -48,6 +48,7 @@ type Config struct {
 	MaxConnections          int
 	MaxConnectionsPerIP     int // 100 (IPv6: per /64); loopback is never limited
 	NewConnectionsPerSecond int // 1000
+	NewConnectionsPerIP     int // the same of one address; 100 (IPv6: per /64); loopback is never limited
 	MaxHTTP                 int // plain HTTP connections at a time; 1024. Idle ones make room for others
 
 	MaxMessageSize int   // bytes of one message received; 64 KiB
@@ -82,13 +83,21 @@ type Config struct {
 	// certificate while connections are open, set GetCertificate. HandshakeTimeout
 	// is for both handshakes.
 	TLS              *tls.Config
-	MaxTLSHandshakes int // under way at a time, in about 30 kB each; 256 × GOMAXPROCS
+	MaxTLSHandshakes int // under way at a time, in about 30 kB each; 256 × GOMAXPROCS, and an eighth for new addresses
 
 	Origins        []string       // allowed Origin values; nil: the same host; "*": all
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; see UnixPeers
 	ProxyProtocol  []netip.Prefix // from whom a PROXY header is demanded, version 1 or 2; see UnixPeers
 	HTTP           http.Handler   // requests that are for no WebSocket route; nil: 404
-	Logger         *slog.Logger   // nil: nothing is logged
+
+	// Reserved are paths, as "/health", whose GET and HEAD requests HTTP answers
+	// however many connections and requests there are: they take no place of others,
+	// and others none of theirs. A request over a limit is read for that, with few
+	// others at a time, before it is refused. The answer is gathered, up to 8 MiB, and
+	// ends the connection; a handler may take as long as HandshakeTimeout.
+	Reserved []string
+
+	Logger *slog.Logger // nil: nothing is logged
 }
 
 // Rate bounds what one connection may send us. Over it the connection is
@@ -153,6 +162,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	count("MaxConnectionsPerIP", &c.MaxConnectionsPerIP, 100)
 	count("NewConnectionsPerSecond", &c.NewConnectionsPerSecond, 1000)
+	count("NewConnectionsPerIP", &c.NewConnectionsPerIP, 100)
 	count("MaxHTTP", &c.MaxHTTP, 1024)
 	count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
 	count("MaxFragments", &c.MaxFragments, 1024)
@@ -166,6 +176,9 @@ func (c Config) withDefaults() (Config, error) {
 		if c.TLS, err = serverTLS(c.TLS); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if err := checkReserved(&c); err != nil {
+		errs = append(errs, err)
 	}
 	if c.MaxOutputTotal == 0 {
 		c.MaxOutputTotal = 256 << 20

@@ -131,8 +131,8 @@ func TestRefusedTakeNoRoom(t *testing.T) {
 	c.ExpectText("in")
 }
 
-// Far too many at once are reset: telling them so would take descriptors that
-// are not there.
+// However many are refused at once, few are held: telling them so would take
+// descriptors that are not there.
 func TestRefusalsAreBounded(t *testing.T) {
 	srv := startRoute(t, perch.Config{MaxConnections: 1}, echo())
 	dial(t, srv)
@@ -151,11 +151,11 @@ func TestRefusalsAreBounded(t *testing.T) {
 			refused++
 		}
 	}
-	if refused < 20 || refused > 40 || refused+reset != 60 {
+	if refused < 20 || refused+reset != 60 {
 		t.Errorf("%d refused, %d reset", refused, reset)
 	}
-	if s := srv.Stats(); s.Refused != 60 {
-		t.Errorf("%d refused by the counter", s.Refused)
+	if s := srv.Stats(); s.Refused != 60 || s.Connections > 33 {
+		t.Errorf("%d refused by the counter, %d connections", s.Refused, s.Connections)
 	}
 }
 

@@ -94,6 +94,16 @@ func keyOf(a netip.Addr) (k addrKey) {
 	return k
 }
 
+// shareOf returns whom a connection is reckoned to where few places are shared out.
+// It is keyOf, but for loopback addresses: they share like any other.
+func shareOf(a netip.Addr) (k addrKey) {
+	if a = a.Unmap(); a.Is4() {
+		b := a.As4()
+		return addrKey{0, 0, 0xFF, 0xFF, b[0], b[1], b[2], b[3]}
+	}
+	return keyOf(a)
+}
+
 // addrCounter counts the connections of every address. Any goroutine.
 type addrCounter struct {
 	mu    sync.Mutex
@@ -130,23 +140,6 @@ func (c *addrCounter) remove(k addrKey) {
 func (srv *Server) uncount(k addrKey) {
 	srv.addrs.remove(k)
 	srv.connections.Add(-1)
-}
-
-// newConnRate bounds new connections per second, all loops together.
-type newConnRate struct {
-	mu    sync.Mutex
-	lim   limiter
-	state rateState
-}
-
-// take asks for one more connection now.
-func (r *newConnRate) take(now int64) bool {
-	if r.lim.perMessage == 0 {
-		return true
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.lim.message(&r.state, now)
 }
 
 // setPeer remembers whom slot i is counted for.

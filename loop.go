@@ -94,6 +94,7 @@ type loop struct {
 	queued    int64         // bytes in outboxes
 	reported  int64         // of queued, what srv.queued has
 	acceptAt  int64         // accepting is paused until then; 0: it is not
+	overflow  overflow
 	stopping  bool
 	stopped   bool
 	stats     Stats
@@ -136,6 +137,10 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		period:    s.period, wanted: s.period,
 		parser: new(handshake.Parser),
 		keys:   rand.NewChaCha8(seed),
+	}
+	l.overflow.most = overflowOf(s.cfg.Loops)
+	if len(s.reserved) > 0 {
+		l.overflow.kept = sparesKept
 	}
 	l.freshAssembler(l.bufs.Get())
 	return l, nil
@@ -290,6 +295,7 @@ func (l *loop) end() {
 	}
 	l.reap()
 	l.submit() // OnClose of blocking handlers
+	l.overflow.close()
 	l.account()
 	l.publishStats()
 }

@@ -29,8 +29,8 @@ const (
 	postSealed                   // data is a TLS handshake's output
 	postHungry                   // a TLS handshake has read all there was
 	postSecured                  // a TLS handshake is over
-	postTurn                     // a TLS handshake may begin
-	postDialTurn                 // the same, ours as a client
+	postTurn                     // do begins a TLS handshake; its Conn is zero if the connection has ended
+	postReserved                 // do sends the response to a request for a reserved path
 	postSnapshot                 // publish the counters
 	postShutdown                 // 1001 to everyone
 	postAbort                    // reset everyone
@@ -157,7 +157,7 @@ func (l *loop) carryOut(p *post, data []byte) {
 	case postTake:
 		l.take(p.taking)
 		return
-	case postTurn, postDialTurn:
+	case postTurn:
 		l.turn(p)
 		return
 	case postSnapshot:
@@ -194,6 +194,10 @@ func (l *loop) carryOut(p *post, data []byte) {
 		return
 	case postSealed, postHungry, postSecured:
 		l.shaking(p.slot, s, p.kind, data)
+		return
+	}
+	if p.kind == postReserved {
+		p.do(l.conn(p.slot, s))
 		return
 	}
 	if s.state != stateOpen {

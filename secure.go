@@ -93,7 +93,10 @@ func (l *loop) hello(i uint32, s *slot, b []byte) {
 	switch {
 	case b[0] != recordHandshake, len(b) >= recordHeader && (b[1] != 3 || recordLength(b) > maxPlainRecord):
 		l.refuseRecord(i, s, b)
-	case len(b) >= recordHeader && len(b) >= recordHeader+recordLength(b):
+	case len(b) < recordHeader || len(b) < recordHeader+recordLength(b):
+	case s.flags&flagRefused != 0 && !l.mayTell(i): // the handshake costs what the limit is to save
+		l.abort(i, s, ErrOverloaded)
+	default:
 		l.secure(i, s)
 	}
 }
@@ -118,20 +121,15 @@ func (l *loop) refuseRecord(i uint32, s *slot, b []byte) {
 	l.settle(i, s)
 }
 
-// turnsFor is whose turns the connection's handshake takes. Ours as a client are
-// apart: we may be both ends.
-func (srv *Server) turnsFor(s *slot) *turns {
-	if s.flags&flagClient != 0 {
-		return &srv.dialTurns
-	}
-	return &srv.turns
-}
-
 // secure begins the connection's TLS handshake, or has it wait for its turn,
 // without being read.
 func (l *loop) secure(i uint32, s *slot) {
-	if l.srv.turnsFor(s).take(l.conn(i, s).Ref()) {
-		l.shake(i, s)
+	t, share := l.srv.dialTurns, addrKey{} // as a client we take turns apart: we may be both ends
+	if s.flags&flagClient == 0 {
+		t, share = l.srv.turns, shareOf(l.peerAddr(i, s).Addr())
+	}
+	if t.take(l.conn(i, s).Ref(), share) {
+		l.shake(i, s, t, share)
 		return
 	}
 	s.flags |= flagLags
@@ -141,19 +139,16 @@ func (l *loop) secure(i uint32, s *slot) {
 // turn is a turn for a connection that has waited, if it still does.
 func (l *loop) turn(p *post) {
 	s := l.slab.at(p.slot)
-	switch {
-	case s.gen.Load() == p.gen && s.state == stateSecuring:
-		l.shake(p.slot, s)
-	case p.kind == postDialTurn:
-		l.srv.dialTurns.pass()
-	default:
-		l.srv.turns.pass()
+	if s.gen.Load() == p.gen && s.state == stateSecuring {
+		p.do(l.conn(p.slot, s))
+	} else {
+		p.do(Conn{})
 	}
 }
 
 // shake starts the goroutine of the handshake. It lives only as long, and does
 // not know the descriptor, which means something else on its thread.
-func (l *loop) shake(i uint32, s *slot) {
+func (l *loop) shake(i uint32, s *slot, t *turns, share addrKey) {
 	var in []byte
 	c := l.slab.coldOf(s)
 	if c != nil && c.in != nil {
@@ -175,14 +170,14 @@ func (l *loop) shake(i uint32, s *slot) {
 		w.feed.full = true
 	}
 	l.interest(i, s)
-	go w.shake(l.srv.turnsFor(s))
+	go w.shake(t, share)
 }
 
 // shake is the goroutine of a handshake. Callbacks of the tls.Config run on it.
-func (w *wire) shake(t *turns) {
+func (w *wire) shake(t *turns, share addrKey) {
 	f := w.feed
 	defer f.ref.l.post(post{kind: postSecured, slot: f.ref.slot, gen: f.ref.gen}, nil)
-	defer t.pass() // first, so that who sees the connection open does not see it counted as under way
+	defer t.pass(share) // first, so that who sees the connection open does not see it counted as under way
 	defer func() {
 		if p := recover(); p != nil {
 			srv := f.ref.l.srv
@@ -235,10 +230,8 @@ func (l *loop) secured(i uint32, s *slot) {
 	} else {
 		l.setState(s, stateHandshake)
 		s.see(begun) // HandshakeTimeout is from accept to the end of the head
-		if c := l.slab.coldOf(s); c != nil && c.refusal != nil {
-			r := c.refusal
-			c.refusal = nil
-			l.refuse(i, s, r.status, r.reason, retryAfter)
+		if s.flags&flagRefused != 0 && len(l.srv.reserved) == 0 {
+			l.refuseOver(i, s)
 			return
 		}
 	}
@@ -272,26 +265,4 @@ func (l *loop) unsecured(i uint32, s *slot, w *wire, f *feed) {
 	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: f.err})
 	l.setState(s, stateFailing)
 	l.settle(i, s)
-}
-
-// refusal is what a connection over a limit will be told when its TLS handshake
-// is over.
-type refusal struct {
-	status int
-	reason string
-}
-
-// refuseSecuring puts a refusal off until the client can read it. Few may take a
-// handshake for that; the others are reset.
-func (l *loop) refuseSecuring(i uint32, s *slot, status int, reason string) {
-	if s.flags&flagRefused == 0 {
-		if l.srv.refusing.Add(1) > refuseReserve {
-			l.srv.refusing.Add(-1)
-			l.abort(i, s, ErrOverloaded)
-			return
-		}
-		l.srv.connections.Add(-1)
-		s.flags |= flagRefused
-	}
-	l.slab.thaw(s).refusal = &refusal{status, reason}
 }

@@ -56,16 +56,18 @@ type Server struct {
 	// Atomic: any goroutine.
 	running     atomic.Bool
 	connections atomic.Int64
-	refusing    atomic.Int64 // connections over MaxConnections that are being told so
+	refusing    atomic.Int64 // connections over a limit that are held to be told so: see overflow.go
 	queued      atomic.Int64
 	nextDial    atomic.Uint32
 	outside     struct{ refused, bad, panics atomic.Uint64 } // upgrades answered outside of the loops, for Stats
 
 	// Locked by themselves.
 	table            routeTable
-	turns, dialTurns turns // of TLS handshakes, as a server and as a client
+	turns, dialTurns *turns // of TLS handshakes, as a server and as a client
 	addrs            addrCounter
-	newRate          newConnRate
+	newRate          *newConnRate
+	overRate         *newConnRate // of TLS handshakes of connections over a limit
+	reserved         map[string]*reservedPath
 
 	mu      sync.Mutex // guards starting and stopping, and table.free
 	started bool
@@ -78,8 +80,12 @@ func New(c Config) *Server {
 	srv.cfg, srv.bad = c.withDefaults()
 	srv.log = srv.cfg.Logger
 	srv.tls = srv.cfg.TLS
-	srv.turns = turns{most: srv.cfg.MaxTLSHandshakes, kind: postTurn}
-	srv.dialTurns = turns{most: srv.cfg.MaxTLSHandshakes, kind: postDialTurn}
+	srv.turns, srv.dialTurns = newTurns(srv.cfg.MaxTLSHandshakes), newTurns(srv.cfg.MaxTLSHandshakes)
+	if most := srv.cfg.NewConnectionsPerSecond; srv.bad == nil {
+		srv.newRate = newNewConnRate(most, srv.cfg.NewConnectionsPerIP)
+		srv.overRate = newNewConnRate(max(most/2, 2*overRateLeast), max(most/10, overRateLeast))
+	}
+	srv.reserved = reservedPaths(srv)
 	srv.rooms = room.New(srv.cfg.Rooms)
 	srv.routing = routing{literal: make(map[string]*Route), mux: http.NewServeMux()}
 	var b [8]byte
@@ -252,7 +258,6 @@ func (srv *Server) prepare() error {
 	if !srv.cfg.PrivateFDs {
 		sock.GrowTable(srv.maxConnections + sharedReserve(srv.cfg.Loops, math.MaxInt))
 	}
-	srv.newRate.lim = newLimiter(Rate{Messages: srv.cfg.NewConnectionsPerSecond, Burst: srv.cfg.NewConnectionsPerSecond, Bytes: noLimit})
 	srv.period = srv.shortest()
 	blocking := false
 	for _, r := range *srv.table.routes.Load() {
@@ -290,7 +295,7 @@ func (srv *Server) launch() error {
 		srv.shared.users.Store(int32(n))
 	}
 	for i := range n {
-		l, err := newLoop(srv, i, srv.maxConnections+refuseReserve+chunkSize)
+		l, err := newLoop(srv, i, srv.maxConnections+overflowOf(n)+chunkSize)
 		if err != nil {
 			srv.release()
 			return err
@@ -363,6 +368,7 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 		return
 	}
 	l.clock()
+	l.overflow.replenish()
 	err = l.listen()
 	ready <- err
 	if err != nil {

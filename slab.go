@@ -56,7 +56,7 @@ const (
 	flagClient                        // we are the client: frames are masked
 	flagOpened                        // OnOpen was called, OnClose is owed
 	flagDeflate                       // permessage-deflate is agreed: see slot.agreed
-	flagRefused                       // over MaxConnections: counted in Server.refusing
+	flagRefused                       // over a limit: counted in Server.refusing, see overflow.go
 	flagEnded                         // the input is at its end, reading stopped; a worker's answers are due
 	flagPassed                        // net/http has the socket, and its place in the counts
 	flagTLS                           // its bytes are records: see seal.go
@@ -74,7 +74,7 @@ type cold struct {
 	cause   *CloseError
 	dial    *dialing
 	upgrade *upgrading
-	refusal *refusal // to be told behind the TLS handshake
+	refusal *refusal // of a connection over a limit, unless its request is for a reserved path
 	work    *work
 	dropped int  // messages not queued, see Handler.OnGap
 	discard int  // bytes of input thrown away while lingering

@@ -116,7 +116,11 @@ func (l *loop) expire(i uint32, s *slot) {
 	c := l.slab.coldOf(s)
 	switch s.state {
 	case stateHandshake, stateDeciding:
-		if l.past(inState, cfg.HandshakeTimeout) {
+		switch {
+		case !l.past(inState, cfg.HandshakeTimeout):
+		case c != nil && c.refusal != nil:
+			l.refuseOver(i, s)
+		default:
 			l.stats.HandshakeTimeouts++
 			l.refuse(i, s, 408, "request timeout", nil)
 		}

@@ -266,19 +266,18 @@ func (srv *Server) countTaken(t *taking, own *webConn) error {
 		srv.connections.Add(-1)
 		return tooMany(http.StatusServiceUnavailable, "too many connections")
 	}
-	if t.counted == (addrKey{}) {
-		if key := keyOf(t.request.RemoteAddr()); key != (addrKey{}) {
-			if !srv.addrs.add(key, srv.cfg.MaxConnectionsPerIP) {
-				srv.uncountTaken(t, own)
-				return tooMany(http.StatusTooManyRequests, tooManyFrom)
-			}
-			t.counted = key
-		}
+	key := t.counted
+	if key == (addrKey{}) {
+		key = keyOf(t.request.RemoteAddr())
 	}
-	if own == nil && !srv.newRate.take(srv.since()) {
+	if own != nil && key == t.counted { // it is no new connection, and counted
+		return nil
+	}
+	if status, reason := srv.admit(key, own == nil, srv.since()); status != 0 {
 		srv.uncountTaken(t, own)
-		return tooMany(http.StatusServiceUnavailable, "too many new connections")
+		return tooMany(status, reason)
 	}
+	t.counted = key
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package perch_test
 
 import (
+	"bufio"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -333,17 +334,26 @@ func TestTLSLimits(t *testing.T) {
 	})
 	t.Run("NewConnectionsPerSecond", func(t *testing.T) {
 		srv, client := startSecure(t, perch.Config{NewConnectionsPerSecond: 2}, echo())
-		refused := 0
-		for range 6 {
+		told, reset := 0, 0
+		for range 80 {
 			c, err := tls.Dial("tcp", srv.Addr().String(), client)
 			if err != nil {
-				refused++
+				reset++
 				continue
 			}
 			defer c.Close()
+			c.SetDeadline(time.Now().Add(wstest.DefaultTimeout))
+			c.Write(wstest.Request("localhost", "/ws"))
+			switch line, err := bufio.NewReader(c).ReadString('\n'); {
+			case strings.HasPrefix(line, "HTTP/1.1 503 "):
+				told++
+			case !strings.HasPrefix(line, "HTTP/1.1 101 "):
+				t.Errorf("answered %q, %v", line, err)
+			}
 		}
-		if s := srv.Stats(); refused == 0 || s.Refused != uint64(refused) || s.TLSFailed != 0 {
-			t.Errorf("%d refused, %d by the counter, %d failed", refused, s.Refused, s.TLSFailed)
+		// Handshakes only to say so are limited too.
+		if s := srv.Stats(); told == 0 || reset == 0 || s.Refused != uint64(told+reset) || s.TLSFailed != 0 {
+			t.Errorf("%d told, %d reset, %d refused by the counter, %d failed", told, reset, s.Refused, s.TLSFailed)
 		}
 	})
 }

@@ -57,6 +57,14 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 // requested decides about a whole request; b[n:] is what came behind it.
 func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 	l.stats.Handshakes++
+	if path := l.srv.reservedFor(r.head); path != nil {
+		l.serveReserved(i, s, path, r)
+		return
+	}
+	if s.flags&flagRefused != 0 {
+		l.refuseOver(i, s)
+		return
+	}
 	route, matched := l.srv.routing.match(r.head)
 	switch {
 	case route == nil && l.srv.cfg.HTTP == nil:

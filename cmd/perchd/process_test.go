@@ -110,12 +110,18 @@ func (p *process) output() string {
 func serving(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := perchd(t, append([]string{"--listen", "127.0.0.1:0", "--log-format", "json"}, args...)...)
+	p.serves()
+	return p
+}
+
+// serves waits until it says that it serves, and takes note of the address. Its log is JSON.
+func (p *process) serves() {
+	p.t.Helper()
 	var line struct{ Address string }
 	if err := json.Unmarshal([]byte(p.line("perchd serves")), &line); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	p.addr = line.Address
-	return p
 }
 
 // line returns the next line that contains part.

@@ -63,6 +63,7 @@ func newDaemon(c *config.Config, log *slog.Logger) (*daemon, error) {
 		Locale: chat.Locale(c.Chat.Locale), Fixed: !c.Chat.Create, MaxMembers: c.Chat.MaxMembers,
 		Rooms: c.Chat.Rooms, Heartbeat: c.Engine.PingInterval,
 	})
+	c.Engine.Reserved = reserved
 	c.Engine.HTTP, c.Engine.Logger, c.Engine.Rooms = d.http(pages), log, d.chat.Rooms(c.Engine.Rooms)
 	d.engine = perch.New(c.Engine)
 	d.realm = d.newRealm()
@@ -74,6 +75,10 @@ func newDaemon(c *config.Config, log *slog.Logger) (*daemon, error) {
 	}
 	return d, nil
 }
+
+// reserved is what is answered at any load: an orchestrator that is told 503 by a node
+// that is merely full would kill it.
+var reserved = []string{"/health", "/ready", "/metrics"}
 
 // http is everything that is no WebSocket.
 func (d *daemon) http(pages http.Handler) http.Handler {

@@ -40,6 +40,17 @@ func Connect(t testing.TB, addr string) *Conn {
 	return newConn(t, nc.(*net.TCPConn), true)
 }
 
+// ConnectFrom is Connect from an address of this machine, as 127.0.0.2.
+func ConnectFrom(t testing.TB, local, addr string) *Conn {
+	t.Helper()
+	d := net.Dialer{Timeout: DefaultTimeout, LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}}
+	nc, err := d.Dial("tcp", addr)
+	if err != nil {
+		t.Fatalf("wstest: connect: %v", err)
+	}
+	return newConn(t, nc.(*net.TCPConn), true)
+}
+
 func newConn(t testing.TB, nc *net.TCPConn, client bool) *Conn {
 	nc.SetNoDelay(true) // Go's default, but here it is a promise
 	t.Cleanup(func() { nc.Close() })

@@ -85,19 +85,9 @@ func (c *Conn) ReadResponse() *Response {
 // TryReadResponse is ReadResponse for any goroutine, and for tests that expect
 // it to fail.
 func (c *Conn) TryReadResponse() (*Response, error) {
-	head, err := c.readHead()
-	if err != nil {
-		return nil, err
-	}
-	r := &Response{Head: head}
-	line, _, _ := strings.Cut(head, "\r\n")
-	proto, rest, _ := strings.Cut(line, " ")
-	code, _, _ := strings.Cut(rest, " ")
-	if r.Status, err = strconv.Atoi(code); err != nil || proto != "HTTP/1.1" {
-		return nil, fmt.Errorf("status line %q", line)
-	}
-	if r.Status == 101 {
-		return r, nil
+	r, err := c.readStatus()
+	if err != nil || r.Status == 101 || r.Status == 204 {
+		return r, err
 	}
 	length := int64(-1)
 	if s := r.Header("Content-Length"); s != "" {
@@ -114,6 +104,30 @@ func (c *Conn) TryReadResponse() (*Response, error) {
 	}
 	r.Body = string(body)
 	return r, err
+}
+
+// ReadHeadResponse is ReadResponse of an answer to HEAD, which has no body.
+func (c *Conn) ReadHeadResponse() *Response {
+	c.t.Helper()
+	r, err := c.readStatus()
+	c.must("read response", err)
+	return r
+}
+
+// readStatus reads the head of a response.
+func (c *Conn) readStatus() (*Response, error) {
+	head, err := c.readHead()
+	if err != nil {
+		return nil, err
+	}
+	r := &Response{Head: head}
+	line, _, _ := strings.Cut(head, "\r\n")
+	proto, rest, _ := strings.Cut(line, " ")
+	code, _, _ := strings.Cut(rest, " ")
+	if r.Status, err = strconv.Atoi(code); err != nil || proto != "HTTP/1.1" {
+		return nil, fmt.Errorf("status line %q", line)
+	}
+	return r, nil
 }
 
 // Listen opens a listener on a free port of 127.0.0.1, closed when the test ends.

@@ -60,6 +60,8 @@ var groups = []group{
 			func(c *Config) value { return one(&c.Engine.MaxConnectionsPerIP, limit(count(0, most))) }},
 		{"new-connections-per-second", "number", "new connections in a second", "1000",
 			func(c *Config) value { return one(&c.Engine.NewConnectionsPerSecond, limit(count(0, most))) }},
+		{"new-connections-per-ip", "number", "of them, those of one address (IPv6: one /64); loopback is never limited", "100",
+			func(c *Config) value { return one(&c.Engine.NewConnectionsPerIP, limit(count(0, most))) }},
 		{"max-http-connections", "number", "connections of plain HTTP among them; idle ones make room for others", "1024",
 			func(c *Config) value { return one(&c.Engine.MaxHTTP, limit(count(0, most))) }},
 		{"max-message-size", "size", "one message received", "64KiB",

@@ -32,6 +32,7 @@ var samples = map[string]struct {
 	"shutdown-deadline":          {[]string{"0"}, "0", func(c *Config) { c.ShutdownDeadline = -1 }},
 	"max-connections":            {[]string{"0"}, "0", func(c *Config) { c.Engine.MaxConnections = -1 }},
 	"max-connections-per-ip":     {[]string{"7"}, "7", func(c *Config) { c.Engine.MaxConnectionsPerIP = 7 }},
+	"new-connections-per-ip":     {[]string{"9"}, "9", func(c *Config) { c.Engine.NewConnectionsPerIP = 9 }},
 	"new-connections-per-second": {[]string{"8"}, "8", func(c *Config) { c.Engine.NewConnectionsPerSecond = 8 }},
 	"max-message-size":           {[]string{"1MiB"}, "", func(c *Config) { c.Engine.MaxMessageSize = 1 << 20 }},
 	"max-fragments":              {[]string{"9"}, "9", func(c *Config) { c.Engine.MaxFragments = 9 }},
@@ -152,7 +153,7 @@ func TestDefaults(t *testing.T) {
 	got := standard(t)
 	want := &Config{FirstFrame: 10 * time.Second, MaxErrors: 10, ShutdownDeadline: 10 * time.Second, sources: got.sources}
 	want.Engine.Addr = "127.0.0.1:8000"
-	want.Engine.MaxConnectionsPerIP, want.Engine.NewConnectionsPerSecond = 100, 1000
+	want.Engine.MaxConnectionsPerIP, want.Engine.NewConnectionsPerSecond, want.Engine.NewConnectionsPerIP = 100, 1000, 100
 	want.Engine.MaxHTTP, want.Engine.IdleTimeout = 1024, 75*time.Second
 	want.Engine.MaxMessageSize, want.Engine.MaxFragments = 64<<10, 1024
 	want.Engine.MaxOutput, want.Engine.MaxOutputTotal = 1<<20, 256<<20

@@ -1,0 +1,189 @@
+//go:build linux
+
+package perch
+
+import (
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/sock"
+)
+
+// overflow is the connections of one loop that are over a limit. They take no place
+// of those within it, and there are few: a newcomer pushes out the one that is
+// needed least. Each is answered 503 or 429, unless its request is for a path of
+// Config.Reserved: that is why they are read at all.
+//
+// Some descriptors are kept open for them (spares), so that a process that is out of
+// descriptors answers them too.
+type overflow struct {
+	most   int    // connections held
+	held   []over // the oldest first
+	pushed int    // out, in this tick
+	told   int64  // the log hears of a pause again from then on
+
+	kept   int   // spares that there ought to be
+	spares []int // descriptors of /dev/null
+}
+
+// over is one connection over a limit.
+type over struct {
+	slot  uint32
+	share addrKey // see shareOf
+}
+
+const (
+	// overflowTotal is how many connections over a limit all loops hold together,
+	// overflowLeast the fewest that one holds.
+	overflowTotal = 32
+	overflowLeast = 8
+	// overRateLeast is how many of them may have a TLS handshake in a second, of one
+	// address, only to be told; a tenth of NewConnectionsPerSecond if that is more.
+	// There are at least twice as many of all addresses, or half of it.
+	overRateLeast = 50
+	// sparesKept is how many descriptors a loop keeps for them.
+	sparesKept = 4
+)
+
+// overflowOf is how many connections over a limit each of so many loops holds.
+func overflowOf(loops int) int { return max(overflowTotal/loops, overflowLeast) }
+
+// How much a connection over a limit is needed, the least first.
+const (
+	rankAnswered  = iota
+	rankSilent    // it has sent nothing
+	rankBegun     // its request is not whole, or its TLS handshake is under way
+	rankAnswering // it is being told, or its request is for a reserved path
+	rankAll
+)
+
+// overLimit takes in a connection that is over a limit. It is answered at once where
+// no path is reserved and it can be.
+func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason string) {
+	if s.flags&flagRefused == 0 {
+		l.srv.connections.Add(-1)
+		l.srv.refusing.Add(1)
+		s.flags |= flagRefused
+	}
+	if len(l.overflow.held) >= l.overflow.most {
+		l.pushOut(rankAll)
+	}
+	l.overflow.held = append(l.overflow.held, over{i, shareOf(peer)})
+	l.slab.thaw(s).refusal = &refusal{status, reason}
+	if len(l.srv.reserved) == 0 && (s.state == stateHandshake || s.state == stateProxy && l.srv.tls == nil) {
+		l.refuseOver(i, s)
+	}
+}
+
+// refusal is what a connection over a limit is told.
+type refusal struct {
+	status int
+	reason string
+}
+
+// mayTell reports whether a connection over a limit may have a TLS handshake.
+func (l *loop) mayTell(i uint32) bool {
+	at := slices.IndexFunc(l.overflow.held, func(o over) bool { return o.slot == i })
+	r := l.srv.overRate
+	return at >= 0 && r.takeFrom(l.overflow.held[at].share, l.now) && r.take(l.now)
+}
+
+// refuseOver answers a connection over a limit.
+func (l *loop) refuseOver(i uint32, s *slot) {
+	c := l.slab.coldOf(s)
+	r := c.refusal
+	c.refusal = nil
+	l.stats.Refused++
+	l.refuse(i, s, r.status, r.reason, retryAfter)
+}
+
+// pushOut ends the connection over a limit that is needed least, of a rank below the
+// one given: of several, the oldest of the address with the most.
+func (l *loop) pushOut(below int) {
+	worst, worstRank, worstCount := -1, below, 0
+	for at, o := range l.overflow.held {
+		rank := l.rankOver(o.slot, l.slab.at(o.slot))
+		count := 0
+		for _, other := range l.overflow.held {
+			if other.share == o.share {
+				count++
+			}
+		}
+		if rank < worstRank || worst >= 0 && rank == worstRank && count > worstCount {
+			worst, worstRank, worstCount = at, rank, count
+		}
+	}
+	if worst < 0 {
+		return
+	}
+	l.overflow.pushed++
+	i := l.overflow.held[worst].slot
+	l.overflow.held = slices.Delete(l.overflow.held, worst, worst+1)
+	switch s := l.slab.at(i); s.state {
+	case stateClosed:
+	case stateLingering: // its answer is on the way: a RST might overtake it
+		l.kill(i, s)
+	case stateHandshake:
+		if c := l.slab.coldOf(s); s.flags&flagTLS == 0 && c.refusal != nil {
+			sock.Send(int(s.fd), handshake.AppendError(nil, c.refusal.status, c.refusal.reason, retryAfter))
+			l.kill(i, s)
+			return
+		}
+		fallthrough
+	default:
+		l.abort(i, s, ErrOverloaded)
+	}
+}
+
+// rankOver orders connections over a limit by how much they are needed.
+func (l *loop) rankOver(i uint32, s *slot) int {
+	switch c := l.slab.coldOf(s); {
+	case s.state == stateClosed, s.state == stateLingering:
+		return rankAnswered
+	case s.state == stateFailing, s.state == stateDeciding:
+		return rankAnswering
+	case c != nil && c.in != nil, s.flags&flagTLS != 0 && l.slab.wire(i) != nil:
+		return rankBegun
+	}
+	return rankSilent
+}
+
+// leaveOverflow forgets a connection that was over a limit.
+func (l *loop) leaveOverflow(i uint32) {
+	l.srv.refusing.Add(-1)
+	if at := slices.IndexFunc(l.overflow.held, func(o over) bool { return o.slot == i }); at >= 0 {
+		l.overflow.held = slices.Delete(l.overflow.held, at, at+1)
+	}
+}
+
+// lend closes a spare, so that one connection can be accepted. false: there is none.
+func (o *overflow) lend() bool {
+	n := len(o.spares)
+	if n == 0 {
+		return false
+	}
+	sock.Close(o.spares[n-1])
+	o.spares = o.spares[:n-1]
+	return true
+}
+
+// replenish opens the spares that are missing, as far as there are descriptors.
+func (o *overflow) replenish() {
+	for len(o.spares) < o.kept {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return
+		}
+		o.spares = append(o.spares, fd)
+	}
+}
+
+// close closes the spares for good.
+func (o *overflow) close() {
+	o.kept = 0
+	for o.lend() {
+	}
+}
