@@ -9,12 +9,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/server/config"
+	"github.com/perchws/perch/internal/server/logging"
 )
 
 func main() {
@@ -23,6 +24,7 @@ func main() {
 
 // command returns the exit status: 2 when perchd was told what cannot be, 1 when it failed.
 func command(args, environ []string, out, errOut io.Writer) int {
+	surviveReaders()
 	verb := ""
 	if len(args) > 0 && (args[0] == "token" || args[0] == "config") {
 		verb, args = args[0], args[1:]
@@ -42,32 +44,57 @@ func command(args, environ []string, out, errOut io.Writer) int {
 	case verb == "config":
 		err = c.Print(out)
 	default:
-		d, told := newDaemon(c, newLogger(c.Log, out))
-		if told != nil {
-			fmt.Fprintln(errOut, "perchd:", told)
-			return 2
-		}
-		// Two places: the signal that asks to stop, and the one that will not wait.
-		signals := make(chan os.Signal, 2)
-		signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-		err = d.serve(signals)
-		d.close()
+		return serveCommand(c, out, errOut)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EPIPE): // whoever read has enough, as head
+		return 1
+	case err != nil:
 		fmt.Fprintln(errOut, "perchd:", err)
 		return 1
 	}
 	return 0
 }
 
-// newLogger makes the log. No token gets into it.
-func newLogger(c config.Log, out io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.Level}
-	var h slog.Handler = slog.NewTextHandler(out, o)
-	if c.JSON {
-		h = slog.NewJSONHandler(out, o)
+// flushTime is how long the end of perchd may wait for those who read its output.
+const flushTime = time.Second
+
+// serveCommand is perchd itself.
+func serveCommand(c *config.Config, out, errOut io.Writer) int {
+	others := notifyOthers()
+	log, lines := newLogger(c.Log, out)
+	status := 0
+	d, err := newDaemon(c, log)
+	if err != nil {
+		status = 2
+	} else {
+		d.metrics.WatchLog(lines.Lost)
+		if err = d.serve(notifyStop(), others); err != nil {
+			status = 1
+		}
+		d.close()
 	}
-	return slog.New(auth.RedactHandler(h))
+	lines.Close(flushTime)
+	if err != nil {
+		logging.Print(errOut, fmt.Sprintln("perchd:", err), flushTime)
+	}
+	return status
+}
+
+// newLogger makes the log, and the queue that it goes through: whoever reads it holds up nobody. No token
+// gets into it. What the standard library logs by itself goes there too.
+func newLogger(c config.Log, out io.Writer) (*slog.Logger, *logging.Queue) {
+	o := &slog.HandlerOptions{Level: c.Level}
+	form := func(w io.Writer) slog.Handler {
+		if c.JSON {
+			return slog.NewJSONHandler(w, o)
+		}
+		return slog.NewTextHandler(w, o)
+	}
+	lines := logging.NewQueue(out, logging.DefaultMaxBytes, form)
+	log := slog.New(auth.RedactHandler(form(lines)))
+	slog.SetDefault(log)
+	return log, lines
 }
 
 // version is what go build recorded: a tag, a commit, or (devel).

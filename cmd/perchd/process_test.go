@@ -51,8 +51,7 @@ func perchd(t *testing.T, args ...string) *process {
 func run(t *testing.T, cmd *exec.Cmd, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, state: t.TempDir(), said: make(chan string, 4096), code: make(chan int, 1)}
-	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PERCH_") })
-	p.cmd.Env = append(p.cmd.Env, asPerchd+"=1", "XDG_STATE_HOME="+p.state)
+	p.cmd.Env = environment(p.state)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -89,6 +88,12 @@ func run(t *testing.T, cmd *exec.Cmd, args ...string) *process {
 		}
 	})
 	return p
+}
+
+// environment is that of a perchd of ours, with a directory for its state.
+func environment(state string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PERCH_") })
+	return append(env, asPerchd+"=1", "XDG_STATE_HOME="+state)
 }
 
 func (p *process) read(r io.Reader) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/certs"
 	"github.com/perchws/perch/internal/server/chat"
 	"github.com/perchws/perch/internal/server/config"
 	"github.com/perchws/perch/internal/server/echo"
@@ -29,6 +30,7 @@ type daemon struct {
 	engine   *perch.Server
 	chat     *chat.Service
 	realm    *endpoint.Realm
+	certs    *certs.Files // nil: none, or self-signed
 
 	// Atomic: any goroutine.
 	draining atomic.Bool
@@ -56,7 +58,7 @@ func newDaemon(c *config.Config, log *slog.Logger) (*daemon, error) {
 	if d.verifier, err = newVerifier(c, log); err != nil {
 		return nil, err
 	}
-	if c.Engine.TLS, err = newTLS(c, log); err != nil {
+	if c.Engine.TLS, d.certs, err = newTLS(c, log); err != nil {
 		return nil, err
 	}
 	d.chat = chat.New(chat.Config{
@@ -121,9 +123,9 @@ func (d *daemon) mount() error {
 	return nil
 }
 
-// serve runs until the first signal, then shuts down; nil when every client was told, or the
-// deadline ended the wait. A second signal ends it at once, with an error.
-func (d *daemon) serve(signals <-chan os.Signal) error {
+// serve runs until the first signal of stop, then shuts down; nil when every client was told, or the
+// deadline ended the wait. A signal that comes later ends it at once, with an error.
+func (d *daemon) serve(stop, others <-chan os.Signal) error {
 	if err := d.engine.Start(); err != nil {
 		return err
 	}
@@ -131,14 +133,31 @@ func (d *daemon) serve(signals <-chan os.Signal) error {
 	d.log.Info("perchd serves", "version", version(), "address", d.engine.Addr().String(), "page", page, "try", try)
 
 	defer sweep(d.sessions)()
+	defer d.listenTo(others)()
 	ended := make(chan error, 1)
 	go func() { ended <- d.engine.Wait() }()
 	select {
 	case err := <-ended: // a loop died: nothing to wait for
 		return err
-	case s := <-signals:
-		return d.shutdown(s, signals, ended)
+	case s := <-stop:
+		return d.shutdown(s, later(stop), ended)
 	}
+}
+
+// listenTo heeds signals that do not end perchd, one after the other, until stop is called.
+func (d *daemon) listenTo(others <-chan os.Signal) (stop func()) {
+	quit := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case s := <-others:
+				d.heed(s) // files may be slow: nothing waits for it
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() { close(quit) }
 }
 
 // close lets go of what connections use; there are none any more, or nobody waits for them.

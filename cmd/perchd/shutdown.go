@@ -11,8 +11,8 @@ import (
 )
 
 // shutdown goes through the end in order: /ready says no, clients are served for the delay still,
-// then nobody is accepted and everybody is closed with 1001.
-func (d *daemon) shutdown(first os.Signal, signals <-chan os.Signal, ended <-chan error) error {
+// then nobody is accepted and everybody is closed with 1001. A signal of hurry ends it at once.
+func (d *daemon) shutdown(first os.Signal, hurry <-chan os.Signal, ended <-chan error) error {
 	d.draining.Store(true)
 	d.log.Info("shutting down", "signal", first.String(), "delay", d.cfg.ShutdownDelay.String(), "deadline", limitText(d.cfg.ShutdownDeadline))
 	delay := time.NewTimer(d.cfg.ShutdownDelay)
@@ -21,7 +21,7 @@ func (d *daemon) shutdown(first os.Signal, signals <-chan os.Signal, ended <-cha
 	case <-delay.C:
 	case err := <-ended:
 		return err
-	case s := <-signals:
+	case s := <-hurry:
 		return impatient(s)
 	}
 
@@ -43,13 +43,13 @@ func (d *daemon) shutdown(first os.Signal, signals <-chan os.Signal, ended <-cha
 			d.log.Info("shut down")
 		}
 		return err
-	case s := <-signals:
+	case s := <-hurry:
 		return impatient(s)
 	}
 }
 
 func impatient(s os.Signal) error {
-	return fmt.Errorf("second %v: clients were not waited for", s)
+	return fmt.Errorf("%v once more: clients were not waited for", s)
 }
 
 // limitText is a time that may be −1, none.

@@ -12,12 +12,13 @@ import (
 	"github.com/perchws/perch/internal/server/config"
 )
 
-// newTLS is what perchd serves https and wss with; nil: it does not.
-func newTLS(c *config.Config, log *slog.Logger) (*tls.Config, error) {
+// newTLS is what perchd serves https and wss with; nil: it does not. files are those of
+// the certificates; nil if there are none.
+func newTLS(c *config.Config, log *slog.Logger) (t *tls.Config, files *certs.Files, err error) {
 	if err := checkTLS(c); err != nil || !c.TLS.Enabled() {
-		return nil, err
+		return nil, nil, err
 	}
-	t := new(tls.Config)
+	t = new(tls.Config)
 	if c.TLS.SelfSigned {
 		host, _, _ := net.SplitHostPort(c.Engine.Addr)
 		var hosts []string
@@ -26,7 +27,7 @@ func newTLS(c *config.Config, log *slog.Logger) (*tls.Config, error) {
 		}
 		cert, err := certs.SelfSigned(hosts...)
 		if err != nil {
-			return nil, c.Errorf("tls-self-signed", "%w", err)
+			return nil, nil, c.Errorf("tls-self-signed", "%w", err)
 		}
 		t.Certificates = []tls.Certificate{cert}
 		log.Warn("the certificate is self-signed: for development, no client has reason to believe it",
@@ -36,9 +37,9 @@ func newTLS(c *config.Config, log *slog.Logger) (*tls.Config, error) {
 		for i := range pairs {
 			pairs[i] = certs.Pair{Cert: c.TLS.Certs[i], Key: c.TLS.Keys[i]}
 		}
-		files, err := certs.Load(pairs, log)
+		files, err = certs.Load(pairs, log)
 		if err != nil {
-			return nil, c.Errorf("tls-cert", "%w", err)
+			return nil, nil, c.Errorf("tls-cert", "%w", err)
 		}
 		t.GetCertificate = files.GetCertificate
 	}
@@ -51,10 +52,10 @@ func newTLS(c *config.Config, log *slog.Logger) (*tls.Config, error) {
 			}
 		}
 		if err != nil {
-			return nil, c.Errorf("tls-client-ca", "%w", err)
+			return nil, nil, c.Errorf("tls-client-ca", "%w", err)
 		}
 	}
-	return t, nil
+	return t, files, nil
 }
 
 // checkTLS is about keys that do not go together.

@@ -14,15 +14,9 @@ func newVerifier(c *config.Config, log *slog.Logger) (*auth.Verifier, error) {
 		KeySetFile: c.Auth.KeySetFile, KeySetURL: c.Auth.KeySetURL,
 		Audience: c.Auth.Audience, Issuer: c.Auth.Issuer, Leeway: c.Auth.Leeway, Logger: log,
 	}
-	for _, f := range c.Auth.Keys {
-		key, err := auth.LoadKey(f.ID, f.Path)
-		if err != nil {
-			return nil, c.Errorf("auth-key", "%w", err)
-		}
-		if key.Private() {
-			return nil, c.Errorf("auth-key", "%s is a private key, and perchd only verifies: give it the public half (openssl pkey -in %s -pubout)", f.Path, f.Path)
-		}
-		a.Keys = append(a.Keys, key)
+	var err error
+	if a.Keys, err = loadKeys(c); err != nil {
+		return nil, err
 	}
 	if c.Open() {
 		key, path, err := devKey(c)
@@ -43,4 +37,19 @@ func newVerifier(c *config.Config, log *slog.Logger) (*auth.Verifier, error) {
 		return nil, c.Errorf("auth-jwks-url", "%w", err)
 	}
 	return nil, err
+}
+
+// loadKeys reads the keys that verify. A private half is refused: who has it signs, and here nobody does.
+func loadKeys(c *config.Config) (keys []auth.Key, err error) {
+	for _, f := range c.Auth.Keys {
+		key, err := auth.LoadKey(f.ID, f.Path)
+		if err != nil {
+			return nil, c.Errorf("auth-key", "%w", err)
+		}
+		if key.Private() {
+			return nil, c.Errorf("auth-key", "%s is a private key, and perchd only verifies: give it the public half (openssl pkey -in %s -pubout)", f.Path, f.Path)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }

@@ -23,6 +23,7 @@ type source struct {
 	ctx           context.Context
 	cancel        context.CancelFunc
 	wake          chan struct{} // holds one request
+	now           chan struct{} // the same, and it does not wait for gap
 	ended         chan struct{}
 	start         time.Time
 	told          string // what was last logged of the set; owned by the goroutine that loads
@@ -36,7 +37,7 @@ type source struct {
 
 func newSource(c Config, publish func([]Key)) (*source, error) {
 	s := &source{publish: publish, interval: c.Refresh, gap: c.RefreshGap, timeout: c.Timeout, log: c.Logger,
-		wake: make(chan struct{}, 1), ended: make(chan struct{}), next: make(chan struct{}), start: time.Now()}
+		wake: make(chan struct{}, 1), now: make(chan struct{}, 1), ended: make(chan struct{}), next: make(chan struct{}), start: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	first := time.Duration(0)
 	if c.KeySetFile != "" {
@@ -81,6 +82,14 @@ func (s *source) ask() bool {
 	return true
 }
 
+// reload asks for a load at once. It does not block.
+func (s *source) reload() {
+	select {
+	case s.now <- struct{}{}:
+	default:
+	}
+}
+
 func (s *source) fresh() bool {
 	at := s.loaded.Load()
 	return at != 0 && time.Since(s.start)-time.Duration(at) < s.gap
@@ -108,6 +117,10 @@ func (s *source) run(first time.Duration) {
 				due = earliest
 				timer.Reset(time.Until(due))
 			}
+			continue
+		case <-s.now:
+			due = time.Now()
+			timer.Reset(0)
 			continue
 		case <-timer.C:
 		}

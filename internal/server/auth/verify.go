@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,10 @@ type Verifier struct {
 
 	// Atomic: any goroutine.
 	ring atomic.Pointer[keyring]
+
+	mu  sync.Mutex // guards what the ring is made of
+	own []Key      // Config.Keys, or those of SetKeys
+	set []Key      // of the key set
 }
 
 // New makes a Verifier. A key set in a file must be good now; one at a URL is loaded in the
@@ -63,33 +68,75 @@ func New(c Config) (*Verifier, error) {
 		jwt.WithStrictDecoding(),      // one token, one spelling
 		jwt.WithoutClaimsValidation(), // check does it, with our errors
 	)}
-	v.ring.Store(newKeyring(c.Keys))
-	for _, k := range c.Keys {
-		c.Logger.Info("a key verifies tokens", "key", k)
-		if k.exposed {
-			c.Logger.Warn("the file of a signing key can be read by every user", "key", k)
-		}
-	}
+	v.setKeys(c.Keys)
 	if c.KeySetFile != "" || c.KeySetURL != "" {
-		publish := func(keys []Key) { v.ring.Store(newKeyring(c.Keys, keys)) }
-		if v.source, err = newSource(c, publish); err != nil {
+		if v.source, err = newSource(c, v.publish); err != nil {
 			return nil, err
 		}
 	}
 	return v, nil
 }
 
-func (c Config) withDefaults() (Config, error) {
+// SetKeys puts keys in the place of Config.Keys, at least one if there is no key set. Tokens that were good
+// are not looked at again. Any goroutine.
+func (v *Verifier) SetKeys(keys []Key) error {
+	c := v.cfg
+	c.Keys = keys
+	if err := c.checkKeys(); err != nil {
+		return err
+	}
+	v.setKeys(slices.Clone(keys))
+	return nil
+}
+
+// Reload has the key set loaded anew at once, in the background, if there is one. Any goroutine.
+func (v *Verifier) Reload() {
+	if v.source != nil {
+		v.source.reload()
+	}
+}
+
+func (v *Verifier) setKeys(keys []Key) {
+	for _, k := range keys {
+		v.cfg.Logger.Info("a key verifies tokens", "key", k)
+		if k.exposed {
+			v.cfg.Logger.Warn("the file of a signing key can be read by every user", "key", k)
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.own = keys
+	v.ring.Store(newKeyring(v.own, v.set))
+}
+
+// publish takes the keys of the set.
+func (v *Verifier) publish(keys []Key) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.set = keys
+	v.ring.Store(newKeyring(v.own, v.set))
+}
+
+// checkKeys refuses keys that are none, and the want of any.
+func (c Config) checkKeys() error {
 	for _, k := range c.Keys {
 		if k.method == nil {
-			return c, errors.New("auth: a zero Key")
+			return errors.New("auth: a zero Key")
 		}
+	}
+	if len(c.Keys) == 0 && c.KeySetFile == "" && c.KeySetURL == "" {
+		return errors.New("auth: no key")
+	}
+	return nil
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if err := c.checkKeys(); err != nil {
+		return c, err
 	}
 	switch {
 	case c.KeySetFile != "" && c.KeySetURL != "":
 		return c, errors.New("auth: a key set has a file or a URL, not both")
-	case len(c.Keys) == 0 && c.KeySetFile == "" && c.KeySetURL == "":
-		return c, errors.New("auth: no key")
 	case c.Refresh < 0 || c.RefreshGap < 0 || c.Timeout < 0:
 		return c, errors.New("auth: negative duration")
 	}

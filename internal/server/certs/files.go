@@ -88,18 +88,30 @@ func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, er
 	return all[0], nil
 }
 
+// Reload reads all files now, changed or not. What cannot be read is logged and leaves the certificate
+// that was there. Any goroutine; it blocks on the files.
+func (f *Files) Reload() {
+	f.looked.Store(time.Now().UnixNano())
+	f.read(true)
+}
+
 // refresh reads what has changed, if it is time to look.
 func (f *Files) refresh(now time.Time) {
 	last := f.looked.Load()
 	if now.UnixNano()-last < int64(interval) || !f.looked.CompareAndSwap(last, now.UnixNano()) {
 		return
 	}
+	f.read(false)
+}
+
+// read reads the pairs that have changed, or all.
+func (f *Files) read(unchanged bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := slices.Clone(*f.loaded.Load())
 	for i, p := range f.pairs {
 		cert, key := stampOf(p.Cert), stampOf(p.Key)
-		if cert == f.seen[2*i] && key == f.seen[2*i+1] {
+		if !unchanged && cert == f.seen[2*i] && key == f.seen[2*i+1] {
 			continue
 		}
 		f.seen[2*i], f.seen[2*i+1] = cert, key // one try, one line of the log for each change

@@ -126,6 +126,33 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestReloadAtOnce: who asks does not wait for the next look, and gets files whose times tell nothing.
+func TestReloadAtOnce(t *testing.T) {
+	var log strings.Builder
+	dir := t.TempDir()
+	p := write(t, dir, "a", "first.example")
+	f, err := Load([]Pair{p}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "a", "second.example")
+	f.Reload()
+	if got := asked(t, f, "x"); got != "second.example" {
+		t.Errorf("after a change: %s", got)
+	}
+	f.Reload()
+	if n := strings.Count(log.String(), "certificate reloaded"); n != 2 {
+		t.Errorf("%d lines, want one for each time:\n%s", n, log.String())
+	}
+	if err := os.Remove(p.Key); err != nil {
+		t.Fatal(err)
+	}
+	f.Reload()
+	if got := asked(t, f, "x"); got != "second.example" || !strings.Contains(log.String(), "not reloaded") {
+		t.Errorf("without a key: %s\n%s", got, log.String())
+	}
+}
+
 // Handshakes do not wait for the one that looks.
 func TestReloadByOne(t *testing.T) {
 	f, err := Load([]Pair{write(t, t.TempDir(), "a", "a.example")}, slog.New(slog.DiscardHandler))

@@ -39,6 +39,10 @@ in a TOML file; the first of these wins. A flag that takes a list is repeated; a
 separates by commas; a file has ["a", "b"]. Sizes are bytes, or 64KiB, 1MiB; times are 500ms, 10s,
 24h. A limit of 0 is none.
 
+SIGTERM and SIGINT close every client with 1001 and end perchd; one of them more than a second later
+does not wait. SIGHUP reads certificates, keys and the JWK set anew. SIGUSR2 means nothing yet. SIGQUIT
+shows what every goroutine does, and ends perchd at once.
+
 `)
 	line := func(name, operand, help string) {
 		fmt.Fprintf(&b, "  %-38s %s\n", strings.TrimSpace("--"+name+" "+operand), help)

@@ -48,6 +48,14 @@ func (m *Metrics) WatchSessions(store *session.Memory) {
 	m.registry.MustRegister(newCollector(store.Stats, sessionMetrics()))
 }
 
+// WatchLog adds the number of log lines that were lost. Call it once: a second time panics.
+func (m *Metrics) WatchLog(lost func() uint64) {
+	m.registry.MustRegister(newCollector(lost, []metric[uint64]{
+		counter("perch_log_lines_lost_total", "Lines that the log has lost because its reader was slow or gone, or its disk full.",
+			func(n *uint64) uint64 { return *n }),
+	}))
+}
+
 // Handler answers scrapes in Prometheus's text format. It waits for event loops, so it must not run on one.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})

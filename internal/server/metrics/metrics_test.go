@@ -338,3 +338,12 @@ func TestWatchedTwice(t *testing.T) {
 	}()
 	m.WatchServer(perch.New(perch.Config{}))
 }
+
+// TestLostLines: what the log has lost is a counter.
+func TestLostLines(t *testing.T) {
+	m := metrics.New()
+	m.WatchLog(func() uint64 { return 7 })
+	if got := scrape(t, m)["perch_log_lines_lost_total"]; got != 7 {
+		t.Errorf("perch_log_lines_lost_total is %v, want 7", got)
+	}
+}

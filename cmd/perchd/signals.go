@@ -1,0 +1,90 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// What signals mean:
+//
+//	SIGTERM, SIGINT   the end, see shutdown
+//	SIGHUP            reload
+//	SIGUSR2           nothing yet; a line in the log
+//	SIGPIPE           nothing: whoever read our output is gone, and a write says so
+//	SIGQUIT, SIGABRT  Go's: the stacks of all goroutines on stderr, and the end at once
+//
+// SIGKILL, what the kernel sends for a fault, and 32 to 34, which C libraries use, end at once. Go ignores
+// the rest.
+
+// onePress is how long a signal that is repeated is the same wish: Ctrl-C reaches a whole process group,
+// and the shell, make or supervisor in it may pass it on.
+const onePress = time.Second
+
+// surviveReaders keeps Go from dying of SIGPIPE when whoever read stdout or stderr is gone. Unlike
+// signal.Ignore it is not inherited by processes that we start.
+func surviveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
+// notifyOthers asks for the signals that do not end perchd.
+func notifyOthers() <-chan os.Signal {
+	others := make(chan os.Signal, 8)
+	signal.Notify(others, syscall.SIGHUP, syscall.SIGUSR2)
+	return others
+}
+
+// notifyStop asks for the signals that end perchd. Until then they end it at once, which is right: there is
+// no client.
+func notifyStop() <-chan os.Signal {
+	stop := make(chan os.Signal, 2)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	return stop
+}
+
+// later passes on the signals that come when onePress is over.
+func later(stop <-chan os.Signal) <-chan os.Signal {
+	hurry := make(chan os.Signal, 1)
+	patient := time.Now().Add(onePress)
+	go func() {
+		for s := range stop {
+			if time.Now().Before(patient) {
+				continue
+			}
+			select {
+			case hurry <- s:
+			default:
+			}
+		}
+	}()
+	return hurry
+}
+
+// heed does what a signal means that does not end perchd.
+func (d *daemon) heed(s os.Signal) {
+	if s == syscall.SIGHUP {
+		d.reload()
+		return
+	}
+	d.log.Warn("a signal that means nothing yet", "signal", s.String())
+}
+
+// reload reads anew what can change while connections stay: certificates, keys, and the key set. What
+// cannot be read leaves what was there. Settings need another start.
+func (d *daemon) reload() {
+	d.log.Info("reloading certificates and keys")
+	if d.certs != nil {
+		d.certs.Reload()
+	}
+	keys, err := loadKeys(d.cfg)
+	switch {
+	case d.cfg.Open(): // the development key stays
+	case err != nil:
+		d.log.Error("the keys were not reloaded, those before stay", "error", err)
+	default:
+		if err := d.verifier.SetKeys(keys); err != nil {
+			d.log.Error("the keys were not reloaded, those before stay", "error", err)
+		}
+	}
+	d.verifier.Reload()
+	d.log.Info("reloaded; other settings need another start")
+}

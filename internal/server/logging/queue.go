@@ -1,0 +1,169 @@
+package logging
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// DefaultMaxBytes is how much may wait for a reader that is slow: some thousand lines.
+	DefaultMaxBytes = 1 << 20
+
+	perLine = 64                    // bytes that a line takes beside its text, about
+	pause   = 10 * time.Millisecond // until a pipe that was full is tried again
+)
+
+// Queue is an io.Writer that takes lines and never waits. Any goroutine may write. Make one with
+// NewQueue; Close it at the end.
+type Queue struct {
+	// Immutable after NewQueue.
+	out   io.Writer
+	most  int
+	ended chan struct{} // closed when the goroutine has ended
+
+	// Atomic: any goroutine.
+	lost atomic.Uint64
+
+	mu      sync.Mutex // guards what follows
+	wake    sync.Cond  // lines or closed has changed
+	lines   [][]byte   // that wait
+	waiting int        // bytes of them, and of those that are being written
+	closed  bool
+
+	// Owned by the goroutine.
+	report slog.Handler // writes into line
+	line   bytes.Buffer
+	told   uint64 // of lost, how many a line has told of
+	torn   bool   // the last line was written in part
+}
+
+// NewQueue makes a Queue in front of out, which need not be safe for concurrent use. most is how many bytes
+// may wait; a line that finds the queue empty may have any length. form makes the handler, as the
+// loggers have it, of the lines that tell of losses.
+func NewQueue(out io.Writer, most int, form func(io.Writer) slog.Handler) *Queue {
+	q := &Queue{out: out, most: most, ended: make(chan struct{})}
+	q.wake.L = &q.mu
+	q.report = form(&q.line)
+	go q.run()
+	return q
+}
+
+// Write takes one line, with its end. It never waits and never fails: a line that finds the queue full,
+// or closed, is lost. p is copied.
+func (q *Queue) Write(p []byte) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	size := len(p) + perLine
+	if q.closed || q.waiting > 0 && q.waiting+size > q.most {
+		q.lost.Add(1)
+		return len(p), nil
+	}
+	q.lines = append(q.lines, bytes.Clone(p))
+	q.waiting += size
+	q.wake.Signal()
+	return len(p), nil
+}
+
+// Lost is the number of lines that were not written, or not whole.
+func (q *Queue) Lost() uint64 { return q.lost.Load() }
+
+// Close takes no more lines, and waits until those that are there are written, or for at most limit. It
+// reports whether they are. A writer that hangs is left alone.
+func (q *Queue) Close(limit time.Duration) bool {
+	q.mu.Lock()
+	q.closed = true
+	q.wake.Signal()
+	q.mu.Unlock()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-q.ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+func (q *Queue) run() {
+	defer close(q.ended)
+	for {
+		q.mu.Lock()
+		for len(q.lines) == 0 && !q.closed {
+			q.wake.Wait()
+		}
+		lines := q.lines
+		q.lines = nil
+		q.mu.Unlock()
+		if len(lines) == 0 {
+			return
+		}
+		for _, line := range lines {
+			if !q.write(line) {
+				q.lost.Add(1)
+			}
+			q.mu.Lock()
+			q.waiting -= len(line) + perLine
+			q.mu.Unlock()
+		}
+		q.tell()
+	}
+}
+
+// write writes one line, on a line of its own also behind one that was cut.
+func (q *Queue) write(line []byte) bool {
+	if q.torn {
+		line = append([]byte("\n"), line...)
+	}
+	for rest := line; ; {
+		n, err := q.out.Write(rest)
+		rest = rest[n:]
+		switch {
+		case err == nil:
+			q.torn = false
+			return true
+		case errors.Is(err, syscall.EAGAIN): // a process that shares the pipe has made it non-blocking
+			time.Sleep(pause)
+			continue
+		case len(rest) < len(line):
+			q.torn = true
+		}
+		return false
+	}
+}
+
+// tell writes how many lines were lost since it last did.
+func (q *Queue) tell() {
+	lost := q.lost.Load()
+	if lost == q.told {
+		return
+	}
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines were lost: the reader of the log is slow, or it cannot be written", 0)
+	r.AddAttrs(slog.Uint64("lost", lost-q.told), slog.Uint64("lost_in_all", lost))
+	q.line.Reset()
+	if q.report.Handle(context.Background(), r) == nil && q.write(q.line.Bytes()) {
+		q.told = lost
+	}
+}
+
+// Print writes text to out, and waits for that for at most limit: what is said at the end of a process must
+// not keep it.
+func Print(out io.Writer, text string, limit time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.WriteString(out, text)
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}
