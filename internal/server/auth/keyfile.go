@@ -156,18 +156,20 @@ func parseBlock(block *pem.Block) (any, error) {
 }
 
 // parseDER tries what DER can be, one after the other: none of them is another.
-func parseDER(id string, der []byte) (Key, error) {
-	if !sequence(der) {
+func parseDER(id string, file []byte) (Key, error) {
+	der, rest, ok := sequence(file)
+	switch {
+	case !ok:
 		return Key{}, errors.New("a key in DER form that is broken or cut")
+	case len(bytes.TrimSpace(rest)) > 0:
+		return Key{}, fmt.Errorf("a structure in DER form with %d bytes behind it", len(rest))
 	}
 	for _, kind := range []string{"PUBLIC KEY", "CERTIFICATE", "RSA PUBLIC KEY", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"} {
-		for _, b := range [][]byte{der, bytes.TrimRight(der, " \t\r\n")} {
-			if parsed, err := parseBlock(&pem.Block{Type: kind, Bytes: b}); err == nil {
-				return newKey(id, parsed)
-			}
+		if parsed, err := parseBlock(&pem.Block{Type: kind, Bytes: der}); err == nil {
+			return newKey(id, parsed)
 		}
 	}
-	return Key{}, errors.New("a structure in DER form that is no key and no certificate, or something behind it (PKCS #12 goes by openssl pkcs12 -nokeys -clcerts)")
+	return Key{}, errors.New("a structure in DER form that is no key and no certificate that we read (openssl pkcs12 -nokeys -clcerts takes the certificate out of PKCS #12)")
 }
 
 func parseJWK(id string, file []byte) (Key, error) {

@@ -26,14 +26,15 @@ func newKeyring(keys ...[]Key) *keyring {
 	return r
 }
 
-// candidates returns the keys to try, one to MaxTries, all of algorithm alg. stale is set if the
-// token names a key that is not here, so that looking for new keys makes sense.
+// candidates returns the keys to try, one to MaxTries, all of algorithm alg. stale is set if
+// the token names a key that is not here, or none and there is none for it, so that looking for new keys
+// makes sense.
 func (r *keyring) candidates(kid, alg string) (keys []Key, stale bool, err *Error) {
 	switch named := r.byID[kid]; {
 	case kid == "":
 		keys = r.byAlgorithm[alg]
 		if len(keys) == 0 && len(r.byAlgorithm) > 0 {
-			return nil, false, ErrWrongAlgorithm
+			return nil, true, ErrWrongAlgorithm
 		}
 	case len(named) > 0:
 		for _, k := range named {

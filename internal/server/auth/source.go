@@ -26,6 +26,7 @@ type source struct {
 	now           chan struct{} // the same, and it does not wait for gap
 	ended         chan struct{}
 	start         time.Time
+	asked         *asked
 	told          string // what was last logged of the set; owned by the goroutine that loads
 
 	// Atomic: any goroutine.
@@ -37,7 +38,7 @@ type source struct {
 
 func newSource(c Config, publish func([]Key)) (*source, error) {
 	s := &source{publish: publish, interval: c.Refresh, gap: c.RefreshGap, timeout: c.Timeout, log: c.Logger,
-		wake: make(chan struct{}, 1), now: make(chan struct{}, 1), ended: make(chan struct{}), next: make(chan struct{}), start: time.Now()}
+		wake: make(chan struct{}, 1), now: make(chan struct{}, 1), ended: make(chan struct{}), next: make(chan struct{}), start: time.Now(), asked: newAsked()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	first := time.Duration(0)
 	if c.KeySetFile != "" {
@@ -69,10 +70,11 @@ func (s *source) close() {
 	<-s.ended
 }
 
-// ask is called when a token names a key that is not here. It reports whether new keys may come:
-// not if those we have are younger than gap, for then the token is simply wrong. It does not block.
-func (s *source) ask() bool {
-	if s.ctx.Err() != nil || s.fresh() {
+// ask is called when a token names a key that is not here, or none that fits. It reports whether new keys may
+// come: until a set that was asked for after what was first looked for has been loaded, and did not have
+// it. Then it is missing for as long as gap. It does not block.
+func (s *source) ask(what string) bool {
+	if s.ctx.Err() != nil || !s.asked.missing(what, !s.fresh()) {
 		return false
 	}
 	select {
@@ -90,6 +92,7 @@ func (s *source) reload() {
 	}
 }
 
+// fresh reports whether the set is younger than gap.
 func (s *source) fresh() bool {
 	at := s.loaded.Load()
 	return at != 0 && time.Since(s.start)-time.Duration(at) < s.gap
@@ -162,6 +165,7 @@ func (s *source) announce() {
 func (s *source) update() error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.timeout)
 	defer cancel()
+	load := s.asked.begin()
 	b, err := s.load(ctx)
 	if err != nil {
 		return err
@@ -173,6 +177,7 @@ func (s *source) update() error {
 	s.tell(keys, skipped)
 	s.publish(keys)
 	s.loaded.Store(max(1, int64(time.Since(s.start))))
+	s.asked.end(load)
 	return nil
 }
 

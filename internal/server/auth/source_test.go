@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -230,8 +231,20 @@ func (tr *transport) requests() []time.Time {
 	return append([]time.Time(nil), tr.at...)
 }
 
-// TestKeySetRate: unknown kids by the thousand cost the issuer a request per gap, and one that
-// came while the set was young costs none.
+// answer is what a verifier says of a token: "" if it is good, "retry", or "no".
+func answer(v *Verifier, token string) string {
+	_, err := v.Verify(token)
+	e := (*Error)(nil)
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e) && e.Retry:
+		return "retry"
+	}
+	return "no"
+}
+
+// TestKeySetRate: unknown kids by the thousand cost the issuer a request per gap.
 func TestKeySetRate(t *testing.T) {
 	s := signers()["EdDSA"]
 	stranger := s.mint(object{"kid": "stranger"}, nil)
@@ -243,17 +256,17 @@ func TestKeySetRate(t *testing.T) {
 		})
 		synctest.Wait()
 		for range 1000 {
-			_, err := v.Verify(stranger)
-			if e := (*Error)(nil); !errors.As(err, &e) || e.Code != CodeUnknownKey || e.Retry {
-				t.Fatalf("%v, want an unknown key for good: the set is new", err)
+			if got := answer(v, stranger); got != "retry" {
+				t.Fatalf("%q: the set was not fetched since the key was asked for", got)
 			}
 		}
 		time.Sleep(5 * time.Second)
 		if n := len(tr.requests()); n != 1 {
 			t.Fatalf("%d requests for a young set, want 1", n)
 		}
-		for range 6000 { // a minute
+		for i := range 6000 { // a minute
 			_, _ = v.Verify(stranger)
+			_, _ = v.Verify(s.mint(object{"kid": fmt.Sprint(i)}, nil))
 			time.Sleep(10 * time.Millisecond)
 		}
 		at := tr.requests()
@@ -265,6 +278,9 @@ func TestKeySetRate(t *testing.T) {
 				t.Errorf("requests %v apart, want 10 s at least", gap)
 			}
 		}
+		if n := len(v.source.asked.since); n > maxAsked {
+			t.Errorf("%d kids are kept, want %d at most", n, maxAsked)
+		}
 		v.Close()
 		if _, err := v.Verify(s.mint(nil, nil)); err != nil {
 			t.Errorf("after Close: %v", err)
@@ -272,6 +288,88 @@ func TestKeySetRate(t *testing.T) {
 		_, err := v.VerifyWait(t.Context(), stranger) // must not wait for what will not come
 		wantError(t, err, ErrUnknownKey)
 	})
+}
+
+// TestKeySetNewKey: a token whose key is not in the set is to come back until the set was fetched after
+// that, and is good if the key is there then; for good it is refused only if it is not.
+func TestKeySetNewKey(t *testing.T) {
+	old, next := signers()["ES256"], signers()["EdDSA"]
+	nameless := func(s signer) object { return merge(jwkOf(s), object{"kid": nil}) }
+	other := signers()["RS256"]
+	for _, tt := range []struct {
+		name        string
+		first, then []byte
+		token       string
+		want        string // in the end
+	}{
+		{"a new kid", keySet(jwkOf(old)), keySet(jwkOf(old), jwkOf(next)), next.mint(nil, nil), ""},
+		{"a new kid in an empty set", keySet(), keySet(jwkOf(next)), next.mint(nil, nil), ""},
+		{"no kid, another algorithm", keySet(jwkOf(old)), keySet(jwkOf(next)), next.mint(object{"kid": nil}, nil), ""},
+		{"no kid, another key", keySet(nameless(old)), keySet(nameless(old), nameless(next)), next.mint(object{"kid": nil}, nil), ""},
+		{"no kid, the same algorithm", keySet(merge(jwkOf(next), object{"x": jwkOf(next)["x"], "kid": nil})), keySet(nameless(next)), next.mint(object{"kid": nil}, nil), ""},
+		{"a kid beside one without", keySet(nameless(old)), keySet(nameless(old), jwkOf(next)), next.mint(nil, nil), ""},
+		{"a kid that stays unknown", keySet(jwkOf(old)), keySet(jwkOf(old)), next.mint(nil, nil), "no"},
+		{"no kid, and no key for it", keySet(jwkOf(old)), keySet(jwkOf(old)), next.mint(object{"kid": nil}, nil), "no"},
+		{"a wrong signature without a kid", keySet(jwkOf(other)), keySet(jwkOf(other)), other.mint(object{"kid": nil}, nil) + "AAAA", "no"},
+		{"withdrawn", keySet(jwkOf(next)), keySet(), next.mint(object{"kid": "x"}, nil), "no"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := &transport{set: tt.first}
+				v := verifier(t, func(c *Config) {
+					c.Keys, c.KeySetURL, c.HTTP = nil, "https://issuer.example/keys", &http.Client{Transport: tr}
+					c.Refresh, c.RefreshGap = time.Hour, 10*time.Second
+				})
+				synctest.Wait()
+				if answer(v, tt.token) == "" {
+					return // it is good already
+				}
+				tr.change(tt.then)
+				for _, at := range []time.Duration{0, time.Second, 5 * time.Second} {
+					time.Sleep(at)
+					if got := answer(v, tt.token); got != "retry" {
+						t.Fatalf("%q before the set is fetched anew, want retry", got)
+					}
+				}
+				tr.change(nil) // the issuer is down: nobody knows
+				time.Sleep(5 * time.Second)
+				if got := answer(v, tt.token); got != "retry" || len(tr.requests()) != 2 {
+					t.Fatalf("%q after %d requests, one of which failed, want retry", got, len(tr.requests()))
+				}
+				tr.change(tt.then)
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				if got := answer(v, tt.token); got != tt.want || len(tr.requests()) != 3 {
+					t.Errorf("%q in the end, after %d requests, want %q", got, len(tr.requests()), tt.want)
+				}
+				if tt.want == "" {
+					return
+				}
+				// A while later the answer is not worth much: it may have come.
+				time.Sleep(11 * time.Second)
+				if got := answer(v, tt.token); got != "retry" {
+					t.Errorf("%q when the set is old, want retry", got)
+				}
+			})
+		})
+	}
+}
+
+// TestKeyNamed: where a key is named, and is here, no other one is waited for.
+func TestKeyNamed(t *testing.T) {
+	es, ed := signers()["ES256"], signers()["EdDSA"]
+	v := verifier(t, func(c *Config) { c.Keys, c.KeySetFile = nil, write(t, keySet(jwkOf(es)), 0o600) })
+	for name, token := range map[string]string{
+		"forged":               compact(`{"alg":"ES256","kid":"`+es.key.ID()+`"}`, `{"sub":"alice","exp":9999999999}`, func(string) []byte { return make([]byte, 64) }),
+		"of another algorithm": ed.mint(object{"kid": es.key.ID()}, nil),
+		"of none":              compact(`{"alg":"none"}`, `{"sub":"alice"}`, func(string) []byte { return nil }),
+		"of one that is gone":  compact(`{"alg":"RS512","kid":"new"}`, `{"sub":"alice"}`, func(string) []byte { return []byte("x") }),
+		"malformed":            "x",
+	} {
+		if got := answer(v, token); got != "no" {
+			t.Errorf("%s: %q, want no", name, got)
+		}
+	}
 }
 
 // TestKeySetBackOff: an issuer that is down is asked less and less, and never less than it would

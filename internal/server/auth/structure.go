@@ -229,7 +229,7 @@ func binaryKey(b []byte) string {
 	if isText(b) {
 		return ""
 	}
-	if der := bytes.TrimLeft(b, " \t\r\n"); len(der) > 0 && der[0] == 0x30 && sequence(der) {
+	if _, _, ok := sequence(bytes.TrimLeft(b, " \t\r\n")); ok {
 		return "a structure in DER form"
 	}
 	switch {
@@ -247,21 +247,21 @@ func binaryKey(b []byte) string {
 	return ""
 }
 
-// sequence reports whether b begins with a whole SEQUENCE in DER whose elements are whole too.
-func sequence(b []byte) bool {
+// sequence returns the SEQUENCE in DER, whole and of whole elements, that b begins with, and what is behind
+// it.
+func sequence(b []byte) (der, rest []byte, ok bool) {
 	var s asn1.RawValue
-	if _, err := asn1.Unmarshal(b, &s); err != nil || s.Class != asn1.ClassUniversal || s.Tag != asn1.TagSequence || !s.IsCompound {
-		return false
+	rest, err := asn1.Unmarshal(b, &s)
+	if err != nil || s.Class != asn1.ClassUniversal || s.Tag != asn1.TagSequence || !s.IsCompound || len(s.Bytes) == 0 {
+		return nil, nil, false
 	}
-	elements := 0
-	for rest := s.Bytes; len(rest) > 0; elements++ {
+	for elements := s.Bytes; len(elements) > 0; {
 		var element asn1.RawValue
-		var err error
-		if rest, err = asn1.Unmarshal(rest, &element); err != nil {
-			return false
+		if elements, err = asn1.Unmarshal(elements, &element); err != nil {
+			return nil, nil, false
 		}
 	}
-	return elements > 0
+	return s.FullBytes, rest, true
 }
 
 // pgpPacket reports whether b begins with a public or secret key of OpenPGP (RFC 9580 §4.2, §5.5.2).

@@ -28,7 +28,7 @@ type Config struct {
 	// https, or http on a loopback address.
 	KeySetFile, KeySetURL string
 	Refresh               time.Duration // between loads of the key set
-	RefreshGap            time.Duration // at least so long between them, however many unknown keys are named
+	RefreshGap            time.Duration // at least so long between them, however many unknown keys are named; so long one is unknown for good
 	Timeout               time.Duration // of one load of KeySetURL, body included
 	HTTP                  *http.Client  // for KeySetURL; nil: one that trusts the system's roots
 
@@ -169,7 +169,7 @@ func (v *Verifier) Close() {
 func (v *Verifier) Ready() bool { return v.source == nil || v.source.loaded.Load() != 0 }
 
 // Verify checks a token. The error is an *Error; the token is not in it. It computes and does not
-// wait: a token that names an unknown key is refused, with Retry set while new keys are fetched.
+// wait: a token whose key is not in the key set is refused, with Retry set until the set was fetched anew.
 func (v *Verifier) Verify(token string) (Identity, error) {
 	if token == "" {
 		return Identity{}, ErrMissing
@@ -185,7 +185,11 @@ func (v *Verifier) Verify(token string) (Identity, error) {
 	var c claims
 	parsed, err := v.parser.ParseWithClaims(token, &c, v.keys)
 	if err != nil {
-		return Identity{}, classify(parsed, err)
+		e := classify(parsed, err)
+		if e == ErrBadSignature && v.source != nil && !v.names(parsed) && v.source.ask(token) {
+			e = retry(e)
+		}
+		return Identity{}, e
 	}
 	if err := v.check(&c); err != nil {
 		return Identity{}, err
@@ -243,9 +247,10 @@ func (v *Verifier) keys(t *jwt.Token) (any, error) {
 	if _, present := t.Header["kid"]; present && !ok {
 		return nil, malformed("kid is not a string")
 	}
-	keys, stale, err := v.ring.Load().candidates(kid, t.Method.Alg())
-	if stale && v.source != nil && v.source.ask() && err != nil {
-		err = &Error{Code: err.Code, Reason: err.Reason, Retry: true}
+	alg := t.Method.Alg()
+	keys, stale, err := v.ring.Load().candidates(kid, alg)
+	if stale && v.source != nil && v.source.ask(kid+" "+alg) && err != nil {
+		err = retry(err) // without err a key without a name is tried, and the named one looked for all the same
 	}
 	if err != nil {
 		return nil, err
@@ -256,6 +261,15 @@ func (v *Verifier) keys(t *jwt.Token) (any, error) {
 	}
 	return set, nil
 }
+
+// names reports whether a token names a key that is here: then no other key is meant.
+func (v *Verifier) names(t *jwt.Token) bool {
+	kid, _ := t.Header["kid"].(string)
+	return len(v.ring.Load().byID[kid]) > 0
+}
+
+// retry is e for a token that may be good when the key set was loaded anew.
+func retry(e *Error) *Error { return &Error{Code: e.Code, Reason: e.Reason, Retry: true} }
 
 // check is about claims whose signature is good.
 func (v *Verifier) check(c *claims) error {
