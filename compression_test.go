@@ -199,3 +199,43 @@ func TestDeflateOffers(t *testing.T) {
 		})
 	}
 }
+
+// A compressed message of no bytes, and one with the four bytes at its end that a
+// sender should leave off, are what they can only be; also in pieces, and with
+// contexts that live on.
+func TestDeflateLenient(t *testing.T) {
+	for _, takeover := range []bool{false, true} {
+		srv := startRoute(t, perch.Config{Compression: perch.Compression{ClientTakeover: takeover}}, echo())
+		want := noTakeover
+		if takeover {
+			want = "permessage-deflate; server_no_context_takeover"
+		}
+		c := dialDeflate(t, srv, offer, want)
+		in := deflater{takeover: takeover}
+		for i, p := range []string{talk(1, 900), "", talk(1, 901), talk(2, 40), "", talk(1, 902)} {
+			var b []byte
+			if p != "" {
+				b = append(in.deflate(t, []byte(p)), flushed...)
+			}
+			whole := compressed(perch.Text, b)
+			c.Send(whole)
+			c.ExpectText(p)
+			if p == "" {
+				first, last := whole, wstest.Frame{Op: frame.OpContinuation}
+				first.More = true
+				c.Send(first, last)
+				c.ExpectText("")
+				continue
+			}
+			if !takeover { // else the context would not know the message
+				for cut := range 5 {
+					first, last := whole, wstest.Frame{Op: frame.OpContinuation, Payload: b[len(b)-cut:]}
+					first.Payload, first.More = b[:len(b)-cut], true
+					c.Chop(i+1, first, last)
+					c.ExpectText(p)
+				}
+			}
+		}
+		c.CloseHandshake(perch.CloseNormal)
+	}
+}

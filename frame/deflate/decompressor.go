@@ -1,6 +1,7 @@
 package deflate
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/perchws/perch/frame"
@@ -73,7 +74,11 @@ func (d *Decompressor) inflate(dst, p, window []byte, most int) (out []byte, end
 	}
 	f.buf = dst[:min(cap(dst), f.limit)]
 	defer func() { f.in, f.buf, f.window = nil, nil, nil }()
+	whole := len(p) == 0 || bytes.HasSuffix(p, []byte(flushed)) // there is nothing for the tail to complete
 	for ended = -1; ; {
+		if whole && f.taken() == 8*len(p) {
+			return f.buf[:f.at], ended, nil
+		}
 		final, err := f.block()
 		if err != nil {
 			return dst, -1, err

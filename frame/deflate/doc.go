@@ -56,6 +56,12 @@
 // where messages may be longer. That the whole message is there, and room for what it
 // says, makes this simpler than a stream's inflater, and no slower.
 //
+// # Lenient
+//
+// A compressed message of no bytes is an empty message, and one whose sender has left
+// the four bytes at its end that RFC 7692 §7.2.1 tells to take off is what it would be
+// without them: both are mistakes that have one meaning.
+//
 // # Not guaranteed
 //
 // The compressed bytes: another version may make others of the same message. No

@@ -77,6 +77,9 @@ func (f *inflater) byteAt(i int) byte {
 	return tail[i-len(f.in)]
 }
 
+// taken is how much of the input is used, in bits.
+func (f *inflater) taken() int { return 8*f.pos - int(f.n) }
+
 // left is how much input is not taken.
 func (f *inflater) left() int { return len(f.in) + len(tail) - f.pos }
 

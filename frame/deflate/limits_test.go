@@ -138,18 +138,18 @@ func TestCorrupt(t *testing.T) {
 	var d Decompressor
 	whole := standardCompress(t, chat(1, 3000), nil, 3000, flate.BestCompression)
 	bad := map[string][]byte{
-		"nothing":              {},
-		"reserved block":       {0x06},
-		"stored, wrong check":  unhex(t, "00 05 00 fa fe 48 65 6c 6c 6f 00"),
-		"stored, too short":    unhex(t, "00 05 01 fa fe 48 65 6c 6c 6f 00"),
-		"nothing to refer to":  unhex(t, "f2 00 11 00 00"),
-		"text":                 []byte("Hello, this is no DEFLATE stream at all."),
-		"zlib header":          append([]byte{0x78, 0x9c}, whole...),
-		"the tail is there":    append(bytes.Clone(whole), flushed...),
-		"a byte behind":        append(bytes.Clone(whole), 0),
-		"behind a final block": append(unhex(t, "f3 48 cd c9 c9 07 00"), "garbage"...),
+		"reserved block":          {0x06},
+		"stored, wrong check":     unhex(t, "00 05 00 fa fe 48 65 6c 6c 6f 00"),
+		"stored, too short":       unhex(t, "00 05 01 fa fe 48 65 6c 6c 6f 00"),
+		"nothing to refer to":     unhex(t, "f2 00 11 00 00"),
+		"text":                    []byte("Hello, this is no DEFLATE stream at all."),
+		"zlib header":             append([]byte{0x78, 0x9c}, whole...),
+		"the tail is there twice": append(bytes.Clone(whole), flushed+flushed...),
+		"the tail alone":          []byte(flushed),
+		"a byte behind":           append(bytes.Clone(whole), 0),
+		"behind a final block":    append(unhex(t, "f3 48 cd c9 c9 07 00"), "garbage"...),
 	}
-	for cut := range whole {
+	for cut := 1; cut < len(whole); cut++ {
 		bad["cut at "+strconv.Itoa(cut)] = whole[:cut]
 	}
 	for name, in := range bad {
@@ -164,6 +164,33 @@ func TestCorrupt(t *testing.T) {
 	// None of it is left behind.
 	if out, err := d.Decompress(nil, whole, 3000); err != nil || !bytes.Equal(out, chat(1, 3000)) {
 		t.Errorf("afterwards: %d bytes, %v", len(out), err)
+	}
+}
+
+// What has only one meaning is taken: no bytes at all, and the four at the end that a
+// sender should have left off, of one message after another.
+func TestLenient(t *testing.T) {
+	var d Decompressor
+	w, v := NewWindow(15), NewWindow(15)
+	for i, p := range [][]byte{chat(1, 3000), nil, chat(2, 40), noise(3, 300), chat(1, 2000), nil} {
+		for _, level := range []int{flate.NoCompression, flate.BestSpeed, flate.BestCompression} {
+			in := standardCompress(t, p, nil, 3000, level)
+			if len(p) > 0 {
+				in = append(in, flushed...)
+			} else {
+				in = nil
+			}
+			if out, err := d.DecompressNext([]byte("head"), in, 3000, w); err != nil || string(out) != "head"+string(p) {
+				t.Errorf("message %d, level %d: %d bytes of %d, %v", i, level, len(out)-4, len(p), err)
+			}
+			v.slide(p)
+		}
+	}
+	if !bytes.Equal(w.b, v.b) {
+		t.Error("the window has moved otherwise")
+	}
+	if out, err := d.Decompress(nil, append(standardCompress(t, chat(1, 3000), nil, 3000, 6), flushed...), 2999); err != error(frame.ErrTooBig) {
+		t.Errorf("the limit: %d bytes, %v", len(out), err)
 	}
 }
 
