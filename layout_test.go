@@ -37,7 +37,8 @@ var mayImport = map[string][]string{
 	"internal/owner":    {},
 	"internal/procs":    {},
 	"internal/sock":     {},
-	"room":              {"frame"},
+	"internal/label":    {},
+	"room":              {"frame", "internal/label"},
 	"room/brokertest":   {"room", "frame"},
 	".":                 {"frame", "frame/deflate", "handshake", "poller", "pool", "room", "internal/owner", "internal/procs", "internal/sock"},
 	"session":           {},
@@ -53,11 +54,11 @@ var mayImport = map[string][]string{
 
 	// What makes perchd: public packages only, and not each other.
 	"internal/server/config":   {".", "room", "session", "cluster"},
-	"internal/server/auth":     {".", "room", "session", "cluster"},
+	"internal/server/auth":     {".", "room", "session", "cluster", "internal/label"},
 	"internal/server/certs":    {},
-	"internal/server/chat":     {".", "frame", "room", "session", "cluster", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol"},
+	"internal/server/chat":     {".", "frame", "room", "session", "cluster", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol", "internal/label"},
 	"internal/server/admin":    {".", "room", "session", "cluster"},
-	"internal/server/endpoint": {".", "room", "session", "internal/server/auth", "internal/server/protocol"},
+	"internal/server/endpoint": {".", "room", "session", "internal/server/auth", "internal/server/protocol", "internal/label"},
 	"internal/server/metrics":  {".", "room", "session", "cluster", "internal/server/protocol"},
 	"internal/server/logging":  {".", "room", "session", "cluster"},
 	"internal/server/protocol": {},
@@ -84,7 +85,9 @@ var mayRequire = map[string][]string{
 	"github.com/golang-jwt/jwt/v5":      {"internal/server/auth"},
 	"github.com/BurntSushi/toml":        {"internal/server/config"},
 	"golang.org/x/crypto/argon2":        {"room"},
-	"golang.org/x/text/secure/precis":   {"internal/server/chat"},
+	"golang.org/x/text/cases":           {"internal/label"},
+	"golang.org/x/text/unicode/norm":    {"internal/label"},
+	"golang.org/x/text/width":           {"internal/label"},
 
 	"github.com/HdrHistogram/hdrhistogram-go": {"bench"},
 

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/perchws/perch/internal/label"
 )
 
 // Config is how rooms behave. The zero value is ready; a zero field means the
@@ -135,15 +135,11 @@ func (h *Hub) Attach(loops []Loop) {
 const MaxID = 64
 
 // CheckID returns ErrID for what no room may be called: ids are 1 to MaxID bytes
-// of characters that can be seen, and single spaces inside.
+// of characters that can be seen, in any script, emoji included, and single
+// spaces inside.
 func CheckID(id string) error {
-	if id == "" || len(id) > MaxID || strings.TrimSpace(id) != id || strings.Contains(id, "  ") {
+	if len(id) > MaxID || !label.Valid(id) || strings.Contains(id, "  ") {
 		return ErrID
-	}
-	for _, r := range id {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return ErrID
-		}
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"crypto/subtle"
 
 	"golang.org/x/crypto/argon2"
+
+	"github.com/perchws/perch/internal/label"
 )
 
 // Password is a password as it is kept: a slow salted hash (argon2id, RFC 9106).
@@ -27,19 +29,21 @@ const (
 	argonThreads = 1
 )
 
-// MaxPassword bounds a password, in bytes; maxWaiting how many are waiting to be
-// hashed.
+// MaxPassword bounds a password, in bytes, as it was typed; maxWaiting how many
+// are waiting to be hashed.
 const (
 	MaxPassword = 256
 	maxWaiting  = 256
 )
 
-// Hash makes a Password. It computes for a while, and waits for others that do:
-// not for event loops. Errors: ErrPassword if it is empty or too long, ErrBusy,
-// ctx's.
+// Hash makes a Password. It does not matter how the same characters are encoded
+// (RFC 8265 OpaqueString). It computes for a while, and waits for others that do:
+// not for event loops. Errors: ErrPasswordInvalid if it is empty, over MaxPassword
+// bytes or has characters that cannot be seen, ErrBusy, ctx's.
 func (h *Hub) Hash(ctx context.Context, password string) (Password, error) {
-	if password == "" || len(password) > MaxPassword {
-		return Password{}, ErrPassword
+	password, ok := opaque(password)
+	if !ok {
+		return Password{}, ErrPasswordInvalid
 	}
 	n := new(hash)
 	rand.Read(n.salt[:])
@@ -47,6 +51,14 @@ func (h *Hub) Hash(ctx context.Context, password string) (Password, error) {
 		return Password{}, err
 	}
 	return Password{n}, nil
+}
+
+// opaque is a password as it is hashed; false: it can be none.
+func opaque(password string) (string, bool) {
+	if len(password) > MaxPassword {
+		return "", false
+	}
+	return label.Password(password)
 }
 
 // hash computes n.sum. So many at a time, that joining is never what a server
@@ -93,7 +105,8 @@ func (r *Room) Unlock(ctx context.Context, password string) (Key, error) {
 	if want == nil {
 		return Key{room: r}, nil
 	}
-	if password == "" || len(password) > MaxPassword {
+	password, ok := opaque(password)
+	if !ok {
 		return Key{}, ErrPassword
 	}
 	got := hash{salt: want.salt}

@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -69,7 +70,7 @@ func TestKeyOfAnotherRoom(t *testing.T) {
 func TestHash(t *testing.T) {
 	h := New(Config{})
 	for _, bad := range []string{"", strings.Repeat("x", MaxPassword+1)} {
-		if p, err := h.Hash(t.Context(), bad); !errors.Is(err, ErrPassword) || p.IsSet() {
+		if p, err := h.Hash(t.Context(), bad); !errors.Is(err, ErrPasswordInvalid) || p.IsSet() {
 			t.Errorf("Hash of %d bytes: %v", len(bad), err)
 		}
 	}
@@ -141,4 +142,32 @@ func TestHashingIsBounded(t *testing.T) {
 	if _, err := r.Unlock(t.Context(), "secret"); err != nil {
 		t.Errorf("Unlock when nobody is busy: %v", err)
 	}
+}
+
+// The same characters are one password, however a keyboard encodes them; characters that nobody sees are in none.
+func TestPasswordForms(t *testing.T) {
+	w := newWorld(t, 1, Config{})
+	for _, same := range [][]string{
+		{"caf\u00e9", "cafe\u0301"},
+		{"a b", "a\u00a0b", "a\u3000b"},
+		{"\u00c5ngstr\u00f6m", "\u212bngstro\u0308m"},
+		{"\uae40\uce58", "\u1100\u1175\u11b7\u110e\u1175"},
+	} {
+		for _, set := range same {
+			r := w.create(fmt.Sprintf("%x", set), Options{Password: mustHash(t, w.Hub, set)})
+			for _, typed := range same {
+				_, err := r.Unlock(t.Context(), typed)
+				w.is(err, nil, fmt.Sprintf("%+q for %+q", typed, set))
+			}
+			for _, other := range []string{"cafe", "caf\u00c9", "ab", " " + same[0], same[0] + "\u200b"} {
+				_, err := r.Unlock(t.Context(), other)
+				w.is(err, ErrPassword, fmt.Sprintf("%+q for %+q", other, set))
+			}
+		}
+	}
+	for _, bad := range []string{"", strings.Repeat("x", MaxPassword+1), "a\x00", "\u200b", "a\nb", "\u3164", "\xff", "a\u202e"} {
+		_, err := w.Hash(t.Context(), bad)
+		w.is(err, ErrPasswordInvalid, fmt.Sprintf("Hash of %+q", bad))
+	}
+	mustHash(t, w.Hub, strings.Repeat("x", MaxPassword))
 }

@@ -3,12 +3,11 @@ package auth
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/perchws/perch/internal/label"
 )
 
 // Limits on what a token may say.
@@ -113,17 +112,9 @@ func (c *claims) form() *Error {
 	return nil
 }
 
-// printable reports whether s has 1 to most bytes, all of them of characters that can be seen, or
-// single spaces inside: nobody's name ends in a space that a log or a page would hide.
+// printable reports whether s has 1 to most bytes, all of them of characters that can be seen, or spaces inside: nobody's name
+// ends in a space that a log or a page would hide. U+FFFD, which JSON with bad UTF-8 decodes to, is none: two different subjects
+// could become one.
 func printable(s string, most int) bool {
-	if s == "" || len(s) > most || strings.TrimSpace(s) != s {
-		return false
-	}
-	for _, r := range s {
-		// U+FFFD is what JSON with bad UTF-8 decodes to: two different subjects could become one.
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return true
+	return len(s) <= most && label.Valid(s)
 }

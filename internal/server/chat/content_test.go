@@ -17,7 +17,7 @@ func TestContent(t *testing.T) {
 	ada, adaInit := s.guest(object{"username": "Ada"})
 	bob := s.named("Bob", ada)
 	for _, content := range []string{
-		"x", " ", "<script>alert(1)</script>", `"\/` + "\b\f\n\r\t", "\x00\x1f\u2028", "𝄞é", `,"offset":7}`, `{"type":"message"}`,
+		"x", " .\u200b", "<script>alert(1)</script>", `"\/` + "\b\f\n\r\t", "\x00x\x1f\u2028", "𝄞é", `,"offset":7}`, `{"type":"message"}`,
 		strings.Repeat("x", MaxContent), strings.Repeat("𝄞", MaxContent/4),
 	} {
 		sent := ada.posts(content)

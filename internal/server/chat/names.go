@@ -4,32 +4,28 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/secure/precis"
-
+	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
 // maxName bounds a name, in characters.
 const maxName = 32
 
-// systemID and systemName are what messages of the server's own are from. No user has either.
+// systemID and systemName are what messages of the server's own are from. No user has either, or what looks like it.
 const (
 	systemID   = "system"
 	systemName = "System"
 )
 
-// names are the names of the users who are connected. No two of them look alike: what differs in case,
-// spaces or width only is the same name (RFC 8266). Any goroutine.
+// names are the names of the users who are connected. No two of them look alike (package label). Any goroutine.
 type names struct {
 	seed maphash.Seed
 
 	mu    sync.Mutex
-	taken map[uint64]holder // by hash of the comparison key: two that collide are told apart for nothing
+	taken map[uint64]holder // by hashes of what they look like: two that collide are told apart for nothing
 }
 
 // holder is who has a name. Somebody who comes back while it is still going has its name twice.
@@ -42,46 +38,46 @@ func newNames() *names {
 	return &names{seed: maphash.MakeSeed(), taken: make(map[uint64]holder)}
 }
 
-// clean returns a name as it is shown, and the key that tells names apart. An error if it cannot be one.
-func clean(name string) (shown, key string, err error) {
-	shown, err = precis.Nickname.String(name)
-	if err == nil {
-		key, err = precis.Nickname.CompareKey(shown)
+// clean returns a name as it is shown. An error if it cannot be one.
+func clean(name string) (shown string, err error) {
+	shown, ok := label.Clean(name)
+	if !ok || utf8.RuneCountInString(shown) > maxName || label.Alike(shown, systemName) {
+		return "", &protocol.Error{Code: protocol.CodeNameInvalid, Field: "username"}
 	}
-	if err != nil || !printable(shown) || utf8.RuneCountInString(shown) > maxName || key == systemID {
-		return "", "", &protocol.Error{Code: protocol.CodeNameInvalid, Field: "username"}
-	}
-	return shown, key, nil
+	return shown, nil
 }
-
-// printable reports that every character of a name can be seen, but for spaces between words.
-func printable(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || r == blank || !unicode.IsPrint(r) })
-}
-
-// blank is braille without a dot: a symbol, but it looks like a space.
-const blank = '\u2800'
 
 // reserve takes a name for a user, or with a number behind it if somebody else has it: name_2 to name_9, then
 // any. What it returns is a name too, which who resumes can reserve again.
 func (n *names) reserve(name, user string) (string, error) {
-	shown, key, err := clean(name)
+	shown, err := clean(name)
 	if err != nil {
 		return "", err
 	}
+	as, looks := shown, n.looks(shown)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	as := shown
-	for i := 2; !n.take(key, user); i++ {
+	for i := 2; !n.take(looks, user); i++ {
 		if i == 10 { // a name that everybody wants: do not try all numbers for each
 			i = 100_000 + rand.IntN(900_000)
 		}
 		suffix := "_" + strconv.Itoa(i)
-		if as, key, err = clean(shorten(shown, maxName-len(suffix)) + suffix); err != nil {
+		if as, err = clean(shorten(shown, maxName-len(suffix)) + suffix); err != nil {
 			return "", err
 		}
+		looks = n.looks(as)
 	}
 	return as, nil
+}
+
+// looks are the places of a name in taken.
+func (n *names) looks(name string) []uint64 {
+	looks := label.Looks(name)
+	places := make([]uint64, len(looks))
+	for i, l := range looks {
+		places[i] = maphash.String(n.seed, l)
+	}
+	return places
 }
 
 // shorten returns the first characters of a name, so many at most.
@@ -93,28 +89,30 @@ func shorten(name string, most int) string {
 	return name
 }
 
-func (n *names) take(key, user string) bool {
-	k, u := maphash.String(n.seed, key), uint32(maphash.String(n.seed, user))
-	h := n.taken[k]
-	if h.times > 0 && h.user != u {
-		return false
+// take reports whether nobody else has a name that looks like it, and takes it then. n.mu is held.
+func (n *names) take(looks []uint64, user string) bool {
+	u := uint32(maphash.String(n.seed, user))
+	for _, l := range looks {
+		if h := n.taken[l]; h.times > 0 && h.user != u {
+			return false
+		}
 	}
-	n.taken[k] = holder{u, h.times + 1}
+	for _, l := range looks {
+		n.taken[l] = holder{u, n.taken[l].times + 1}
+	}
 	return true
 }
 
 // release gives a name back, once for each time that reserve returned it.
 func (n *names) release(name string) {
-	key, err := precis.Nickname.CompareKey(name)
-	if err != nil {
-		return
-	}
-	k := maphash.String(n.seed, key)
+	looks := n.looks(name)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if h := n.taken[k]; h.times > 1 {
-		n.taken[k] = holder{h.user, h.times - 1}
-	} else {
-		delete(n.taken, k)
+	for _, l := range looks {
+		if h := n.taken[l]; h.times > 1 {
+			n.taken[l] = holder{h.user, h.times - 1}
+		} else {
+			delete(n.taken, l)
+		}
 	}
 }

@@ -31,6 +31,18 @@ func TestNames(t *testing.T) {
 		{"Zoe\u0301", "Zoé"},
 		{"Zoé", "Zoé_2"},
 		{"😀", "😀"},
+		{"Аdа", "Аdа_6"}, // Cyrillic А and а
+		{"AdaI", "AdaI"},
+		{"Adal", "Adal_2"},
+		{"می\u200cخواهم", "می\u200cخواهم"}, // Persian
+		{"میخواهم", "میخواهم_2"},
+		{"ශ්\u200dරී", "ශ්\u200dරී"},         // Sinhala
+		{"മോഹന്\u200d", "മോഹന്\u200d"},       // Malayalam
+		{"র\u200d্যাংকিন", "র\u200d্যাংকিন"}, // Bengali
+		{"👩🏽\u200d🚀 ❤️", "👩🏽\u200d🚀 ❤️"},
+		{"👨\u200d👩\u200d👧\u200d👦", "👨\u200d👩\u200d👧\u200d👦"},
+		{"🏳️\u200d🌈", "🏳️\u200d🌈"},
+		{"🏳\u200d🌈", "🏳\u200d🌈_2"}, // the same flag
 		{"systems", "systems"},
 		{longest, longest},
 		{longest, strings.Repeat("é", maxName-2) + "_2"},
@@ -56,6 +68,7 @@ func TestNameInvalid(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	for _, name := range []string{
 		"system", "System", " SYSTEM ", "ｓｙｓｔｅｍ", "ſystem", "system\u2800",
+		"ѕуѕtem", "Sуstem", "ЅУЅТЕМ", "SYSTЕM", "sуѕtеm", // Cyrillic letters
 		" ", "\u3000",
 		strings.Repeat("é", maxName+1),
 		"a\nb", "a\tb", "a\x00b", "a\x7fb", "a\u0085b",
@@ -117,11 +130,15 @@ func TestNameWithNumberResumed(t *testing.T) {
 	}
 }
 
-// count is how many names are taken.
+// count is how many users have names.
 func (n *names) count() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.taken)
+	users := make(map[uint32]bool)
+	for _, h := range n.taken {
+		users[h.user] = true
+	}
+	return len(users)
 }
 
 // Whatever a name is, it is as it is shown a name once more, also with a number behind it, and giving it back frees it:
@@ -151,7 +168,7 @@ func TestNamesGivenBack(t *testing.T) {
 				break
 			}
 			taken = append(taken, name)
-			if shown, _, err := clean(name); err != nil || shown != name {
+			if shown, err := clean(name); err != nil || shown != name {
 				t.Fatalf("%q became %q, and then %q: %v", b.String(), name, shown, err)
 			}
 			names++

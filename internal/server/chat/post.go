@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
@@ -51,8 +52,8 @@ func (s *Service) read(m protocol.Message, field string) (p post, err error) {
 	if p.Content, err = m.String(field, MaxContent, true); err != nil {
 		return p, err
 	}
-	if p.Content == "" {
-		return p, &protocol.Error{Code: protocol.CodeInvalidValue, Field: field, Message: "The message is empty."}
+	if label.Blank(p.Content) {
+		return p, &protocol.Error{Code: protocol.CodeInvalidValue, Field: field, Message: "The message is empty, or nothing of it can be seen."}
 	}
 	if p.MessageType, err = m.String("message_type", maxReply, false); err != nil {
 		return p, err

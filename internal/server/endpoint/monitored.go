@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
@@ -42,7 +43,7 @@ func (r *Realm) monitored() perch.Handler {
 func (c *Client) name(conn perch.Conn, r *perch.Request) (id string, ok bool) {
 	id = r.Query("client_id")
 	switch {
-	case id == "":
+	case label.Blank(id):
 		c.Close(conn, perch.ClosePolicyViolation, "client_id is missing")
 	case len(id) > maxClientID || !utf8.ValidString(id):
 		c.Close(conn, perch.ClosePolicyViolation, "client_id is over 128 bytes, or not UTF-8")

@@ -72,10 +72,11 @@ func TestMonitoredRate(t *testing.T) {
 func TestClientName(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	for query, reason := range map[string]string{
-		"":               "client_id is missing",
-		"?client_id=":    "client_id is missing",
-		"?client=a":      "client_id is missing",
-		"?client_id=%ff": "client_id is over 128 bytes, or not UTF-8",
+		"":                        "client_id is missing",
+		"?client_id=":             "client_id is missing",
+		"?client_id=%20%E2%80%8B": "client_id is missing", // nothing of it can be seen
+		"?client=a":               "client_id is missing",
+		"?client_id=%ff":          "client_id is over 128 bytes, or not UTF-8",
 		"?client_id=" + strings.Repeat("a", maxClientID+1): "client_id is over 128 bytes, or not UTF-8",
 	} {
 		for _, path := range []string{"/ws/monitored", "/ws/reliable"} {

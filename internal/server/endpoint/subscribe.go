@@ -90,6 +90,11 @@ func (c *Client) channel(hub *room.Hub, id string) (*room.Room, error) {
 
 // RoomError is what a client is told of an error of package room.
 func RoomError(err error) error {
+	if errors.Is(err, room.ErrPasswordInvalid) {
+		return &protocol.Error{
+			Code: protocol.CodeInvalidValue, Field: "password", Message: "A password is 1 to 256 bytes of characters that can be seen, and spaces.",
+		}
+	}
 	for _, e := range roomErrors {
 		if errors.Is(err, e.err) {
 			return &protocol.Error{Code: e.code}
