@@ -4,7 +4,6 @@ package perch
 
 import (
 	"bytes"
-	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -138,7 +137,7 @@ func (y *play) handshake() {
 		y.t.Fatal(err)
 	}
 	y.route = route
-	dial := &dialing{ctx: context.Background(), route: route, host: "test", target: "/ws", key: handshake.NewKey()}
+	dial := newDialing(route, handshake.NewKey())
 	s.state = stateConnecting
 	s.setRoute(route.index)
 	s.flags |= flagClient | flagOut

@@ -11,6 +11,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 )
 
 // Config is how a Server is set up. The zero value serves. A zero field is the
-// default in its comment; −1 is no limit, or never.
+// default in its comment; −1 is no limit, or never. New copies all of it, with its
+// lists and TLS; Start duplicates Listener.
 type Config struct {
 	// Addr is host:port to listen on, 127.0.0.1:8000 by default; unix:/path, or
 	// unix:@name in the abstract namespace; or "-": no listener, for clients and
@@ -208,6 +210,10 @@ func (c Config) withDefaults() (Config, error) {
 		errs = append(errs, err)
 	}
 	c.Compression = compression
+	c.Origins = slices.Clone(c.Origins)
+	c.TrustedProxies = slices.Clone(c.TrustedProxies)
+	c.ProxyProtocol = slices.Clone(c.ProxyProtocol)
+	c.Reserved = slices.Clone(c.Reserved)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

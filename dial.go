@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,13 +23,15 @@ import (
 	"github.com/perchws/perch/internal/sock"
 )
 
-// DialOptions are what DialWith adds to a Dial.
+// DialOptions are what DialWith adds to a Dial. All of it is copied before DialWith
+// returns, but for the certificate pools and the session cache of TLS, which
+// connections share and which know how to be.
 type DialOptions struct {
 	Header       http.Header  // of the request
 	Subprotocols []string     // offered, in order of preference
 	LocalAddr    netip.Addr   // to connect from
 	Compression  *Compression // offered, instead of Config's; its Threshold is not used
-	TLS          *tls.Config  // of a wss:// URL; nil: the system's roots, the URL's host. Not to be changed any more
+	TLS          *tls.Config  // of a wss:// URL; nil: the system's roots, the URL's host
 }
 
 // errDialTimeout is a dial that took longer than HandshakeTimeout.
@@ -38,15 +41,15 @@ var errDialTimeout = errors.Join(ErrDial, os.ErrDeadlineExceeded)
 type dialing struct {
 	ctx         context.Context
 	route       *Route
-	host        string // of the URL, with its port as given
-	name        string // the same, without
-	secure      bool   // wss://
+	host        string      // of the URL, with its port as given
+	tls         *tls.Config // of wss://; nil: ws://
 	port        uint16
-	target      string
-	options     DialOptions
+	local       netip.Addr       // to connect from
 	addrs       []netip.AddrPort // not tried yet
-	key         string
-	offer       string // of extensions
+	request     []byte           // to send
+	key         string           // in it
+	protocols   []string         // offered in it
+	offer       string           // the same of extensions
 	compression Compression
 	parser      handshake.Parser
 	err         error // of resolving, or of the address tried last
@@ -72,9 +75,12 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	if u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
 		return fmt.Errorf("%w: %q is not a ws:// or wss:// URL", ErrDial, rawURL)
 	}
-	d := &dialing{ctx: ctx, host: withoutZone(u.Host), name: u.Hostname(), port: 80, target: u.RequestURI(), options: o, key: handshake.NewKey()}
+	d := &dialing{
+		ctx: ctx, host: withoutZone(u.Host), port: 80, local: o.LocalAddr,
+		key: handshake.NewKey(), protocols: slices.Clone(o.Subprotocols),
+	}
 	if u.Scheme == "wss" {
-		d.secure, d.port = true, 443
+		d.tls, d.port = clientTLS(o.TLS, u.Hostname()), 443
 	}
 	d.compression = srv.cfg.Compression
 	if o.Compression != nil {
@@ -92,7 +98,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		}
 		d.port = uint16(n)
 	}
-	if _, err := handshake.AppendRequest(nil, d.host, d.target, d.key, o.Subprotocols, d.offer, o.Header); err != nil {
+	if d.request, err = handshake.AppendRequest(nil, d.host, u.RequestURI(), d.key, d.protocols, d.offer, o.Header); err != nil {
 		return fmt.Errorf("%w: %w", ErrDial, err)
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
@@ -187,7 +193,7 @@ func (l *loop) connect(i uint32, s *slot, d *dialing) {
 		addr := d.addrs[0]
 		d.addrs = d.addrs[1:]
 		var e unix.Errno
-		if fd, e = sock.Connect(addr, d.options.LocalAddr); e != 0 {
+		if fd, e = sock.Connect(addr, d.local); e != 0 {
 			d.err = e
 		}
 	}
@@ -213,7 +219,7 @@ func (l *loop) connected(i uint32, s *slot) {
 		l.connect(i, s, d)
 		return
 	}
-	if d.secure {
+	if d.tls != nil {
 		s.flags |= flagTLS
 		l.setState(s, stateSecuring)
 		l.secure(i, s)
@@ -225,12 +231,8 @@ func (l *loop) connected(i uint32, s *slot) {
 // ask sends the request.
 func (l *loop) ask(i uint32, s *slot) {
 	d := l.slab.coldOf(s).dial
-	request, err := handshake.AppendRequest(l.cork, d.host, d.target, d.key, d.options.Subprotocols, d.offer, d.options.Header)
-	if err != nil {
-		l.fail(i, s, errors.Join(ErrDial, err))
-		return
-	}
-	l.cork, l.corkHead = request, len(request)
+	l.cork = append(l.cork, d.request...)
+	l.corkHead = len(l.cork)
 	l.setState(s, stateAnswer)
 	l.flushCork(i, s)
 	if s.state != stateClosed {

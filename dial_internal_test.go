@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/wstest"
 )
 
@@ -40,7 +41,7 @@ func TestDialTriesEveryAddress(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := &dialing{ctx: context.Background(), route: route, host: "test", target: "/ws", key: wstest.Key}
+			d := newDialing(route, wstest.Key)
 			for _, a := range tc.addrs {
 				if a == "" {
 					d.addrs = append(d.addrs, srv.Addr().(*net.TCPAddr).AddrPort())
@@ -86,4 +87,14 @@ func TestDialGivesRouteBack(t *testing.T) {
 	if n := len(*srv.table.routes.Load()); n > 5 { // none, /ws, and what overlapped
 		t.Errorf("%d routes are left of 100 connections, one at a time", n)
 	}
+}
+
+// newDialing is what DialWith makes of ws://test/ws, without an address.
+func newDialing(route *Route, key string) *dialing {
+	d := &dialing{ctx: context.Background(), route: route, host: "test", key: key}
+	var err error
+	if d.request, err = handshake.AppendRequest(nil, d.host, "/ws", key, nil, "", nil); err != nil {
+		panic(err)
+	}
+	return d
 }

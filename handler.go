@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -62,7 +63,8 @@ type BlockingHandler struct {
 	OnClose   func(c Ref, err *CloseError)     // see Handler; c answers ID and Value
 }
 
-// Settings of one route; a zero field is the server's (see Config).
+// Settings of one route; a zero field is the server's (see Config). Handle, Route and
+// Dial copy them, lists too.
 type Settings struct {
 	Subprotocols   []string // in order of preference
 	Origins        []string
@@ -73,7 +75,8 @@ type Settings struct {
 	PingTimeout    time.Duration
 }
 
-// Response answers an upgrade request. The zero value accepts it.
+// Response answers an upgrade request. The zero value accepts it. Header is copied
+// when OnUpgrade has returned.
 type Response struct {
 	Status      int         // 0 or 101: accept; any other: refuse
 	Reason      string      // body of a refusal
@@ -108,9 +111,11 @@ func (s Settings) resolve(c *Config) (Settings, error) {
 	}
 	s.MaxMessageSize, s.MaxFragments = d.MaxMessageSize, d.MaxFragments
 	s.PingInterval, s.PingTimeout = d.PingInterval, d.PingTimeout
+	s.Subprotocols = slices.Clone(s.Subprotocols)
 	if s.Origins == nil {
 		s.Origins = c.Origins
 	}
+	s.Origins = slices.Clone(s.Origins)
 	return s, nil
 }
 

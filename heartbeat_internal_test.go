@@ -3,7 +3,6 @@
 package perch
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,7 +24,7 @@ func (d *driven) dialled(h Handler) *peer {
 	}
 	p := d.join(0)
 	s := d.l.slab.at(p.slot)
-	dial := &dialing{ctx: context.Background(), route: route, host: "test", target: "/ws", key: handshake.NewKey()}
+	dial := newDialing(route, handshake.NewKey())
 	s.state = stateConnecting
 	s.setRoute(route.index)
 	s.flags |= flagClient | flagOut

@@ -158,7 +158,7 @@ func (l *loop) shake(i uint32, s *slot, t *turns, share addrKey) {
 	local, remote := sock.LocalAddr(int(s.fd)), l.peerAddr(i, s)
 	w := newWire(l.conn(i, s).Ref(), in, net.TCPAddrFromAddrPort(local), net.TCPAddrFromAddrPort(remote))
 	if s.flags&flagClient != 0 {
-		w.conn = tls.Client(w, clientTLS(c.dial.options.TLS, c.dial.name))
+		w.conn = tls.Client(w, c.dial.tls)
 	} else {
 		w.conn = tls.Server(w, l.srv.tls)
 	}

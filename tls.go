@@ -25,6 +25,9 @@ func serverTLS(c *tls.Config) (*tls.Config, error) {
 		return nil, errors.New("TLS: neither Certificates nor GetCertificate nor GetConfigForClient is set")
 	}
 	c = served(c)
+	if c.ClientCAs != nil {
+		c.ClientCAs = c.ClientCAs.Clone()
+	}
 	if choose := c.GetConfigForClient; choose != nil {
 		var chosen servedConfigs
 		c.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -48,8 +51,14 @@ func served(c *tls.Config) *tls.Config {
 }
 
 // ours is a copy of c with what neither a server's nor a client's is left to others.
+// Clone is shallow: the lists are the copy's own too, and the caller's may be changed.
 func ours(c *tls.Config) *tls.Config {
 	c = c.Clone()
+	c.Certificates = slices.Clone(c.Certificates)
+	c.CipherSuites = slices.Clone(c.CipherSuites)
+	c.CurvePreferences = slices.Clone(c.CurvePreferences)
+	c.EncryptedClientHelloConfigList = slices.Clone(c.EncryptedClientHelloConfigList)
+	c.EncryptedClientHelloKeys = slices.Clone(c.EncryptedClientHelloKeys)
 	c.NextProtos = protocols(c.NextProtos)
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
 	return c
@@ -108,14 +117,11 @@ func (m *servedConfigs) of(c *tls.Config) *tls.Config {
 	return made
 }
 
-// clientTLS is c as a connection to host is dialled with it; nil is the default.
-// A connection keeps it: what is right already is not copied.
+// clientTLS is a copy of c as a connection to host is dialled with it; nil is the
+// default.
 func clientTLS(c *tls.Config, host string) *tls.Config {
 	if c == nil {
 		c = new(tls.Config)
-	}
-	if c.ServerName != "" && c.MinVersion >= tls.VersionTLS12 && slices.Equal(c.NextProtos, protocols(c.NextProtos)) {
-		return c
 	}
 	c = ours(c)
 	if c.ServerName == "" {

@@ -220,7 +220,7 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 	var deflate handshake.Deflate
 	var deflates bool
 	if err == nil {
-		chosen, err = d.parser.Head(b).CheckResponse(d.key, d.options.Subprotocols, d.offer)
+		chosen, err = d.parser.Head(b).CheckResponse(d.key, d.protocols, d.offer)
 	}
 	if err == nil && d.offer != "" {
 		deflate, deflates, err = d.compression.wanted().Check(d.parser.Head(b))

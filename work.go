@@ -190,7 +190,10 @@ func (w *work) Run() {
 	b := &w.cur
 	if b.upgrade != nil && h.OnUpgrade != nil {
 		b.upgrade.response = Reject(500, "internal server error") // if it panics
-		w.call(func() { b.upgrade.response = h.OnUpgrade(b.upgrade.request) })
+		w.call(func() {
+			b.upgrade.response = h.OnUpgrade(b.upgrade.request)
+			b.upgrade.response.Header = b.upgrade.response.Header.Clone() // the loop reads it later
+		})
 	}
 	ok := b.open == nil || h.OnOpen == nil || w.call(func() { h.OnOpen(w.ref, b.open) })
 	for _, m := range b.messages {

@@ -37,7 +37,8 @@ type Opening struct {
 type Topic interface {
 	// Publish takes p into the order; it does not wait. On this node Deliver gets the
 	// very p that was published, with its offset; then p.Settle is called. An
-	// error is told by p.Settle too.
+	// error is told by p.Settle too. p.Payload is the publisher's again when Publish
+	// has returned: a broker that needs it for longer copies it.
 	Publish(p Publication)
 
 	// Close ends the following. With remove the room's order and history end for all
@@ -56,7 +57,7 @@ type Subscriber interface {
 type Publication struct {
 	Offset  uint64
 	Op      frame.Opcode // text or binary
-	Payload []byte       // immutable
+	Payload []byte       // not to be changed; valid until Deliver returns
 
 	order *order // on the node that published it
 }

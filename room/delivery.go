@@ -13,8 +13,7 @@ type Delivery struct {
 	hub    *Hub
 	frames Frames
 	class  Class
-	except map[Member]struct{} // of more than one
-	but    Member              // of one
+	except exclusion
 
 	// To whom: the room's members, or these, or all who have signed in.
 	room *Room
@@ -31,26 +30,33 @@ type Delivery struct {
 	done   func(taken int) // nil: nobody asks
 }
 
-// exclude leaves members out.
-func (d *Delivery) exclude(except []Member) {
-	switch len(except) {
+// exclusion is who is left out. Immutable.
+type exclusion struct {
+	one  Member              // of one
+	many map[Member]struct{} // of more
+}
+
+// excluding copies a list of members.
+func excluding(members []Member) (e exclusion) {
+	switch len(members) {
 	case 0:
 	case 1:
-		d.but = except[0]
+		e.one = members[0]
 	default:
-		d.except = make(map[Member]struct{}, len(except))
-		for _, m := range except {
-			d.except[m] = struct{}{}
+		e.many = make(map[Member]struct{}, len(members))
+		for _, m := range members {
+			e.many[m] = struct{}{}
 		}
 	}
+	return e
 }
 
 // Excludes reports that m is not to get it.
 func (d *Delivery) Excludes(m Member) bool {
-	if d.except == nil {
-		return m == d.but
+	if d.except.many == nil {
+		return m == d.except.one
 	}
-	_, no := d.except[m]
+	_, no := d.except.many[m]
 	return no
 }
 

@@ -4,12 +4,13 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// Message is what is published to a room.
+// Message is what is published to a room. Payload and Except are copied before
+// Publish returns.
 type Message struct {
 	Op      frame.Opcode // 0: text
-	Payload []byte       // not to be changed any more
-	Except  []Member     // connections that do not get it: its sender's, mostly
-	Taken   func(n int)  // told, on a loop, how many connections' queues took it; nil: nobody asks
+	Payload []byte
+	Except  []Member    // connections that do not get it: its sender's, mostly
+	Taken   func(n int) // told, on a loop, how many connections' queues took it; nil: nobody asks
 }
 
 // Receipt is what a publisher learns.
@@ -21,7 +22,7 @@ type Receipt struct {
 // order is a publish under way: it goes with the Publication, which comes back.
 type order struct {
 	room    *Room
-	except  []Member
+	except  exclusion
 	taken   func(int)
 	done    func(Receipt, error)
 	receipt Receipt
@@ -37,7 +38,7 @@ type order struct {
 // Errors: ErrQueueFull when loops do not keep up, ErrNotFound when the room is
 // deleted, those of the broker.
 func (r *Room) Publish(m Message, done func(Receipt, error)) {
-	o := &order{room: r, except: m.Except, taken: m.Taken, done: done}
+	o := &order{room: r, except: excluding(m.Except), taken: m.Taken, done: done}
 	if r.pending.Add(1) > int64(r.hub.cfg.MaxQueue) {
 		o.settle(ErrQueueFull)
 		return
@@ -106,7 +107,7 @@ func (r *Room) Deliver(p Publication) {
 	d := &Delivery{hub: r.hub, frames: f, room: r, kept: true}
 	if o := p.order; o != nil {
 		d.queued, d.done = true, o.taken
-		d.exclude(o.except)
+		d.except = o.except
 		o.placed, o.receipt = true, Receipt{r.at, r.count()}
 		r.hub.published.Add(1)
 	}
@@ -156,7 +157,6 @@ func (r *Room) send(f Frames, class Class, except []Member) {
 	if f == (Frames{}) || len(r.on) == 0 {
 		return
 	}
-	d := &Delivery{hub: r.hub, room: r, frames: f, class: class}
-	d.exclude(except)
+	d := &Delivery{hub: r.hub, room: r, frames: f, class: class, except: excluding(except)}
 	d.post(r.on.loops())
 }

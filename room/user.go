@@ -180,7 +180,6 @@ func (h *Hub) SendAll(f Frames, except ...Member) {
 	for i := range loops {
 		loops[i] = uint32(i)
 	}
-	d := &Delivery{hub: h, frames: f, all: true}
-	d.exclude(except)
+	d := &Delivery{hub: h, frames: f, all: true, except: excluding(except)}
 	d.post(loops)
 }

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		run  func(*check)
 	}{
 		{"Contents", contents},
+		{"PayloadReused", payloadReused},
 		{"Order", order},
 		{"Rooms", rooms},
 		{"OpenInTheMiddle", openInTheMiddle},

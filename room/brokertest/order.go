@@ -38,6 +38,26 @@ func contents(c *check) {
 	}
 }
 
+// payloadReused: a publisher writes its next message over the last one.
+func payloadReused(c *check) {
+	const messages = 100
+	f := c.follow(0, "r")
+	p := make([]byte, 3)
+	for i := range messages {
+		copy(p, fmt.Sprintf("%03d", i))
+		f.topic.Publish(room.Publication{Op: frame.OpText, Payload: p})
+		clear(p)
+	}
+	f.awaitOffset(f.opening.Offset + messages)
+	order := f.order()
+	for i := range messages {
+		want := describe(room.Publication{Op: frame.OpText, Payload: fmt.Appendf(nil, "%03d", i)})
+		if got := order[room.Position{Epoch: f.opening.Epoch, Offset: f.opening.Offset + uint64(i+1)}]; got != want {
+			c.Errorf("message %d came as %s, want %s", i, got, want)
+		}
+	}
+}
+
 // order: publishers on all nodes at once, and everybody has everything once, in
 // one order, in which each publisher's own are as it published them.
 func order(c *check) {
