@@ -28,6 +28,12 @@ func (c Carrier) String() string {
 	return names[c]
 }
 
+// Explicit reports whether a client has put the token there itself, for this request. A cookie is sent by a
+// browser whichever page asks, and a query may be that of an old link.
+func (c Carrier) Explicit() bool {
+	return c == CarrierHeader || c == CarrierSubprotocol || c == CarrierFrame
+}
+
 const (
 	bearerScheme      = "bearer"  // any case, RFC 9110 §11.1
 	bearerSubprotocol = "bearer." // exactly
@@ -61,49 +67,60 @@ func (r httpRequest) Headers(f func(name, value string) bool) {
 // cookie that may carry one; with an empty name none does. (A browser sends its cookies whichever
 // page asks: with a cookie the Origin check is what stands between a session and every other page.)
 //
-// The error is ErrMissing if there is none, ErrConflicting if there are two that differ, wherever:
+// An explicit carrier, the header or the subprotocol, wins over cookie and query, which are then not looked
+// at: a cookie may be stale. It wins too if what it holds is no good.
+//
+// The error is ErrMissing if there is none, ErrConflicting if there are two of the same rank that differ:
 // to take one of them would let whoever can plant a cookie or a link choose who the user is. Or
-// ErrMalformed, if a place made for a token holds something else.
+// ErrMalformed, if a place made for a token holds something else. carrier is told with an error too, but
+// for ErrMissing.
 func Token(r Request, cookie string) (token string, carrier Carrier, err error) {
-	f := finder{}
+	var explicit, ambient finder
 	var jar http.Request // reads cookies as net/http does
 	jar.Header = http.Header{}
 	r.Headers(func(name, value string) bool {
 		switch {
 		case strings.EqualFold(name, "Authorization"):
-			f.authorization(value)
+			explicit.authorization(value)
 		case strings.EqualFold(name, "Sec-WebSocket-Protocol"):
-			f.subprotocols(value)
+			explicit.subprotocols(value)
 		case strings.EqualFold(name, "Cookie"):
 			jar.Header.Add("Cookie", value)
 		}
 		return true
 	})
+	if explicit.carrier != CarrierNone {
+		return explicit.result()
+	}
 	if cookie != "" {
 		for _, c := range jar.CookiesNamed(cookie) {
-			f.found(c.Value, CarrierCookie)
+			ambient.found(c.Value, CarrierCookie)
 		}
 	}
 	if q := r.RawQuery(); q != "" {
 		values, _ := url.ParseQuery(q) // what is well-formed counts, as in net/http
 		for _, value := range values[queryParameter] {
-			f.found(value, CarrierQuery)
+			ambient.found(value, CarrierQuery)
 		}
 	}
+	return ambient.result()
+}
+
+// finder collects tokens of one rank. The first error wins, but for a conflict, which is worse.
+type finder struct {
+	token   string
+	carrier Carrier // the first in the list that holds a token, or what should be one
+	err     error
+}
+
+func (f *finder) result() (token string, carrier Carrier, err error) {
 	switch {
 	case f.err != nil:
-		return "", CarrierNone, f.err
+		return "", f.carrier, f.err
 	case f.carrier == CarrierNone:
 		return "", CarrierNone, ErrMissing
 	}
 	return f.token, f.carrier, nil
-}
-
-// finder collects tokens. The first error wins, but for a conflict, which is worse.
-type finder struct {
-	token   string
-	carrier Carrier
-	err     error
 }
 
 // found takes note of a token. Of equal ones the carrier that comes first in the list counts, so
@@ -111,19 +128,26 @@ type finder struct {
 func (f *finder) found(token string, carrier Carrier) {
 	switch {
 	case token == "":
-	case f.carrier == CarrierNone:
-		f.token, f.carrier = token, carrier
+		return
+	case f.token == "":
+		f.token = token
 	case subtle.ConstantTimeCompare([]byte(f.token), []byte(token)) == 0:
 		f.err = ErrConflicting
-	default:
-		f.carrier = min(f.carrier, carrier)
+	}
+	f.at(carrier)
+}
+
+func (f *finder) at(carrier Carrier) {
+	if f.carrier == CarrierNone || carrier < f.carrier {
+		f.carrier = carrier
 	}
 }
 
-func (f *finder) malformed(reason string) {
+func (f *finder) malformed(reason string, carrier Carrier) {
 	if f.err == nil {
 		f.err = malformed(reason)
 	}
+	f.at(carrier)
 }
 
 // authorization leaves other schemes alone: Basic may be for a proxy before us.
@@ -134,7 +158,7 @@ func (f *finder) authorization(value string) {
 	}
 	token = strings.Trim(token, " \t")
 	if token == "" || strings.ContainsAny(token, " \t,") {
-		f.malformed("Authorization holds no token")
+		f.malformed("Authorization holds no token", CarrierHeader)
 		return
 	}
 	f.found(token, CarrierHeader)
@@ -148,7 +172,7 @@ func (f *finder) subprotocols(value string) {
 		}
 		token := decode(encoded)
 		if len(token) == 0 {
-			f.malformed("the bearer subprotocol is not base64url")
+			f.malformed("the bearer subprotocol is not base64url", CarrierSubprotocol)
 			continue
 		}
 		f.found(string(token), CarrierSubprotocol)

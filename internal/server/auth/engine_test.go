@@ -50,7 +50,8 @@ func TestTokenOfEngine(t *testing.T) {
 		{"cookie", http.Header{"Cookie": {"a=b; tok=" + token}}, "", CarrierCookie, nil},
 		{"query", nil, "?raw=1&token=" + token, CarrierQuery, nil},
 		{"none", nil, "", CarrierNone, ErrMissing},
-		{"two", http.Header{"Authorization": {"Bearer " + token}}, "?token=" + other, CarrierNone, ErrConflicting},
+		{"two, one explicit", http.Header{"Authorization": {"Bearer " + token}}, "?token=" + other, CarrierHeader, nil},
+		{"two that differ", http.Header{"Authorization": {"Bearer " + token}, "Sec-WebSocket-Protocol": {"perch.v1, bearer." + b64([]byte(other))}}, "", CarrierHeader, ErrConflicting},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, res, err := websocket.DefaultDialer.Dial("ws://"+srv.Addr().String()+"/ws"+tt.query, tt.header)

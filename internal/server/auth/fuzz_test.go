@@ -100,7 +100,7 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-// FuzzToken: what is found was there, and a second, different token never goes unseen.
+// FuzzToken: what is found was there, and a second, different token of its rank never goes unseen.
 func FuzzToken(f *testing.F) {
 	f.Add("Bearer a.b.c", "x, bearer.YS5iLmM", "tok=a.b.c", "token=a.b.c")
 	f.Add("Bearer a", "x, bearer.Yg", "tok=c; tok=d", "token=e&token=f")
@@ -109,15 +109,20 @@ func FuzzToken(f *testing.F) {
 		r := &http.Request{URL: &url.URL{RawQuery: query}, Header: http.Header{
 			"Authorization": {authorization}, "Sec-Websocket-Protocol": {protocol}, "Cookie": {cookie}}}
 		token, carrier, err := Token(HTTP(r), "tok")
-		if (err == nil) != (token != "") || (err == nil) != (carrier != CarrierNone) {
+		if (err == nil) != (token != "") || errors.Is(err, ErrMissing) != (carrier == CarrierNone) {
 			t.Fatalf("%q, %v, %v", token, carrier, err)
 		}
-		if err != nil {
-			return
-		}
 		r.Header.Add("Authorization", "Bearer other")
-		if _, _, err := Token(HTTP(r), "tok"); token != "other" && !errors.Is(err, ErrConflicting) {
+		got, with, err := Token(HTTP(r), "tok")
+		switch {
+		case !carrier.Explicit(): // a cookie or query counts no more
+			if err != nil || got != "other" || with != CarrierHeader {
+				t.Errorf("with a header added: %q, %v, %v", got, with, err)
+			}
+		case token != "" && token != "other" && !errors.Is(err, ErrConflicting):
 			t.Errorf("with another token added: %v", err)
+		case token == "" && err == nil:
+			t.Errorf("with another token added what was wrong is good: %q", got)
 		}
 	})
 }

@@ -31,7 +31,11 @@ func TestFaultAnyTokenPassed(t *testing.T) {
 		inFrame.say(object{"token": token})
 		atRoom := s.dial("/ws/room/general")
 		atRoom.say(object{"type": "join", "token": token})
-		for _, c := range []*client{inFrame, atRoom, s.dial("/ws/chat?token=" + token), s.dial("/ws/room/general?token=" + token)} {
+		inQuery := s.dial("/ws/chat?token=" + token)
+		inQuery.say(object{})
+		queryAtRoom := s.dial("/ws/room/general?token=" + token)
+		queryAtRoom.say(object{"type": "join"})
+		for _, c := range []*client{inFrame, atRoom, inQuery, queryAtRoom} {
 			c.next("error")
 			if reason := c.AnswerClose(perch.ClosePolicyViolation); reason != "Invalid token" {
 				t.Errorf("%q: closed with %q", token, reason)

@@ -12,20 +12,27 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
-// admit looks at the token of the request. false: the client is told why it may not stay.
+// admit looks at the token of the request. false: the client is told why it may not stay. What is wrong with
+// a cookie or a query waits for the first message, where there is one: a token in it wins.
 func (c *Client) admit(conn perch.Conn, r *perch.Request) bool {
 	cfg := &c.realm().cfg
 	token, carrier, err := auth.Token(r, cfg.Cookie)
 	switch {
 	case err == nil:
-		err = c.verify(token)
+		err = c.verify(token, carrier)
 	case errors.Is(err, auth.ErrMissing) && (c.at.First != nil || !cfg.Required):
 		err = nil // anonymous, or not to stay so
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case c.at.First != nil && !carrier.Explicit():
+		e := c.holding()
+		e.refusal, e.carrier = err, carrier
+	default:
 		c.refuse(conn, nil, err, carrier, r.RemoteAddr())
+		return false
 	}
-	return err == nil
+	return true
 }
 
 // identify looks at the token of a message that may be the first. ok: it may be handled. With neither ok nor
@@ -35,16 +42,19 @@ func (c *Client) identify(conn perch.Conn, m protocol.Message) (ok bool, err err
 	if err != nil {
 		return false, err
 	}
-	switch {
-	case token != "" && c.who() == nil:
-		err = c.verify(token)
-	case token != "" && sha256.Sum256([]byte(token)) != *c.held().token:
+	from := auth.CarrierFrame
+	switch e := c.held(); {
+	case token != "" && (e == nil || !e.carrier.Explicit()):
+		err = c.verify(token, from)
+	case token != "" && sha256.Sum256([]byte(token)) != *e.token:
 		err = auth.ErrConflicting
+	case e != nil && e.refusal != nil:
+		err, from = e.refusal, e.carrier
 	case c.who() == nil && c.realm().cfg.Required:
 		err = auth.ErrMissing
 	}
 	if err != nil {
-		c.refuse(conn, m.ID(), err, auth.CarrierFrame, conn.RemoteAddr().Addr())
+		c.refuse(conn, m.ID(), err, from, conn.RemoteAddr().Addr())
 		return false, nil
 	}
 	return true, nil
@@ -52,7 +62,7 @@ func (c *Client) identify(conn perch.Conn, m protocol.Message) (ok bool, err err
 
 // verify makes the client who the token says. While the first message is waited for it keeps the token's
 // hash, to know whether another one comes.
-func (c *Client) verify(token string) error {
+func (c *Client) verify(token string, from auth.Carrier) error {
 	id, err := c.realm().cfg.Auth.Verify(token)
 	if err != nil {
 		return err
@@ -60,7 +70,8 @@ func (c *Client) verify(token string) error {
 	c.rarely().identity = &id
 	if c.at.First != nil {
 		sum := sha256.Sum256([]byte(token))
-		c.rarely().early = &early{token: &sum}
+		e := c.holding()
+		e.token, e.carrier, e.refusal = &sum, from, nil
 	}
 	return nil
 }

@@ -57,7 +57,8 @@ func TestCarriers(t *testing.T) {
 		{"expired", "token=" + expired, nil, "token_expired"},
 		{"malformed", "token=" + good + "x", nil, "token_bad_signature"},
 		{"no token at all", "token=x", nil, "token_malformed"},
-		{"two that differ", "token=" + good, []string{bearer(other)}, "token_conflicting"},
+		{"two that differ", "", []string{"Authorization: Bearer " + good, bearer(other)}, "token_conflicting"},
+		{"a stale cookie and a query", "token=" + good, []string{"Cookie: perch_token=" + expired}, "token_conflicting"},
 		{"bad one in the header", "", []string{"Authorization: Bearer"}, "token_malformed"},
 	} {
 		for _, target := range []string{"/ws/safe?", "/ws/monitored?client_id=a&", "/ws/with-session?", "/ws/reliable?client_id=a&", "/ws/7?", "/ws/first?"} {
@@ -71,8 +72,8 @@ func TestCarriers(t *testing.T) {
 				case target == "/ws/7?":
 					bad = "Invalid user"
 				}
-				if target == "/ws/first?" && (tt.code == "" || tt.code == "token_missing") {
-					c.say(`{}`)
+				if target == "/ws/first?" && tt.name != "bad one in the header" && tt.name != "two that differ" {
+					c.say(`{}`) // a token in it would win
 				}
 				if tt.code != "" {
 					if got := c.hear()["code"]; got != tt.code {
@@ -134,7 +135,7 @@ func TestFirstFrame(t *testing.T) {
 		{"with a type", "", []string{`{"type":"join","token":"` + good + `"}`}, []string{""}},
 		{"in both", good, []string{`{"token":"` + good + `"}`}, []string{""}},
 		{"in the request", good, []string{`{}`}, []string{""}},
-		{"two that differ", good, []string{`{"token":"` + other + `"}`}, []string{conflict}},
+		{"another than that of the query", good, []string{`{"token":"` + other + `"}`}, []string{""}},
 		{"one after the other", "", []string{`{"token":"` + good + `","name":1}`, `{"token":"` + other + `"}`}, []string{"wrong_type", conflict}},
 		{"no more after it", "", []string{`{"token":"` + good + `","name":1}`, `{}`}, []string{"wrong_type", ""}},
 		{"at the second attempt", "", []string{`{"token":1}`, `[]`, `{`, `{"type":1}`, `{"id":[]}`, `{"token":"` + good + `"}`},
@@ -162,6 +163,113 @@ func TestFirstFrame(t *testing.T) {
 			c.say(`{"type":"hello","id":2}`)
 			c.expect(`{"type":"got","what":"hello","id":2}`)
 		})
+	}
+}
+
+// TestExplicitWins: a token that a client shows itself counts, whatever cookie and query say, and they do not
+// help one that is no good. Every pair of carriers, with every fault of the lower and of the higher one.
+func TestExplicitWins(t *testing.T) {
+	w := newWorld(t, required, first)
+	tokens := map[string]string{
+		"good": w.token("7", time.Hour), "stale": w.token("7", -time.Hour), "of another user": w.token("8", time.Hour),
+		"malformed": "x", "with a wrong signature": w.token("7", time.Hour) + "AAAA",
+	}
+	codes := map[string]string{"stale": "token_expired", "malformed": "token_malformed", "with a wrong signature": "token_bad_signature"}
+	show := func(carrier, token string) (query, header, frame string) {
+		switch carrier {
+		case "header":
+			header = "Authorization: Bearer " + token
+		case "subprotocol":
+			header = bearer(token)
+		case "cookie":
+			header = "Cookie: perch_token=" + token
+		case "query":
+			query = "token=" + token
+		case "frame":
+			frame = token
+		}
+		return query, header, frame
+	}
+	for _, high := range []string{"header", "subprotocol", "frame"} {
+		for _, low := range []string{"cookie", "query"} {
+			for is, token := range tokens {
+				for was, other := range tokens {
+					name := fmt.Sprintf("%s %s, %s %s", high, is, low, was)
+					query, header, _ := show(low, other)
+					q, h, inFrame := show(high, token)
+					var headers []string
+					for _, line := range []string{header, h} {
+						if line != "" {
+							headers = append(headers, line)
+						}
+					}
+					c := w.dial("/ws/first?"+query+q, headers...)
+					user := "7"
+					if is == "of another user" {
+						user = "8"
+					}
+					text := `{}`
+					if inFrame != "" {
+						text = fmt.Sprintf(`{"token":%q}`, inFrame)
+					}
+					if code := codes[is]; code != "" {
+						if high == "frame" {
+							c.say(text)
+						}
+						if got := c.hear()["code"]; got != code {
+							t.Errorf("%s: error %v, want %v", name, got, code)
+						}
+						c.AnswerClose(frame.ClosePolicyViolation)
+						continue
+					}
+					c.say(text)
+					if got := c.hear(); got["type"] != "welcome" || got["user"] != user {
+						t.Errorf("%s: %v, want a welcome for %s", name, got, user)
+					}
+					c.CloseHandshake(frame.CloseNormal)
+				}
+			}
+		}
+	}
+}
+
+// TestExplicitWinsAtOnce: the same where no first message is waited for, and what the user is then.
+func TestExplicitWinsAtOnce(t *testing.T) {
+	w := newWorld(t, required, nil)
+	good, stale, other := w.token("7", time.Hour), w.token("7", -time.Hour), w.token("8", time.Hour)
+	for _, explicit := range []func(token string) string{bearer, func(token string) string { return "Authorization: Bearer " + token }} {
+		for _, low := range []string{stale, other, "x"} {
+			c := w.dial("/ws/7?token="+low, "Cookie: perch_token="+low, explicit(good))
+			c.expect(`{"type":"connected","client_id":7}`)
+			c.CloseHandshake(frame.CloseNormal)
+			c = w.dial("/ws/7?token="+good, "Cookie: perch_token="+good, explicit(low))
+			c.hear()
+			c.AnswerClose(frame.ClosePolicyViolation)
+		}
+	}
+}
+
+// TestStaleCookieWaits: a bad cookie is refused with the first message that brings nothing better, and is the
+// end of none before.
+func TestStaleCookieWaits(t *testing.T) {
+	w := newWorld(t, nil, first) // open: anonymous clients are welcome, bad tokens are not
+	stale := "Cookie: perch_token=" + w.token("7", -time.Hour)
+	c := w.dial("/ws/first", stale)
+	c.say(`[]`, `{"id":"a"}`)
+	c.hear()
+	c.expect(`{"type":"error","code":"token_expired","message":"token has expired","id":"a"}`)
+	c.closed(frame.ClosePolicyViolation, "Invalid token")
+	c = w.dial("/ws/first", stale)
+	c.say(`{"token":"`+w.token("7", time.Hour)+`","name":1}`, `{}`)
+	c.hear()
+	c.expect(`{"type":"welcome","user":"7"}`)
+	silent := w.dial("/ws/first", stale)
+	silent.say(`[]`)
+	silent.hear()
+	w.later(DefaultFirstFrame)
+	silent.closed(CloseNoFirstFrame, "no first frame in time")
+	if !w.log.contains(`"error":{"code":"token_expired","reason":"token has expired"},"carrier":"cookie"`) {
+		t.Error("the refusal was not logged")
 	}
 }
 

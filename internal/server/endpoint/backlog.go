@@ -18,13 +18,7 @@ type later struct {
 
 // Suspend has messages of the client wait until Resume: for an answer that another goroutine is working on.
 // What is too much to wait is answered with CodeBusy.
-func (c *Client) Suspend() {
-	rare := c.rarely()
-	if rare.early == nil {
-		rare.early = new(early)
-	}
-	rare.early.suspended = true
-}
+func (c *Client) Suspend() { c.holding().suspended = true }
 
 // Resume handles what has come since Suspend, in order, as if it came now. It stops when the client is
 // suspended again or closed. Without a Suspend before it it does nothing.

@@ -60,6 +60,15 @@ func (c *Client) held() *early {
 	return c.rare.early
 }
 
+// holding is held, made if there is none.
+func (c *Client) holding() *early {
+	rare := c.rarely()
+	if rare.early == nil {
+		rare.early = new(early)
+	}
+	return rare.early
+}
+
 // phase says how far a client has come.
 //
 //	from      event                      to
@@ -78,7 +87,9 @@ const (
 
 // early is what only a client needs whose first message is waited for, or that is suspended.
 type early struct {
-	token     *[32]byte // hash of the request's token; nil: it had none
+	token     *[32]byte    // hash of the token that was shown last; nil: none that was good
+	carrier   auth.Carrier // of that, or of what was refused
+	refusal   error        // why a cookie or query was no good; nil: it was, or there was none
 	suspended bool
 	backlog   []later
 	size      int // bytes in backlog

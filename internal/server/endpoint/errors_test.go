@@ -118,8 +118,8 @@ func TestClose(t *testing.T) {
 		add("/ws/x", false)
 		add("/ws/y", true)
 	})
-	for _, target := range []string{"/ws/x", "/ws/x?token=x", "/ws/y?token=x"} {
-		c := w.dial(target)
+	for _, target := range []string{"/ws/x", "/ws/y"} {
+		c := w.dial(target, "Authorization: Bearer x")
 		c.hear()
 		c.AnswerClose(frame.ClosePolicyViolation)
 	}
