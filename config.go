@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/room"
 )
@@ -87,7 +88,7 @@ type Config struct {
 	TLS              *tls.Config
 	MaxTLSHandshakes int // under way at a time, in about 30 kB each; 256 × GOMAXPROCS, and an eighth for new addresses
 
-	Origins        []string       // allowed Origin values; nil: the same host; "*": all
+	Origins        []string       // allowed Origin values, as handshake.CheckOrigin takes them; nil: the same host; "*": all
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; see UnixPeers
 	ProxyProtocol  []netip.Prefix // from whom a PROXY header is demanded, version 1 or 2; see UnixPeers
 	HTTP           http.Handler   // requests that are for no WebSocket route; nil: 404
@@ -205,6 +206,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.PingInterval != 0 && c.PingTimeout != 0 && c.PingTimeout <= c.PingInterval {
 		errs = append(errs, fmt.Errorf("PingTimeout: %v is not above PingInterval, %v", c.PingTimeout, c.PingInterval))
 	}
+	if err := checkOrigins(c.Origins); err != nil {
+		errs = append(errs, err)
+	}
 	compression, err := c.Compression.withDefaults()
 	if err != nil {
 		errs = append(errs, err)
@@ -233,6 +237,17 @@ func pingTimes(interval, timeout *time.Duration) {
 	case *timeout > 0 && *interval == 0:
 		*interval = max(*timeout/2, 1)
 	}
+}
+
+// checkOrigins reports entries that no origin can match.
+func checkOrigins(list []string) error {
+	var errs []error
+	for _, entry := range list {
+		if err := handshake.CheckOrigin(entry); err != nil {
+			errs = append(errs, fmt.Errorf("Origins: %q: %w", entry, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // defaults fills r's zero fields from def and resolves −1.

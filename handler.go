@@ -106,7 +106,7 @@ func (s Settings) resolve(c *Config) (Settings, error) {
 	}
 	d, err := d.withDefaults()
 	rate := s.Rate.defaults(c.Rate)
-	if err := errors.Join(err, rate); err != nil {
+	if err := errors.Join(err, rate, checkOrigins(s.Origins)); err != nil {
 		return s, fmt.Errorf("route settings: %w", err)
 	}
 	s.MaxMessageSize, s.MaxFragments = d.MaxMessageSize, d.MaxFragments

@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"bench/page":        {"bench/plot", "bench/record", "bench/stats"},
 
 	// What makes perchd: public packages only, and not each other.
-	"internal/server/config":   {".", "room", "session", "cluster"},
+	"internal/server/config":   {".", "handshake", "room", "session", "cluster"},
 	"internal/server/auth":     {".", "room", "session", "cluster", "internal/label"},
 	"internal/server/certs":    {},
 	"internal/server/chat":     {".", "frame", "room", "session", "cluster", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol", "internal/label"},

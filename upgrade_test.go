@@ -3,6 +3,7 @@
 package perch_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -257,4 +258,45 @@ func TestOrigins(t *testing.T) {
 	if n := len(log.find("every origin is allowed")); n != 1 {
 		t.Errorf("%d warnings about \"*\", want 1", n)
 	}
+}
+
+// Origins that are no page of the web can be allowed one by one, a domain with all
+// its names at once, for the server and for a route; what can match nothing is refused
+// by Start, or by Handle.
+func TestOriginKinds(t *testing.T) {
+	srv := start(t, perch.Config{Origins: []string{"null", "file://", "https://*.example.com"}}, func(srv *perch.Server) {
+		srv.Handle("/ws", echo())
+		h := echo()
+		h.Settings.Origins = []string{"capacitor://localhost"}
+		srv.Handle("/app", h)
+	})
+	for _, tt := range []struct {
+		path, origin string
+		status       int
+	}{
+		{"/ws", "null", 101}, {"/ws", "file://", 101}, {"/ws", "https://a.example.com", 101}, {"/ws", "https://a.b.example.com", 101},
+		{"/ws", "https://example.com", 403}, {"/ws", "capacitor://localhost", 403}, {"/ws", "http://a.example.com", 403},
+		{"/app", "capacitor://localhost", 101}, {"/app", "null", 403}, {"/app", "http://localhost", 403},
+	} {
+		c := wstest.Connect(t, srv.Addr().String())
+		c.Write([]byte("GET " + tt.path + " HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: " + tt.origin + "\r\n\r\n"))
+		if r := c.ReadResponse(); r.Status != tt.status {
+			t.Errorf("%s from %s: %d, want %d", tt.path, tt.origin, r.Status, tt.status)
+		}
+	}
+	bad := perch.New(perch.Config{Addr: "127.0.0.1:0", Origins: []string{"https://example.com/", "null"}})
+	if err := bad.Start(); err == nil || !strings.Contains(err.Error(), `Origins: "https://example.com/"`) {
+		t.Errorf("Start: %v", err)
+	}
+	func() {
+		defer func() {
+			if p := fmt.Sprint(recover()); !strings.Contains(p, `Origins: "wss://example.com"`) {
+				t.Errorf("Handle: %s", p)
+			}
+		}()
+		h := echo()
+		h.Settings.Origins = []string{"wss://example.com"}
+		perch.New(perch.Config{}).Handle("/ws", h)
+	}()
 }

@@ -1,9 +1,62 @@
 package handshake
 
+import (
+	"errors"
+	"strings"
+)
+
+// CheckOrigin reports what is wrong with an entry of the list that [OriginAllowed]
+// takes: that no browser could ever send what it stands for. An entry is one of
+//
+//	scheme://host, scheme://host:port      https://app.example.com, app://local, file://
+//	scheme://*.domain, with a port or not  every name below the domain, and not the domain itself
+//	null                                   pages without an origin: sandboxed frames, data: URLs
+//	*                                      all
+//
+// Letters of any case are equal. Without a port it is the default one of the scheme.
+func CheckOrigin(entry string) error {
+	if entry == "*" || entry == "null" {
+		return nil
+	}
+	scheme, rest, ok := strings.Cut(entry, "://")
+	host, port := splitPort(rest)
+	domain, wild := strings.CutPrefix(host, "*.")
+	switch {
+	case !ok || !isScheme(scheme):
+		return errors.New("want scheme://host, scheme://host:port, scheme://*.domain, null or *")
+	case defaultPort(scheme) != "" && !strings.HasPrefix(strings.ToLower(scheme), "http"):
+		return errors.New("a page's origin is http:// or https://, never ws:// or wss://")
+	case strings.ContainsAny(rest, "/?#@"):
+		return errors.New("an origin ends with the host or the port: no path, no slash, no user")
+	case strings.IndexFunc(rest, func(r rune) bool { return r > 0x7e }) >= 0:
+		return errors.New("browsers send a name with other letters than ASCII in its xn-- form")
+	case rest == "":
+		if defaultPort(scheme) != "" {
+			return errors.New("the host is missing")
+		}
+		return nil // file://
+	case host == "*" || strings.Contains(domain, "*") || wild && (validIPv4(domain) || strings.HasPrefix(domain, ".") || domain == ""):
+		return errors.New("* stands for all the names before a domain, as in https://*.example.com, or for every origin, alone")
+	case !validHost(strings.TrimPrefix(rest, "*.")) || len(port) == 5 && port > "65535":
+		return errors.New("want a host, and a port or none")
+	}
+	return nil
+}
+
+// isScheme reports whether s is a scheme, RFC 3986 §3.1.
+func isScheme(s string) bool {
+	for i, r := range s {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		if !letter && (i == 0 || !strings.ContainsRune("0123456789+-.", r)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // OriginAllowed judges the Origin of a handshake (RFC 6455 §10.2) for a server
-// reached under host. An empty origin is allowed: browsers always send one.
-// allow lists origins, scheme://host[:port], compared as SameOrigin does, or
-// "*" for all; an empty list means the same host alone.
+// reached under host. An empty origin is allowed: browsers always send one. allow
+// lists what [CheckOrigin] takes; an empty list means the same host alone.
 func OriginAllowed(origin, host []byte, allow []string) bool {
 	if len(origin) == 0 {
 		return true
@@ -12,7 +65,7 @@ func OriginAllowed(origin, host []byte, allow []string) bool {
 		return SameOrigin(origin, host)
 	}
 	for _, a := range allow {
-		if a == "*" || a == string(origin) || sameOrigins(origin, a) {
+		if a == "*" || a == string(origin) || matches(origin, a) {
 			return true
 		}
 	}
@@ -29,11 +82,22 @@ func SameOrigin(origin, host []byte) bool {
 	return ok && equalFold(name, name2) && samePort(port, port2, defaultPort(scheme))
 }
 
-func sameOrigins(a []byte, b string) bool {
-	schemeA, nameA, portA, okA := splitOrigin(a)
-	schemeB, nameB, portB, okB := splitOrigin(b)
-	return okA && okB && equalFold(schemeA, schemeB) && equalFold(nameA, nameB) &&
-		samePort(portA, portB, defaultPort(schemeA))
+// matches reports whether origin is what an entry stands for.
+func matches(origin []byte, entry string) bool {
+	scheme, host, port, ok := splitOrigin(origin)
+	scheme2, rest, ok2 := strings.Cut(entry, "://")
+	if rest == "" && ok2 { // file://
+		return equalFold(origin, entry)
+	}
+	host2, port2 := splitPort(rest)
+	if !ok || !ok2 || !equalFold(scheme, scheme2) || !samePort(port, port2, defaultPort(scheme)) {
+		return false
+	}
+	if domain, wild := strings.CutPrefix(host2, "*"); wild {
+		n := len(host) - len(domain)
+		return n > 0 && len(domain) > 1 && equalFold(host[n:], domain) && host[0] != '.'
+	}
+	return equalFold(host, host2)
 }
 
 // splitOrigin takes a serialized origin apart, RFC 6454 §6.2. ok is false for

@@ -54,17 +54,6 @@ func address(s string) error {
 	return nil
 }
 
-func origin(s string) error {
-	if s == "*" {
-		return nil
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("want scheme://host or scheme://host:port, or *")
-	}
-	return nil
-}
-
 // prefix takes CIDR, or an address, which is its own prefix.
 func prefix() form[netip.Prefix] {
 	return form[netip.Prefix]{
