@@ -35,7 +35,7 @@ var groups = []group{
 			func(c *Config) value { return one(&c.Engine.Addr, text(address)) }},
 		{"socket-mode", "bits", "permissions of the unix socket, as 0660; auto: what the umask leaves", "auto",
 			func(c *Config) value { return one(&c.Engine.SocketMode, orAuto(permission())) }},
-		{"origin", "origin", "browser origin that may connect, https://*.example too, null, or * (default: the same host)", "",
+		{"origin", "origin", "browser origin that may connect, https://*.a.example too, or * (default: the same host)", "",
 			func(c *Config) value { return many(&c.Engine.Origins, text(handshake.CheckOrigin)) }},
 		{"trusted-proxies", "prefix", "addresses whose X-Forwarded-For is believed, as 10.0.0.0/8; unix: of unix sockets", "",
 			func(c *Config) value { return many(&c.Engine.TrustedProxies, peers()) }},
