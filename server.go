@@ -240,19 +240,9 @@ func (srv *Server) prepare() error {
 		if err != nil {
 			return err
 		}
-		addr := a.AddrPort()
-		if !addr.Addr().IsValid() {
-			addr = netip.AddrPortFrom(netip.IPv6Unspecified(), addr.Port())
-		}
-		srv.addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-		// Loops share the port; a second server must not. The probe also picks the
-		// port if it is 0.
-		fd, err := sock.Listen(srv.addr, false)
-		if err != nil {
+		if srv.addr, err = freeAddr(a); err != nil {
 			return err
 		}
-		srv.addr = sock.LocalAddr(fd)
-		unix.Close(fd)
 	}
 	srv.plan()
 	if !srv.cfg.PrivateFDs {
@@ -286,6 +276,28 @@ func (srv *Server) shortest() int64 {
 		}
 	}
 	return period
+}
+
+// freeAddr finds out whether the address is free: loops share the port, but a second
+// server must not. It also picks the port if it is 0, and the family if there is no
+// host: all addresses, of IPv4 alone where there is no IPv6.
+func freeAddr(a *net.TCPAddr) (netip.AddrPort, error) {
+	hosts := []netip.Addr{a.AddrPort().Addr().Unmap()}
+	if !hosts[0].IsValid() {
+		hosts = []netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()}
+	}
+	var err error
+	for _, host := range hosts {
+		var fd int
+		if fd, err = sock.Listen(netip.AddrPortFrom(host, uint16(a.Port)), false); err == nil {
+			defer unix.Close(fd)
+			return sock.LocalAddr(fd), nil
+		}
+		if !errors.Is(err, unix.EAFNOSUPPORT) && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			break
+		}
+	}
+	return netip.AddrPort{}, err
 }
 
 // launch starts the loops, then opens their listeners together.
