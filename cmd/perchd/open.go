@@ -44,7 +44,7 @@ func localOrNot(c *config.Config, addr string) error {
 
 // wrongHost answers requests that name another host: of a page of evil.example whose name was made
 // to resolve to 127.0.0.1 after it was loaded (DNS rebinding).
-const wrongHost = "perchd runs without a key: it answers to localhost, 127.0.0.1 and ::1 alone"
+const wrongHost = "perchd runs without a key: it answers to localhost, names below localhost, 127.0.0.1 and ::1 alone"
 
 // localUpgrade is perch.Handler.OnUpgrade.
 func localUpgrade(r *perch.Request) perch.Response {

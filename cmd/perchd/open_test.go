@@ -35,7 +35,8 @@ func TestOpenChecksHost(t *testing.T) {
 	}
 	for host, ok := range map[string]bool{
 		"localhost": true, "LOCALHOST:" + port: true, "127.0.0.1": true, p.addr: true, "[::1]:" + port: true,
-		"evil.example": false, "evil.example:" + port: false, "localhost.evil.example": false, "127.0.0.2": false, "192.0.2.1": false,
+		"localhost.": true, "foo.localhost:" + port: true, "foo.localhost.": true,
+		"evil.example": false, "evil.example:" + port: false, "localhost.evil.example": false, "127.0.0.2": false, "192.0.2.1": false, "127.0.0.1.nip.io:" + port: false,
 	} {
 		for _, path := range []string{"/", "/health", "/ready", "/metrics", "/static/echo.js", "/nothing"} {
 			want := 403

@@ -25,7 +25,8 @@ type Identity struct {
 	Subject string // 1 to MaxSubject bytes, printable
 	// Rooms are those the token is limited to; nil: not limited. See MayJoin.
 	Rooms []string
-	// Expires is the moment from which Verify refuses the token: its exp and the leeway. Zero: never.
+	// Expires is the moment from which Verify refuses the token: its exp and the leeway, in the year 9999 at
+	// most. Zero: never.
 	Expires time.Time
 	TokenID string // jti; may be empty
 }
@@ -78,19 +79,36 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 			return malformed("claim aud is of the wrong type")
 		}
 	}
-	for name, into := range map[string]*time.Time{"exp": &c.exp, "nbf": &c.nbf} {
-		raw, ok := all[name]
+	for _, claim := range []struct {
+		name string
+		into *time.Time
+	}{{"exp", &c.exp}, {"nbf", &c.nbf}} {
+		raw, ok := all[claim.name]
 		if !ok {
 			continue
 		}
-		var seconds float64 // NumericDate may have a fraction
-		if string(raw) == "null" || json.Unmarshal(raw, &seconds) != nil || seconds < 0 || seconds > maxTime {
-			return malformed("claim " + name + " is not a time")
+		var err *Error
+		if *claim.into, err = numericDate(claim.name, raw); err != nil {
+			return err
 		}
-		whole := int64(seconds)
-		*into = time.Unix(whole, int64((seconds-float64(whole))*1e9))
 	}
 	return nil
+}
+
+// numericDate reads a NumericDate (RFC 7519 §2): seconds since 1970, perhaps with a fraction. Before that is
+// long ago; behind the year 9999 somebody counts in other units, and would be let in for ever.
+func numericDate(name string, raw json.RawMessage) (time.Time, *Error) {
+	var seconds float64
+	switch {
+	case string(raw) == "null" || json.Unmarshal(raw, &seconds) != nil:
+		return time.Time{}, malformed("claim " + name + " is not a number of seconds since 1970")
+	case seconds >= maxTime+1:
+		return time.Time{}, malformed("claim " + name + " is after the year 9999: it counts seconds, not milliseconds")
+	case seconds < 0:
+		return time.Unix(0, 0), nil
+	}
+	whole := int64(seconds)
+	return time.Unix(whole, int64((seconds-float64(whole))*1e9)), nil
 }
 
 // form checks what does not depend on the time or the configuration.

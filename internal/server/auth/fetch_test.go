@@ -48,6 +48,8 @@ func TestFetchRedirects(t *testing.T) {
 		"http://127.0.0.1:9/keys":        true,
 		"http://issuer.example/keys":     false,
 		"http://127.0.0.1.example/keys":  false,
+		"http://keys.localhost/keys":     false, // a name server may be asked
+		"http://[::1]:9/keys":            true,
 		"file:///etc/keys":               false,
 	} {
 		var asked []string

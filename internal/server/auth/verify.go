@@ -197,6 +197,9 @@ func (v *Verifier) Verify(token string) (Identity, error) {
 	id := Identity{Subject: c.sub, Rooms: c.rooms, TokenID: c.jti}
 	if !c.exp.IsZero() {
 		id.Expires = c.exp.Add(v.cfg.Leeway)
+		if last := time.Unix(maxTime, 0); id.Expires.After(last) {
+			id.Expires = last
+		}
 	}
 	return id, nil
 }

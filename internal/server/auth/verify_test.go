@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -28,6 +29,12 @@ func TestVerify(t *testing.T) {
 		{"expired within the leeway", nil, object{"exp": at(-29 * time.Second)}, nil},
 		{"not yet valid within the leeway", nil, object{"nbf": at(30 * time.Second)}, nil},
 		{"fractions of a second", nil, object{"exp": float64(at(time.Hour)) + 0.5}, nil},
+		{"exp at the end of 9999", nil, object{"exp": maxTime}, nil},
+		{"exp in the last second", nil, object{"exp": json.RawMessage("253402300799.999")}, nil},
+		{"exp with an exponent", nil, object{"exp": json.RawMessage("2.5e11")}, nil},
+		{"nbf before 1970", nil, object{"nbf": -1e300}, nil},
+		{"nbf with a fraction", nil, object{"nbf": float64(at(0)) - 0.25}, nil},
+		{"iat is not looked at", nil, object{"iat": "yesterday"}, nil},
 		{"as long as can be", nil, object{"sub": strings.Repeat("s", MaxSubject), "jti": strings.Repeat("j", MaxSubject), "rooms": rooms(MaxRooms)}, nil},
 		{"not Latin", nil, object{"sub": "Zoë 日本"}, nil},
 
@@ -45,7 +52,17 @@ func TestVerify(t *testing.T) {
 		{"no exp", nil, object{"exp": nil}, ErrMalformed},
 		{"exp as text", nil, object{"exp": fmt.Sprint(at(time.Hour))}, ErrMalformed},
 		{"exp beyond time", nil, object{"exp": 1e300}, ErrMalformed},
-		{"exp before time", nil, object{"exp": -1e300}, ErrMalformed},
+		{"exp in milliseconds", nil, object{"exp": at(time.Hour) * 1000}, ErrMalformed},
+		{"exp in the year 10000", nil, object{"exp": maxTime + 1}, ErrMalformed},
+		{"exp as a list", nil, object{"exp": []int64{at(time.Hour)}}, ErrMalformed},
+		{"exp as true", nil, object{"exp": true}, ErrMalformed},
+		{"exp of null", nil, object{"exp": json.RawMessage("null")}, ErrMalformed},
+		{"exp with digits that no number has", nil, object{"exp": json.RawMessage("1e400")}, ErrMalformed},
+		{"nbf as text", nil, object{"nbf": "0"}, ErrMalformed},
+		{"nbf in milliseconds", nil, object{"nbf": at(-time.Hour) * 1000}, ErrMalformed},
+		{"exp before time", nil, object{"exp": -1e300}, ErrExpired},
+		{"exp before 1970", nil, object{"exp": -1}, ErrExpired},
+		{"exp a fraction before 1970", nil, object{"exp": -0.5}, ErrExpired},
 		{"nbf as object", nil, object{"nbf": object{}}, ErrMalformed},
 		{"no sub", nil, object{"sub": nil}, ErrMalformed},
 		{"SUB is not sub", nil, object{"sub": nil, "SUB": "alice"}, ErrMalformed},
@@ -215,6 +232,23 @@ func TestIdentity(t *testing.T) {
 	id, err = v.Verify(signers()["ES256"].mint(nil, object{"rooms": []string{}}))
 	if err != nil || id.MayJoin("tea") {
 		t.Errorf("an empty list of rooms lets in: %v, %v", id, err)
+	}
+}
+
+// TestExpiresPrints: whatever exp and leeway add up to, the end can be said in RFC 3339.
+func TestExpiresPrints(t *testing.T) {
+	for _, leeway := range []time.Duration{-1, time.Second, 30 * time.Second, 24 * 366 * time.Hour} {
+		v := verifier(t, func(c *Config) { c.Leeway = leeway })
+		for _, exp := range []int64{maxTime, maxTime - 1, maxTime - 30, maxTime - 86400} {
+			id, err := v.Verify(signers()["HS256"].mint(nil, object{"exp": exp}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := min(exp+int64(max(leeway, 0)/time.Second), maxTime)
+			if id.Expires.Unix() != want || id.Expires.UTC().Year() != 9999 {
+				t.Errorf("exp %d, leeway %v: expires %v", exp, leeway, id.Expires)
+			}
+		}
 	}
 }
 

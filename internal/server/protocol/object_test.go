@@ -31,6 +31,35 @@ func TestAppendTime(t *testing.T) {
 	}
 }
 
+// TestAppendTimeOutside: a year that RFC 3339 cannot say is the nearest that it can.
+func TestAppendTimeOutside(t *testing.T) {
+	const first, last = `"0000-01-01T00:00:00.000Z"`, `"9999-12-31T23:59:59.999Z"`
+	west := time.FixedZone("west", -3600)
+	for _, tt := range []struct {
+		t    time.Time
+		want string
+	}{
+		{time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), first},
+		{time.Date(-1, 12, 31, 23, 59, 59, 0, time.UTC), first},
+		{time.Date(-300_000, 1, 1, 0, 0, 0, 0, time.UTC), first},
+		{time.Date(9999, 12, 31, 23, 59, 59, 999_000_000, time.UTC), last},
+		{time.Date(9999, 12, 31, 23, 0, 0, 0, west), last}, // in UTC it is 10000
+		{time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), last},
+		{time.Date(10000, 1, 1, 0, 0, 29, 0, time.UTC), last},
+		{time.Date(300_000, 1, 1, 0, 0, 0, 0, time.UTC), last},
+		{time.Unix(1<<62, 0), ""}, // whatever package time makes of it: the form is right
+		{time.Unix(-1<<62, 0), ""},
+	} {
+		got := string(AppendTime(nil, tt.t))
+		if tt.want != "" && got != tt.want {
+			t.Errorf("%v: %s, want %s", tt.t, got, tt.want)
+		}
+		if _, err := time.Parse(`"`+time.RFC3339+`"`, got); err != nil || len(got) != len(first) {
+			t.Errorf("%v: %s, %v", tt.t, got, err)
+		}
+	}
+}
+
 func TestObjectBuilder(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	id := json.RawMessage(`"a\u0062"`)

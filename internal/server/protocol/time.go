@@ -3,9 +3,16 @@ package protocol
 import "time"
 
 // AppendTime appends t as a JSON string: RFC 3339, in UTC, with exactly three digits of
-// milliseconds, cut and not rounded. The year must have four digits.
+// milliseconds, cut and not rounded. RFC 3339 has years of four digits: what is before 0000 or after 9999 is
+// the first or the last moment that it can say.
 func AppendTime(dst []byte, t time.Time) []byte {
 	t = t.UTC()
+	switch year := t.Year(); {
+	case year < 0:
+		t = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	case year > 9999:
+		t = time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
+	}
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
 	ms := t.Nanosecond() / int(time.Millisecond)
