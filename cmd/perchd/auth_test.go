@@ -53,10 +53,13 @@ func TestKeyDemandsTokens(t *testing.T) {
 		t.Error("says that it runs open")
 	}
 
-	for _, path := range []string{"/", "/chat", "/health", "/ready", "/metrics", "/static/echo.js"} {
+	for _, path := range []string{"/", "/chat", "/health", "/ready", "/static/echo.js"} {
 		if status, _ := p.get("perch.example", path); status != 200 {
 			t.Errorf("GET %s: %d, want 200", path, status)
 		}
+	}
+	if status, _ := p.get("perch.example", "/metrics"); status != 403 {
+		t.Errorf("GET /metrics: %d, want 403", status)
 	}
 	echo := wstest.Dial(t, p.addr, "/ws")
 	echo.Send(wstest.Text("hello"))

@@ -20,25 +20,31 @@ func keepLocal(c *config.Config, inherited net.Addr) error {
 		return nil
 	}
 	if inherited != nil {
-		return localOrNot(c, inherited.String())
+		return localOrNot(c, "listen", inherited.String())
 	}
-	a, err := net.ResolveTCPAddr("tcp", c.Engine.Addr)
+	a, err := localAddress(c, "listen", c.Engine.Addr)
 	if err != nil {
-		return c.Errorf("listen", "%w", err)
-	}
-	if err := localOrNot(c, a.String()); err != nil {
 		return err
 	}
-	c.Engine.Addr = a.String()
+	c.Engine.Addr = a
 	return nil
 }
 
+// localAddress is the address that a key says, looked up; an error if other machines reach it.
+func localAddress(c *config.Config, key, addr string) (string, error) {
+	a, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return "", c.Errorf(key, "%w", err)
+	}
+	return a.String(), localOrNot(c, key, a.String())
+}
+
 // localOrNot is an error about addr if other machines reach it.
-func localOrNot(c *config.Config, addr string) error {
+func localOrNot(c *config.Config, key, addr string) error {
 	if auth.LoopbackListen(addr) {
 		return nil
 	}
-	return c.Errorf("listen", "%s is reached by other machines, and without a key everybody may use perchd: "+
+	return c.Errorf(key, "%s is reached by other machines, and without a key everybody may use perchd: "+
 		"set auth-key, auth-jwks-file or auth-jwks-url, or listen on 127.0.0.1", addr)
 }
 

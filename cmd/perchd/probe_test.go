@@ -125,7 +125,5 @@ func TestProbesWhenFull(t *testing.T) {
 		p.signal(syscall.SIGTERM)
 		p.line("shutting down")
 		p.probes("http", 2, map[string]int{"/health": 200, "/ready": 503, "/metrics": 200})
-		p.signal(syscall.SIGTERM)
-		p.wait()
 	})
 }

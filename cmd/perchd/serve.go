@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 
 	"github.com/perchws/perch"
@@ -30,10 +31,12 @@ type daemon struct {
 	engine   *perch.Server
 	chat     *chat.Service
 	realm    *endpoint.Realm
-	certs    *certs.Files // nil: none, or self-signed
+
+	certs *certs.Files // nil: none, or self-signed
 
 	// Atomic: any goroutine.
-	draining atomic.Bool
+	draining   atomic.Bool
+	metricsKey atomic.Pointer[auth.Secret] // nil: none
 }
 
 // newDaemon puts a perchd together, which must be closed. It listens to nobody before it serves.
@@ -61,8 +64,12 @@ func newDaemon(c *config.Config, log *slog.Logger) (*daemon, error) {
 	if c.Engine.TLS, d.certs, err = newTLS(c, log); err != nil {
 		return nil, err
 	}
+	if err = d.loadMetricsKey(); err != nil {
+		return nil, err
+	}
 	d.chat = chat.New(chat.Config{
 		Locale: chat.Locale(c.Chat.Locale), Fixed: !c.Chat.Create, MaxMembers: c.Chat.MaxMembers,
+		NoChat: !c.Serves("chat"), NoRoom: !c.Serves("room"),
 		Rooms: c.Chat.Rooms, Heartbeat: c.Engine.PingInterval,
 	})
 	c.Engine.Reserved = reserved
@@ -85,8 +92,17 @@ var reserved = []string{"/health", "/ready", "/metrics"}
 // http is everything that is no WebSocket.
 func (d *daemon) http(pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", d.metrics.Handler())
-	mux.Handle("/", pages)
+	if d.cfg.Serves("metrics") {
+		mux.Handle("GET /metrics", d.publicMetrics())
+	}
+	if !d.cfg.Serves("chat") {
+		mux.Handle("/chat", http.NotFoundHandler())
+	}
+	if d.cfg.Serves("pages") {
+		mux.Handle("/", pages)
+	} else {
+		mux.Handle("/", web.Probes(d.notReady))
+	}
 	if d.cfg.Open() {
 		return localHTTP(mux)
 	}
@@ -115,8 +131,10 @@ func (d *daemon) mount() error {
 	if d.cfg.Open() {
 		e = localHandler(e)
 	}
-	d.engine.Handle("/ws", e)
-	endpoint.Mount(d.engine, d.realm)
+	if d.cfg.Serves("ws") {
+		d.engine.Handle("/ws", e)
+	}
+	endpoint.Mount(d.engine, d.realm, d.cfg.Serves)
 	if err := d.chat.Mount(d.engine, d.realm); err != nil {
 		return d.cfg.Errorf("rooms", "%w", err)
 	}
@@ -126,11 +144,18 @@ func (d *daemon) mount() error {
 // serve runs until the first signal of stop, then shuts down; nil when every client was told, or the
 // deadline ended the wait. A signal that comes later ends it at once, with an error.
 func (d *daemon) serve(stop, others <-chan os.Signal) error {
+	ln, unlisten, err := listenAdmin(d.cfg)
+	if err != nil {
+		return err
+	}
+	defer unlisten()
 	if err := d.engine.Start(); err != nil {
 		return err
 	}
+	defer d.serveAdmin(ln)()
 	page, try := reachable(d.engine.Addr(), d.cfg.TLS.Enabled())
-	d.log.Info("perchd serves", "version", version(), "address", d.engine.Addr().String(), "page", page, "try", try)
+	d.log.Info("perchd serves", "version", version(), "address", d.engine.Addr().String(), "page", page, "try", try,
+		"endpoints", strings.Join(d.cfg.Endpoints, " "), "open_to_all", d.openToAll())
 
 	defer sweep(d.sessions)()
 	defer d.listenTo(others)()

@@ -85,6 +85,9 @@ func (d *daemon) reload() {
 			d.log.Error("the keys were not reloaded, those before stay", "error", err)
 		}
 	}
+	if err := d.loadMetricsKey(); err != nil {
+		d.log.Error("the key of /metrics was not reloaded, the one before stays", "error", err)
+	}
 	d.verifier.Reload()
 	d.log.Info("reloaded; other settings need another start")
 }

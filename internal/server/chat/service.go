@@ -27,6 +27,8 @@ type Config struct {
 	MaxMembers int           // of a room that a client makes; 1000
 	Rooms      []string      // that exist from the start, beside general and random
 	EmptyTTL   time.Duration // without members, of a room that a client makes; 300 s, −1: it stays
+	NoChat     bool          // /ws/chat is not served
+	NoRoom     bool          // /ws/room/{room_id} is not served
 	Heartbeat  time.Duration // of silence until the server pings, as clients are told; 30 s
 	Now        func() time.Time
 }
@@ -113,8 +115,12 @@ func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
 		}
 		s.own = append(s.own, r)
 	}
-	srv.Handle("/ws/chat", realm.Handler(s.chat()))
-	srv.Handle("/ws/room/{room_id}", realm.Handler(s.room()))
+	if !s.cfg.NoChat {
+		srv.Handle("/ws/chat", realm.Handler(s.chat()))
+	}
+	if !s.cfg.NoRoom {
+		srv.Handle("/ws/room/{room_id}", realm.Handler(s.room()))
+	}
 	return nil
 }
 

@@ -54,6 +54,17 @@ func address(s string) error {
 	return nil
 }
 
+// adminAddress takes none too, and no socket of systemd's.
+func adminAddress(s string) error {
+	switch {
+	case s == "":
+		return nil
+	case s == Systemd || address(s) != nil:
+		return errors.New("want host:port or unix:/path")
+	}
+	return nil
+}
+
 // prefix takes CIDR, or an address, which is its own prefix.
 func prefix() form[netip.Prefix] {
 	return form[netip.Prefix]{

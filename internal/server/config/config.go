@@ -33,6 +33,10 @@ type Config struct {
 	TLS     TLS
 	Log     Log
 
+	Endpoints   []string // of Endpoints, those that are on
+	AdminListen string   // host:port or unix:/path, for those who run perchd; "": none
+	MetricsKey  string   // file with the key that /metrics demands; "": none
+
 	FirstFrame       time.Duration // until a client must have sent its first frame
 	MaxErrors        int           // of one client in a minute
 	ShutdownDelay    time.Duration // from the signal to the first close

@@ -54,6 +54,14 @@ var groups = []group{
 		{"shutdown-deadline", "time", "for the closing handshakes at the end", "10s",
 			func(c *Config) value { return one(&c.ShutdownDeadline, limit(duration())) }},
 	}},
+	{"What is served, beside /health and /ready", []key{
+		{"endpoints", "name", strings.Join(Endpoints(), " "), "all",
+			func(c *Config) value { return endpointList(&c.Endpoints) }},
+		{"admin-listen", "address", "/health, /ready and /metrics apart from clients: host:port or unix:/path", "",
+			func(c *Config) value { return one(&c.AdminListen, text(adminAddress)) }},
+		{"metrics-key", "file", "what /metrics demands as a bearer token (default: only admin-listen has it, if there are keys)", "",
+			func(c *Config) value { return one(&c.MetricsKey, text(nil)) }},
+	}},
 	{"Limits", []key{
 		{"max-connections", "number", "connections in all; auto: what the descriptor limit allows", "auto",
 			func(c *Config) value { return one(&c.Engine.MaxConnections, orAuto(limit(count(0, most)))) }},

@@ -17,6 +17,9 @@ var samples = map[string]struct {
 	file  string // in TOML, if it is not a string or a list of strings
 	want  func(c *Config)
 }{
+	"endpoints":                  {[]string{"chat", "ws"}, "", func(c *Config) { c.Endpoints = []string{"ws", "chat"} }},
+	"admin-listen":               {[]string{"unix:/run/a"}, "", func(c *Config) { c.AdminListen = "unix:/run/a" }},
+	"metrics-key":                {[]string{"/etc/m"}, "", func(c *Config) { c.MetricsKey = "/etc/m" }},
 	"listen":                     {[]string{"[::1]:9"}, "", func(c *Config) { c.Engine.Addr = "[::1]:9" }},
 	"origin":                     {[]string{"https://a.example", "*"}, "", func(c *Config) { c.Engine.Origins = []string{"https://a.example", "*"} }},
 	"trusted-proxies":            {[]string{"10.0.0.0/8", "::1"}, "", func(c *Config) { c.Engine.TrustedProxies = prefixes("10.0.0.0/8", "::1/128") }},
@@ -153,6 +156,7 @@ func TestDefaults(t *testing.T) {
 	got := standard(t)
 	want := &Config{FirstFrame: 10 * time.Second, MaxErrors: 10, ShutdownDeadline: 10 * time.Second, sources: got.sources}
 	want.Engine.Addr = "127.0.0.1:8000"
+	want.Endpoints = Endpoints()
 	want.Engine.MaxConnectionsPerIP, want.Engine.NewConnectionsPerSecond, want.Engine.NewConnectionsPerIP = 100, 1000, 100
 	want.Engine.MaxHTTP, want.Engine.IdleTimeout = 1024, 75*time.Second
 	want.Engine.MaxMessageSize, want.Engine.MaxFragments = 64<<10, 1024

@@ -7,7 +7,7 @@
 //
 //	realm := endpoint.New(endpoint.Config{Auth: verifier, Required: true, Sessions: store, Log: log})
 //	defer realm.Close()
-//	endpoint.Mount(srv, realm)
+//	endpoint.Mount(srv, realm, nil)
 //	srv.Handle("/ws/chat", realm.Handler(endpoint.Endpoint{
 //		Name:    "chat",
 //		First:   register,  // func(conn perch.Conn, c *endpoint.Client, m protocol.Message) error

@@ -11,11 +11,21 @@ const (
 	pathClientID    = "/ws/{client_id}"
 )
 
-// Mount puts the small endpoints on a server that has not started.
-func Mount(srv *perch.Server, r *Realm) {
-	srv.Handle(pathSafe, r.safe(process))
-	srv.Handle(pathMonitored, r.monitored())
-	srv.Handle(pathWithSession, r.withSession())
-	srv.Handle(pathReliable, r.reliable())
-	srv.Handle(pathClientID, r.byClientID(srv.Rooms()))
+// Mount puts the small endpoints on a server that has not started: those that serves says are on, by their names
+// "safe", "monitored", "with-session", "reliable" and "client-id". nil: all.
+func Mount(srv *perch.Server, r *Realm, serves func(name string) bool) {
+	for _, e := range []struct {
+		name, path string
+		handler    func() perch.Handler
+	}{
+		{"safe", pathSafe, func() perch.Handler { return r.safe(process) }},
+		{"monitored", pathMonitored, r.monitored},
+		{"with-session", pathWithSession, r.withSession},
+		{"reliable", pathReliable, r.reliable},
+		{"client-id", pathClientID, func() perch.Handler { return r.byClientID(srv.Rooms()) }},
+	} {
+		if serves == nil || serves(e.name) {
+			srv.Handle(e.path, e.handler())
+		}
+	}
 }

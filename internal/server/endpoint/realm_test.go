@@ -58,7 +58,7 @@ func newWorld(t *testing.T, prepare func(w *world, c *Config), routes func(w *wo
 		}
 	}
 	w.realm = New(c)
-	Mount(w.srv, w.realm)
+	Mount(w.srv, w.realm, nil)
 	if routes != nil {
 		routes(w)
 	}

@@ -12,14 +12,11 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// maxScrapes are served at once, the others get 503: whoever may ask for metrics can ask often, and a
-// scrape waits for every event loop.
-const maxScrapes = 4
-
 // Metrics is what is measured, and the page that shows it. Any goroutine may call its methods.
 type Metrics struct {
 	registry *prometheus.Registry
 	meter    *meter
+	page     *page
 }
 
 // New makes Metrics that show the process, the Go runtime and what endpoints report.
@@ -31,6 +28,7 @@ func New() *Metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collectors.NewBuildInfoCollector(),
 	)
+	m.page = &page{make: promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true})}
 	return m
 }
 
@@ -56,9 +54,10 @@ func (m *Metrics) WatchLog(lost func() uint64) {
 	}))
 }
 
-// Handler answers scrapes in Prometheus's text format. It waits for event loops, so it must not run on one.
+// Handler answers scrapes in Prometheus's text format, however many come at once. It waits for event loops, so it
+// must not run on one.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
+	return m.page
 }
 
 // Message counts one message that an endpoint has received and handled: its size in bytes, and how long

@@ -35,9 +35,7 @@ var pages = map[string]struct{ pattern, images string }{
 // 404. ready returns why nobody should be sent here now, nil if there is no reason; any goroutine
 // may call it, and the Handler.
 func Handler(ready func() (reasons []string)) (http.Handler, error) {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", health)
-	mux.HandleFunc("GET /ready", readiness(ready))
+	mux := probes(ready)
 	err := fs.WalkDir(static, "static", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -57,6 +55,16 @@ func Handler(ready func() (reasons []string)) (http.Handler, error) {
 		return nil, fmt.Errorf("web: static files: %w", err)
 	}
 	return secure(mux), nil
+}
+
+// Probes is /health and /ready of Handler alone.
+func Probes(ready func() (reasons []string)) http.Handler { return secure(probes(ready)) }
+
+func probes(ready func() (reasons []string)) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", health)
+	mux.HandleFunc("GET /ready", readiness(ready))
+	return mux
 }
 
 // health says that the process answers: liveness, not readiness.
