@@ -4,6 +4,7 @@ package perch
 
 import (
 	"net/netip"
+	"unicode/utf8"
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/sock"
@@ -40,9 +41,11 @@ func (c Conn) present() *slot {
 	return nil
 }
 
-// Send queues one message. p is copied. Everything queued in a tick leaves in
-// one write. Text must be UTF-8: it is the caller's word, not checked again.
-// Errors: ErrClosed, ErrOpcode, ErrSlowConsumer, ErrOverloaded.
+// Send queues one message, text or binary. p is copied. Everything queued in a tick
+// leaves in one write. That text is UTF-8 is the caller's word here, and in Ref.Send:
+// what comes as bytes has been checked as a rule. All else, SendText, Prepare and
+// what is published, is checked. Errors: ErrClosed, ErrOpcode, ErrSlowConsumer,
+// ErrOverloaded.
 func (c Conn) Send(op Opcode, p []byte) error {
 	// An answer within its own event, nothing queued before it: the short way, in
 	// one step. (At 16 messages an event it is a third of our own time.)
@@ -65,14 +68,23 @@ func (c Conn) Send(op Opcode, p []byte) error {
 	return c.l.send(c.slot, s, op, p)
 }
 
-// SendText is Send of a string.
-func (c Conn) SendText(p string) error { return c.Send(Text, stringBytes(p)) }
+// SendText is Send of a string, which must be UTF-8: ErrUTF8.
+func (c Conn) SendText(p string) error {
+	if !utf8.ValidString(p) {
+		return ErrUTF8
+	}
+	return c.Send(Text, stringBytes(p))
+}
 
-// SendPrepared queues a message without copying it. Errors are those of Send.
+// SendPrepared queues a message without copying it. Errors are those of Send, and
+// p.Err.
 func (c Conn) SendPrepared(p *Prepared) error {
 	s := c.live()
 	if s == nil {
 		return ErrClosed
+	}
+	if err := p.Err(); err != nil {
+		return err
 	}
 	return c.l.sendPrepared(c.slot, s, p)
 }

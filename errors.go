@@ -22,11 +22,11 @@ var (
 	// ErrOverloaded: the bound on all queued output of the process is reached.
 	ErrOverloaded = errors.New("perch: output memory exhausted")
 	// ErrOpcode: only text and binary messages can be sent.
-	ErrOpcode = errors.New("perch: not a data opcode")
+	ErrOpcode = frame.ErrNotData
 	// ErrCloseCode: the code may not stand in a close frame.
 	ErrCloseCode = errors.New("perch: close code not allowed")
 	// ErrUTF8: a text message is not UTF-8.
-	ErrUTF8 = errors.New("perch: text is not UTF-8")
+	ErrUTF8 = frame.ErrNotText
 )
 
 // Causes of a close, found with errors.Is in a CloseError.
@@ -93,5 +93,7 @@ const (
 	CloseTryAgainLater   = frame.CloseTryAgainLater
 )
 
-// Prepare encodes a message once, for any number of receivers.
+// Prepare encodes a message once, for any number of receivers. p is copied. What may
+// not be sent, ErrOpcode or ErrUTF8, is told by the Err of what it returns, and by
+// whoever is asked to send that.
 func Prepare(op Opcode, p []byte) *Prepared { return frame.Prepare(op, p) }

@@ -17,8 +17,9 @@ type Ref struct {
 	gen  uint32
 }
 
-// Send posts one message. p is copied. Errors: ErrClosed, ErrOpcode,
-// ErrOverloaded; ErrSlowConsumer cannot be known here: see Handler.OnGap.
+// Send posts one message, text or binary. p is copied. That text is UTF-8 is the
+// caller's word, see Conn.Send. Errors: ErrClosed, ErrOpcode, ErrOverloaded;
+// ErrSlowConsumer cannot be known here: see Handler.OnGap.
 func (r Ref) Send(op Opcode, p []byte) error {
 	if !op.IsData() {
 		return ErrOpcode
@@ -34,8 +35,12 @@ func (r Ref) SendText(p string) error {
 	return r.Send(Text, stringBytes(p))
 }
 
-// SendPrepared posts a message without copying it. Errors are those of Send.
+// SendPrepared posts a message without copying it. Errors are those of Send, and
+// p.Err.
 func (r Ref) SendPrepared(p *Prepared) error {
+	if err := p.Err(); err != nil {
+		return err
+	}
 	return r.post(post{kind: postPrepared, prepared: p, slot: r.slot, gen: r.gen}, nil)
 }
 

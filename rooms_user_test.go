@@ -87,7 +87,7 @@ func TestUserWithSeveralConnections(t *testing.T) {
 		})
 		clients, refs = append(clients, c), append(refs, ref)
 	}
-	if n := srv.Rooms().SendUser("ada", room.Text([]byte("for ada")), refs[1].Member()); n != 2 {
+	if n, _ := srv.Rooms().SendUser("ada", room.Text([]byte("for ada")), refs[1].Member()); n != 2 {
 		t.Errorf("sent to %d of her connections, want 2", n)
 	}
 	publish(t, r, "for all")
@@ -319,7 +319,7 @@ func TestRoomsBeforeStart(t *testing.T) {
 		})
 		r.Send(room.Text([]byte("nobody hears it")), room.ClassMessage)
 		hub.SendAll(room.Text([]byte("nobody hears it")))
-		if n := hub.SendUser("ada", room.Text([]byte("nobody hears it"))); n != 0 || taken != 0 || r.Queue() != 0 {
+		if n, _ := hub.SendUser("ada", room.Text([]byte("nobody hears it"))); n != 0 || taken != 0 || r.Queue() != 0 {
 			t.Errorf("sent to %d, taken by %d, %d under way", n, taken, r.Queue())
 		}
 		if srv.Ref(room.Member{Gen: 1}) != (perch.Ref{}) {

@@ -1,6 +1,9 @@
 package frame
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // A ProtocolError says how the peer broke the protocol. Code is what the
 // closing frame must carry (RFC 6455 §7.4.1), Reason is a short constant fit
@@ -14,6 +17,14 @@ type ProtocolError struct {
 func (e *ProtocolError) Error() string {
 	return fmt.Sprintf("websocket: %s (%d)", e.Reason, uint16(e.Code))
 }
+
+// What we may not send: faults of our own, found before anything is sent.
+var (
+	// ErrNotData: a message is text or binary.
+	ErrNotData = errors.New("websocket: not a data opcode")
+	// ErrNotText: a text message is UTF-8 (RFC 6455 §5.6).
+	ErrNotText = errors.New("websocket: text is not UTF-8")
+)
 
 // The faults a peer can commit. Each is one value, so that callers may count
 // or compare them with errors.Is.

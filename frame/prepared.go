@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"fmt"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -8,9 +9,11 @@ import (
 
 // Prepared is one message encoded once as a server sends it (a single final,
 // unmasked frame), to be shared by any number of receivers. It is immutable:
-// any goroutine may read it, for as long as it likes.
+// any goroutine may read it, for as long as it likes. Only Prepare makes one that
+// can be sent.
 type Prepared struct {
 	wire   []byte
+	err    error // why there is no wire
 	header uint8
 
 	deflating sync.Mutex            // who compresses it
@@ -31,17 +34,42 @@ type Deflater interface {
 	Compress(dst, p []byte, window int) (out []byte, ok bool)
 }
 
-// Prepare encodes a message. p is copied.
+// Prepare encodes a message. p is copied. What may not be sent, an opcode that is
+// neither text nor binary or text that is not UTF-8, gives a message without bytes,
+// whose Err says why.
 func Prepare(op Opcode, p []byte) *Prepared {
+	switch {
+	case !op.IsData():
+		return &Prepared{err: fmt.Errorf("%w: %v", ErrNotData, op)}
+	case op == OpText && !ValidUTF8(p):
+		return &Prepared{err: ErrNotText}
+	}
 	h := HeaderSize(len(p), false)
 	return &Prepared{wire: AppendFrame(make([]byte, 0, h+len(p)), op, p), header: uint8(h)}
 }
 
-// Bytes are the bytes to send. They must not be changed.
+// Err says why the message cannot be sent; nil: it can. Errors: ErrNotData, of nil
+// and of a Prepared that Prepare has not made too; ErrNotText.
+func (p *Prepared) Err() error {
+	switch {
+	case p == nil:
+		return fmt.Errorf("%w: no message", ErrNotData)
+	case p.wire == nil && p.err == nil:
+		return fmt.Errorf("%w: not made by Prepare", ErrNotData)
+	}
+	return p.err
+}
+
+// Bytes are the bytes to send: none if Err is not nil. They must not be changed.
 func (p *Prepared) Bytes() []byte { return p.wire }
 
-// Opcode is the message's: text or binary.
-func (p *Prepared) Opcode() Opcode { return Opcode(p.wire[0] & opBits) }
+// Opcode is the message's: text or binary; 0 if Err is not nil.
+func (p *Prepared) Opcode() Opcode {
+	if len(p.wire) == 0 {
+		return 0
+	}
+	return Opcode(p.wire[0] & opBits)
+}
 
 // Payload is the message. It must not be changed.
 func (p *Prepared) Payload() []byte { return p.wire[p.header:] }

@@ -2,6 +2,7 @@ package frame
 
 import (
 	"bytes"
+	"errors"
 	"sync"
 	"testing"
 )
@@ -41,4 +42,27 @@ func TestPreparedConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// What may not be sent has no bytes, and says why.
+func TestPrepareIllegal(t *testing.T) {
+	for op := range Opcode(255) { // a frame has four bits for it
+		p := Prepare(op, []byte("text"))
+		if legal := op == OpText || op == OpBinary; legal != (p.Err() == nil) || legal != (len(p.Bytes()) > 0) || !legal && !errors.Is(p.Err(), ErrNotData) {
+			t.Errorf("%v: %v, %x", op, p.Err(), p.Bytes())
+		}
+	}
+	for _, text := range []string{"\xff", "a\xc3", "\xed\xa0\x80"} {
+		if p := Prepare(OpText, []byte(text)); !errors.Is(p.Err(), ErrNotText) || len(p.Bytes()) != 0 || len(p.Payload()) != 0 || p.Opcode() != 0 {
+			t.Errorf("%q: %v", text, p.Err())
+		}
+		if p := Prepare(OpBinary, []byte(text)); p.Err() != nil {
+			t.Errorf("binary %q: %v", text, p.Err())
+		}
+	}
+	for _, p := range []*Prepared{nil, new(Prepared)} {
+		if !errors.Is(p.Err(), ErrNotData) {
+			t.Errorf("not made by Prepare: %v", p.Err())
+		}
+	}
 }

@@ -29,13 +29,15 @@ type Config struct {
 	Broker Broker // nil: of this process alone
 
 	// Encode makes a message of dialect 0 from what was published; nil: it is the
-	// payload. Called with locks held: it computes, and calls nothing of the hub.
+	// payload. Called with locks held: it computes, and calls nothing of the hub. What
+	// it makes of text is text: bytes that are not UTF-8 are replaced by U+FFFD, as the
+	// message has its place in the order by then. The same holds for Translate.
 	Encode func(dst []byte, room string, offset uint64, payload []byte) []byte
 	// Translate makes a message of another dialect from one of dialect 0; nil: it
 	// is the same.
 	Translate func(dst []byte, d Dialect, room string, message []byte) []byte
 	// Announce makes what members are told about each other; nil: nothing. Called
-	// like Encode.
+	// like Encode. What it makes and may not be sent is left out, and counted.
 	Announce func(e Event) Frames
 	// Offline is told when the last connection of a user has signed out, or is gone.
 	// On that connection's loop.
@@ -49,11 +51,12 @@ type Config struct {
 // or it says so.
 type Hub struct {
 	// Immutable.
-	cfg     Config
-	loops   []Loop // after Attach
-	hashing chan struct{}
-	stop    chan struct{}
-	over    chan struct{}
+	cfg      Config
+	loops    []Loop // after Attach
+	verbatim bool   // what is published is what is sent
+	hashing  chan struct{}
+	stop     chan struct{}
+	over     chan struct{}
 
 	// Atomic.
 	waiting      atomic.Int64 // for their password to be checked
@@ -61,6 +64,7 @@ type Hub struct {
 	published    atomic.Uint64
 	delivered    atomic.Uint64
 	shed         atomic.Uint64
+	invalid      atomic.Uint64
 
 	mu      sync.Mutex
 	rooms   map[string]*Room
@@ -101,7 +105,8 @@ func New(c Config) *Hub {
 	if c.Broker == nil {
 		c.Broker = NewMemory()
 	}
-	if c.Encode == nil {
+	verbatim := c.Encode == nil
+	if verbatim {
 		c.Encode = func(dst []byte, _ string, _ uint64, payload []byte) []byte { return append(dst, payload...) }
 	}
 	if c.Translate == nil {
@@ -117,7 +122,7 @@ func New(c Config) *Hub {
 		c.Now = time.Now
 	}
 	return &Hub{
-		cfg: c, rooms: make(map[string]*Room), users: make(map[string]*User),
+		cfg: c, verbatim: verbatim, rooms: make(map[string]*Room), users: make(map[string]*User),
 		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		stop:    make(chan struct{}), over: make(chan struct{}),
 	}
@@ -321,13 +326,14 @@ type Stats struct {
 	Published    uint64 // messages that were given an offset
 	Delivered    uint64 // messages queued for a connection, of every kind
 	Shed         uint64 // presence and typing left out for connections that did not keep up
+	Invalid      uint64 // made by Config.Announce and not fit to be sent: see frame.Prepared's Err
 }
 
 // Stats returns the counters.
 func (h *Hub) Stats() Stats {
 	s := Stats{
 		HistoryBytes: h.historyBytes.Load(), Published: h.published.Load(),
-		Delivered: h.delivered.Load(), Shed: h.shed.Load(),
+		Delivered: h.delivered.Load(), Shed: h.shed.Load(), Invalid: h.invalid.Load(),
 	}
 	for _, r := range h.Rooms() {
 		s.Rooms++

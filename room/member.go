@@ -29,6 +29,16 @@ const Dialects = 2
 // speak that one do not get it.
 type Frames [Dialects]*frame.Prepared
 
+// Err says why f cannot be sent: frame.ErrNotData, frame.ErrNotText; nil: it can.
+func (f Frames) Err() error {
+	for _, m := range f {
+		if m != nil && m.Err() != nil {
+			return m.Err()
+		}
+	}
+	return nil
+}
+
 // Text is a text message in dialect 0. p is copied.
 func Text(p []byte) Frames { return Frames{frame.Prepare(frame.OpText, p)} }
 

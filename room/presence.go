@@ -101,6 +101,13 @@ func (r *Room) tell(e Event) {
 		if e.Kind == Closed {
 			class = ClassMessage
 		}
-		r.send(r.hub.cfg.Announce(e), class, nil)
+		f := r.hub.cfg.Announce(e)
+		for d, m := range f {
+			if m != nil && m.Err() != nil {
+				f[d] = nil
+				r.hub.invalid.Add(1)
+			}
+		}
+		r.send(f, class, nil)
 	}
 }

@@ -1,6 +1,9 @@
 package room
 
 import (
+	"bytes"
+	"fmt"
+
 	"github.com/perchws/perch/frame"
 )
 
@@ -36,20 +39,36 @@ type order struct {
 // get the message by the end of their loop's turn, all in the same order.
 //
 // Errors: ErrQueueFull when loops do not keep up, ErrNotFound when the room is
-// deleted, those of the broker.
+// deleted, those of the broker; of the message frame.ErrNotData (it is neither text
+// nor binary) and, without Config.Encode, frame.ErrNotText (it is text and not
+// UTF-8). A message with an error has no place in the order: nobody gets it.
 func (r *Room) Publish(m Message, done func(Receipt, error)) {
 	o := &order{room: r, except: excluding(m.Except), taken: m.Taken, done: done}
-	if r.pending.Add(1) > int64(r.hub.cfg.MaxQueue) {
-		o.settle(ErrQueueFull)
+	r.pending.Add(1)
+	if err := r.accept(&m); err != nil {
+		o.settle(err)
 		return
-	}
-	if m.Op == 0 {
-		m.Op = frame.OpText
 	}
 	r.topic.Publish(Publication{Op: m.Op, Payload: m.Payload, order: o})
 	if most := r.hub.cfg.MaxHistoryTotal; r.hub.historyBytes.Load()-most > most/8 { // else the next sweep will do
 		r.hub.trim()
 	}
+}
+
+// accept judges a message, which is counted in pending already.
+func (r *Room) accept(m *Message) error {
+	if m.Op == 0 {
+		m.Op = frame.OpText
+	}
+	switch {
+	case r.pending.Load() > int64(r.hub.cfg.MaxQueue):
+		return ErrQueueFull
+	case !m.Op.IsData():
+		return fmt.Errorf("%w: %v", frame.ErrNotData, m.Op)
+	case m.Op == frame.OpText && r.hub.verbatim && !frame.ValidUTF8(m.Payload):
+		return frame.ErrNotText
+	}
+	return nil
 }
 
 func (o *order) settle(err error) {
@@ -125,7 +144,21 @@ func (r *Room) Reset(at Position) {
 }
 
 func (r *Room) encode(p Publication) *frame.Prepared {
-	return frame.Prepare(p.Op, r.hub.cfg.Encode(nil, r.id, p.Offset, p.Payload))
+	return prepare(p.Op, r.hub.cfg.Encode(nil, r.id, p.Offset, p.Payload))
+}
+
+// prepare is frame.Prepare for what has its place in the order already, and must be
+// sent: from another node, or made by a function of Config. Text is mended, as
+// encoding/json mends it.
+func prepare(op frame.Opcode, b []byte) *frame.Prepared {
+	if !op.IsData() {
+		op = frame.OpBinary
+	}
+	f := frame.Prepare(op, b)
+	if f.Err() != nil {
+		f = frame.Prepare(op, bytes.ToValidUTF8(b, []byte("\uFFFD")))
+	}
+	return f
 }
 
 // keep puts the message of an offset into the history. r.mu is held.
@@ -135,14 +168,17 @@ func (r *Room) keep(offset uint64, f *frame.Prepared) {
 }
 
 func (r *Room) translate(d Dialect, f *frame.Prepared) *frame.Prepared {
-	return frame.Prepare(f.Opcode(), r.hub.cfg.Translate(nil, d, r.id, f.Payload()))
+	return prepare(f.Opcode(), r.hub.cfg.Translate(nil, d, r.id, f.Payload()))
 }
 
 // Send sends a message without an offset, which no history keeps. By its class
 // it may be left out for members that do not keep up. Members see what one
-// goroutine publishes and sends in that order. Error: ErrNotFound when the room
-// is deleted.
+// goroutine publishes and sends in that order. Errors: ErrNotFound when the room
+// is deleted, f.Err.
 func (r *Room) Send(f Frames, class Class, except ...Member) error {
+	if err := f.Err(); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {

@@ -159,22 +159,22 @@ func TestSendUser(t *testing.T) {
 	}
 	b.signIn("b", 1)
 	posts := w.posts()
-	if n := w.SendUser("a", text("1")); n != 3 {
+	if n, _ := w.SendUser("a", text("1")); n != 3 {
 		t.Errorf("for %d connections, want 3", n)
 	}
 	if got := w.posts() - posts; got != 2 {
 		t.Errorf("%d posts, want one a loop", got)
 	}
-	if n := w.SendUser("a", text("2"), a.Member, b.Member); n != 2 {
+	if n, _ := w.SendUser("a", text("2"), a.Member, b.Member); n != 2 {
 		t.Errorf("for %d connections, want 2", n)
 	}
-	if n := w.SendUser("a", text("3"), a.Member, a2.Member, a3.Member); n != 0 {
+	if n, _ := w.SendUser("a", text("3"), a.Member, a2.Member, a3.Member); n != 0 {
 		t.Errorf("for %d connections, want 0", n)
 	}
-	if n := w.SendUser("nobody", text("4")); n != 0 {
+	if n, _ := w.SendUser("nobody", text("4")); n != 0 {
 		t.Errorf("for %d connections, want 0", n)
 	}
-	if n := w.SendUser("b", text("5")); n != 1 {
+	if n, _ := w.SendUser("b", text("5")); n != 1 {
 		t.Errorf("for %d connections, want 1", n)
 	}
 	a2.close()
@@ -183,7 +183,7 @@ func TestSendUser(t *testing.T) {
 	a2.expect() // its slot has been left
 	a3.expect("1", "2")
 	b.expect("~5")
-	if n := w.SendUser("a", text("6")); n != 2 {
+	if n, _ := w.SendUser("a", text("6")); n != 2 {
 		t.Errorf("for %d connections, want 2", n)
 	}
 	w.run()

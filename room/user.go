@@ -138,8 +138,11 @@ func (h *Hub) Connections(u *User) []Member {
 
 // SendUser queues one message for every connection of a user, but those
 // excepted. It returns how many connections it was for: 0 if the user is not
-// connected. Any goroutine.
-func (h *Hub) SendUser(id string, f Frames, except ...Member) int {
+// connected. Any goroutine. Error: f.Err.
+func (h *Hub) SendUser(id string, f Frames, except ...Member) (n int, err error) {
+	if err := f.Err(); err != nil {
+		return 0, err
+	}
 	h.usersMu.Lock()
 	var to []Member
 	if u := h.users[id]; u != nil {
@@ -148,15 +151,19 @@ func (h *Hub) SendUser(id string, f Frames, except ...Member) int {
 	h.usersMu.Unlock()
 	to = slices.DeleteFunc(to, func(m Member) bool { return slices.Contains(except, m) })
 	h.sendTo(to, f)
-	return len(to)
+	return len(to), nil
 }
 
 // SendMember queues one message for one connection; for the zero Member it does
-// nothing. Any goroutine.
-func (h *Hub) SendMember(m Member, f Frames) {
+// nothing. Any goroutine. Error: f.Err.
+func (h *Hub) SendMember(m Member, f Frames) error {
+	if err := f.Err(); err != nil {
+		return err
+	}
 	if m != (Member{}) {
 		h.sendTo([]Member{m}, f)
 	}
+	return nil
 }
 
 func (h *Hub) sendTo(to []Member, f Frames) {
@@ -174,12 +181,16 @@ func (h *Hub) sendTo(to []Member, f Frames) {
 }
 
 // SendAll queues one message for every connection that has signed in, but those
-// excepted. Any goroutine.
-func (h *Hub) SendAll(f Frames, except ...Member) {
+// excepted. Any goroutine. Error: f.Err.
+func (h *Hub) SendAll(f Frames, except ...Member) error {
+	if err := f.Err(); err != nil {
+		return err
+	}
 	loops := make([]uint32, len(h.loops))
 	for i := range loops {
 		loops[i] = uint32(i)
 	}
 	d := &Delivery{hub: h, frames: f, all: true, except: excluding(except)}
 	d.post(loops)
+	return nil
 }

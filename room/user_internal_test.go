@@ -70,7 +70,8 @@ func TestOfflineAfterLeaving(t *testing.T) {
 	told := false
 	w = newWorld(t, 1, Config{Offline: func(u *User) {
 		told = true
-		if r.Has(u) || r.Count() != 1 || w.User(u.ID()) != nil || w.SendUser(u.ID(), text("x")) != 0 {
+		n, _ := w.SendUser(u.ID(), text("x"))
+		if r.Has(u) || r.Count() != 1 || w.User(u.ID()) != nil || n != 0 {
 			t.Error("it is still there")
 		}
 	}})
@@ -118,7 +119,8 @@ func TestConnections(t *testing.T) {
 				t.Errorf("%v is not among %v", c.Member, got)
 			}
 		}
-		if len(got) != len(all) || (w.User("u") == u) != (len(all) > 0) || w.SendUser("u", text("m")) != len(all) {
+		n, _ := w.SendUser("u", text("m"))
+		if len(got) != len(all) || (w.User("u") == u) != (len(all) > 0) || n != len(all) {
 			t.Errorf("%d connections, want %d", len(got), len(all))
 		}
 		w.run()
