@@ -67,7 +67,7 @@ func adminAddress(s string) error {
 
 // prefix takes CIDR, or an address, which is its own prefix.
 func prefix() form[netip.Prefix] {
-	return form[netip.Prefix]{
+	return trimmed(form[netip.Prefix]{
 		parse: func(s string) (netip.Prefix, error) {
 			if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 				return netip.PrefixFrom(a, a.BitLen()), nil
@@ -82,7 +82,7 @@ func prefix() form[netip.Prefix] {
 			return p, nil
 		},
 		show: func(p netip.Prefix) string { return strconv.Quote(p.String()) },
-	}
+	})
 }
 
 // peers takes a prefix, or "unix": whoever connects over a unix socket.
@@ -91,7 +91,7 @@ func peers() form[netip.Prefix] {
 	f := prefix()
 	return form[netip.Prefix]{
 		parse: func(s string) (netip.Prefix, error) {
-			if s == unix {
+			if strings.TrimSpace(s) == unix {
 				return perch.UnixPeers(), nil
 			}
 			p, err := f.parse(s)
@@ -111,7 +111,7 @@ func peers() form[netip.Prefix] {
 
 // permission takes the bits of a file as chmod does.
 func permission() form[fs.FileMode] {
-	return form[fs.FileMode]{
+	return trimmed(form[fs.FileMode]{
 		parse: func(s string) (fs.FileMode, error) {
 			n, err := strconv.ParseUint(s, 8, 32)
 			if err != nil || n == 0 || n > 0o777 {
@@ -120,7 +120,7 @@ func permission() form[fs.FileMode] {
 			return fs.FileMode(n), nil
 		},
 		show: func(m fs.FileMode) string { return fmt.Sprintf("\"%04o\"", m) },
-	}
+	})
 }
 
 // keyFile takes PATH or KID=PATH. A kid has no slash, so that a path with "=" in it can be given.

@@ -3,7 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
-	"math"
+	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,7 +81,7 @@ func many[T any](p *[]T, f form[T]) value {
 func count(least, most int) form[int] {
 	return form[int]{
 		parse: func(text string) (int, error) {
-			n, err := strconv.Atoi(text)
+			n, err := strconv.Atoi(strings.TrimSpace(text))
 			if err != nil || n < least || n > most {
 				return 0, fmt.Errorf("want a whole number from %d to %d", least, most)
 			}
@@ -95,7 +96,7 @@ func orAuto[T comparable](f form[T]) form[T] {
 	const auto = "auto"
 	return form[T]{
 		parse: func(text string) (v T, err error) {
-			if text == auto {
+			if strings.EqualFold(strings.TrimSpace(text), auto) {
 				return v, nil
 			}
 			if v, err = f.parse(text); err != nil {
@@ -127,29 +128,26 @@ func limit[T int | int64 | time.Duration](f form[T]) form[T] {
 	}
 }
 
-// units of sizes, the largest first.
+// units of sizes, the largest first: how they are shown, and how else they are written, in any case. All are
+// powers of 1024, as those who write 64K mean them.
 var units = []struct {
-	name  string
-	bytes int64
-}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
+	name    string
+	aliases []string
+	bytes   int64
+}{
+	{"GiB", []string{"g", "gb"}, 1 << 30}, {"MiB", []string{"m", "mb"}, 1 << 20}, {"KiB", []string{"k", "kb"}, 1 << 10},
+	{"B", []string{""}, 1},
+}
 
 // size takes bytes.
 func size[T int | int64]() form[T] {
 	return form[T]{
 		parse: func(text string) (T, error) {
-			digits, unit := text, int64(1)
-			for _, u := range units {
-				if rest, ok := strings.CutSuffix(text, u.name); ok {
-					digits, unit = strings.TrimSuffix(rest, " "), u.bytes
-					break
-				}
+			n, ok := parseSize(text)
+			if !ok || int64(T(n)) != n { // an int may be shorter
+				return 0, errors.New("want bytes, as in 65536, 64KiB, 1M or 1.5GiB (K, M and G are powers of 1024)")
 			}
-			n, err := strconv.ParseUint(digits, 10, 63)
-			v := T(int64(n) * unit)
-			if err != nil || n > uint64(math.MaxInt64/unit) || int64(v) != int64(n)*unit { // an int may be shorter
-				return 0, errors.New("want bytes, as in 65536, 64KiB, 1MiB or 2GiB")
-			}
-			return v, nil
+			return T(n), nil
 		},
 		show: func(v T) string {
 			for _, u := range units {
@@ -162,11 +160,42 @@ func size[T int | int64]() form[T] {
 	}
 }
 
+// parseSize reads digits, perhaps with a fraction that makes whole bytes, and a unit.
+func parseSize(text string) (n int64, ok bool) {
+	text = strings.TrimSpace(text)
+	end := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
+	if end < 0 {
+		end = len(text)
+	}
+	number, name := text[:end], strings.ToLower(strings.TrimSpace(text[end:]))
+	if number == "" || number[0] == '.' || number[len(number)-1] == '.' || len(number) > 40 {
+		return 0, false
+	}
+	bytes, ok := new(big.Rat).SetString(number)
+	if !ok {
+		return 0, false
+	}
+	for _, u := range units {
+		if name == strings.ToLower(u.name) || slices.Contains(u.aliases, name) {
+			bytes.Mul(bytes, new(big.Rat).SetInt64(u.bytes))
+			return bytes.Num().Int64(), bytes.IsInt() && bytes.Num().IsInt64()
+		}
+	}
+	return 0, false
+}
+
+// Duration reads a time as keys of perchd have it, from 0 or a millisecond to about 290 years.
+func Duration(text string) (time.Duration, error) { return duration().parse(text) }
+
 // duration takes 0 and what a timer can tell from it, up to about 290 years.
 func duration() form[time.Duration] {
 	return form[time.Duration]{
 		parse: func(text string) (time.Duration, error) {
+			text = strings.Join(strings.Fields(text), "")
 			d, err := time.ParseDuration(text)
+			if _, bare := strconv.ParseFloat(text, 64); err != nil && bare == nil {
+				return 0, fmt.Errorf("want a time with its unit, as in %ss, or 500ms, 10s or 24h", text)
+			}
 			if err != nil || d < 0 || d > 0 && d < time.Millisecond {
 				return 0, errors.New("want a time, as in 500ms, 10s or 24h")
 			}
@@ -188,11 +217,13 @@ func duration() form[time.Duration] {
 func boolean() form[bool] {
 	return form[bool]{
 		parse: func(text string) (bool, error) {
-			b, err := strconv.ParseBool(text)
-			if err != nil {
-				return false, errors.New("want true or false")
+			switch strings.ToLower(strings.TrimSpace(text)) {
+			case "true", "1", "t", "yes", "on":
+				return true, nil
+			case "false", "0", "f", "no", "off":
+				return false, nil
 			}
-			return b, nil
+			return false, errors.New("want true or false")
 		},
 		show: strconv.FormatBool,
 	}
@@ -209,16 +240,16 @@ func not(f form[bool]) form[bool] {
 	}
 }
 
-// choice takes one of some words.
+// choice takes one of some words, in any case.
 func choice[T comparable](words []string, meaning []T) form[T] {
 	return form[T]{
 		parse: func(text string) (v T, err error) {
 			for i, w := range words {
-				if w == text {
+				if strings.EqualFold(w, strings.TrimSpace(text)) {
 					return meaning[i], nil
 				}
 			}
-			return v, errors.New("want " + strings.Join(words, " or "))
+			return v, errors.New("want " + strings.Join(words, " or ") + didYouMean(strings.TrimSpace(text), "", words))
 		},
 		show: func(v T) string {
 			for i, m := range meaning {
@@ -229,6 +260,13 @@ func choice[T comparable](words []string, meaning []T) form[T] {
 			return `""`
 		},
 	}
+}
+
+// trimmed is a form that takes no notice of space around what is given.
+func trimmed[T any](f form[T]) form[T] {
+	parse := f.parse
+	f.parse = func(text string) (T, error) { return parse(strings.TrimSpace(text)) }
+	return f
 }
 
 // text takes any string that check likes; nil likes all.

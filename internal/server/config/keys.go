@@ -32,11 +32,11 @@ const most = 1 << 30 // of whatever is counted
 var groups = []group{
 	{"Serving", []key{
 		{"listen", "address", "where to serve: host:port, unix:/path, or systemd (its socket)", "127.0.0.1:8000",
-			func(c *Config) value { return one(&c.Engine.Addr, text(address)) }},
+			func(c *Config) value { return one(&c.Engine.Addr, trimmed(text(address))) }},
 		{"socket-mode", "bits", "permissions of the unix socket, as 0660; auto: what the umask leaves", "auto",
 			func(c *Config) value { return one(&c.Engine.SocketMode, orAuto(permission())) }},
 		{"origin", "origin", "browser origin that may connect, https://*.a.example too, or * (default: the same host)", "",
-			func(c *Config) value { return many(&c.Engine.Origins, text(handshake.CheckOrigin)) }},
+			func(c *Config) value { return many(&c.Engine.Origins, trimmed(text(handshake.CheckOrigin))) }},
 		{"trusted-proxies", "prefix", "addresses whose X-Forwarded-For is believed, as 10.0.0.0/8; unix: of unix sockets", "",
 			func(c *Config) value { return many(&c.Engine.TrustedProxies, peers()) }},
 		{"proxy-protocol", "prefix", "addresses that must send a PROXY header first, or unix", "",

@@ -2,9 +2,7 @@ package config
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"regexp"
@@ -23,11 +21,12 @@ type texts map[string][]string
 // is wrong, one line each, or is flag.ErrHelp or ErrVersion.
 func Load(args, environ []string) (*Config, error) {
 	c := &Config{sources: make(map[string]string)}
-	flags, err := readFlags(args)
-	if err != nil {
-		return nil, err
+	flags, errs := readFlags(args)
+	if flags == nil {
+		return nil, errs[0]
 	}
-	variables, errs := readEnvironment(environ)
+	variables, bad := readEnvironment(environ)
+	errs = append(errs, bad...)
 	path := flags["config"]
 	if path == nil {
 		path = variables["config"]
@@ -90,9 +89,15 @@ func (c *Config) layer(said texts, source func(k key) string) (errs []error) {
 		}
 	})
 	for _, name := range slices.Sorted(maps.Keys(said)) {
-		errs = append(errs, fmt.Errorf("%s (%s): unknown key", name, source(key{name: name})))
+		errs = append(errs, fmt.Errorf("%s (%s): unknown key%s", name, source(key{name: name}), didYouMean(name, "", keyNames())))
 	}
 	return errs
+}
+
+// keyNames is every key.
+func keyNames() (names []string) {
+	new(Config).all(func(k key, _ value) { names = append(names, k.name) })
+	return names
 }
 
 func (c *Config) take(k key, v value, given []string, source string) error {
@@ -101,44 +106,6 @@ func (c *Config) take(k key, v value, given []string, source string) error {
 		return c.Errorf(k.name, "%w", err)
 	}
 	return nil
-}
-
-// readFlags reads the command line. Of a key that takes one value the last one counts, as is the
-// custom.
-func readFlags(args []string) (texts, error) {
-	said := make(texts)
-	version := false
-	fs := flag.NewFlagSet("perchd", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	fs.BoolVar(&version, "version", false, "")
-	fs.Func("config", "", func(s string) error {
-		said["config"] = []string{s}
-		return nil
-	})
-	new(Config).all(func(k key, v value) {
-		add := func(s string) error {
-			if v.list {
-				said[k.name] = append(said[k.name], s)
-			} else {
-				said[k.name] = []string{s}
-			}
-			return nil
-		}
-		if k.operand == "" {
-			fs.BoolFunc(k.name, "", add)
-		} else {
-			fs.Func(k.name, "", add)
-		}
-	})
-	switch err := fs.Parse(args); {
-	case err != nil:
-		return nil, err
-	case fs.NArg() > 0:
-		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	case version:
-		return nil, ErrVersion
-	}
-	return said, nil
 }
 
 // readEnvironment takes what begins with PERCH_. An empty variable says nothing; lists are
@@ -157,7 +124,7 @@ func readEnvironment(environ []string) (texts, []error) {
 		name, known := names[variable]
 		switch {
 		case !known:
-			errs = append(errs, fmt.Errorf("%s: unknown key", variable))
+			errs = append(errs, fmt.Errorf("%s: unknown key%s", variable, didYouMean(variable, "", slices.Sorted(maps.Keys(names)))))
 		case lists[variable]:
 			for part := range strings.SplitSeq(text, ",") {
 				said[name] = append(said[name], strings.TrimSpace(part))

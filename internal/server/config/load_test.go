@@ -80,7 +80,7 @@ func TestRefuses(t *testing.T) {
 		{args: []string{"--origin", "https://example.com/"}, says: []string{"origin"}},
 		{args: []string{"--trusted-proxies", "10.0.0.1/8"}, says: []string{"trusted-proxies", "10.0.0.0/8"}},
 		{args: []string{"--trusted-proxies", "proxy"}, says: []string{"trusted-proxies"}},
-		{args: []string{"--max-message-size", "64KB"}, says: []string{"max-message-size", "64KiB"}},
+		{args: []string{"--max-message-size", "64XB"}, says: []string{"max-message-size", "64KiB"}},
 		{args: []string{"--max-message-size", "-1"}, says: []string{"max-message-size"}},
 		{args: []string{"--max-message-size", "9223372036854775807KiB"}, says: []string{"max-message-size"}},
 		{args: []string{"--shutdown-deadline", "10"}, says: []string{"shutdown-deadline", "10s"}},
@@ -149,7 +149,8 @@ func TestServiceLinks(t *testing.T) {
 }
 
 func TestActions(t *testing.T) {
-	for args, want := range map[string]error{"--help": flag.ErrHelp, "-h": flag.ErrHelp, "--version": ErrVersion, "--loops 2 --version": ErrVersion} {
+	for args, want := range map[string]error{"--help": flag.ErrHelp, "-h": flag.ErrHelp, "-help": flag.ErrHelp, "--version": ErrVersion, "-version": ErrVersion,
+		"--loops 2 --version": ErrVersion, "--loops x --help": flag.ErrHelp, "--nonsense --help": flag.ErrHelp} {
 		if _, err := Load(strings.Fields(args), nil); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", args, err, want)
 		}

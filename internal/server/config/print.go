@@ -30,14 +30,16 @@ func Help(w io.Writer) error {
 	b.WriteString(`perchd serves WebSocket.
 
   perchd [flags]          serve
-  perchd config [flags]   print the value of every key and where it comes from
+  perchd config [flags]   check all settings, with the files that they name, and print the value
+                          of every key and where it comes from; status 2 if perchd would refuse them
   perchd token [flags]    print a token for development
-  perchd --version
+  perchd help [verb], perchd version
 
 Every key can be given as --max-connections 5, as PERCH_MAX_CONNECTIONS=5, or as max-connections = 5
 in a TOML file; the first of these wins. A flag that takes a list is repeated; a variable
-separates by commas; a file has ["a", "b"]. Sizes are bytes, or 64KiB, 1MiB; times are 500ms, 10s,
-24h. A limit of 0 is none.
+separates by commas; a file has ["a", "b"]. Sizes are bytes, or 64KiB, 64K, 1.5M: K, M and G are powers
+of 1024; times are 500ms, 10s, 24h. A key without a value is true; --key=false or --key false is the
+opposite. A limit of 0 is none.
 
 SIGTERM and SIGINT close every client with 1001 and end perchd; one of them more than a second later
 does not wait. SIGHUP reads certificates, keys and the JWK set anew. SIGUSR2 means nothing yet. SIGQUIT
