@@ -2,6 +2,7 @@ package room
 
 import (
 	"cmp"
+	"hash/maphash"
 	"runtime"
 	"slices"
 	"strings"
@@ -43,6 +44,12 @@ type Config struct {
 	// On that connection's loop.
 	Offline func(u *User)
 
+	// Looks makes of an id or a name what all that look like it have at least one of
+	// in common. No two public rooms may look alike, and no other like one of them:
+	// Create says so. Private rooms are left out, so that nobody finds them by trying.
+	// nil: any two may be alike.
+	Looks func(label string) []string
+
 	Now func() time.Time // nil: time.Now
 }
 
@@ -52,6 +59,7 @@ type Config struct {
 type Hub struct {
 	// Immutable.
 	cfg      Config
+	seed     maphash.Seed
 	loops    []Loop // after Attach
 	verbatim bool   // what is published is what is sent
 	hashing  chan struct{}
@@ -68,6 +76,7 @@ type Hub struct {
 
 	mu      sync.Mutex
 	rooms   map[string]*Room
+	alike   map[uint64]*Room // public ones, by hashes of what they look like
 	running bool
 	closed  bool
 
@@ -122,7 +131,8 @@ func New(c Config) *Hub {
 		c.Now = time.Now
 	}
 	return &Hub{
-		cfg: c, verbatim: verbatim, rooms: make(map[string]*Room), users: make(map[string]*User),
+		cfg: c, verbatim: verbatim, seed: maphash.MakeSeed(),
+		rooms: make(map[string]*Room), alike: make(map[uint64]*Room), users: make(map[string]*User),
 		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		stop:    make(chan struct{}), over: make(chan struct{}),
 	}
@@ -150,17 +160,18 @@ func CheckID(id string) error {
 }
 
 // Create makes a room, which is there until Delete, unless Options.TTL says
-// otherwise. Errors: ErrID, ErrExists, ErrTooMany, ErrClosed, those of the broker.
+// otherwise. Errors: ErrID, ErrExists, also as an *AlikeError, ErrTooMany,
+// ErrClosed, those of the broker.
 func (h *Hub) Create(id string, o Options) (*Room, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
-	if err := h.mayCreate(id); err != nil {
-		return nil, err
+	if o.Name == "" {
+		o.Name = id
 	}
-	r := &Room{hub: h, id: id, options: o, created: h.cfg.Now(), users: make(map[*User]presence)}
-	if r.options.Name == "" {
-		r.options.Name = id
+	r := &Room{hub: h, id: id, options: o, created: h.cfg.Now(), users: make(map[*User]presence), looks: h.looks(id, o.Name)}
+	if err := h.mayCreate(r); err != nil {
+		return nil, err
 	}
 	topic, at, err := h.cfg.Broker.Open(id, r)
 	if err != nil {
@@ -179,10 +190,15 @@ func (h *Hub) Create(id string, o Options) (*Room, error) {
 func (h *Hub) list(r *Room) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.mayCreateLocked(r.id); err != nil {
+	if err := h.mayCreateLocked(r); err != nil {
 		return err
 	}
 	h.rooms[r.id] = r
+	if !r.options.Private {
+		for _, l := range r.looks {
+			h.alike[l] = r
+		}
+	}
 	h.isEmpty(r)
 	h.start()
 	return nil
@@ -197,18 +213,20 @@ func (h *Hub) start() {
 	}
 }
 
-func (h *Hub) mayCreate(id string) error {
+func (h *Hub) mayCreate(r *Room) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.mayCreateLocked(id)
+	return h.mayCreateLocked(r)
 }
 
-func (h *Hub) mayCreateLocked(id string) error {
+func (h *Hub) mayCreateLocked(r *Room) error {
 	switch {
 	case h.closed:
 		return ErrClosed
-	case h.rooms[id] != nil:
+	case h.rooms[r.id] != nil:
 		return ErrExists
+	case h.alikeLocked(r.looks) != nil:
+		return &AlikeError{h.alikeLocked(r.looks)}
 	case len(h.rooms) >= h.cfg.MaxRooms:
 		return ErrTooMany
 	}
@@ -251,6 +269,11 @@ func (h *Hub) forget(r *Room) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.rooms, r.id)
+	for _, l := range r.looks {
+		if h.alike[l] == r {
+			delete(h.alike, l)
+		}
+	}
 }
 
 // run does once a second what is not done at once.

@@ -32,6 +32,7 @@ type Room struct {
 	options Options
 	created time.Time
 	topic   Topic
+	looks   []uint64 // its places in Hub.alike, unless it is private
 
 	// Atomic.
 	pending    atomic.Int64 // publishes accepted and not yet walked by all loops

@@ -23,16 +23,26 @@ type entry struct {
 	fail     func(conn perch.Conn, c *endpoint.Client, id []byte, err error)
 }
 
+// secret reports that the client takes the room for one with a password.
+func (e *entry) secret() bool { return e.password != "" || e.creation != "" }
+
+// errNoPassword is for who shows a password, or wants one for a room to be made, and the room is open: if it were dropped in
+// silence, what is said there would be thought to be among few.
+var errNoPassword = &protocol.Error{Code: protocol.CodeNoPassword, Field: "password"}
+
 // find brings the client to the room, which may have to be made, or opened with a password: then the client is
 // suspended until another goroutine has done with it. An error is the caller's to tell, if it comes at once.
 func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry) error {
 	if err := room.CheckID(e.room); err != nil {
 		return endpoint.RoomError(err)
 	}
+	r := endpoint.FindRoom(s.hub, e.room)
+	if r != nil {
+		e.room = r.ID()
+	}
 	if !c.Identity().MayJoin(e.room) {
 		return &protocol.Error{Code: protocol.CodeForbiddenRoom}
 	}
-	r := s.hub.Room(e.room)
 	switch {
 	case r == nil && (e.create == nil || s.cfg.Fixed):
 		return endpoint.RoomError(room.ErrNotFound)
@@ -47,11 +57,13 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 			return nil
 		}
 		var err error
-		if r, err = s.hub.Create(e.room, *e.create); errors.Is(err, room.ErrExists) {
+		if r, err = s.hub.Create(e.room, *e.create); errors.Is(err, room.ErrExists) && !s.alike(err, e.room) {
 			return s.find(conn, c, m, e) // somebody was quicker
 		} else if err != nil {
 			return endpoint.RoomError(err)
 		}
+	case !r.Options().Password.IsSet() && e.secret() && !conn.In(r):
+		return errNoPassword
 	case r.Options().Password.IsSet() && !conn.In(r):
 		if !m.rarely().attempts.Take(s.now(), maxAttempts) || !s.mayTry(r) {
 			return &protocol.Error{Code: protocol.CodeTooManyAttempts}
@@ -66,6 +78,12 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 		return nil
 	}
 	return endpoint.RoomError(e.enter(conn, c, r, e, room.Key{}))
+}
+
+// alike reports that err says that a room would be taken for another one, which is not called so.
+func (s *Service) alike(err error, name string) bool {
+	a, ok := errors.AsType[*room.AlikeError](err)
+	return ok && !a.Room.Closed() && endpoint.FindRoom(s.hub, name) == nil
 }
 
 // made is what a room is like that a user makes.
@@ -87,8 +105,11 @@ func (s *Service) createLocked(ctx context.Context, e *entry) (*room.Room, room.
 			password, err = e.password, nil
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, room.Key{}, err
+	case !r.Options().Password.IsSet():
+		return nil, room.Key{}, errNoPassword
 	}
 	key, err := r.Unlock(ctx, password)
 	return r, key, err

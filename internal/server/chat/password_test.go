@@ -41,8 +41,50 @@ func TestPassword(t *testing.T) {
 	}
 	bob.say(object{"type": "join_room", "room_id": "tea"})
 	bob.fails("already_joined")
-	// A password for a room that has none does no harm.
-	bob.goes(object{"room_id": "random", "password": "x"})
+}
+
+// Who shows a password for a room that has none, or would make it with one, is told so: it would think to be among few.
+func TestNoPassword(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	ada := s.named("Ada")
+	for range 2 { // it has not changed
+		ada.say(object{"type": "join_room", "room_id": "random", "password": "x", "id": 1})
+		if o := ada.fails("no_password"); o["id"] != 1.0 || o["field"] != "password" {
+			t.Errorf("%v", o)
+		}
+	}
+	ada.posts("still in general")
+	ada.say(object{"type": "join_room", "room_id": "Random Talk", "password": "x"})
+	ada.fails("no_password")
+	if s.Rooms().Room("random").Options().Password.IsSet() {
+		t.Error("it has one now")
+	}
+	ada.goes(object{"room_id": "random", "password": ""})
+	for _, join := range []object{{"password": "x"}, {"create": object{"password": "x"}}, {"password": "x", "create": object{}}} {
+		s.dial("/ws/room/random").joinFails(join, "no_password")
+	}
+	for _, bad := range []string{"\u200b", "a\x00"} { // a room cannot have that
+		ada.say(object{"type": "join_room", "room_id": "tea", "password": bad})
+		if o := ada.fails("invalid_value"); o["field"] != "password" || s.Rooms().Room("tea") != nil {
+			t.Errorf("%q: %v", bad, o)
+		}
+	}
+	// Typed on two keyboards it is one password.
+	ada.goes(object{"room_id": "tea", "password": "cafe\u0301\u00a0noir"})
+	s.named("Bob").goes(object{"room_id": "tea", "password": "caf\u00e9 noir"})
+}
+
+// Of those who make a room at the same moment, one open and one with a password, nobody is in an open one who wanted the other.
+func TestNoPasswordRace(t *testing.T) {
+	broker := &rival{Memory: room.NewMemory(), keep: true}
+	s := start(t, Config{}, room.Config{Broker: broker})
+	broker.hub = s.Rooms()
+	ada := s.named("Ada")
+	broker.armed.Store(true)
+	ada.say(object{"type": "join_room", "room_id": "wanted", "password": "x"})
+	ada.fails("no_password")
+	ada.posts("still in general")
+	ada.goes(object{"room_id": "wanted"})
 }
 
 // A connection has five attempts in a minute, whatever comes of them.
@@ -133,6 +175,7 @@ type rival struct {
 	*room.Memory
 	hub   *room.Hub
 	armed atomic.Bool
+	keep  bool // it does not delete it
 }
 
 type rivalTopic struct {
@@ -146,7 +189,11 @@ func (r *rival) Open(id string, to room.Subscriber) (room.Topic, room.Opening, e
 		return topic, at, err
 	}
 	theirs, theirErr := r.hub.Create(id, room.Options{})
-	return &rivalTopic{topic, func() { _ = r.hub.Delete(theirs, "quick") }}, at, errors.Join(err, theirErr)
+	return &rivalTopic{topic, func() {
+		if !r.keep {
+			_ = r.hub.Delete(theirs, "quick")
+		}
+	}}, at, errors.Join(err, theirErr)
 }
 
 func (t *rivalTopic) Close(remove bool) {

@@ -179,7 +179,7 @@ func TestRoomCreate(t *testing.T) {
 		{"plain", object{}, room.Options{Name: "plain", MaxMembers: 1000}},
 		{"empty", object{"name": "", "password": "", "private": false}, room.Options{Name: "empty", MaxMembers: 1000}},
 		{"all", object{"name": "Plans", "private": true, "max_members": 2, "password": "Darjeeling"}, room.Options{Name: "Plans", Private: true, MaxMembers: 2}},
-		{"largest", object{"name": strings.Repeat("x", 64), "max_members": 1000}, room.Options{Name: strings.Repeat("x", 64), MaxMembers: 1000}},
+		{"largest", object{"name": strings.Repeat("y", 64), "max_members": 1000}, room.Options{Name: strings.Repeat("y", 64), MaxMembers: 1000}},
 		{"smallest", object{"max_members": 1}, room.Options{Name: "smallest", MaxMembers: 1}},
 		{strings.Repeat("x", 64), object{"password": strings.Repeat("x", 256)}, room.Options{Name: strings.Repeat("x", 64), MaxMembers: 1000}},
 		{"tea%20time", object{}, room.Options{Name: "tea time", MaxMembers: 1000}},
@@ -199,7 +199,7 @@ func TestRoomCreate(t *testing.T) {
 		c.quiet()
 	}
 	// A room that is there already is not changed by it.
-	if _, o := s.joins("plain", object{"create": object{"name": "Mine", "password": "x"}}); o["message"] != "Welcome to plain" {
+	if _, o := s.joins("plain", object{"create": object{"name": "Mine", "private": true}}); o["message"] != "Welcome to plain" {
 		t.Error(o)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
@@ -92,7 +93,7 @@ func New(c Config) *Service {
 // Rooms is the configuration that the server's rooms need for the chat.
 func (s *Service) Rooms(c room.Config) room.Config {
 	c.Encode, c.Translate, c.Announce, c.Offline = encode, translate, s.announce, s.offline
-	c.Now = s.cfg.Now
+	c.Looks, c.Now = label.Looks, s.cfg.Now
 	c.PresenceEach = cmp.Or(c.PresenceEach, presenceEach)
 	if s.each = c.PresenceEach; s.each < 0 {
 		s.each = math.MaxInt
@@ -103,6 +104,20 @@ func (s *Service) Rooms(c room.Config) room.Config {
 // Mount makes the rooms that there always are, and puts the endpoints on a server that has not started.
 func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
 	s.hub = srv.Rooms()
+	if err := s.furnish(); err != nil {
+		return err
+	}
+	if !s.cfg.NoChat {
+		srv.Handle("/ws/chat", realm.Handler(s.chat()))
+	}
+	if !s.cfg.NoRoom {
+		srv.Handle("/ws/room/{room_id}", realm.Handler(s.room()))
+	}
+	return nil
+}
+
+// furnish makes the rooms that there always are.
+func (s *Service) furnish() error {
 	fixed := []room.Options{{Name: generalName}, {Name: randomName}}
 	for i, id := range append([]string{generalID, randomID}, s.cfg.Rooms...) {
 		o := room.Options{}
@@ -114,12 +129,6 @@ func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
 			return fmt.Errorf("chat: room %q: %w", id, err)
 		}
 		s.own = append(s.own, r)
-	}
-	if !s.cfg.NoChat {
-		srv.Handle("/ws/chat", realm.Handler(s.chat()))
-	}
-	if !s.cfg.NoRoom {
-		srv.Handle("/ws/room/{room_id}", realm.Handler(s.room()))
 	}
 	return nil
 }

@@ -12,8 +12,10 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
 	"github.com/perchws/perch/session"
 )
 
@@ -43,7 +45,7 @@ func newWorld(t *testing.T, prepare func(w *world, c *Config), routes func(w *wo
 	if w.key, err = auth.SecretKey("", bytes.Repeat([]byte("k"), 32)); err != nil {
 		t.Fatal(err)
 	}
-	w.srv = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2})
+	w.srv = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2, Rooms: room.Config{Looks: label.Looks}})
 	c := Config{
 		Sessions: w.store, Cookie: "perch_token", Meter: &w.meter, Clock: w.clock.Now, Find: w.srv.Find,
 		Log: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
 )
@@ -22,10 +23,14 @@ func (c *Client) subscribe(conn perch.Conn, hub *room.Hub, m protocol.Message) e
 	if err := room.CheckID(channel); err != nil {
 		return RoomError(err)
 	}
+	r := FindRoom(hub, channel)
+	if r != nil {
+		channel = r.ID()
+	}
 	if !c.Identity().MayJoin(channel) {
 		return &protocol.Error{Code: protocol.CodeForbiddenRoom}
 	}
-	r, err := c.channel(hub, channel)
+	r, err = c.channel(hub, r, channel)
 	if err != nil {
 		return err
 	}
@@ -33,7 +38,7 @@ func (c *Client) subscribe(conn perch.Conn, hub *room.Hub, m protocol.Message) e
 	if _, err := conn.Join(r, room.JoinOptions{}); err != nil && !errors.Is(err, room.ErrJoined) {
 		return RoomError(err)
 	}
-	o := protocol.NewObject(nil, protocol.TypeSubscribed).String("channel", channel)
+	o := protocol.NewObject(nil, protocol.TypeSubscribed).String("channel", r.ID())
 	send(conn, o.Time("timestamp", c.realm().Now()).ID(m.ID()))
 	return nil
 }
@@ -44,7 +49,7 @@ func (c *Client) unsubscribe(conn perch.Conn, hub *room.Hub, m protocol.Message)
 	if err != nil {
 		return err
 	}
-	r := hub.Room(channel)
+	r := FindRoom(hub, channel)
 	if r == nil || !conn.In(r) {
 		return RoomError(room.ErrNotIn)
 	}
@@ -67,10 +72,23 @@ func (c *Client) leave(conn perch.Conn, r *room.Room, id json.RawMessage) {
 	send(conn, protocol.NewObject(nil, protocol.TypeUnsubscribed).String("channel", r.ID()).Time("timestamp", c.realm().Now()).ID(id))
 }
 
-// channel is the room of a channel, made if there is none and the configuration allows it.
-func (c *Client) channel(hub *room.Hub, id string) (*room.Room, error) {
+// FindRoom is the room of an id; or else the public one that is called so: its id or name differs in case, width, spaces or what
+// is not seen alone. One that only looks alike is another word: nobody is sent there. nil: there is none.
+func FindRoom(hub *room.Hub, name string) *room.Room {
+	r := hub.Room(name)
+	if r == nil {
+		r = hub.Alike(name)
+		if r != nil && label.Key(r.ID()) != label.Key(name) && label.Key(r.Options().Name) != label.Key(name) {
+			return nil
+		}
+	}
+	return r
+}
+
+// channel is r, the room of a channel, made if there is none and the configuration allows it.
+func (c *Client) channel(hub *room.Hub, r *room.Room, id string) (*room.Room, error) {
 	cfg := &c.realm().cfg
-	if r := hub.Room(id); r != nil {
+	if r != nil {
 		return r, nil
 	}
 	if !cfg.CreateRooms {
@@ -81,8 +99,8 @@ func (c *Client) channel(hub *room.Hub, id string) (*room.Room, error) {
 	}
 	r, err := hub.Create(id, room.Options{Owner: c.Identity().Subject, MaxMembers: max(cfg.MaxMembers, 0), TTL: max(cfg.EmptyTTL, 0)})
 	if errors.Is(err, room.ErrExists) { // another loop was quicker; if it is gone already the client may try again
-		if r = hub.Room(id); r != nil {
-			err = nil
+		if quicker := FindRoom(hub, id); quicker != nil && c.Identity().MayJoin(quicker.ID()) {
+			return quicker, nil
 		}
 	}
 	return r, RoomError(err)
@@ -90,6 +108,9 @@ func (c *Client) channel(hub *room.Hub, id string) (*room.Room, error) {
 
 // RoomError is what a client is told of an error of package room.
 func RoomError(err error) error {
+	if alike, ok := errors.AsType[*room.AlikeError](err); ok {
+		return &protocol.Error{Code: protocol.CodeRoomExists, RoomID: alike.Room.ID()}
+	}
 	if errors.Is(err, room.ErrPasswordInvalid) {
 		return &protocol.Error{
 			Code: protocol.CodeInvalidValue, Field: "password", Message: "A password is 1 to 256 bytes of characters that can be seen, and spaces.",

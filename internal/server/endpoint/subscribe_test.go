@@ -75,6 +75,28 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
+// TestSubscribeByName: a channel is the room that is called so, and none is made beside one that looks like it.
+func TestSubscribeByName(t *testing.T) {
+	w := newWorld(t, creating, nil)
+	if _, err := w.srv.Rooms().Create("news", room.Options{Name: "World News"}); err != nil {
+		t.Fatal(err)
+	}
+	c := w.client("/ws/1")
+	for range 2 {
+		c.say(`{"type":"subscribe","channel":"WORLD NEWS"}`)
+		c.expect(`{"type":"subscribed","channel":"news","timestamp":` + timestamp + `}`)
+	}
+	w.publish("news", `{"n":1}`)
+	c.ExpectText(`{"n":1}`)
+	c.say(`{"type":"subscribe","channel":"nеws"}`)
+	c.expect(`{"type":"error","code":"room_exists","message":"*","room_id":"news"}`)
+	c.say(`{"type":"unsubscribe","channel":"News"}`)
+	c.expect(`{"type":"unsubscribed","channel":"news","timestamp":` + timestamp + `}`)
+	if w.srv.Rooms().Room("news").Count() != 0 || len(w.srv.Rooms().Rooms()) != 1 {
+		t.Error("it is still in it, or in another")
+	}
+}
+
 func TestSubscribeRefused(t *testing.T) {
 	w := newWorld(t, creating, nil)
 	hub := w.srv.Rooms()

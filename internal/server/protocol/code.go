@@ -32,6 +32,7 @@ const (
 	CodeTooManyRooms    Code = "too_many_rooms"
 	CodeInvalidRoomID   Code = "invalid_room_id"
 	CodeRoomExists      Code = "room_exists"
+	CodeNoPassword      Code = "no_password"
 	CodeRoomLimit       Code = "room_limit"
 	CodeNotOwner        Code = "not_owner"
 	CodeQueueFull       Code = "queue_full"
@@ -88,7 +89,8 @@ var codes = [...]CodeMeaning{
 	{CodeAlreadyJoined, "The connection is in this room already."},
 	{CodeTooManyRooms, "The connection is in as many rooms as it may be in."},
 	{CodeInvalidRoomID, "A room's id cannot be that."},
-	{CodeRoomExists, "There is a room with this id already."},
+	{CodeRoomExists, "There is a room of this id or name already, or one that looks like it."},
+	{CodeNoPassword, "The room has no password: it is open to everybody. Join it without one."},
 	{CodeRoomLimit, "The server has as many rooms as it may have."},
 	{CodeNotOwner, "Only the owner of the room may do that."},
 	{CodeQueueFull, "The room is behind with its messages; send again later."},

@@ -12,6 +12,7 @@ type Error struct {
 	Code    Code
 	Message string // for people; empty: Code.Meaning
 	Field   string // the member that is wrong, if it is one
+	RoomID  string // the room that it is about, if the client did not name it
 }
 
 // Error is for logs.
@@ -40,11 +41,14 @@ func AsError(err error) *Error {
 }
 
 // AppendError appends the message that tells a client of e: {"type":"error","code":…,"message":…},
-// with the field if there is one and the id of the message it answers unless that is empty.
+// with the field and the room if there is one, and the id of the message it answers unless that is empty.
 func AppendError(dst []byte, id json.RawMessage, e *Error) []byte {
 	o := NewObject(dst, TypeError).String("code", string(e.Code)).String("message", e.text())
 	if e.Field != "" {
 		o = o.String("field", e.Field)
+	}
+	if e.RoomID != "" {
+		o = o.String("room_id", e.RoomID)
 	}
 	return o.ID(id).End()
 }
