@@ -45,6 +45,10 @@ func AppendSwitching(dst, key []byte, subprotocol, extensions string, header htt
 	return append(dst, "\r\n"...), nil
 }
 
+// AppendContinue appends the interim response that a client waits for before it sends
+// more, and that must come before 101 where it has asked for both (RFC 9110 §7.8).
+func AppendContinue(dst []byte) []byte { return append(dst, "HTTP/1.1 100 Continue\r\n\r\n"...) }
+
 // demanded is what a status needs besides (RFC 9110 §15.5.6, §15.5.22, RFC 6455
 // §4.4).
 var demanded = map[int][][2]string{

@@ -193,7 +193,7 @@ func TestResponseRefused(t *testing.T) {
 		{"reason LF", "HTTP/1.1 101 x\n", 400, "CR LF"},
 		{"reason with NUL", "HTTP/1.1 101 x\x00", 400, "control"},
 		{"CR only", "HTTP/1.1 101 x\ry", 400, "CR without LF"},
-		{"folded", switching + " ", 400, "folded"},
+		{"first line folded", "HTTP/1.1 101 x\r\n ", 400, "folded"},
 		{"space before colon", switching + "X ", 400, "space before"},
 		{"control in value", switching + "X: \x7f", 400, "control"},
 		{"65 headers", switching + strings.Repeat("X: y\r\n", MaxHeaders-3) + "X", 431, "headers"},
@@ -207,5 +207,35 @@ func TestResponseRefused(t *testing.T) {
 			}
 			decides(t, tt.in, true, tt.status, tt.reason)
 		})
+	}
+}
+
+// A response may have folded lines (RFC 9112 §5.2): they are one, however the head is
+// cut. A request may not.
+func TestResponseFolded(t *testing.T) {
+	in := "HTTP/1.1 101 Switching Protocols\r\nUpgrade:\r\n websocket\r\nConnection: keep-alive,\r\n\t Upgrade\r\n" +
+		"X-Empty:\r\n \r\nX-Long: a\r\n  b\r\n\tc\r\n \r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n \r\n\r\n"
+	want := map[string]string{"Upgrade": "websocket", "Connection": "keep-alive, Upgrade", "X-Empty": "", "X-Long": "a b c"}
+	for cut := 1; cut <= len(in); cut++ {
+		var p Parser
+		var n int
+		var err error
+		var b []byte
+		for at := 0; n == 0 && err == nil && at < len(in); at += cut {
+			b = []byte(in[:min(at+cut, len(in))]) // the bytes move
+			n, err = p.Response(b)
+		}
+		if n != len(in) || err != nil {
+			t.Fatalf("cut at %d: %d of %d, %v", cut, n, len(in), err)
+		}
+		h := p.Head(b)
+		for name, value := range want {
+			if got := strings.Join(strings.Fields(string(h.Header(name))), " "); got != value || strings.ContainsAny(string(h.Header(name)), "\r\n") {
+				t.Errorf("cut at %d: %s: %q, want %q", cut, name, got, value)
+			}
+		}
+		if _, err := h.CheckResponse("dGhlIHNhbXBsZSBub25jZQ==", nil, ""); err != nil {
+			t.Errorf("cut at %d: %v", cut, err)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package handshake
 
 import (
-	"bytes"
 	"strconv"
 )
 
@@ -54,7 +53,7 @@ func (d Deflate) Accept(h Head) (agreed Deflate, extensions string) {
 	}
 	for l := h.list(kindExtensions); ; {
 		e, ok := l.element()
-		if !ok || bytes.Count(e, []byte{'"'})%2 != 0 { // a comma within quotes: what follows is no offer
+		if !ok {
 			return Deflate{}, ""
 		}
 		if p, ok := parseDeflate(e, true); ok {
@@ -166,15 +165,18 @@ type deflateParams struct {
 // parseDeflate reads one element of Sec-WebSocket-Extensions. ok is false if it
 // is another extension, or has a parameter that RFC 7692 §7.1 does not allow.
 func parseDeflate(e []byte, offer bool) (p deflateParams, ok bool) {
-	name, rest, more := bytes.Cut(e, []byte{';'})
+	name, rest, more := cutUnquoted(e, ';')
 	if string(trim(name)) != deflateName {
 		return p, false
 	}
 	for more {
 		var param []byte
-		param, rest, more = bytes.Cut(rest, []byte{';'})
-		name, value, valued := bytes.Cut(param, []byte{'='})
-		value = trim(value)
+		var quoted [8]byte // more than any value has
+		param, rest, more = cutUnquoted(rest, ';')
+		name, value, valued := cutUnquoted(param, '=')
+		if value, ok = unquote(trim(value), quoted[:]); !ok { // RFC 6455 §9.1: it says what a token would
+			return p, false
+		}
 		switch string(trim(name)) {
 		case "server_no_context_takeover":
 			ok = !p.serverNoTakeover && !valued

@@ -75,13 +75,43 @@ var badParams = []string{
 	"server_max_window_bits", "server_max_window_bits=", "server_max_window_bits=7", "server_max_window_bits=16",
 	"server_max_window_bits=08", "server_max_window_bits=015", "server_max_window_bits=0", "server_max_window_bits=-9",
 	"server_max_window_bits=+9", "server_max_window_bits=1", "server_max_window_bits=100", "server_max_window_bits=1e1",
-	`server_max_window_bits="10"`, "server_max_window_bits='10'", "server_max_window_bits=9x", "server_max_window_bits=1 0",
+	`server_max_window_bits="16"`, `server_max_window_bits="10`, `server_max_window_bits=10"`, `server_max_window_bits="10"x`, `server_max_window_bits=""`,
+	`server_max_window_bits="1\`, `server_max_window_bits=" 10"`, `server_max_window_bits="100000000000"`, `"server_max_window_bits"=10`, "server_max_window_bits='10'", "server_max_window_bits=9x", "server_max_window_bits=1 0",
 	"server_max_window_bits==9", "server_max_window_bits=10=10", "server_max_window_bits=4294967305",
 	"server_max_window_bits=10; server_max_window_bits=10", "server_max_window_bits=10; server_max_window_bits=11",
 	"client_max_window_bits=", "client_max_window_bits=7", "client_max_window_bits=16", "client_max_window_bits=09",
-	`client_max_window_bits="9"`, "client_max_window_bits=10; client_max_window_bits=10",
+	"client_max_window_bits=10; client_max_window_bits=10",
 	"client_max_window_bits; client_max_window_bits", "client_max_window_bits; client_max_window_bits=9",
 	"client_max_window_bits=9; client_max_window_bits",
+}
+
+// A value may be quoted (RFC 6455 §9.1), by either side, and a comma or semicolon within
+// quotes separates nothing.
+func TestDeflateQuoted(t *testing.T) {
+	want := Deflate{ServerTakeover: true, ClientTakeover: true, ServerWindow: 10, ClientWindow: 9}
+	for _, params := range []string{
+		`server_max_window_bits="10"; client_max_window_bits="9"`, `server_max_window_bits="1\0" ; client_max_window_bits = "\9"`,
+		`server_max_window_bits=10;client_max_window_bits="9"`,
+	} {
+		h := head(t, opening("+Sec-WebSocket-Extensions: permessage-deflate; "+params))
+		if agreed, answer := everything.Accept(h); agreed != want || answer != "permessage-deflate; server_max_window_bits=10; client_max_window_bits=9" {
+			t.Errorf("%s: %+v, %q", params, agreed, answer)
+		}
+		if agreed, ok, err := everything.Check(answerHead(t, "permessage-deflate; "+params)); agreed != want || !ok || err != nil {
+			t.Errorf("%s: %+v, %t, %v", params, agreed, ok, err)
+		}
+	}
+	for offers, answer := range map[string]string{
+		`x; y="permessage-deflate, permessage-deflate", permessage-deflate`:                                 "permessage-deflate",
+		`x; y="a\", permessage-deflate", permessage-deflate; z`:                                             "",
+		`x; y="a, permessage-deflate`:                                                                       "",
+		`permessage-deflate; x="a;server_max_window_bits=9", permessage-deflate; server_max_window_bits=10`: "permessage-deflate; server_max_window_bits=10",
+		`, ,permessage-deflate`:                                                                             "permessage-deflate",
+	} {
+		if _, got := everything.Accept(head(t, opening("+Sec-WebSocket-Extensions: "+offers))); got != answer {
+			t.Errorf("%s: %q, want %q", offers, got, answer)
+		}
+	}
 }
 
 // A bad offer is declined, and the next one is looked at.
@@ -91,6 +121,9 @@ func TestDeflateDeclined(t *testing.T) {
 			h := head(t, opening("+Sec-WebSocket-Extensions: "+offer))
 			if agreed, answer := everything.Accept(h); agreed != (Deflate{}) || answer != "" {
 				t.Errorf("%q: %+v, %q", offer, agreed, answer)
+			}
+			if strings.Count(bad, `"`)%2 != 0 {
+				continue // what follows is within the quotes
 			}
 			h = head(t, opening("+Sec-WebSocket-Extensions: "+offer+", permessage-deflate"))
 			if _, answer := everything.Accept(h); answer != "permessage-deflate" {

@@ -98,7 +98,6 @@ var faults = [...]*Error{
 
 // What CheckUpgrade finds beyond the exported ones.
 var (
-	errProto           = &Error{400, "a WebSocket handshake needs HTTP/1.1 or later"}
 	errConnection      = &Error{400, "Connection does not list Upgrade"}
 	errHostEmpty       = &Error{400, "empty Host"}
 	errKey             = &Error{400, "Sec-WebSocket-Key must be the base64 of 16 bytes"}

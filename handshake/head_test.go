@@ -80,7 +80,7 @@ func TestKinds(t *testing.T) {
 		kindVersion: "Sec-WebSocket-Version", kindProtocol: "Sec-WebSocket-Protocol",
 		kindExtensions: "Sec-WebSocket-Extensions", kindAccept: "Sec-WebSocket-Accept", kindOrigin: "Origin",
 		kindCookie: "Cookie", kindContentLength: "Content-Length", kindTransferEncoding: "Transfer-Encoding",
-		kindForwardedFor: "X-Forwarded-For",
+		kindForwardedFor: "X-Forwarded-For", kindExpect: "Expect",
 	}
 	if len(names) != int(kinds)-1 {
 		t.Fatalf("%d names for %d kinds", len(names), kinds-1)

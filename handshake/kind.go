@@ -19,6 +19,7 @@ const (
 	kindContentLength
 	kindTransferEncoding
 	kindForwardedFor
+	kindExpect
 	kinds // how many
 )
 
@@ -28,8 +29,11 @@ func kindOf[S text](name S) kind {
 	case 4:
 		return kindIf(name, "host", kindHost)
 	case 6:
-		if name[0]|0x20 == 'o' {
+		switch name[0] | 0x20 {
+		case 'o':
 			return kindIf(name, "origin", kindOrigin)
+		case 'e':
+			return kindIf(name, "expect", kindExpect)
 		}
 		return kindIf(name, "cookie", kindCookie)
 	case 7:

@@ -3,7 +3,8 @@ package handshake
 import "bytes"
 
 // list walks the elements of a comma-separated header (#rule, RFC 9110 §5.6.1)
-// over all its lines. Empty elements are passed over.
+// over all its lines. Empty elements are passed over. In Sec-WebSocket-Extensions a
+// comma may stand within quotes (RFC 6455 §9.1), elsewhere they mean nothing.
 type list struct {
 	h    Head
 	kind kind
@@ -33,7 +34,9 @@ func (l *list) element() (e []byte, ok bool) {
 			}
 			continue
 		}
-		if i = bytes.IndexByte(l.rest, ','); i < 0 {
+		if l.kind == kindExtensions {
+			i = unquoted(l.rest, ',')
+		} else if i = bytes.IndexByte(l.rest, ','); i < 0 {
 			i = len(l.rest)
 		}
 		e, l.rest = trim(l.rest[:i]), l.rest[i:]
@@ -70,4 +73,51 @@ func (h Head) lists(k kind, token string) bool {
 			return true
 		}
 	}
+}
+
+// unquoted is where in b the first c stands that is not within a quoted-string (RFC
+// 9110 §5.6.4), len(b) if nowhere.
+func unquoted(b []byte, c byte) int {
+	quotes := false
+	for i := 0; i < len(b); i++ {
+		switch {
+		case b[i] == '"':
+			quotes = !quotes
+		case quotes && b[i] == '\\':
+			i++
+		case !quotes && b[i] == c:
+			return i
+		}
+	}
+	return len(b)
+}
+
+// cutUnquoted is bytes.Cut at what unquoted finds.
+func cutUnquoted(b []byte, c byte) (before, after []byte, found bool) {
+	if i := unquoted(b, c); i < len(b) {
+		return b[:i], b[i+1:], true
+	}
+	return b, nil, false
+}
+
+// unquote is what a token or a quoted-string says, in buf if it is the latter. ok is
+// false for what is neither, or does not fit.
+func unquote(b, buf []byte) (value []byte, ok bool) {
+	if len(b) == 0 || b[0] != '"' {
+		return b, true
+	}
+	value = buf[:0]
+	for i := 1; i < len(b) && len(value) < cap(buf); i++ {
+		switch c := b[i]; c {
+		case '"':
+			return value, i == len(b)-1
+		case '\\':
+			if i++; i < len(b) {
+				value = append(value, b[i])
+			}
+		default:
+			value = append(value, c)
+		}
+	}
+	return nil, false
 }

@@ -24,6 +24,7 @@ type scanned struct {
 	state  state
 	fault  fault
 	answer bool   // a response is parsed
+	folded bool   // with lines that are folded
 	skip   uint8  // 2 after the empty line tolerated before a request
 	match  uint8  // bytes of the version or status code seen
 	minor  uint8  // of HTTP/1.x
@@ -50,6 +51,7 @@ type field struct{ name, nameEnd, value, valueEnd uint16 }
 //	request   begin → [emptyLF → begin] → method → target → proto → protoEnd → lineLF
 //	response  proto → protoEnd → status → statusEnd → [reason] → lineLF
 //	both      lineLF → line → name → space → value → lineLF …
+//	response  line → [space →] value: a folded line
 //	          line → endLF → done
 //	any       failed, for ever: only fail goes there
 type state uint8
@@ -89,7 +91,8 @@ func (p *Parser) Request(head []byte) (n int, err error) {
 }
 
 // Response scans a response, for the client; otherwise it is as Request. The
-// same Parser must not have seen a request since its last Reset.
+// same Parser must not have seen a request since its last Reset. A header line that is
+// folded (RFC 9112 §5.2) is made one: the line ends in it become spaces, in head.
 func (p *Parser) Response(head []byte) (n int, err error) {
 	if p.state == stateBegin {
 		p.answer = true
@@ -243,6 +246,8 @@ func (p *Parser) scan(b []byte) (int, error) {
 				p.state = stateName
 			case c == '\r':
 				p.state = stateEndLF
+			case (c == ' ' || c == '\t') && p.answer && p.count > 0:
+				p.goOn(i)
 			case c == ' ' || c == '\t':
 				return p.fail(i, faultFold) // RFC 9112 §5.2
 			case c == '\n':
@@ -309,6 +314,9 @@ func (p *Parser) scan(b []byte) (int, error) {
 	}
 	if p.state == stateDone {
 		p.pos = uint16(i)
+		if p.folded {
+			unfold(b[:i])
+		}
 		return i, nil
 	}
 	if p.state == stateFailed {
@@ -326,7 +334,7 @@ func (p *Parser) scan(b []byte) (int, error) {
 // endField records the line in progress, whose value ends before the CR at i.
 func (p *Parser) endField(b []byte, i int) bool {
 	end := i
-	for end > int(p.mark) && (b[end-1] == ' ' || b[end-1] == '\t') {
+	for end > int(p.mark) && (b[end-1] == ' ' || b[end-1] == '\t' || p.folded && (b[end-1] == '\r' || b[end-1] == '\n')) {
 		end--
 	}
 	f := &p.fields[p.count]
@@ -344,6 +352,32 @@ func (p *Parser) endField(b []byte, i int) bool {
 		}
 	}
 	return true
+}
+
+// goOn goes on with the value of the line before, of a response: a client is to read
+// a folded line as one with spaces (RFC 9112 §5.2).
+func (p *Parser) goOn(i int) {
+	p.folded = true
+	p.count--
+	f := &p.fields[p.count]
+	if p.kind = p.kinds[p.count]; p.first[p.kind] == p.count+1 {
+		p.first[p.kind] = 0
+	}
+	p.mark = f.value
+	p.state = stateValue
+	if f.value == f.valueEnd { // nothing yet: the value begins behind the space
+		p.mark = uint16(i)
+		p.state = stateSpace
+	}
+}
+
+// unfold puts spaces where head has line ends within values.
+func unfold(head []byte) {
+	for i := 0; i+2 < len(head); i++ {
+		if head[i] == '\r' && head[i+1] == '\n' && (head[i+2] == ' ' || head[i+2] == '\t') {
+			head[i], head[i+1] = ' ', ' '
+		}
+	}
 }
 
 func (p *Parser) fail(i int, f fault) (int, error) {

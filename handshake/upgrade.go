@@ -3,9 +3,14 @@ package handshake
 const keyLen = 24 // base64 of 16 bytes
 
 // IsUpgrade reports whether the request asks for WebSocket: its Upgrade list,
-// over all lines, has "websocket" in any case. Everything else is plain HTTP.
+// over all lines, has "websocket" in any case. Everything else is plain HTTP, and so
+// is HTTP/1.0, whose Upgrade is to be ignored (RFC 9110 §7.8).
 // It says nothing about the rest of the handshake: CheckUpgrade does.
-func (h Head) IsUpgrade() bool { return h.lists(kindUpgrade, "websocket") }
+func (h Head) IsUpgrade() bool { return h.p.minor > 0 && h.lists(kindUpgrade, "websocket") }
+
+// ExpectsContinue reports whether the client waits for 100 (Continue): see
+// [AppendContinue].
+func (h Head) ExpectsContinue() bool { return h.p.minor > 0 && h.lists(kindExpect, "100-continue") }
 
 // CheckUpgrade checks the client's opening handshake, RFC 6455 §4.2.1, and
 // returns the value of Sec-WebSocket-Key for [AppendSwitching]. The error is an
@@ -16,8 +21,6 @@ func (h Head) CheckUpgrade() (key []byte, err error) {
 		return nil, ErrNotUpgrade
 	case string(h.Method()) != "GET":
 		return nil, ErrMethod
-	case h.p.minor == 0:
-		return nil, errProto
 	case len(h.Host()) == 0:
 		return nil, errHostEmpty
 	case !h.lists(kindConnection, "upgrade"):
@@ -49,7 +52,11 @@ func (h Head) hasBody() bool {
 	if h.has(kindTransferEncoding) || h.repeated(kindContentLength) {
 		return true
 	}
-	return h.has(kindContentLength) && string(h.known(kindContentLength)) != "0"
+	length := h.known(kindContentLength)
+	for len(length) > 1 && length[0] == '0' { // 1*DIGIT, RFC 9110 §8.6
+		length = length[1:]
+	}
+	return h.has(kindContentLength) && string(length) != "0"
 }
 
 // validKey reports whether key is the base64 of 16 bytes. The four bits that

@@ -55,6 +55,7 @@ func TestCheckUpgrade(t *testing.T) {
 		{"absolute URI", []string{"GET ws://other.example:81/ws HTTP/1.1"}, 0, ""},
 		{"absolute URI, empty Host", []string{"GET ws://other.example:81/ws HTTP/1.1", "Host:"}, 0, ""},
 		{"Content-Length: 0", []string{"+Content-Length: 0"}, 0, ""},
+		{"Content-Length: 000", []string{"+Content-Length: 000"}, 0, ""},
 		{"surplus bits in the key", []string{"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAB=="}, 0, ""},
 		{"origin", []string{"+Origin: null"}, 0, ""},
 
@@ -66,8 +67,8 @@ func TestCheckUpgrade(t *testing.T) {
 		{"Upgrade empty", []string{"Upgrade:"}, 426, "WebSocket only"},
 		{"POST", []string{"POST /ws HTTP/1.1"}, 405, "GET"},
 		{"lower case", []string{"get /ws HTTP/1.1"}, 405, "GET"},
-		{"HTTP/1.0", []string{"GET /ws HTTP/1.0"}, 400, "HTTP/1.1 or later"},
-		{"HTTP/1.0, no Host", []string{"GET /ws HTTP/1.0", "-Host"}, 400, "HTTP/1.1 or later"},
+		{"HTTP/1.0", []string{"GET /ws HTTP/1.0"}, 426, "WebSocket only"}, // its Upgrade is ignored, RFC 9110 §7.8
+		{"HTTP/1.0, no Host", []string{"GET /ws HTTP/1.0", "-Host"}, 426, "WebSocket only"},
 		{"empty Host", []string{"Host:"}, 400, "Host"},
 		{"no Connection", []string{"-Connection"}, 400, "Connection"},
 		{"Connection misspelt", []string{"Connection: Upgraded"}, 400, "Connection"},
@@ -150,6 +151,27 @@ func TestIsUpgrade(t *testing.T) {
 	} {
 		if got := head(t, in).IsUpgrade(); got != want {
 			t.Errorf("%v, want %v: %q", got, want, in)
+		}
+	}
+}
+
+// A client that waits for 100 (Continue) is told apart, by HTTP/1.1 alone.
+func TestExpectsContinue(t *testing.T) {
+	for _, tt := range []struct {
+		lines []string
+		want  bool
+	}{
+		{nil, false},
+		{[]string{"+Expect: 100-continue"}, true},
+		{[]string{"+Expect: 100-Continue"}, true},
+		{[]string{"+Expect: x, 100-continue"}, true},
+		{[]string{"+Expect: x", "+Expect: 100-continue"}, true},
+		{[]string{"+Expect: 100-continued"}, false},
+		{[]string{"+Expect:"}, false},
+		{[]string{"GET /ws HTTP/1.0", "+Expect: 100-continue"}, false},
+	} {
+		if got := head(t, opening(tt.lines...)).ExpectsContinue(); got != tt.want {
+			t.Errorf("%q: %t", tt.lines, got)
 		}
 	}
 }
