@@ -90,6 +90,9 @@ func (l *loop) setCause(s *slot, cause *CloseError) {
 	if c.cause != nil {
 		return
 	}
+	if c.dial != nil && c.dial.refused != nil {
+		cause.Err = c.dial.refused.err() // whatever ended it, the server's answer is why
+	}
 	if c.dial != nil && !errors.Is(cause.Err, ErrDial) {
 		cause.Err = errors.Join(ErrDial, cause.Err)
 	}

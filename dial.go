@@ -52,15 +52,19 @@ type dialing struct {
 	offer       string           // the same of extensions
 	compression Compression
 	parser      handshake.Parser
-	err         error // of resolving, or of the address tried last
+	interim     int          // responses of 1xx so far
+	refused     *refusedDial // nil: the server has not refused
+	err         error        // of resolving, or of the address tried last
 	cancel      func() bool
 }
 
 // Dial opens a client connection on one of the server's loops. It returns at
 // once: what becomes of it is told by h.OnOpen, or by h.OnClose with an error
-// that wraps ErrDial. ctx bounds the attempt, as HandshakeTimeout does; once
-// open the connection does not depend on it. Of h, OnUpgrade is not used. Any
-// goroutine; the server must be started. Errors: those of the URL, which must be
+// that wraps ErrDial, and is a [DialError] if the server has refused. ctx bounds the
+// attempt, as HandshakeTimeout does; once open the connection does not depend on it.
+// h.Settings.Subprotocols are offered unless DialOptions name others; of
+// Settings.Origins there may be one, an exact one, which is sent as Origin;
+// OnUpgrade is not used. Any goroutine; the server must be started. Errors: those of the URL, which must be
 // ws:// or wss://; ErrServerClosed; ErrOverloaded when MaxConnections is reached.
 func (srv *Server) Dial(ctx context.Context, url string, h Handler) error {
 	return srv.DialWith(ctx, url, DialOptions{}, h)
@@ -74,6 +78,12 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	}
 	if u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
 		return fmt.Errorf("%w: %q is not a ws:// or wss:// URL", ErrDial, rawURL)
+	}
+	if o.Subprotocols == nil {
+		o.Subprotocols = h.Settings.Subprotocols
+	}
+	if o.Header, err = withOrigin(o.Header, h.Settings.Origins); err != nil {
+		return fmt.Errorf("%w: %w", ErrDial, err)
 	}
 	d := &dialing{
 		ctx: ctx, host: withoutZone(u.Host), port: 80, local: o.LocalAddr,
@@ -122,6 +132,25 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		return ErrServerClosed
 	}
 	return nil
+}
+
+// withOrigin is header with the origin that a client's settings name, unless it has
+// one. It is a copy then.
+func withOrigin(header http.Header, origins []string) (http.Header, error) {
+	if len(origins) == 0 {
+		return header, nil
+	}
+	if err := handshake.CheckOrigin(origins[0]); err != nil || len(origins) > 1 || strings.Contains(origins[0], "*") {
+		return nil, fmt.Errorf("Settings.Origins: %q: a client has one origin, an exact one", origins)
+	}
+	if header.Get("Origin") != "" {
+		return header, nil
+	}
+	if header = header.Clone(); header == nil {
+		header = make(http.Header)
+	}
+	header.Set("Origin", origins[0])
+	return header, nil
 }
 
 // withoutZone is host as it is said to the server, whom our zones do not concern

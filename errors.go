@@ -29,6 +29,9 @@ var (
 	ErrUTF8 = frame.ErrNotText
 )
 
+// errInterim is a server that answers and answers and comes to no end.
+var errInterim = errors.New("perch: too many interim responses (1xx)")
+
 // Causes of a close, found with errors.Is in a CloseError.
 var (
 	ErrHeartbeat      = errors.New("perch: heartbeat timeout")

@@ -148,7 +148,11 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 	if !wanted.Disabled {
 		deflate, extensions = wanted.wanted().Accept(r.head)
 	}
-	head, err := handshake.AppendSwitching(l.cork, key, r.chosen, extensions, resp.Header)
+	head := l.cork
+	if r.head.ExpectsContinue() {
+		head = handshake.AppendContinue(head)
+	}
+	head, err := handshake.AppendSwitching(head, key, r.chosen, extensions, resp.Header)
 	if err != nil {
 		l.refuseOurs(i, s, err)
 		return
@@ -211,9 +215,29 @@ func (l *loop) refuse(i uint32, s *slot, status int, reason string, header http.
 func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 	c := l.slab.thaw(s)
 	d := c.dial
+	if d.refused != nil {
+		l.refusedBy(i, s, d, b)
+		return
+	}
 	n, err := d.parser.Response(b)
+	for err == nil && n > 0 && d.parser.Head(b).Interim() {
+		if d.interim++; d.interim > interimHeads {
+			l.fail(i, s, errors.Join(ErrDial, errInterim))
+			return
+		}
+		d.parser.Reset()
+		b = b[n:]
+		n, err = d.parser.Response(b)
+	}
 	if err == nil && n == 0 {
-		l.keep(s, b)
+		if len(b) > 0 {
+			l.keep(s, b)
+		}
+		return
+	}
+	if err == nil && d.parser.Head(b).Status() != http.StatusSwitchingProtocols {
+		d.refused = newRefusedDial(d.parser.Head(b))
+		l.refusedBy(i, s, d, b)
 		return
 	}
 	var chosen string

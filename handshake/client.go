@@ -65,9 +65,8 @@ func AppendRequest(dst []byte, host, target, key string, subprotocols []string, 
 // end of §4.1, against the key, the subprotocols and the extensions of the request.
 // It returns the subprotocol selected, one of offered, or "". If extensions is not
 // "", those of the response are for [Deflate.Check] to judge. A response that is
-// not 101 is a *RefusedError, anything else that is wrong an *Error. After a status of
-// 100 to 199 other than 101 the true response follows (RFC 9110 §15.2): Reset the
-// Parser and give it what is behind this head.
+// not 101 is a *RefusedError, anything else that is wrong an *Error. See also
+// [Head.Interim].
 func (h Head) CheckResponse(key string, offered []string, extensions string) (subprotocol string, err error) {
 	if h.p.status != http.StatusSwitchingProtocols {
 		return "", &RefusedError{h.Status()}

@@ -1,6 +1,9 @@
 package handshake
 
-import "iter"
+import (
+	"iter"
+	"net/http"
+)
 
 // Head is a view of a head that a [Parser] has accepted. What its methods
 // return are slices of the bytes given to [Parser.Head]: valid as long as
@@ -51,6 +54,13 @@ func (h Head) Minor() int { return int(h.p.minor) }
 
 // Status returns the status code of a response, 100 to 999; 0 for a request.
 func (h Head) Status() int { return int(h.p.status) }
+
+// Interim reports whether the head is that of a response of 1xx other than 101: what
+// follows it is the head of the true response (RFC 9110 §15.2), for a Parser that was
+// Reset.
+func (h Head) Interim() bool {
+	return 100 <= h.p.status && h.p.status < 200 && h.p.status != http.StatusSwitchingProtocols
+}
 
 // Host returns host[:port]: the authority of an absolute target, else the value
 // of Host (RFC 9112 §3.2.2); nil if HTTP/1.0 sent none.
