@@ -216,7 +216,7 @@ func (l *loop) discard(i uint32, s *slot) {
 	}
 	c := l.slab.thaw(s)
 	c.discard += n
-	if e != 0 || n == 0 || c.discard > lingerBytes {
+	if e != 0 || n == 0 || c.discard > lingerBytes && !sock.Delivered(int(s.fd)).Waiting {
 		l.kill(i, s)
 	}
 }
@@ -403,6 +403,10 @@ func (l *loop) abortAll() {
 	l.closeListener()
 	l.each(func(i uint32, s *slot) {
 		if s.state != stateClosed {
+			if n := l.unsent(s); n > 0 || s.state != stateLingering {
+				l.srv.cut.connections.Add(1)
+				l.srv.cut.bytes.Add(int64(n))
+			}
 			l.abort(i, s, ErrShutdown)
 		}
 	})

@@ -62,7 +62,7 @@ type Config struct {
 
 	HandshakeTimeout time.Duration // from accept to the end of the head; 5 s
 	MessageTimeout   time.Duration // from a message's first byte to its last; 30 s
-	CloseTimeout     time.Duration // for the peer's answer to our close; 5 s
+	CloseTimeout     time.Duration // without any byte taken by a closing peer, and for its answer when it has all; 5 s
 	WriteTimeout     time.Duration // without any byte taken by the peer; of an HTTP body, or sent; 30 s
 	IdleTimeout      time.Duration // of a plain HTTP connection between requests; 75 s
 
@@ -70,7 +70,10 @@ type Config struct {
 	// all after which we close with 3001; 30 s and 60 s. If one alone is set, the
 	// timeout is twice the interval; an interval of −1 alone is no heartbeat, a
 	// timeout of −1 alone pings every 30 s. A peer is silent while nothing comes
-	// from it.
+	// from it and it takes nothing of what is on its way to it: who reads one large
+	// message slowly is alive. What it takes is seen from acknowledgements, and in
+	// part from the room that its kernel says it has; a program that reads for
+	// longer than PingTimeout what its kernel has taken at once may not be seen to.
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 

@@ -90,7 +90,8 @@ func (c Conn) SendPrepared(p *Prepared) error {
 }
 
 // Close begins the closing handshake (RFC 6455 §7.1.2) behind what is queued:
-// the peer has CloseTimeout to read that and answer. Messages that still arrive
+// the peer has CloseTimeout to answer, from when it has taken that or takes no
+// more of it. Messages that still arrive
 // are not delivered. reason is cut to 123 bytes. Errors: ErrClosed,
 // ErrCloseCode.
 func (c Conn) Close(code CloseCode, reason string) error {

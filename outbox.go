@@ -29,7 +29,7 @@ type outbox struct {
 	ctl   []byte // control frames to send at the next frame border: a ping of ours, a pong
 	pings int    // bytes of ctl that are the ping
 	since uint64 // coarse time of the last progress, or of the first byte
-	unack int    // what the peer had not acknowledged when watch looked
+	watch watch  // of what the peer takes
 
 	sealed int // bytes sealed by TLS, in wire.out, that go before all this
 }
@@ -123,12 +123,30 @@ func (o *outbox) ping(p []byte, masked bool, key uint32) {
 	o.ctl = append(o.ctl, pong...)
 }
 
-// watch notes progress that no write has shown: the kernel asks for more only
-// when a third of its buffer is free, and a slow peer may take its time for that.
-func (o *outbox) watch(fd int, now uint64) {
-	if n := sock.Unacked(fd); n != o.unack {
-		o.unack, o.since = n, now
+// watch is what was known of a peer's taking output when it was last looked at.
+type watch struct {
+	on      bool // somebody has looked
+	waiting bool
+	taken   uint64
+	window  uint32
+	at      uint64 // coarse time of the sign of life that was known then
+}
+
+// look notes progress that no write has shown: the kernel asks for more only when
+// a third of its buffer is free, and a slow peer may take its time for that. It
+// reports life since the last look: of what was on its way something was taken, or
+// the peer has made room by reading what it had. That bytes are taken which were
+// sent since then is no life: the kernel of a peer that hangs takes them too.
+func (o *outbox) look(d sock.Delivery, now uint64) (life bool) {
+	w := o.watch
+	o.watch = watch{true, d.Waiting || !o.empty(), d.Taken, d.Window, w.at}
+	if !w.on {
+		return false
 	}
+	if d.Taken > w.taken {
+		o.since = now
+	}
+	return w.waiting && d.Taken > w.taken || d.Window > w.window
 }
 
 // send writes as much as the socket and the budget take, with one system call

@@ -68,8 +68,12 @@ func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
 	case stateAnswer:
 		l.readAnswer(i, s, l.rbuf[:had+n])
 	default:
-		s.see(l.coarse)
-		s.flags &^= flagPinged
+		if s.state == stateOpen { // else the peer owes us a close frame, and nothing else is of use
+			s.see(l.coarse)
+			if s.flags&flagPinged != 0 {
+				l.answered(s)
+			}
+		}
 		l.feed(i, s, l.rbuf[:had+n], fresh)
 		if c := l.slab.coldOf(s); had > 0 && c != nil && c.in != nil && len(c.in.B) == had+n {
 			c.begun = begun // still the same header: byte by byte is no way round MessageTimeout

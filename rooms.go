@@ -85,8 +85,8 @@ func (c Conn) Rooms(f func(*room.Room)) {
 	}
 }
 
-// Silence is the time since the peer was last heard, to within a few percent of
-// the ping interval.
+// Silence is the time since the peer was last heard, or seen to take output, to
+// within a few milliseconds.
 func (c Conn) Silence() time.Duration {
 	s := c.present()
 	if s == nil || s.state != stateOpen {

@@ -98,7 +98,9 @@ func (l *loop) endOfRecords(i uint32, s *slot) {
 func (l *loop) nothing(i uint32, s *slot, fresh int) {
 	if s.state == stateOpen {
 		s.see(l.coarse)
-		s.flags &^= flagPinged
+		if s.flags&flagPinged != 0 {
+			l.answered(s)
+		}
 		l.feed(i, s, nil, fresh)
 	}
 }

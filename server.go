@@ -59,6 +59,7 @@ type Server struct {
 	refusing    atomic.Int64 // connections over a limit that are held to be told so: see overflow.go
 	queued      atomic.Int64
 	nextDial    atomic.Uint32
+	cut, late   cutCount                                     // by the end of Shutdown's context; before it, because they took nothing
 	outside     struct{ refused, bad, panics atomic.Uint64 } // upgrades answered outside of the loops, for Stats
 
 	// Locked by themselves.

@@ -4,7 +4,9 @@ package perch
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
@@ -12,8 +14,10 @@ import (
 
 // Shutdown stops accepting, closes every connection with 1001 behind what is
 // queued for it, and waits for their closing handshakes, for plain HTTP
-// requests and for OnClose of blocking handlers. When ctx ends, what is left is
-// reset and its error returned. Not to be called on a loop.
+// requests and for OnClose of blocking handlers. Who takes what is queued, however
+// slowly, has until ctx ends; then what is left is reset, and a *ShutdownError says
+// how much that was. So it does, without ctx, if peers that took nothing for
+// CloseTimeout have not had everything. Not to be called on a loop.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	if !srv.stop() {
 		return nil
@@ -24,14 +28,54 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-srv.ended:
-		return nil
+		return srv.late.error(ErrCloseTimeout)
 	case <-ctx.Done():
+	}
+	if srv.web != nil {
+		srv.cut.connections.Add(srv.web.inside.Load())
 	}
 	srv.abort()
 	if srv.onLoops() == 0 { // else handlers still block on workers: nobody waits for them
 		<-srv.ended
 	}
-	return ctx.Err()
+	srv.cut.connections.Add(srv.late.connections.Load())
+	srv.cut.bytes.Add(srv.late.bytes.Load())
+	return &ShutdownError{srv.cut.connections.Load(), srv.cut.bytes.Load(), ctx.Err()}
+}
+
+// ShutdownError says what Shutdown has cut off.
+type ShutdownError struct {
+	Connections int64 // that were reset, or broken off in a plain HTTP request
+	Unsent      int64 // bytes queued on them, or sent and not taken by their peers
+	Err         error // of the context, or ErrCloseTimeout
+}
+
+// Error implements error.
+func (e *ShutdownError) Error() string {
+	return fmt.Sprintf("perch: shutdown has cut off %d connections with %d bytes unsent: %v", e.Connections, e.Unsent, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ShutdownError) Unwrap() error { return e.Err }
+
+// cutCount counts connections that were cut off, and the bytes that their peers
+// did not get. Any goroutine.
+type cutCount struct{ connections, bytes atomic.Int64 }
+
+// note counts one with n bytes, if it has missed any.
+func (c *cutCount) note(n int) {
+	if n > 0 {
+		c.connections.Add(1)
+		c.bytes.Add(int64(n))
+	}
+}
+
+// error is nil if there were none.
+func (c *cutCount) error(cause error) error {
+	if n := c.connections.Load(); n > 0 {
+		return &ShutdownError{n, c.bytes.Load(), cause}
+	}
+	return nil
 }
 
 // onLoops is how many connections are not with net/http.

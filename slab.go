@@ -84,7 +84,7 @@ type cold struct {
 
 // empty reports that nothing is unfinished.
 func (c *cold) empty() bool {
-	return c.in == nil && c.parser == nil && c.asmBuf == nil && c.out.empty() && c.cause == nil &&
+	return c.in == nil && c.parser == nil && c.asmBuf == nil && c.out.empty() && !c.out.watch.on && c.cause == nil &&
 		c.dial == nil && c.upgrade == nil && c.refusal == nil && c.work == nil && c.dropped == 0
 }
 

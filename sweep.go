@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/sock"
 )
 
 // sweepPass is in how many sweeps the clock hand goes round a large slab; of a
@@ -44,7 +44,7 @@ func (l *loop) sweep() {
 		s := l.slab.at(i)
 		switch {
 		case s.state == stateFree:
-		case s.state == stateOpen && s.cold == 0: // nearly always
+		case s.state == stateOpen && s.cold == 0: // nearly always; no system call for those
 			if s.flags&flagTLS != 0 {
 				l.stripIdle(i, s)
 			}
@@ -61,45 +61,6 @@ func (l *loop) sweep() {
 	}
 	l.relieve()
 	l.nextSweep = l.now + l.period
-}
-
-// alive pings a silent connection, or gives a dead one up. It reports a ping.
-func (l *loop) alive(i uint32, s *slot) bool {
-	r := l.routeOf(s)
-	l.hasten(r.period)
-	silent := l.coarse - s.seen()
-	if r.pingInterval == 0 || s.flags&flagPinged != 0 {
-		if r.pingTimeout != 0 && silent > r.pingTimeout {
-			l.stats.HeartbeatTimeouts++
-			l.failWith(i, s, CloseHeartbeatTimeout, "heartbeat timeout", ErrHeartbeat)
-		}
-		return false
-	}
-	if silent <= r.pingInterval {
-		return false
-	}
-	s.see(l.coarse - r.pingInterval) // we may be late: the peer has its time to answer all the same
-	s.flags |= flagPinged
-	l.stats.PingsSent++
-	p := l.pingPayload(i, s)
-	if c := l.slab.coldOf(s); c != nil && !c.out.empty() {
-		c.out.ping(p[:], s.flags&flagClient != 0, l.keyFor(s))
-		l.markDirty(i, s)
-		if r.onPing != nil {
-			l.callPing(i, s, r)
-		}
-		return true
-	}
-	l.corked, l.corkSlot = i, s // sent at once: an idle connection needs no outbox for it
-	l.queueControl(i, s, frame.OpPing, p[:])
-	if r.onPing != nil {
-		l.callPing(i, s, r)
-	}
-	l.corked = noSlot
-	if len(l.cork) > 0 {
-		l.flushCork(i, s)
-	}
-	return true
 }
 
 func (l *loop) callPing(i uint32, s *slot, r *Route) {
@@ -139,35 +100,64 @@ func (l *loop) expire(i uint32, s *slot) {
 			l.stats.TLSFailed++
 			l.fail(i, s, os.ErrDeadlineExceeded)
 		}
-	case stateLingering:
-		if l.past(inState, lingerTimeout) {
-			l.kill(i, s)
-		}
 	case stateClosing, stateReplying, stateDraining, stateFailing:
-		if l.past(inState, cfg.CloseTimeout) {
-			l.stats.CloseTimeouts++
-			if c.cause != nil && c.cause.Err == nil && !c.cause.Remote {
-				c.cause.Err = ErrCloseTimeout
-			}
-			l.abort(i, s, ErrCloseTimeout)
+		if l.stillTaking(s, cfg.CloseTimeout) || !l.past(inState, cfg.CloseTimeout) {
+			return
 		}
+		l.stats.CloseTimeouts++
+		if c.cause != nil && c.cause.Err == nil && !c.cause.Remote {
+			c.cause.Err = ErrCloseTimeout
+		}
+		if l.stopping {
+			l.srv.late.note(l.unsent(s))
+		}
+		l.abort(i, s, ErrCloseTimeout)
+	case stateLingering:
+		l.expireLingering(i, s, inState)
 	case stateOpen:
-		l.hasten(l.routeOf(s).period)
-		if !c.out.empty() && cfg.WriteTimeout != 0 {
-			c.out.watch(int(s.fd), l.coarse)
-		}
-		switch {
-		case !c.out.empty() && l.past(l.coarse-c.out.since, cfg.WriteTimeout):
-			l.stats.WriteTimeouts++
-			l.abort(i, s, ErrWriteTimeout)
-		case s.flags&(flagPaused|flagLags) != 0: // while we do not read, its silence is ours
-		case (c.asmBuf != nil || c.in != nil) && l.past(l.coarse-c.begun, cfg.MessageTimeout):
-			l.stats.MessageTimeouts++
-			l.failWith(i, s, ClosePolicyViolation, "message took too long", ErrMessageTimeout)
-		default:
-			l.alive(i, s)
-		}
+		l.expireOpen(i, s, c)
 	}
+}
+
+// stillTaking reports that the peer of a closing connection has taken output since
+// the last look: then the time of its state begins anew. CloseTimeout is for a peer
+// that takes nothing, or has everything, not for a slow one. What it can hold back
+// by taking a byte now and then is bounded by MaxOutputTotal: see relieve.
+func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
+	out := &l.slab.thaw(s).out
+	if out.watch.on && !out.watch.waiting && out.empty() && !l.past(l.coarse-s.seen(), timeout) {
+		return false // it has everything, and its time to answer
+	}
+	if !out.look(sock.Delivered(int(s.fd)), l.coarse) {
+		return false
+	}
+	s.see(l.coarse)
+	return true
+}
+
+// expireLingering closes a connection that has said its last word. What the kernel
+// has not delivered yet it goes on with by itself, unless there is input that
+// nobody has read: hence the wait.
+func (l *loop) expireLingering(i uint32, s *slot, inState uint64) {
+	timeout := max(lingerTimeout, l.srv.cfg.CloseTimeout)
+	if !l.stillTaking(s, lingerTimeout) && (l.past(inState, timeout) || l.past(inState, lingerTimeout) && !l.slab.coldOf(s).out.watch.waiting) {
+		l.kill(i, s)
+	}
+}
+
+// unsent is how many bytes the peer has not taken of what was queued for it.
+func (l *loop) unsent(s *slot) int {
+	n := 0
+	if s.fd >= 0 {
+		n = sock.Unacked(int(s.fd))
+	}
+	if s.state == stateLingering && n > 0 {
+		n-- // FIN counts as one
+	}
+	if c := l.slab.coldOf(s); c != nil {
+		n += c.out.len()
+	}
+	return n
 }
 
 // relieve closes the largest queues first when all of them together near the

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/perchws/perch"
 	"github.com/perchws/perch/session"
 )
 
@@ -35,8 +36,9 @@ func (d *daemon) shutdown(first os.Signal, hurry <-chan os.Signal, ended <-chan 
 	go func() { done <- d.engine.Shutdown(ctx) }()
 	select {
 	case err := <-done:
-		if errors.Is(err, context.DeadlineExceeded) {
-			d.log.Warn("shut down: some clients did not answer the close in time", "deadline", limitText(d.cfg.ShutdownDeadline))
+		if cut, ok := errors.AsType[*perch.ShutdownError](err); ok {
+			d.log.Warn("shut down: some clients did not take everything, or did not answer the close, in time",
+				"deadline", limitText(d.cfg.ShutdownDeadline), "connections", cut.Connections, "bytes_unsent", cut.Unsent, "error", cut.Err.Error())
 			return nil
 		}
 		if err == nil {

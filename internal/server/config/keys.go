@@ -105,7 +105,7 @@ var groups = []group{
 			func(c *Config) value { return one(&c.Engine.PingTimeout, limit(duration())) }},
 		{"write-timeout", "time", "without a byte taken by a client that has output waiting, or of an HTTP body", "30s",
 			func(c *Config) value { return one(&c.Engine.WriteTimeout, limit(duration())) }},
-		{"close-timeout", "time", "for the answer to a close", "5s",
+		{"close-timeout", "time", "for the answer to a close, and without a byte taken until then", "5s",
 			func(c *Config) value { return one(&c.Engine.CloseTimeout, limit(duration())) }},
 	}},
 	{"Compression (permessage-deflate, where a client offers it)", []key{

@@ -1,0 +1,128 @@
+//go:build linux
+
+package perch
+
+import (
+	"time"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/sock"
+)
+
+// expireOpen enforces the timeouts of an open connection that has something
+// unfinished.
+func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
+	cfg := &l.srv.cfg
+	l.hasten(l.routeOf(s).period)
+	if !c.out.empty() || c.out.watch.waiting {
+		l.observe(s, &c.out, sock.Delivered(int(s.fd)))
+	}
+	switch {
+	case !c.out.empty() && l.past(l.coarse-c.out.since, cfg.WriteTimeout):
+		l.stats.WriteTimeouts++
+		l.abort(i, s, ErrWriteTimeout)
+	case s.flags&(flagPaused|flagLags) != 0: // while we do not read, its silence is ours
+	case (c.asmBuf != nil || c.in != nil) && l.past(l.coarse-c.begun, cfg.MessageTimeout):
+		l.stats.MessageTimeouts++
+		l.failWith(i, s, ClosePolicyViolation, "message took too long", ErrMessageTimeout)
+	default:
+		l.alive(i, s)
+	}
+	if w := &c.out.watch; w.on && !w.waiting && s.state == stateOpen && s.flags&flagPinged == 0 && c.out.empty() && s.seen() != w.at {
+		*w = watch{} // the peer has said something: it has read what it was sent
+		l.slab.freeze(s)
+	}
+}
+
+// observe looks once more at what the peer takes: that is life, like input.
+func (l *loop) observe(s *slot, out *outbox, d sock.Delivery) (life bool) {
+	if !out.look(d, l.coarse) {
+		return false
+	}
+	s.see(l.coarse)
+	out.watch.at = l.coarse
+	if !d.Waiting { // the ping has been taken too, and has its next turn when this life is over
+		s.flags &^= flagPinged
+	}
+	return true
+}
+
+// alive pings a connection without a sign of life, or gives a dead one up. It
+// reports a ping.
+func (l *loop) alive(i uint32, s *slot) (pinged bool) {
+	r := l.routeOf(s)
+	l.hasten(r.period)
+	silent := l.coarse - s.seen()
+	if r.pingInterval == 0 || s.flags&flagPinged != 0 {
+		// Input that nobody has read yet is a sign of life that we are late to see.
+		if r.pingTimeout != 0 && silent > r.pingTimeout && !sock.Unread(int(s.fd)) && !l.taking(s, silent) {
+			l.stats.HeartbeatTimeouts++
+			l.failWith(i, s, CloseHeartbeatTimeout, "heartbeat timeout", ErrHeartbeat)
+		}
+		return false
+	}
+	if silent <= r.pingInterval || l.taking(s, silent) {
+		return false
+	}
+	s.see(l.coarse - r.pingInterval) // we may be late: the peer has its time to answer all the same
+	s.flags |= flagPinged
+	l.stats.PingsSent++
+	p := l.pingPayload(i, s)
+	if c := l.slab.coldOf(s); c != nil && !c.out.empty() {
+		c.out.ping(p[:], s.flags&flagClient != 0, l.keyFor(s))
+		l.markDirty(i, s)
+		if r.onPing != nil {
+			l.callPing(i, s, r)
+		}
+		return true
+	}
+	l.corked, l.corkSlot = i, s // sent at once: an idle connection needs no outbox for it
+	l.queueControl(i, s, frame.OpPing, p[:])
+	if r.onPing != nil {
+		l.callPing(i, s, r)
+	}
+	l.corked = noSlot
+	if len(l.cork) > 0 {
+		l.flushCork(i, s)
+	}
+	return true
+}
+
+// ackDelay is how long after its last message a peer may take to acknowledge what
+// we have answered: no sign of anything that goes on.
+const ackDelay = 250 * time.Millisecond
+
+// taking reports that the peer of a silent connection takes what was sent to it: a
+// ping would wait behind that, and so does its pong. It is asked before a ping and
+// before the end, one system call each. Without an earlier look the kernel's
+// memory of the last acknowledgement has to do, once.
+func (l *loop) taking(s *slot, silent uint64) (life bool) {
+	d := sock.Delivered(int(s.fd))
+	if c := l.slab.coldOf(s); c != nil && c.out.watch.on {
+		return l.observe(s, &c.out, d)
+	}
+	switch {
+	case !d.Waiting: // its kernel has it all; whether it reads will be seen
+	case d.LastAck >= 0:
+		ago := coarseSpan(d.LastAck)
+		if life = ago+min(coarseSpan(ackDelay), silent/4) < silent; life {
+			s.see(l.coarse - ago)
+		}
+	case s.flags&flagPinged == 0: // a unix socket, whose peer may be reading
+		s.see(l.coarse)
+		life = true
+	}
+	out := &l.slab.thaw(s).out
+	out.look(d, l.coarse)
+	out.watch.at = s.seen()
+	return life
+}
+
+// answered ends the wait for a pong: the peer has said something, and so it has
+// read what it was sent.
+func (l *loop) answered(s *slot) {
+	s.flags &^= flagPinged
+	if c := l.slab.coldOf(s); c != nil && c.out.empty() {
+		c.out.watch = watch{} // settle takes the rest away
+	}
+}
