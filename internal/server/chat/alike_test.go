@@ -21,7 +21,15 @@ func TestRoomByName(t *testing.T) {
 		}
 		ada.say(object{"type": "join_room", "room_id": tc.typed})
 		ada.fails("already_joined")
+		ada.say(object{"type": "list_users", "room_id": tc.typed})
+		if o := ada.next("user_list"); o["room_id"] != tc.id {
+			t.Errorf("%q: %v", tc.typed, o)
+		}
 	}
+	ada.say(object{"type": "leave_room", "room_id": "gеneral"}) // in Cyrillic
+	ada.fails("no_room")
+	ada.say(object{"type": "leave_room", "room_id": "General Chat"})
+	ada.next("room_left")
 	c, o := s.joins("GENERAL", object{})
 	if o["room_id"] != "general" {
 		t.Errorf("%v", o)
@@ -63,6 +71,36 @@ func TestRoomLooksLike(t *testing.T) {
 		}
 	}
 	s.dial("/ws/room/elsewhere").joinFails(object{}, "room_not_found")
+}
+
+// Who makes a room is told so; what create says of a room that is there already is not, and it stays as it is.
+func TestCreated(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	for _, tc := range []struct {
+		id      string
+		join    object
+		created any
+	}{
+		{"tea", object{"create": object{"name": "Tea"}}, true},
+		{"tea", object{"create": object{"private": true}}, nil},
+		{"TEA", object{"create": object{}}, nil},
+		{"general", object{}, nil},
+		{"java", object{"create": object{"password": "x"}}, true},
+		{"java", object{"password": "x", "create": object{"password": "x"}}, nil},
+	} {
+		if _, o := s.joins(tc.id, tc.join); o["created"] != tc.created {
+			t.Errorf("%s: %v", tc.id, o)
+		}
+	}
+	ada := s.named("Ada")
+	for _, tc := range []struct {
+		join    object
+		created any
+	}{{object{"room_id": "mine"}, true}, {object{"room_id": "random"}, nil}, {object{"room_id": "locked", "password": "x"}, true}, {object{"room_id": "mine"}, nil}} {
+		if o := ada.goes(tc.join); o["created"] != tc.created {
+			t.Errorf("%v: %v", tc.join, o)
+		}
+	}
 }
 
 // A private room is not found by its looks, nor by its name, and nobody learns that it is there.

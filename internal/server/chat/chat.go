@@ -134,7 +134,7 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 	o := protocol.NewObject(nil, protocol.TypeRoomJoined).ID(e.id).String("room_id", r.ID()).
 		String("room_name", r.Options().Name).Int("user_count", int64(j.Count)).
 		Raw("recent_messages", recentMessages(&j)).String("epoch", j.Epoch).Uint("offset", j.Offset).Bool("recovered", j.Recovered)
-	send(conn, o)
+	send(conn, e.tell(o))
 	replay(conn, &j)
 	var buf [512]byte
 	_ = conn.Send(perch.Text, s.system(buf[:0], r.ID(), r.Options().Name, eventWelcome, nil, j.Count, s.now()))
@@ -201,7 +201,7 @@ func (m *member) named(msg protocol.Message) (*room.Room, error) {
 		return nil, err
 	}
 	id, err := msg.String("room_id", room.MaxID, false)
-	if err == nil && id != "" && id != r.ID() {
+	if err == nil && id != "" && !endpoint.Called(r, id) {
 		err = &protocol.Error{Code: protocol.CodeNoRoom, Field: "room_id"}
 	}
 	return r, err

@@ -19,8 +19,17 @@ type entry struct {
 	since    *room.Position
 	create   *room.Options // nil: not if there is no such room. Without the password
 	creation string        // the password of a room that is made
+	created  bool          // the room was made
 	enter    func(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error
 	fail     func(conn perch.Conn, c *endpoint.Client, id []byte, err error)
+}
+
+// tell adds that the room was made: what a client asked for in create is of that room, and of no other.
+func (e *entry) tell(joined protocol.Object) protocol.Object {
+	if e.created {
+		joined = joined.Bool("created", true)
+	}
+	return joined
 }
 
 // secret reports that the client takes the room for one with a password.
@@ -62,6 +71,7 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 		} else if err != nil {
 			return endpoint.RoomError(err)
 		}
+		e.created = true
 	case !r.Options().Password.IsSet() && e.secret() && !conn.In(r):
 		return errNoPassword
 	case r.Options().Password.IsSet() && !conn.In(r):
@@ -99,6 +109,7 @@ func (s *Service) createLocked(ctx context.Context, e *entry) (*room.Room, room.
 		return nil, room.Key{}, err
 	}
 	r, err := s.hub.Create(e.room, o)
+	e.created = err == nil
 	password := e.creation
 	if errors.Is(err, room.ErrExists) { // somebody was quicker: then it is like joining
 		if r = s.hub.Room(e.room); r != nil {

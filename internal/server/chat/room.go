@@ -122,7 +122,7 @@ func (s *Service) enterRoom(conn perch.Conn, c *endpoint.Client, r *room.Room, e
 		String("message", s.cfg.Locale.text(eventWelcome, "", r.Options().Name)).Int("member_count", int64(j.Count)).
 		String("user_id", conn.User().ID()).String("username", conn.User().Name()).
 		Time("timestamp", s.now()).String("epoch", j.Epoch).Uint("offset", j.Offset).Bool("recovered", j.Recovered)
-	send(conn, o)
+	send(conn, e.tell(o))
 	replay(conn, &j)
 	return nil
 }

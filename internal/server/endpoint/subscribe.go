@@ -72,17 +72,26 @@ func (c *Client) leave(conn perch.Conn, r *room.Room, id json.RawMessage) {
 	send(conn, protocol.NewObject(nil, protocol.TypeUnsubscribed).String("channel", r.ID()).Time("timestamp", c.realm().Now()).ID(id))
 }
 
-// FindRoom is the room of an id; or else the public one that is called so: its id or name differs in case, width, spaces or what
-// is not seen alone. One that only looks alike is another word: nobody is sent there. nil: there is none.
+// FindRoom is the room of an id, or else the public one that is called so. One that only looks alike is another word: nobody is
+// sent there. nil: there is none.
 func FindRoom(hub *room.Hub, name string) *room.Room {
 	r := hub.Room(name)
 	if r == nil {
 		r = hub.Alike(name)
-		if r != nil && label.Key(r.ID()) != label.Key(name) && label.Key(r.Options().Name) != label.Key(name) {
+		if r != nil && !Called(r, name) {
 			return nil
 		}
 	}
 	return r
+}
+
+// Called reports that a room has an id or a name that differs at most in case, width, spaces or what is not seen.
+func Called(r *room.Room, name string) bool {
+	if r.ID() == name {
+		return true
+	}
+	key := label.Key(name)
+	return label.Key(r.ID()) == key || label.Key(r.Options().Name) == key
 }
 
 // channel is r, the room of a channel, made if there is none and the configuration allows it.
