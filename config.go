@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -60,6 +61,9 @@ type Config struct {
 	MaxOutputTotal int64 // bytes queued in all; 256 MiB
 	Rate           Rate  // of messages received, per connection
 
+	MaxHead    int // bytes of the head of a request, or of the response to Dial; 8 KiB, 60 KiB at most
+	MaxHeaders int // lines in it; 64, 1000 at most. A takeover has the limits of its own net/http server instead
+
 	HandshakeTimeout time.Duration // from accept to the end of the head; 5 s
 	MessageTimeout   time.Duration // from a message's first byte to its last; 30 s
 	CloseTimeout     time.Duration // without any byte taken by a closing peer, and for its answer when it has all; 5 s
@@ -113,6 +117,12 @@ type Rate struct {
 	Burst    int // messages at once; 200
 	Bytes    int // per second, and at once; 1 MiB
 }
+
+// leastHead and leastHeaders are what a handshake without anything more needs.
+const (
+	leastHead    = 256
+	leastHeaders = 8
+)
 
 // lingerTimeout and lingerBytes bound the time and the input that a connection
 // gets between our last byte and its end, so that the peer can read that byte.
@@ -170,6 +180,13 @@ func (c Config) withDefaults() (Config, error) {
 	count("NewConnectionsPerSecond", &c.NewConnectionsPerSecond, 1000)
 	count("NewConnectionsPerIP", &c.NewConnectionsPerIP, 100)
 	count("MaxHTTP", &c.MaxHTTP, 1024)
+	c.MaxHead, c.MaxHeaders = cmp.Or(c.MaxHead, handshake.MaxHead), cmp.Or(c.MaxHeaders, handshake.MaxHeaders)
+	if c.MaxHead < leastHead || c.MaxHead > handshake.MostHead {
+		errs = append(errs, fmt.Errorf("MaxHead: %d is not within %d..%d", c.MaxHead, leastHead, handshake.MostHead))
+	}
+	if c.MaxHeaders < leastHeaders || c.MaxHeaders > handshake.MostHeaders {
+		errs = append(errs, fmt.Errorf("MaxHeaders: %d is not within %d..%d", c.MaxHeaders, leastHeaders, handshake.MostHeaders))
+	}
 	count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
 	count("MaxFragments", &c.MaxFragments, 1024)
 	count("MaxOutput", &c.MaxOutput, 1<<20)
@@ -218,8 +235,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Compression = compression
 	c.Origins = slices.Clone(c.Origins)
-	c.TrustedProxies = slices.Clone(c.TrustedProxies)
-	c.ProxyProtocol = slices.Clone(c.ProxyProtocol)
+	if c.TrustedProxies, err = prefixes("TrustedProxies", c.TrustedProxies); err != nil {
+		errs = append(errs, err)
+	}
+	if c.ProxyProtocol, err = prefixes("ProxyProtocol", c.ProxyProtocol); err != nil {
+		errs = append(errs, err)
+	}
 	c.Reserved = slices.Clone(c.Reserved)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -240,6 +261,26 @@ func pingTimes(interval, timeout *time.Duration) {
 	case *timeout > 0 && *interval == 0:
 		*interval = max(*timeout/2, 1)
 	}
+}
+
+// heads are the limits of heads.
+func (c *Config) heads() handshake.Limits {
+	return handshake.Limits{Head: c.MaxHead, Headers: c.MaxHeaders}
+}
+
+// prefixes is a copy of list as addresses are compared with it: IPv4 in IPv6 is IPv4,
+// as every address is that we look at.
+func prefixes(key string, list []netip.Prefix) ([]netip.Prefix, error) {
+	list = slices.Clone(list)
+	for i, p := range list {
+		switch {
+		case !p.IsValid():
+			return list, fmt.Errorf("%s: entry %d is no prefix", key, i)
+		case p.Addr().Is4In6() && p.Bits() >= 96:
+			list[i] = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+	}
+	return list, nil
 }
 
 // checkOrigins reports entries that no origin can match.

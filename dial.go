@@ -87,7 +87,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	}
 	d := &dialing{
 		ctx: ctx, host: withoutZone(u.Host), port: 80, local: o.LocalAddr,
-		key: handshake.NewKey(), protocols: slices.Clone(o.Subprotocols),
+		key: handshake.NewKey(), protocols: slices.Clone(o.Subprotocols), parser: handshake.Parser{Limits: srv.cfg.heads()},
 	}
 	if u.Scheme == "wss" {
 		d.tls, d.port = clientTLS(o.TLS, u.Hostname()), 443

@@ -5,9 +5,12 @@ package perch
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/perchws/perch/handshake"
 )
 
 // Handler is what the connections of one route do. Its functions run on the
@@ -83,11 +86,31 @@ type Response struct {
 	Header      http.Header // added to the response
 	Subprotocol string      // instead of the one chosen from Settings.Subprotocols
 	Value       any         // the connection's user value
+
+	rejected bool // by Reject, whatever Status is
 }
 
 // Reject refuses an upgrade with an HTTP status, 403 for instance, and a text
-// for its body.
-func Reject(status int, reason string) Response { return Response{Status: status, Reason: reason} }
+// for its body. A status that cannot refuse, 0 or 101 for instance, one of 1xx, one
+// without a body (204, 205, 304) or one above 599, is sent as 500 and logged.
+func Reject(status int, reason string) Response {
+	return Response{Status: status, Reason: reason, rejected: true}
+}
+
+// refuses reports whether the upgrade is refused.
+func (r *Response) refuses() bool {
+	return r.rejected || r.Status != 0 && r.Status != http.StatusSwitchingProtocols
+}
+
+// refusal is the status of a response that refuses. A status that cannot is logged:
+// it is a fault of the application's.
+func (srv *Server) refusal(r *Response) int {
+	if handshake.CanRefuse(r.Status) {
+		return r.Status
+	}
+	srv.log.LogAttrs(srv.ctx, slog.LevelError, "OnUpgrade refuses with a status that cannot", slog.Int("status", r.Status), slog.String("reason", r.Reason))
+	return http.StatusInternalServerError
+}
 
 // resolve fills s from the server's configuration.
 func (s Settings) resolve(c *Config) (Settings, error) {

@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/poller"
 )
 
@@ -47,7 +46,7 @@ func newWeb(srv *Server) *web {
 		Handler:           http.HandlerFunc(w.handle),
 		ReadHeaderTimeout: orForever(cfg.HandshakeTimeout),
 		IdleTimeout:       orForever(cfg.IdleTimeout),
-		MaxHeaderBytes:    handshake.MaxHead, // and net/http's 4 KiB of grace
+		MaxHeaderBytes:    cfg.MaxHead, // and net/http's 4 KiB of grace
 		ConnState:         w.follow,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, webConnKey{}, c) },
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),

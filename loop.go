@@ -135,7 +135,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		corked: noSlot, current: noSlot,
 		threshold: s.cfg.Compression.least(),
 		period:    s.period, wanted: s.period,
-		parser: new(handshake.Parser),
+		parser: &handshake.Parser{Limits: s.cfg.heads()},
 		keys:   rand.NewChaCha8(seed),
 	}
 	l.overflow.most = overflowOf(s.cfg.Loops)

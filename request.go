@@ -136,7 +136,7 @@ func (r *Request) PeerAddr() netip.AddrPort {
 // descriptor means nothing.
 func (r *Request) detached() *Request {
 	head := append([]byte(nil), r.head.Raw()...)
-	parser := new(handshake.Parser)
+	parser := &handshake.Parser{Limits: handshake.Most}
 	if n, err := parser.Request(head); n != len(head) || err != nil {
 		panic("perch: a head parses only once")
 	}

@@ -148,7 +148,7 @@ func (r *Route) consider(w http.ResponseWriter, req, matched *http.Request, own 
 	if !srv.running.Load() {
 		return nil, nil, &UpgradeError{http.StatusServiceUnavailable, "server going away", ErrServerClosed}
 	}
-	parser := new(handshake.Parser)
+	parser := &handshake.Parser{Limits: handshake.Most} // net/http has had its own
 	raw := headOf(req)
 	n, err := parser.Request(raw)
 	if err == nil && n != len(raw) {
@@ -169,12 +169,8 @@ func (r *Route) consider(w http.ResponseWriter, req, matched *http.Request, own 
 	request.unix = !request.addr.IsValid()
 	request.chosen = handshake.SelectSubprotocol(request.head, r.settings.Subprotocols)
 	resp := r.ask(request)
-	if resp.Status != 0 && resp.Status != http.StatusSwitchingProtocols {
-		status := resp.Status
-		if status < 200 || status > 599 {
-			status = http.StatusInternalServerError
-		}
-		return nil, resp.Header, &UpgradeError{status, resp.Reason, ErrRejected}
+	if resp.refuses() {
+		return nil, resp.Header, &UpgradeError{srv.refusal(&resp), resp.Reason, ErrRejected}
 	}
 	// What cannot be sent is said now; the loop does it again, and knows better.
 	err = request.choose(resp.Subprotocol)

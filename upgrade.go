@@ -39,7 +39,7 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 	case n == 0:
 		l.keep(s, b)
 		if c = l.slab.coldOf(s); c.parser == nil { // it goes on with this connection, byte by byte perhaps
-			c.parser, l.parser = parser, new(handshake.Parser)
+			c.parser, l.parser = parser, &handshake.Parser{Limits: l.srv.cfg.heads()}
 		}
 	default:
 		if c != nil {
@@ -134,8 +134,8 @@ func (r *Request) choose(subprotocol string) error {
 // answer sends the response and, if it accepts, opens the connection: OnOpen,
 // then what the client has already sent behind its request.
 func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, resp Response, rest []byte) {
-	if resp.Status != 0 && resp.Status != http.StatusSwitchingProtocols {
-		l.refuse(i, s, resp.Status, resp.Reason, resp.Header)
+	if resp.refuses() {
+		l.refuse(i, s, l.srv.refusal(&resp), resp.Reason, resp.Header)
 		return
 	}
 	if err := r.choose(resp.Subprotocol); err != nil {

@@ -5,6 +5,7 @@ package perch_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -299,4 +300,106 @@ func TestOriginKinds(t *testing.T) {
 		h.Settings.Origins = []string{"wss://example.com"}
 		perch.New(perch.Config{}).Handle("/ws", h)
 	}()
+}
+
+// A refusal with a status that cannot refuse refuses all the same, and says in the log
+// whose fault it is: on a loop, on a worker, and in a server of net/http.
+func TestRejectImpossible(t *testing.T) {
+	for _, status := range []int{0, 101, 100, 199, -1, 204, 205, 304, 600, 1000, 403, 302, 599} {
+		want := 500
+		if status == 403 || status == 302 || status == 599 {
+			want = status
+		}
+		log := new(journal)
+		opened := make(chan string, 10)
+		h := perch.Handler{
+			OnUpgrade: func(*perch.Request) perch.Response { return perch.Reject(status, "not you") },
+			OnOpen:    func(_ perch.Conn, r *perch.Request) { opened <- r.Path() },
+		}
+		var route *perch.Route
+		srv := start(t, perch.Config{Logger: log.logger()}, func(srv *perch.Server) {
+			srv.Handle("/loop", h)
+			srv.HandleBlocking("/blocking", perch.BlockingHandler{OnUpgrade: h.OnUpgrade, OnOpen: func(_ perch.Ref, r *perch.Request) { opened <- r.Path() }})
+			route = srv.Route(h)
+		})
+		foreign := httptest.NewServer(route)
+		for addr, path := range map[string]string{srv.Addr().String() + " ": "/loop", srv.Addr().String(): "/blocking", foreign.Listener.Addr().String(): "/foreign"} {
+			c := wstest.Connect(t, strings.TrimSpace(addr))
+			c.Write(wstest.Request("perch.test", path))
+			if r := c.ReadResponse(); r.Status != want {
+				t.Errorf("Reject(%d) at %s: %d, want %d", status, path, r.Status, want)
+			}
+			c.Close()
+		}
+		foreign.Close()
+		if n := len(log.find("OnUpgrade refuses with a status that cannot")); n != 3 && want == 500 || n != 0 && want != 500 {
+			t.Errorf("Reject(%d): %d log lines", status, n)
+		}
+		if len(opened) != 0 {
+			t.Errorf("Reject(%d): %s was opened", status, <-opened)
+		}
+		srv.Close()
+	}
+}
+
+// Prefixes of IPv4 in IPv6 are what they mean, and nonsense is refused by name.
+func TestMappedPrefixes(t *testing.T) {
+	addrs := make(chan netip.Addr, 1)
+	srv := start(t, perch.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("::ffff:127.0.0.0/104")}}, func(srv *perch.Server) {
+		srv.Handle("/ws", perch.Handler{OnOpen: func(_ perch.Conn, r *perch.Request) { addrs <- r.RemoteAddr() }})
+	})
+	c := wstest.Connect(t, srv.Addr().String())
+	c.Write(wstest.Request("perch.test", "/ws", "X-Forwarded-For: 192.0.2.7, "))
+	if a := wstest.Receive(t, "OnOpen", addrs); a != netip.MustParseAddr("192.0.2.7") {
+		t.Errorf("the client is %v", a)
+	}
+	for key, cfg := range map[string]perch.Config{
+		"TrustedProxies": {TrustedProxies: make([]netip.Prefix, 1)}, "ProxyProtocol": {ProxyProtocol: make([]netip.Prefix, 1)},
+	} {
+		if err := perch.New(cfg).Start(); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
+// Limits of heads are what they are set to, both sides of each, on a loop and on a
+// connection that has served plain HTTP. A server of net/http has its own.
+func TestHeadLimitsSet(t *testing.T) {
+	plain := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	var route *perch.Route
+	srv := start(t, perch.Config{MaxHead: 20 << 10, MaxHeaders: 100, HTTP: plain}, func(srv *perch.Server) {
+		srv.Handle("/ws", echo())
+		route = srv.Route(echo())
+	})
+	foreign := httptest.NewServer(route)
+	defer foreign.Close()
+	lines := func(n int) []string {
+		return slices.Repeat([]string{"X: y"}, n-len(strings.Split(string(wstest.Request("perch.test", "/ws")), "\r\n"))+3)
+	}
+	size := func(n int) []string {
+		return []string{"X: " + strings.Repeat("y", n-len(wstest.Request("perch.test", "/ws", "X: ")))}
+	}
+	for _, tt := range []struct {
+		name, addr string
+		headers    []string
+		status     int
+	}{
+		{"100 lines", srv.Addr().String(), lines(100), 101},
+		{"101 lines", srv.Addr().String(), lines(101), 431},
+		{"20 KiB", srv.Addr().String(), size(20 << 10), 101},
+		{"a byte more", srv.Addr().String(), size(20<<10 + 1), 431},
+		{"300 lines elsewhere", foreign.Listener.Addr().String(), lines(300), 101},
+		{"50 KiB elsewhere", foreign.Listener.Addr().String(), size(50 << 10), 101},
+	} {
+		c := wstest.Connect(t, tt.addr)
+		c.TryWrite(wstest.Request("perch.test", "/ws", tt.headers...))
+		if r := c.ReadHeadResponse(); r.Status != tt.status {
+			t.Errorf("%s: %d, want %d", tt.name, r.Status, tt.status)
+		}
+	}
+	for key, cfg := range map[string]perch.Config{"MaxHead": {MaxHead: 60<<10 + 1}, "MaxHeaders": {MaxHeaders: 1001}} {
+		if err := perch.New(cfg).Start(); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
 }

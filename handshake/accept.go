@@ -67,13 +67,19 @@ func AddDemanded(header http.Header, status int) {
 	}
 }
 
+// CanRefuse reports whether a response with this status can refuse a request, and say
+// why in its body.
+func CanRefuse(status int) bool {
+	return 200 <= status && status <= 599 && status != http.StatusNoContent && status != http.StatusResetContent && status != http.StatusNotModified
+}
+
 // AppendError appends a whole response that refuses a request: a text body with
 // the reason, Connection: close, and what the status demands (RFC 9110 §15.5.6,
 // §15.5.22, RFC 6455 §4.4). A status that cannot carry this (1xx, 204, 205, 304,
 // over 599) becomes 500. header may be nil; fields that [ErrInvalidField] is for
 // are left out, so that a refusal is always a refusal.
 func AppendError(dst []byte, status int, reason string, header http.Header) []byte {
-	if status < 200 || status > 599 || status == 204 || status == 205 || status == 304 {
+	if !CanRefuse(status) {
 		status = http.StatusInternalServerError
 	}
 	dst = append(dst, "HTTP/1.1 "...)

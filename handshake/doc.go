@@ -33,7 +33,7 @@
 // A head that two readers could take differently is refused with 400: a line
 // that ends in LF alone, a CR without LF, folded lines, space before a colon, an
 // empty name, control characters, two Hosts, none with HTTP/1.1, a malformed
-// target. More than [MaxHead] bytes or [MaxHeaders] lines are refused with 431.
+// target. More bytes or lines than [Limits] allow are refused with 431.
 // The call that brings the deciding byte reports it; the form of a target and of
 // Host is decided at its end.
 //

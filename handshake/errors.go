@@ -30,10 +30,10 @@ func (e *RefusedError) Error() string {
 
 // Faults that callers tell apart. All others are [*Error] too.
 var (
-	// ErrHeadTooLarge: the head is longer than MaxHead.
-	ErrHeadTooLarge = &Error{431, "head larger than 8 KiB"}
-	// ErrTooManyHeaders: more than MaxHeaders header lines.
-	ErrTooManyHeaders = &Error{431, "more than 64 headers"}
+	// ErrHeadTooLarge: the head is longer than Limits.Head.
+	ErrHeadTooLarge = &Error{431, "head too large"}
+	// ErrTooManyHeaders: more than Limits.Headers header lines.
+	ErrTooManyHeaders = &Error{431, "too many headers"}
 	// ErrNotUpgrade: plain HTTP, from CheckUpgrade.
 	ErrNotUpgrade = &Error{426, "this path speaks WebSocket only"}
 	// ErrVersion: Sec-WebSocket-Version is not 13, from CheckUpgrade.

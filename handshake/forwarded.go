@@ -8,9 +8,9 @@ import (
 // ForwardedFor returns the client's address. peer is the other end of the
 // connection; if it is in a trusted prefix, X-Forwarded-For is walked from the
 // right, over all its lines, as long as the addresses found are trusted too. The
-// first that is not is the client. Where an entry is no address the walk ends at
-// the one before: what a trusted proxy vouched for. IPv4 in IPv6 comes back as
-// IPv4, without a zone.
+// first that is not is the client. Empty entries are passed over (RFC 9110 §5.6.1).
+// Where an entry is no address the walk ends at the one before: what a trusted proxy
+// vouched for. IPv4 in IPv6 comes back as IPv4, without a zone.
 func ForwardedFor(h Head, peer netip.Addr, trusted []netip.Prefix) netip.Addr {
 	client := peer.Unmap().WithZone("")
 	if !h.has(kindForwardedFor) || !trusts(trusted, client) {
@@ -45,12 +45,14 @@ func walkForwarded(rest []byte, client netip.Addr, trusted []netip.Prefix) (_ ne
 		if j >= 0 {
 			entry, rest = rest[j+1:], rest[:j]
 		}
-		a, ok := parseForwarded(trim(entry))
-		if !ok {
-			return client, false
-		}
-		if client = a; !trusts(trusted, client) {
-			return client, false
+		if entry = trim(entry); len(entry) > 0 {
+			a, ok := parseForwarded(entry)
+			if !ok {
+				return client, false
+			}
+			if client = a; !trusts(trusted, client) {
+				return client, false
+			}
 		}
 		if j < 0 {
 			return client, true
@@ -67,9 +69,12 @@ func trusts(trusted []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// parseForwarded reads an address as proxies write it: bare, in brackets, or
-// with a port.
+// parseForwarded reads an address as proxies write it: bare, in brackets, with a
+// port, or any of it in quotes.
 func parseForwarded(b []byte) (netip.Addr, bool) {
+	if n := len(b); n > 2 && b[0] == '"' && b[n-1] == '"' {
+		b = b[1 : n-1]
+	}
 	s := string(b)
 	a, err := netip.ParseAddr(s)
 	if err != nil {

@@ -1,11 +1,38 @@
 package handshake
 
+// Limits bound a head; a zero field is the default.
+type Limits struct {
+	Head    int // bytes, blank line included: MaxHead, and MostHead at most
+	Headers int // header lines: MaxHeaders, and MostHeaders at most
+}
+
 const (
-	// MaxHead is the largest head accepted, in bytes, blank line included.
+	// MaxHead is the largest head accepted by default, in bytes, blank line included.
 	MaxHead = 8 << 10
-	// MaxHeaders is the largest number of header lines accepted.
+	// MaxHeaders is the largest number of header lines accepted by default.
 	MaxHeaders = 64
+	// MostHead is the largest that Limits.Head can be.
+	MostHead = 60 << 10
+	// MostHeaders is the largest that Limits.Headers can be.
+	MostHeaders = 1000
 )
+
+// Most are the widest limits: for a head that somebody else has judged already.
+var Most = Limits{MostHead, MostHeaders}
+
+func (l Limits) head() int {
+	if l.Head <= 0 {
+		return MaxHead
+	}
+	return min(l.Head, MostHead)
+}
+
+func (l Limits) headers() int {
+	if l.Headers <= 0 {
+		return MaxHeaders
+	}
+	return min(l.Headers, MostHeaders)
+}
 
 // Parser scans the head of one request or response as it arrives. It goes on
 // where the last call stopped: no byte is scanned twice, however the head is
@@ -14,9 +41,11 @@ const (
 // It keeps offsets and no slices: the bytes may move between calls. The zero
 // value is ready; one Parser serves one goroutine at a time.
 type Parser struct {
+	Limits Limits // not to be changed before the head is done
+
 	scanned
-	fields [MaxHeaders]field
-	kinds  [MaxHeaders]kind
+	fields []field
+	kinds  []kind
 }
 
 // scanned is all of a Parser that Reset has to clear.
@@ -28,7 +57,7 @@ type scanned struct {
 	skip   uint8  // 2 after the empty line tolerated before a request
 	match  uint8  // bytes of the version or status code seen
 	minor  uint8  // of HTTP/1.x
-	count  uint8  // header lines done
+	count  uint16 // header lines done
 	kind   kind   // of the line in progress
 	pos    uint16 // bytes scanned
 	mark   uint16 // where the element in progress begins
@@ -39,9 +68,12 @@ type scanned struct {
 	pathAt, pathEnd           uint16 // absolute URI with no path: one of the slashes before the authority
 	authorityAt, authorityEnd uint16 // of an absolute URI; 0: another form
 
-	first    [kinds]uint8 // 1 + index of the first line of a kind; 0: none
-	repeated uint16       // bit k: kind k stands in several lines
+	first    [kinds]uint16 // 1 + index of the first line of a kind; 0: none
+	repeated uint16        // bit k: kind k stands in several lines
 }
+
+// usualHeaders is for how many lines there is room at once.
+const usualHeaders = 20
 
 // field is one header line.
 type field struct{ name, nameEnd, value, valueEnd uint16 }
@@ -103,8 +135,9 @@ func (p *Parser) Response(head []byte) (n int, err error) {
 
 // scan runs the states over what is new in b.
 func (p *Parser) scan(b []byte) (int, error) {
-	if len(b) > MaxHead {
-		b = b[:MaxHead]
+	most := p.Limits.head()
+	if len(b) > most {
+		b = b[:most]
 	}
 	i := int(p.pos)
 	for i < len(b) && p.state < stateDone {
@@ -239,7 +272,7 @@ func (p *Parser) scan(b []byte) (int, error) {
 		case stateLine:
 			switch {
 			case class[c]&classToken != 0:
-				if p.count == MaxHeaders {
+				if int(p.count) == p.Limits.headers() {
 					return p.fail(i, faultTooManyHeaders)
 				}
 				p.mark = uint16(i)
@@ -273,8 +306,11 @@ func (p *Parser) scan(b []byte) (int, error) {
 			if p.kind == kindHost && p.first[kindHost] != 0 && !p.answer {
 				return p.fail(i, faultTwoHosts) // RFC 9112 §3.2
 			}
-			f := &p.fields[p.count]
-			f.name, f.nameEnd = p.mark, uint16(i)
+			if p.fields == nil {
+				p.fields, p.kinds = make([]field, 0, usualHeaders), make([]kind, 0, usualHeaders)
+			}
+			p.fields = append(p.fields[:p.count], field{name: p.mark, nameEnd: uint16(i)})
+			p.kinds = append(p.kinds[:p.count], p.kind)
 			i++
 			p.state = stateSpace
 
@@ -322,7 +358,7 @@ func (p *Parser) scan(b []byte) (int, error) {
 	if p.state == stateFailed {
 		return 0, faults[p.fault]
 	}
-	if i == MaxHead {
+	if i == most {
 		return p.fail(i, faultHeadTooLarge)
 	}
 	if i > int(p.pos) {
@@ -339,7 +375,6 @@ func (p *Parser) endField(b []byte, i int) bool {
 	}
 	f := &p.fields[p.count]
 	f.value, f.valueEnd = p.mark, uint16(end)
-	p.kinds[p.count] = p.kind
 	p.count++
 	if k := p.kind; k != kindOther {
 		if p.first[k] == 0 {

@@ -37,6 +37,8 @@ var samples = map[string]struct {
 	"max-connections-per-ip":     {[]string{"7"}, "7", func(c *Config) { c.Engine.MaxConnectionsPerIP = 7 }},
 	"new-connections-per-ip":     {[]string{"9"}, "9", func(c *Config) { c.Engine.NewConnectionsPerIP = 9 }},
 	"new-connections-per-second": {[]string{"8"}, "8", func(c *Config) { c.Engine.NewConnectionsPerSecond = 8 }},
+	"max-head":                   {[]string{"16KiB"}, "", func(c *Config) { c.Engine.MaxHead = 16 << 10 }},
+	"max-headers":                {[]string{"200"}, "200", func(c *Config) { c.Engine.MaxHeaders = 200 }},
 	"max-message-size":           {[]string{"1MiB"}, "", func(c *Config) { c.Engine.MaxMessageSize = 1 << 20 }},
 	"max-fragments":              {[]string{"9"}, "9", func(c *Config) { c.Engine.MaxFragments = 9 }},
 	"max-output":                 {[]string{"4096"}, "4096", func(c *Config) { c.Engine.MaxOutput = 4096 }},
@@ -159,6 +161,7 @@ func TestDefaults(t *testing.T) {
 	want.Endpoints = Endpoints()
 	want.Engine.MaxConnectionsPerIP, want.Engine.NewConnectionsPerSecond, want.Engine.NewConnectionsPerIP = 100, 1000, 100
 	want.Engine.MaxHTTP, want.Engine.IdleTimeout = 1024, 75*time.Second
+	want.Engine.MaxHead, want.Engine.MaxHeaders = 8<<10, 64
 	want.Engine.MaxMessageSize, want.Engine.MaxFragments = 64<<10, 1024
 	want.Engine.MaxOutput, want.Engine.MaxOutputTotal = 1<<20, 256<<20
 	want.Engine.Rate.Messages, want.Engine.Rate.Burst, want.Engine.Rate.Bytes = 100, 200, 1<<20
