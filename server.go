@@ -96,6 +96,10 @@ func New(c Config) *Server {
 	return srv
 }
 
+// Check is the error that Start would return because of the configuration, or nil:
+// for programs that check one without serving.
+func (srv *Server) Check() error { return srv.bad }
+
 // Handle serves the WebSocket connections of a pattern, in the syntax of
 // [http.ServeMux]. It panics if the pattern or the settings are bad, or if the
 // server is started.

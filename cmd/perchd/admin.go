@@ -50,6 +50,22 @@ func listenAdmin(c *config.Config) (ln net.Listener, unlisten func(), err error)
 	return ln, func() { ln.Close() }, nil
 }
 
+// checkAdminListen is the error about its address that listenAdmin would return, but for what binding tells.
+func (d *daemon) checkAdminListen() error {
+	addr := d.cfg.AdminListen
+	if addr == "" || strings.HasPrefix(addr, "unix:") {
+		return nil
+	}
+	if d.cfg.Open() {
+		_, err := localAddress(d.cfg, "admin-listen", addr)
+		return err
+	}
+	if _, err := net.ResolveTCPAddr("tcp", addr); err != nil {
+		return d.cfg.Errorf("admin-listen", "%w", err)
+	}
+	return nil
+}
+
 // adminHTTP is what the admin listener answers.
 func (d *daemon) adminHTTP() http.Handler {
 	mux := http.NewServeMux()

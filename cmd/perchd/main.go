@@ -1,5 +1,5 @@
-// Command perchd is the Perch server. perchd --help lists what it can be told; perchd config prints
-// what it was told, and by whom; perchd token prints a token for development.
+// Command perchd is the Perch server. perchd --help lists what it can be told; perchd config checks and
+// prints what it was told, and by whom; perchd token prints a token for development.
 package main
 
 import (
@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,38 +24,99 @@ func main() {
 	os.Exit(command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
+// verbs are what may stand first on the command line.
+var verbs = []string{"config", "help", "token", "version"}
+
 // command returns the exit status: 2 when perchd was told what cannot be, 1 when it failed.
 func command(args, environ []string, out, errOut io.Writer) int {
 	surviveReaders()
 	verb := ""
-	if len(args) > 0 && (args[0] == "token" || args[0] == "config") {
+	if len(args) > 0 && args[0] != "" && !strings.HasPrefix(args[0], "-") {
 		verb, args = args[0], args[1:]
 	}
-	if verb == "token" {
+	var err error
+	switch verb {
+	case "", "config":
+		return configured(verb, args, environ, out, errOut)
+	case "token":
 		return tokenCommand(args, out, errOut)
+	case "version":
+		if err = noMore(verb, args); err == nil {
+			_, err = fmt.Fprintln(out, "perchd", version())
+			return outcome(err, errOut)
+		}
+	case "help":
+		switch {
+		case len(args) == 0, len(args) == 1 && (args[0] == "config" || args[0] == "help" || args[0] == "version"):
+			return outcome(config.Help(out), errOut)
+		case len(args) == 1 && args[0] == "token":
+			return tokenCommand([]string{"--help"}, out, errOut)
+		case len(args) > 1:
+			err = noMore(verb, args[1:])
+		default:
+			err = unknownVerb(args[0])
+		}
+	default:
+		err = unknownVerb(verb)
 	}
+	fmt.Fprintf(errOut, "perchd: %v\nperchd help lists what there is.\n", err)
+	return 2
+}
+
+// configured is what needs the settings: to serve, or to print and check them.
+func configured(verb string, args, environ []string, out, errOut io.Writer) int {
 	c, err := config.Load(args, environ)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		err = config.Help(out)
+		return outcome(config.Help(out), errOut)
 	case errors.Is(err, config.ErrVersion):
 		_, err = fmt.Fprintln(out, "perchd", version())
+		return outcome(err, errOut)
 	case err != nil:
 		fmt.Fprintf(errOut, "perchd: %v\nperchd --help lists the settings.\n", err)
 		return 2
 	case verb == "config":
-		err = c.Print(out)
-	default:
-		return serveCommand(c, out, errOut)
+		if err := c.Print(out); err != nil {
+			return outcome(err, errOut)
+		}
+		d, err := newDaemon(c, slog.New(slog.DiscardHandler), true)
+		if err != nil {
+			fmt.Fprintf(errOut, "perchd would not start: %v\n", err)
+			return 2
+		}
+		d.close()
+		return 0
 	}
+	return serveCommand(c, out, errOut)
+}
+
+// outcome is the exit status for what was to be printed.
+func outcome(err error, errOut io.Writer) int {
 	switch {
+	case err == nil:
+		return 0
 	case errors.Is(err, syscall.EPIPE): // whoever read has enough, as head
-		return 1
-	case err != nil:
+	default:
 		fmt.Fprintln(errOut, "perchd:", err)
-		return 1
 	}
-	return 0
+	return 1
+}
+
+func noMore(verb string, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: unexpected argument %q", verb, args[0])
+}
+
+func unknownVerb(verb string) error {
+	switch name := config.Nearest(verb, verbs); {
+	case name != "":
+		return fmt.Errorf("unknown verb %q; did you mean %s?", verb, name)
+	case slices.Contains([]string{"serve", "server", "run", "start"}, verb):
+		return fmt.Errorf("unknown verb %q: perchd without a verb serves", verb)
+	}
+	return fmt.Errorf("unknown verb %q: there are %s, and perchd without a verb serves", verb, strings.Join(verbs, ", "))
 }
 
 // flushTime is how long the end of perchd may wait for those who read its output.
@@ -64,7 +127,7 @@ func serveCommand(c *config.Config, out, errOut io.Writer) int {
 	others := notifyOthers()
 	log, lines := newLogger(c.Log, out)
 	status := 0
-	d, err := newDaemon(c, log)
+	d, err := newDaemon(c, log, false)
 	if err != nil {
 		status = 2
 	} else {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/perchws/perch"
@@ -83,16 +85,47 @@ func localHTTP(next http.Handler) http.Handler {
 	})
 }
 
-// devKey is the key that tokens are verified with in open mode, and its file.
-func devKey(c *config.Config) (key auth.Key, path string, err error) {
-	path = c.Auth.DevKeyFile
-	if path == "" {
-		if path, err = auth.DevKeyPath(); err != nil {
-			return key, path, c.Errorf("auth-dev-key", "%w", err)
+// devKey is the key that tokens are verified with in open mode, and its file; "" if it could not be kept in
+// one that nobody has named: then it is for this run, as in a container without a home.
+func devKey(c *config.Config, log *slog.Logger) (key auth.Key, path string, err error) {
+	path, err = devKeyPath(c)
+	if err == nil {
+		if key, err = auth.DevKey(path); err == nil {
+			return key, path, nil
 		}
 	}
-	if key, err = auth.DevKey(path); err != nil {
-		err = c.Errorf("auth-dev-key", "%w", err)
+	if mustKeepDevKey(c, path) {
+		return key, path, c.Errorf("auth-dev-key", "%w", err)
 	}
-	return key, path, err
+	log.Warn("the development key cannot be kept: it is for this run, and perchd token does not know it; name a file with auth-dev-key to change that", "error", err)
+	key, err = auth.RandomKey()
+	return key, "", err
+}
+
+// checkDevKey is the error that devKey would return.
+func checkDevKey(c *config.Config) error {
+	path, err := devKeyPath(c)
+	if err == nil {
+		err = auth.CheckDevKey(path)
+	}
+	if err != nil && mustKeepDevKey(c, path) {
+		return c.Errorf("auth-dev-key", "%w", err)
+	}
+	return nil
+}
+
+func devKeyPath(c *config.Config) (string, error) {
+	if c.Auth.DevKeyFile != "" {
+		return c.Auth.DevKeyFile, nil
+	}
+	return auth.DevKeyPath()
+}
+
+// mustKeepDevKey reports whether no other key will do: somebody has named the file, or it is there.
+func mustKeepDevKey(c *config.Config, path string) bool {
+	if c.Auth.DevKeyFile != "" {
+		return true
+	}
+	_, err := os.Lstat(path)
+	return err == nil
 }

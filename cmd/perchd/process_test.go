@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -41,17 +42,26 @@ type process struct {
 	all strings.Builder // its output
 }
 
-// perchd starts one.
+// perchd starts one. Arguments before the first with a hyphen, or a verb, that have the form NAME=VALUE are
+// variables of its environment.
 func perchd(t *testing.T, args ...string) *process {
 	t.Helper()
-	return run(t, exec.Command(os.Args[0], args...), args...)
+	var env []string
+	for len(args) > 0 && variable.MatchString(args[0]) {
+		env, args = append(env, args[0]), args[1:]
+	}
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = env
+	return run(t, cmd, args...)
 }
+
+var variable = regexp.MustCompile(`^[A-Z_]+=`)
 
 // run starts cmd, which is perchd or becomes it.
 func run(t *testing.T, cmd *exec.Cmd, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, state: t.TempDir(), said: make(chan string, 4096), code: make(chan int, 1)}
-	p.cmd.Env = environment(p.state)
+	p.cmd.Env = append(environment(p.state), p.cmd.Env...)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +124,11 @@ func (p *process) output() string {
 // serving starts a perchd on a free port of loopback and waits until it serves.
 func serving(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := perchd(t, append([]string{"--listen", "127.0.0.1:0", "--log-format", "json"}, args...)...)
+	first := 0
+	for first < len(args) && variable.MatchString(args[first]) {
+		first++
+	}
+	p := perchd(t, slices.Insert(slices.Clone(args), first, "--listen", "127.0.0.1:0", "--log-format", "json")...)
 	p.serves()
 	return p
 }

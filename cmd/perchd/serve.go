@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -39,34 +40,24 @@ type daemon struct {
 	metricsKey atomic.Pointer[auth.Secret] // nil: none
 }
 
-// newDaemon puts a perchd together, which must be closed. It listens to nobody before it serves.
-func newDaemon(c *config.Config, log *slog.Logger) (*daemon, error) {
-	var inherited net.Addr
-	if c.Engine.Addr == config.Systemd {
-		var err error
-		if inherited, err = inherit(c); err != nil {
-			return nil, err
+// newDaemon puts a perchd together, which must be closed. It listens to nobody before it serves. The error
+// joins all that is wrong. When it is only checked, nothing is fetched, made or inherited, and it cannot serve.
+func newDaemon(c *config.Config, log *slog.Logger, checked bool) (d *daemon, err error) {
+	d = &daemon{cfg: c, log: log, metrics: metrics.New(), sessions: session.NewMemory(c.Session)}
+	var errs []error
+	must := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
 		}
 	}
-	if c.Open() {
-		if err := keepLocal(c, inherited); err != nil {
-			return nil, err
-		}
-	}
-	d := &daemon{cfg: c, log: log, metrics: metrics.New(), sessions: session.NewMemory(c.Session)}
+	must(d.checkListen(checked))
 	pages, err := web.Handler(d.notReady)
-	if err != nil {
-		return nil, err
-	}
-	if d.verifier, err = newVerifier(c, log); err != nil {
-		return nil, err
-	}
-	if c.Engine.TLS, d.certs, err = newTLS(c, log); err != nil {
-		return nil, err
-	}
-	if err = d.loadMetricsKey(); err != nil {
-		return nil, err
-	}
+	must(err)
+	d.verifier, err = newVerifier(c, log, checked)
+	must(err)
+	c.Engine.TLS, d.certs, err = newTLS(c, log)
+	must(err)
+	must(d.loadMetricsKey())
 	d.chat = chat.New(chat.Config{
 		Locale: chat.Locale(c.Chat.Locale), Fixed: !c.Chat.Create, MaxMembers: c.Chat.MaxMembers,
 		NoChat: !c.Serves("chat"), NoRoom: !c.Serves("room"),
@@ -75,14 +66,42 @@ func newDaemon(c *config.Config, log *slog.Logger) (*daemon, error) {
 	c.Engine.Reserved = reserved
 	c.Engine.HTTP, c.Engine.Logger, c.Engine.Rooms = d.http(pages), log, d.chat.Rooms(c.Engine.Rooms)
 	d.engine = perch.New(c.Engine)
+	must(d.engine.Check())
 	d.realm = d.newRealm()
 	d.metrics.WatchServer(d.engine)
 	d.metrics.WatchSessions(d.sessions)
-	if err := d.mount(); err != nil {
+	must(d.mount())
+	if len(errs) > 0 {
 		d.close()
-		return nil, err
+		return nil, errors.Join(errs...)
 	}
 	return d, nil
+}
+
+// checkListen refuses addresses that are none, and in open mode those that other machines reach. It takes
+// the socket that was inherited.
+func (d *daemon) checkListen(checked bool) error {
+	c := d.cfg
+	var inherited net.Addr
+	switch {
+	case c.Engine.Addr != config.Systemd:
+	case checked: // systemd passes it to perchd alone
+		return d.checkAdminListen()
+	default:
+		var err error
+		if inherited, err = inherit(c); err != nil {
+			return err
+		}
+	}
+	var err error
+	if c.Open() {
+		err = keepLocal(c, inherited)
+	} else if inherited == nil && !strings.HasPrefix(c.Engine.Addr, "unix:") {
+		if _, resolved := net.ResolveTCPAddr("tcp", c.Engine.Addr); resolved != nil {
+			err = c.Errorf("listen", "%w", resolved)
+		}
+	}
+	return errors.Join(err, d.checkAdminListen())
 }
 
 // reserved is what is answered at any load: an orchestrator that is told 503 by a node
@@ -188,7 +207,9 @@ func (d *daemon) listenTo(others <-chan os.Signal) (stop func()) {
 // close lets go of what connections use; there are none any more, or nobody waits for them.
 func (d *daemon) close() {
 	d.realm.Close()
-	d.verifier.Close()
+	if d.verifier != nil { // it was not good, or only checked
+		d.verifier.Close()
+	}
 }
 
 // notReady says why nobody should be sent here now.

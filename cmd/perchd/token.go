@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/config"
 )
 
 // tokenCommand is `perchd token`: it prints a token signed with the development key, which the
@@ -39,7 +41,10 @@ func makeToken(args []string, help io.Writer, now time.Time) (string, error) {
 	fs := flag.NewFlagSet("perchd token", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&c.Subject, "sub", c.Subject, "who the token is for: a `user`")
-	fs.DurationVar(&ttl, "ttl", ttl, "how `long` it is good")
+	fs.Func("ttl", "how `long` it is good (default 1h)", func(text string) (err error) {
+		ttl, err = config.Duration(text)
+		return err
+	})
 	fs.Func("room", "a `room` that its bearer may join; repeat for more (default: not limited)", appendTo(&c.Rooms))
 	fs.Func("aud", "an `audience` it is for; repeat for more", appendTo(&c.Audience))
 	fs.StringVar(&c.Issuer, "iss", "", "its `issuer`")
@@ -53,7 +58,7 @@ func makeToken(args []string, help io.Writer, now time.Time) (string, error) {
 			fs.SetOutput(help)
 			fs.PrintDefaults()
 		}
-		return "", err
+		return "", meant(fs, err)
 	}
 	switch {
 	case fs.NArg() > 0:
@@ -100,6 +105,20 @@ func wouldPass(token string, k auth.Key, now time.Time) error {
 	defer v.Close()
 	_, err = v.Verify(token)
 	return err
+}
+
+// meant adds to an error about an unknown flag the one that was meant.
+func meant(fs *flag.FlagSet, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return err
+	}
+	names := []string{"help"}
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	if nearest := config.Nearest(strings.TrimPrefix(name, "-"), names); nearest != "" {
+		return fmt.Errorf("--%s: unknown flag; did you mean --%s?", strings.TrimPrefix(name, "-"), nearest)
+	}
+	return fmt.Errorf("--%s: unknown flag", strings.TrimPrefix(name, "-"))
 }
 
 func appendTo(list *[]string) func(string) error {

@@ -48,6 +48,33 @@ func DevKey(path string) (Key, error) {
 	return readDevKey(path)
 }
 
+// CheckDevKey is the error that DevKey would return, or nil. It makes nothing that stays.
+func CheckDevKey(path string) error {
+	_, err := readDevKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dir := filepath.Dir(path)
+	for {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() || dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	f, err := os.CreateTemp(dir, ".dev.key-*")
+	if err != nil {
+		return fmt.Errorf("auth: development key: %w", err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// RandomKey makes a development key that no file has: it is good as long as the process.
+func RandomKey() (Key, error) {
+	secret := make([]byte, devKeyBytes)
+	rand.Read(secret)
+	return SecretKey(DevKeyID, secret)
+}
+
 func readDevKey(path string) (Key, error) {
 	file, info, err := readFlags(path, maxDevKeyFile, syscall.O_NOFOLLOW)
 	if err != nil {

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -75,6 +76,26 @@ func New(c Config) (*Verifier, error) {
 		}
 	}
 	return v, nil
+}
+
+// Check is the error that New would return, or nil. It fetches nothing.
+func (c Config) Check() error {
+	c, err := c.withDefaults()
+	switch {
+	case err != nil:
+		return err
+	case c.KeySetURL != "":
+		_, err = newFetcher(c.KeySetURL, c.HTTP)
+	case c.KeySetFile != "":
+		var set []byte
+		if set, _, err = readFile(c.KeySetFile, maxKeySet); err == nil {
+			_, _, err = parseKeySet(set, true)
+		}
+		if err != nil {
+			err = fmt.Errorf("%s: %w", c.KeySetFile, err)
+		}
+	}
+	return err
 }
 
 // SetKeys puts keys in the place of Config.Keys, at least one if there is no key set. Tokens that were good
