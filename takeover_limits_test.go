@@ -47,7 +47,7 @@ func TestTakeoverSameRules(t *testing.T) {
 		{line: "GET /none HTTP/1.1", want: 404},
 		{line: "POST /ws HTTP/1.1", want: 405},
 		{line: "HEAD /ws HTTP/1.1", want: 405},
-		{line: "GET /ws HTTP/1.0", want: 400},
+		{line: "GET /ws HTTP/1.0", want: 426},
 		{drop: "Upgrade", want: 426},
 		{drop: "Upgrade", more: []string{"Upgrade: h2c"}, want: 426},
 		{drop: "Upgrade", more: []string{"Upgrade: h2c, WebSocket"}, want: 101},
