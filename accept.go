@@ -25,7 +25,7 @@ const acceptPause = 500 * time.Millisecond
 func (l *loop) accept() {
 	l.own.Check()
 	for range acceptBudget {
-		if l.listener < 0 || l.acceptAt != 0 || l.overflow.pushed >= l.overflow.most { // their descriptors are open until reap
+		if l.listener < 0 || l.acceptAt != 0 || l.overflow.pushed >= pushBudget { // their descriptors are open until reap
 			return
 		}
 		fd, peer, e := sock.Accept(l.listener)

@@ -20,11 +20,9 @@ const ownLoops = 64
 const mostConnections = 1 << 24
 
 // sharedReserve is how many descriptors of the process are not for
-// connections: the loops' own, those of connections over a limit, and room for files,
+// connections: the loops' own, over for connections over a limit, and room for files,
 // HTTP requests and the like.
-func sharedReserve(loops, limit int) int {
-	return min(64+(4+sparesKept+overflowOf(loops))*loops, limit/4)
-}
+func sharedReserve(loops, over, limit int) int { return min(64+4*loops+over, limit/4) }
 
 // plan settles how many loops there are, whether each has a descriptor table of
 // its own, and how many connections that allows.
@@ -35,7 +33,8 @@ func (srv *Server) plan() {
 	if loops == 0 {
 		loops = min(procs.Available(), maxLoops)
 	}
-	shared := limit - sharedReserve(loops, limit)
+	over := srv.planOverflow(loops, limit)
+	shared := limit - sharedReserve(loops, over, limit)
 	perLoop := limit - sock.PrivateReserve
 	private := (c.PrivateFDs || c.MaxConnections > shared) && perLoop > 0
 	if private && srv.shared != nil {
@@ -72,7 +71,24 @@ func (srv *Server) plan() {
 		srv.maxConnections = c.MaxConnections
 	}
 	c.Loops, c.PrivateFDs = loops, private
+	if private {
+		srv.overflow = min(srv.overflow, overflowFew)
+	}
 	srv.log.LogAttrs(srv.ctx, slog.LevelInfo, "plan", slog.Int("loops", loops), slog.Int("max_connections", srv.maxConnections), slog.Bool("private_fds", private))
+}
+
+// planOverflow settles how many connections over a limit each loop holds, and returns
+// how many descriptors that takes in all. Many of them are only of use where they are
+// read, and none come where nobody listens.
+func (srv *Server) planOverflow(loops, limit int) (descriptors int) {
+	if len(srv.cfg.Reserved) == 0 {
+		limit = 0
+	}
+	srv.overflow = overflowOf(loops, limit)
+	if srv.shared == nil && !srv.addr.IsValid() {
+		return 0
+	}
+	return (srv.overflow + sparesKept) * loops
 }
 
 // tryPrivateTable finds out whether the system lets us, on a thread that ends.

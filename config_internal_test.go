@@ -122,7 +122,7 @@ func TestSettings(t *testing.T) {
 // TestPlan: how many loops and connections come out.
 func TestPlan(t *testing.T) {
 	limit := sock.DescriptorLimit()
-	shared := func(loops int) int { return limit - sharedReserve(loops, limit) }
+	shared := func(loops int) int { return limit - sharedReserve(loops, 0, limit) }
 	for _, tt := range []struct {
 		name        string
 		in          Config
@@ -144,7 +144,7 @@ func TestPlan(t *testing.T) {
 			t.Errorf("%s: %d loops, %d connections, private tables %v; want %d, %d", tt.name, srv.cfg.Loops, srv.maxConnections, srv.cfg.PrivateFDs, tt.loops, tt.most)
 		}
 	}
-	if n := sharedReserve(2, 8); n > 2 {
+	if n := sharedReserve(2, 100, 8); n > 2 {
 		t.Errorf("of 8 descriptors %d are reserved", n)
 	}
 

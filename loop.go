@@ -138,7 +138,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		parser: &handshake.Parser{Limits: s.cfg.heads()},
 		keys:   rand.NewChaCha8(seed),
 	}
-	l.overflow.most = overflowOf(s.cfg.Loops)
+	l.overflow.most = s.overflow
 	if len(s.reserved) > 0 {
 		l.overflow.kept = sparesKept
 	}

@@ -5,6 +5,7 @@ package perch
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,10 +21,11 @@ import (
 // Some descriptors are kept open for them (spares), so that a process that is out of
 // descriptors answers them too.
 type overflow struct {
-	most   int    // connections held
-	held   []over // the oldest first
-	pushed int    // out, in this tick
-	told   int64  // the log hears of a pause again from then on
+	most   int             // connections held
+	held   []over          // the oldest first
+	shares map[addrKey]int // of held
+	pushed int             // out, in this tick
+	told   int64           // the log hears of a pause again from then on
 
 	kept   int   // spares that there ought to be
 	spares []int // descriptors of /dev/null
@@ -33,13 +35,23 @@ type overflow struct {
 type over struct {
 	slot  uint32
 	share addrKey // see shareOf
+	at    int64   // when it came, as loop.now
 }
 
 const (
-	// overflowTotal is how many connections over a limit all loops hold together,
-	// overflowLeast the fewest that one holds.
-	overflowTotal = 32
+	// overflowPart of the descriptors that there may be is for connections over a limit
+	// that all loops hold together: at least overflowFew, at most overflowMany. The
+	// more they are, the longer each has to send its request in a flood. A loop holds
+	// overflowLeast at least, and with a table of its own overflowFew at most.
+	overflowPart  = 20
+	overflowFew   = 32
+	overflowMany  = 1024
 	overflowLeast = 8
+	// overflowGrace is how long a connection may be silent at first.
+	overflowGrace = 20 * time.Millisecond
+	// pushBudget is how many are pushed out in a tick: their descriptors are open until
+	// its end.
+	pushBudget = 32
 	// overRateLeast is how many of them may have a TLS handshake in a second, of one
 	// address, only to be told; a tenth of NewConnectionsPerSecond if that is more.
 	// There are at least twice as many of all addresses, or half of it.
@@ -48,14 +60,17 @@ const (
 	sparesKept = 4
 )
 
-// overflowOf is how many connections over a limit each of so many loops holds.
-func overflowOf(loops int) int { return max(overflowTotal/loops, overflowLeast) }
+// overflowOf is how many connections over a limit each of so many loops holds, in a
+// table of so many descriptors.
+func overflowOf(loops, limit int) int {
+	return max(min(max(limit/overflowPart, overflowFew), overflowMany)/loops, overflowLeast)
+}
 
 // How much a connection over a limit is needed, the least first.
 const (
 	rankAnswered  = iota
-	rankSilent    // it has sent nothing
-	rankBegun     // its request is not whole, or its TLS handshake is under way
+	rankSilent    // it has sent nothing for overflowGrace
+	rankBegun     // it may not have had the time, its request is not whole, or its TLS handshake is under way
 	rankAnswering // it is being told, or its request is for a reserved path
 	rankAll
 )
@@ -71,7 +86,7 @@ func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason 
 	if len(l.overflow.held) >= l.overflow.most {
 		l.pushOut(rankAll)
 	}
-	l.overflow.held = append(l.overflow.held, over{i, shareOf(peer)})
+	l.overflow.add(over{i, shareOf(peer), l.now})
 	l.slab.thaw(s).refusal = &refusal{status, reason}
 	if len(l.srv.reserved) == 0 && (s.state == stateHandshake || s.state == stateProxy && l.srv.tls == nil) {
 		l.refuseOver(i, s)
@@ -86,7 +101,7 @@ type refusal struct {
 
 // mayTell reports whether a connection over a limit may have a TLS handshake.
 func (l *loop) mayTell(i uint32) bool {
-	at := slices.IndexFunc(l.overflow.held, func(o over) bool { return o.slot == i })
+	at := l.overflow.find(i)
 	r := l.srv.overRate
 	return at >= 0 && r.takeFrom(l.overflow.held[at].share, l.now) && r.take(l.now)
 }
@@ -105,13 +120,7 @@ func (l *loop) refuseOver(i uint32, s *slot) {
 func (l *loop) pushOut(below int) {
 	worst, worstRank, worstCount := -1, below, 0
 	for at, o := range l.overflow.held {
-		rank := l.rankOver(o.slot, l.slab.at(o.slot))
-		count := 0
-		for _, other := range l.overflow.held {
-			if other.share == o.share {
-				count++
-			}
-		}
+		rank, count := l.rankOver(o, l.slab.at(o.slot)), l.overflow.shares[o.share]
 		if rank < worstRank || worst >= 0 && rank == worstRank && count > worstCount {
 			worst, worstRank, worstCount = at, rank, count
 		}
@@ -121,7 +130,7 @@ func (l *loop) pushOut(below int) {
 	}
 	l.overflow.pushed++
 	i := l.overflow.held[worst].slot
-	l.overflow.held = slices.Delete(l.overflow.held, worst, worst+1)
+	l.overflow.remove(worst)
 	switch s := l.slab.at(i); s.state {
 	case stateClosed:
 	case stateLingering: // its answer is on the way: a RST might overtake it
@@ -139,13 +148,13 @@ func (l *loop) pushOut(below int) {
 }
 
 // rankOver orders connections over a limit by how much they are needed.
-func (l *loop) rankOver(i uint32, s *slot) int {
+func (l *loop) rankOver(o over, s *slot) int {
 	switch c := l.slab.coldOf(s); {
 	case s.state == stateClosed, s.state == stateLingering:
 		return rankAnswered
 	case s.state == stateFailing, s.state == stateDeciding:
 		return rankAnswering
-	case c != nil && c.in != nil, s.flags&flagTLS != 0 && l.slab.wire(i) != nil:
+	case l.now-o.at < int64(overflowGrace), c != nil && c.in != nil, s.flags&flagTLS != 0 && l.slab.wire(o.slot) != nil:
 		return rankBegun
 	}
 	return rankSilent
@@ -154,9 +163,31 @@ func (l *loop) rankOver(i uint32, s *slot) int {
 // leaveOverflow forgets a connection that was over a limit.
 func (l *loop) leaveOverflow(i uint32) {
 	l.srv.refusing.Add(-1)
-	if at := slices.IndexFunc(l.overflow.held, func(o over) bool { return o.slot == i }); at >= 0 {
-		l.overflow.held = slices.Delete(l.overflow.held, at, at+1)
+	if at := l.overflow.find(i); at >= 0 {
+		l.overflow.remove(at)
 	}
+}
+
+// add takes note of one more.
+func (o *overflow) add(c over) {
+	if o.held = append(o.held, c); o.shares == nil {
+		o.shares = make(map[addrKey]int)
+	}
+	o.shares[c.share]++
+}
+
+// find is where a slot is in held; −1: it was pushed out.
+func (o *overflow) find(slot uint32) int {
+	return slices.IndexFunc(o.held, func(c over) bool { return c.slot == slot })
+}
+
+// remove forgets the one at this place of held.
+func (o *overflow) remove(at int) {
+	share := o.held[at].share
+	if o.shares[share]--; o.shares[share] == 0 {
+		delete(o.shares, share)
+	}
+	o.held = slices.Delete(o.held, at, at+1)
 }
 
 // lend closes a spare, so that one connection can be accepted. false: there is none.

@@ -40,6 +40,7 @@ type Server struct {
 	start          time.Time
 	period         int64 // ns between the sweeps of a loop, at most
 	maxConnections int
+	overflow       int // connections over a limit that each loop holds
 	routing        routing
 	loops          []*loop
 	addr           netip.AddrPort  // of the loops' own listeners
@@ -251,7 +252,8 @@ func (srv *Server) prepare() error {
 	}
 	srv.plan()
 	if !srv.cfg.PrivateFDs {
-		sock.GrowTable(srv.maxConnections + sharedReserve(srv.cfg.Loops, math.MaxInt))
+		n := srv.cfg.Loops
+		sock.GrowTable(srv.maxConnections + sharedReserve(n, n*(srv.overflow+sparesKept), math.MaxInt))
 	}
 	srv.period = srv.shortest()
 	blocking := false
@@ -312,7 +314,7 @@ func (srv *Server) launch() error {
 		srv.shared.users.Store(int32(n))
 	}
 	for i := range n {
-		l, err := newLoop(srv, i, srv.maxConnections+overflowOf(n)+chunkSize)
+		l, err := newLoop(srv, i, srv.maxConnections+srv.overflow+chunkSize)
 		if err != nil {
 			srv.release()
 			return err
