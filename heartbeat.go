@@ -14,7 +14,7 @@ import (
 func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 	cfg := &l.srv.cfg
 	l.hasten(l.routeOf(s).period)
-	if !c.out.empty() || c.out.watch.waiting {
+	if !c.out.empty() || c.out.watch.backlog {
 		l.observe(s, &c.out, sock.Delivered(int(s.fd)))
 	}
 	switch {
@@ -28,7 +28,7 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 	default:
 		l.alive(i, s)
 	}
-	if w := &c.out.watch; w.on && !w.waiting && s.state == stateOpen && s.flags&flagPinged == 0 && c.out.empty() && s.seen() != w.at {
+	if w := &c.out.watch; w.on && !w.backlog && s.state == stateOpen && s.flags&flagPinged == 0 && c.out.empty() && s.seen() != w.at {
 		*w = watch{} // the peer has said something: it has read what it was sent
 		l.slab.freeze(s)
 	}
@@ -36,12 +36,12 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 
 // observe looks once more at what the peer takes: that is life, like input.
 func (l *loop) observe(s *slot, out *outbox, d sock.Delivery) (life bool) {
-	if !out.look(d, l.coarse) {
+	if !out.look(d, l.coarse, true) {
 		return false
 	}
 	s.see(l.coarse)
 	out.watch.at = l.coarse
-	if !d.Waiting { // the ping has been taken too, and has its next turn when this life is over
+	if !d.Backlog { // the ping has been taken too, and has its next turn when this life is over
 		s.flags &^= flagPinged
 	}
 	return true
@@ -102,7 +102,7 @@ func (l *loop) taking(s *slot, silent uint64) (life bool) {
 		return l.observe(s, &c.out, d)
 	}
 	switch {
-	case !d.Waiting: // its kernel has it all; whether it reads will be seen
+	case !d.Backlog: // its kernel has it all; whether it reads will be seen
 	case d.LastAck >= 0:
 		ago := coarseSpan(d.LastAck)
 		if life = ago+min(coarseSpan(ackDelay), silent/4) < silent; life {
@@ -113,7 +113,7 @@ func (l *loop) taking(s *slot, silent uint64) (life bool) {
 		life = true
 	}
 	out := &l.slab.thaw(s).out
-	out.look(d, l.coarse)
+	out.look(d, l.coarse, true)
 	out.watch.at = s.seen()
 	return life
 }

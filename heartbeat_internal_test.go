@@ -267,3 +267,24 @@ func TestPingTimes(t *testing.T) {
 		t.Errorf("a dial with nonsense: %v", err)
 	}
 }
+
+// TestUnreadPong: what has arrived and was not read yet, because the loop had too
+// much to do, is a sign of life. A connection that has answered is a bare slot
+// again.
+func TestUnreadPong(t *testing.T) {
+	d := drive(t, Config{PingInterval: time.Minute}, func(srv *Server) { srv.Handle("/ws", Handler{}) })
+	p := d.open(0)
+	payload := p.awaitPing(d.l.now, time.Minute)
+	p.frame(frame.OpPong, payload)
+	d.pass(10 * time.Minute)
+	d.l.clock()
+	d.l.sweep() // in a tick whose events were others
+	if p.state() != stateOpen {
+		t.Fatalf("state %v with its pong unread", p.state())
+	}
+	d.turn()
+	if s := d.l.slab.at(p.slot); s.flags&flagPinged != 0 || s.cold != 0 || p.state() != stateOpen {
+		t.Errorf("after the pong: state %v, flags %b, cold %d", p.state(), s.flags, s.cold)
+	}
+	p.awaitPing(d.l.now, time.Minute)
+}

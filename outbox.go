@@ -126,7 +126,8 @@ func (o *outbox) ping(p []byte, masked bool, key uint32) {
 // watch is what was known of a peer's taking output when it was last looked at.
 type watch struct {
 	on      bool // somebody has looked
-	waiting bool
+	waiting bool // see sock.Delivery; what is queued waits too
+	backlog bool
 	taken   uint64
 	window  uint32
 	at      uint64 // coarse time of the sign of life that was known then
@@ -135,18 +136,19 @@ type watch struct {
 // look notes progress that no write has shown: the kernel asks for more only when
 // a third of its buffer is free, and a slow peer may take its time for that. It
 // reports life since the last look: of what was on its way something was taken, or
-// the peer has made room by reading what it had. That bytes are taken which were
-// sent since then is no life: the kernel of a peer that hangs takes them too.
-func (o *outbox) look(d sock.Delivery, now uint64) (life bool) {
+// the peer has made room by reading what it had. That the kernel of a peer takes what
+// it is sent now and then is no life, as it does that for a program that hangs too:
+// while more may be sent, fed, what was on its way must have been a backlog.
+func (o *outbox) look(d sock.Delivery, now uint64, fed bool) (life bool) {
 	w := o.watch
-	o.watch = watch{true, d.Waiting || !o.empty(), d.Taken, d.Window, w.at}
+	o.watch = watch{true, d.Waiting || !o.empty(), d.Backlog || !o.empty(), d.Taken, d.Window, w.at}
 	if !w.on {
 		return false
 	}
 	if d.Taken > w.taken {
 		o.since = now
 	}
-	return w.waiting && d.Taken > w.taken || d.Window > w.window
+	return (w.backlog || w.waiting && !fed) && d.Taken > w.taken || d.Window > w.window
 }
 
 // send writes as much as the socket and the budget take, with one system call

@@ -263,21 +263,22 @@ func TestHungPeerIsFound(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			ended, opened := make(closes, 1), make(chan perch.Ref, 1)
 			cfg := perch.Config{PingInterval: 100 * time.Millisecond, PingTimeout: 300 * time.Millisecond, CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1}
-			_, p := startSlow(t, kind, 1<<20, cfg, perch.Handler{
+			srv, p := startSlow(t, kind, 1<<20, cfg, perch.Handler{
 				OnOpen:  func(c perch.Conn, _ *perch.Request) { opened <- c.Ref() },
 				OnClose: ended.note,
 			})
 			ref := wstest.Receive(t, "OnOpen", opened)
 			feed := time.NewTicker(20 * time.Millisecond)
 			defer feed.Stop()
-			for len(ended) == 0 {
+			awaitStats(t, srv, "it is found", func(s *perch.Stats) bool {
 				<-feed.C
 				ref.Send(perch.Text, []byte("now and then"))
-			}
-			if err := <-ended; !errors.Is(err, perch.ErrHeartbeat) {
+				return s.HeartbeatTimeouts == 1
+			})
+			p.Close()
+			if err := ended.one(t, srv); !errors.Is(err, perch.ErrHeartbeat) {
 				t.Errorf("closed with %v", err)
 			}
-			p.Close()
 		})
 	}
 }
@@ -286,8 +287,8 @@ func TestHungPeerIsFound(t *testing.T) {
 // one that takes what is queued, slowly, gets all of it and the close frame,
 // whoever closes and why.
 func TestCloseWaitsForSlowReader(t *testing.T) {
-	const size, pace = 3 << 20, 1 << 20
-	cfg := perch.Config{CloseTimeout: 1500 * time.Millisecond, MaxOutput: 1 << 20, PingInterval: -1, PingTimeout: -1, WriteTimeout: -1}
+	const size, pace = 5 << 19, 1 << 20
+	cfg := perch.Config{CloseTimeout: time.Second, MaxOutput: 1 << 20, PingInterval: -1, PingTimeout: -1, WriteTimeout: -1}
 	check := func(t *testing.T, srv *perch.Server, ended closes, code perch.CloseCode, cause error) {
 		t.Helper()
 		if err := ended.one(t, srv); err.Code != code || err.Remote || !errors.Is(err, cause) && err.Err != cause {
@@ -306,6 +307,9 @@ func TestCloseWaitsForSlowReader(t *testing.T) {
 			p.send(wstest.Close(perch.CloseNormal, ""))
 			check(t, srv, ended, perch.CloseNormal, nil)
 		})
+		if kind == "tls" { // it reads a record at a time: too slow for what it takes to fill the kernel
+			continue
+		}
 		t.Run("slow consumer/"+kind, func(t *testing.T) {
 			const size, pace = 12 << 20, 6 << 20 // what the kernel has taken cannot be dropped
 			ended := make(closes, 1)
@@ -341,7 +345,7 @@ func TestCloseWaitsForSlowReader(t *testing.T) {
 		p := slowPeerOf(t, conn, pace)
 		p.write(append(wstest.Request("test", "/ws"), make([]byte, 200<<10)...)) // and a body that nobody wants
 		p.head()
-		if n, err := io.Copy(io.Discard, p.r); n < size || err != nil {
+		if n, err := io.Copy(io.Discard, struct{ io.Reader }{p.r}); n < size || err != nil {
 			t.Errorf("%d bytes of %d, %v", n, size, err)
 		}
 	})

@@ -128,7 +128,7 @@ func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
 	if out.watch.on && !out.watch.waiting && out.empty() && !l.past(l.coarse-s.seen(), timeout) {
 		return false // it has everything, and its time to answer
 	}
-	if !out.look(sock.Delivered(int(s.fd)), l.coarse) {
+	if !out.look(sock.Delivered(int(s.fd)), l.coarse, false) {
 		return false
 	}
 	s.see(l.coarse)

@@ -104,9 +104,14 @@ type Delivery struct {
 	// are sent: two of them are to be compared, and no more.
 	Taken   uint64
 	Waiting bool          // bytes are sent, or to be sent, that are not taken
+	Backlog bool          // more of them than are under way for a moment: the peer, or the network, is slow
 	Window  uint32        // bytes that the peer has said it has room for; 0: nobody knows
 	LastAck time.Duration // since the last acknowledgement of anything; −1: nobody knows
 }
+
+// moment is how many bytes on the wire are no backlog: acknowledgements take their
+// time too.
+const moment = 16 << 10
 
 // Delivered asks the kernel, with one system call for TCP (TCP_INFO; 1 µs).
 func Delivered(fd int) Delivery {
@@ -117,12 +122,13 @@ func Delivered(fd int) Delivery {
 		return Delivery{
 			Taken:   info.Bytes_acked,
 			Waiting: info.Unacked > 0 || info.Notsent_bytes > 0,
+			Backlog: info.Notsent_bytes > 0 || info.Bytes_sent-info.Bytes_retrans > info.Bytes_acked+moment,
 			Window:  info.Snd_wnd,
 			LastAck: time.Duration(info.Last_ack_recv) * time.Millisecond,
 		}
 	}
 	n := Unacked(fd)
-	return Delivery{Taken: 1<<62 - uint64(n), Waiting: n > 0, LastAck: -1}
+	return Delivery{Taken: 1<<62 - uint64(n), Waiting: n > 0, Backlog: n > 0, LastAck: -1}
 }
 
 // Unread reports that there is input nobody has received yet.
