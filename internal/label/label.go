@@ -45,6 +45,9 @@ func Clean(name string) (shown string, ok bool) {
 
 // spaces makes every space a plain one, and runs of them one, and takes them from the ends.
 func spaces(s string) string {
+	if ascii(s) && !strings.Contains(s, "  ") {
+		return strings.Trim(s, " ")
+	}
 	s = strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Zs, r) {
 			return ' '
@@ -52,6 +55,16 @@ func spaces(s string) string {
 		return r
 	}, s)
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == ' ' }), " ")
+}
+
+// ascii reports that s is of ASCII alone, as most labels are: then it is in every normal form, and all of it is seen.
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // Blank reports that nothing of s would be seen: it is empty, or white space, control and format characters, fillers and the like.
@@ -71,6 +84,9 @@ func Key(s string) string { return settled(s, fold) }
 // fold makes cases one. Cherokee folds to its capitals (Unicode 5.18), which x/text takes for small ones. The dot on the i that
 // comes from a Turkish İ is not seen.
 func fold(s string) string {
+	if ascii(s) {
+		return strings.ToLower(s)
+	}
 	s = strings.ReplaceAll(cases.Fold().String(s), "i\u0307", "i")
 	return strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cherokee, r) {
@@ -82,6 +98,9 @@ func fold(s string) string {
 
 // settled drops what is not seen, but for the tags that tell flags apart, and brings s into NFKC and the form that fold makes.
 func settled(s string, fold func(string) string) string {
+	if ascii(s) {
+		return spaces(fold(s))
+	}
 	for range rounds {
 		next := spaces(norm.NFKC.String(fold(norm.NFKC.String(strings.Map(func(r rune) rune {
 			if unseen(r) && !tag(r) || r == tatweel {

@@ -82,6 +82,7 @@ var names = map[string]string{
 	"black cat":                                "🐈‍⬛",
 	"shaking head":                             "🙂‍↔️",
 	"burning heart":                            "❤️‍🔥",
+	"of Unicode 16 and later":                  "\U0001fae9\U0001faea\u200d\U0001f6d8",
 	"country":                                  "🇯🇵🇫🇷",
 	"England":                                  "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
 	"Texas":                                    "🏴\U000e0075\U000e0073\U000e0074\U000e0078\U000e007f",

@@ -69,7 +69,7 @@ func hasPlace(s []rune, i int) bool {
 	case unicode.Is(unicode.Variation_Selector, r):
 		return selects(r, at(s, i-1), at(s, i+1))
 	default:
-		return r != unicode.ReplacementChar && unicode.IsPrint(r) && !unicode.Is(invisible, r)
+		return r != unicode.ReplacementChar && (unicode.IsPrint(r) || pictograph(r)) && !unicode.Is(invisible, r)
 	}
 }
 
@@ -122,7 +122,13 @@ func emoji(r rune) bool {
 	case '\u203c', '\u2049', '\u2139', '\u3030', '\u303d': // that are no symbols by category
 		return true
 	}
-	return r > unicode.MaxASCII && unicode.In(r, unicode.So, unicode.Sm)
+	return r > unicode.MaxASCII && unicode.In(r, unicode.So, unicode.Sm) || pictograph(r)
+}
+
+// pictograph reports that r is, or will be, one: phones have the new ones of each year before our tables do.
+func pictograph(r rune) bool {
+	const first, last = '\U0001f300', '\U0001faff'
+	return first <= r && r <= last
 }
 
 func skin(r rune) bool { return lightestSkin <= r && r <= darkestSkin }

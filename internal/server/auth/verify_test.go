@@ -37,6 +37,7 @@ func TestVerify(t *testing.T) {
 		{"iat is not looked at", nil, object{"iat": "yesterday"}, nil},
 		{"as long as can be", nil, object{"sub": strings.Repeat("s", MaxSubject), "jti": strings.Repeat("j", MaxSubject), "rooms": rooms(MaxRooms)}, nil},
 		{"not Latin", nil, object{"sub": "Zoë 日本"}, nil},
+		{"with joiners and emoji", nil, object{"sub": "می\u200cخواهم", "rooms": []string{"ශ්\u200dරී", "🏳️\u200d🌈"}}, nil},
 
 		{"expired", nil, object{"exp": at(-30 * time.Second)}, ErrExpired},
 		{"expired at the epoch", nil, object{"exp": 0}, ErrExpired},
@@ -72,6 +73,7 @@ func TestVerify(t *testing.T) {
 		{"sub with a line end", nil, object{"sub": "alice\n"}, ErrMalformed},
 		{"sub with an escape", nil, object{"sub": "a\x1b[2Jb"}, ErrMalformed},
 		{"sub with a zero width space", nil, object{"sub": "ali\u200bce"}, ErrMalformed},
+		{"sub with a joiner out of place", nil, object{"sub": "ali\u200dce"}, ErrMalformed},
 		{"sub with text direction", nil, object{"sub": "a\u202eb"}, ErrMalformed},
 		{"sub with a space at its end", nil, object{"sub": "alice "}, ErrMalformed},
 		{"sub with a lone surrogate", nil, object{"sub": "a\ufffd"}, ErrMalformed},

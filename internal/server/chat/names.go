@@ -3,6 +3,7 @@ package chat
 import (
 	"hash/maphash"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"unicode/utf8"
@@ -41,11 +42,19 @@ func newNames() *names {
 // clean returns a name as it is shown. An error if it cannot be one.
 func clean(name string) (shown string, err error) {
 	shown, ok := label.Clean(name)
-	if !ok || utf8.RuneCountInString(shown) > maxName || label.Alike(shown, systemName) {
+	if !ok || utf8.RuneCountInString(shown) > maxName || likeSystem(shown) {
 		return "", &protocol.Error{Code: protocol.CodeNameInvalid, Field: "username"}
 	}
 	return shown, nil
 }
+
+// likeSystem reports that a name or an id looks like the server's own.
+func likeSystem(s string) bool {
+	theirs := systemLooks()
+	return slices.ContainsFunc(label.Looks(s), func(look string) bool { return slices.Contains(theirs, look) })
+}
+
+var systemLooks = sync.OnceValue(func() []string { return append(label.Looks(systemName), label.Looks(systemID)...) })
 
 // reserve takes a name for a user, or with a number behind it if somebody else has it: name_2 to name_9, then
 // any. What it returns is a name too, which who resumes can reserve again.
@@ -62,9 +71,7 @@ func (n *names) reserve(name, user string) (string, error) {
 			i = 100_000 + rand.IntN(900_000)
 		}
 		suffix := "_" + strconv.Itoa(i)
-		if as, err = clean(shorten(shown, maxName-len(suffix)) + suffix); err != nil {
-			return "", err
-		}
+		as = shorten(shown, maxName-len(suffix)) + suffix
 		looks = n.looks(as)
 	}
 	return as, nil
@@ -80,9 +87,9 @@ func (n *names) looks(name string) []uint64 {
 	return places
 }
 
-// shorten returns the first characters of a name, so many at most.
+// shorten returns the first characters of a name, so many at most, or some fewer if a sequence of them would be cut.
 func shorten(name string, most int) string {
-	for utf8.RuneCountInString(name) > most {
+	for name != "" && (utf8.RuneCountInString(name) > most || !label.Valid(name)) {
 		_, size := utf8.DecodeLastRuneInString(name)
 		name = name[:len(name)-size]
 	}
