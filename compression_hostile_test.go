@@ -71,7 +71,6 @@ func TestDeflateFaults(t *testing.T) {
 		{"ping within a message", offer, []wstest.Frame{{Op: perch.Text, Payload: good[:10], Rsv: 4, More: true}, compressed(frame.OpPing, nil)}, frame.CloseProtocolError},
 		{"continuation", offer, []wstest.Frame{{Op: perch.Text, Payload: good[:10], Rsv: 4, More: true}, compressed(frame.OpContinuation, good[10:])}, frame.CloseProtocolError},
 		{"continuation of a plain message", offer, []wstest.Frame{{Op: perch.Text, More: true}, compressed(frame.OpContinuation, good)}, frame.CloseProtocolError},
-		{"empty", offer, []wstest.Frame{compressed(perch.Text, nil)}, frame.CloseInvalidPayload},
 		{"cut", offer, []wstest.Frame{compressed(perch.Binary, good[:len(good)/2])}, frame.CloseInvalidPayload},
 		{"cut, in fragments", offer, []wstest.Frame{{Op: perch.Binary, Payload: good[:50], Rsv: 4, More: true}, {Op: frame.OpContinuation, Payload: good[50:100]}}, frame.CloseInvalidPayload},
 		{"garbage", offer, []wstest.Frame{compressed(perch.Binary, []byte("this is no DEFLATE stream"))}, frame.CloseInvalidPayload},
