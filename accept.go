@@ -173,10 +173,8 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	} else if peer = sock.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
 		peer = unixPeer
 	}
-	since := s.seen()
 	state, more := l.firstState()
 	l.setState(s, state)
-	s.see(since) // HandshakeTimeout is for both
 	s.flags |= more
 	if l.countPeer(i, s, peer); n == len(b) {
 		return

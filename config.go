@@ -64,11 +64,15 @@ type Config struct {
 	MaxHead    int // bytes of the head of a request, or of the response to Dial; 8 KiB, 60 KiB at most
 	MaxHeaders int // lines in it; 64, 1000 at most. A takeover has the limits of its own net/http server instead
 
-	HandshakeTimeout time.Duration // from accept to the end of the head; 5 s
-	MessageTimeout   time.Duration // from a message's first byte to its last; 30 s
-	CloseTimeout     time.Duration // without any byte taken by a closing peer, and for its answer when it has all; 5 s
-	WriteTimeout     time.Duration // without any byte taken by the peer; of an HTTP body, or sent; 30 s
-	IdleTimeout      time.Duration // of a plain HTTP connection between requests; 75 s
+	// HandshakeTimeout is from accept to open: PROXY header, TLS, head and a blocking
+	// OnUpgrade together; and from Dial to open, with the finding of addresses. 5 s.
+	HandshakeTimeout time.Duration
+	// MessageTimeout is for a message from its first byte on, and anew for every
+	// 16 KiB of it that have come: a long one may take longer, but not for ever. 30 s.
+	MessageTimeout time.Duration
+	CloseTimeout   time.Duration // without any byte taken by a closing peer, and for its answer when it has all; 5 s
+	WriteTimeout   time.Duration // without any byte taken by the peer; of an HTTP body, or sent; 30 s
+	IdleTimeout    time.Duration // of a plain HTTP connection between requests; 75 s
 
 	// PingInterval is the silence after which we ping, PingTimeout the silence in
 	// all after which we close with 3001; 30 s and 60 s. If one alone is set, the
@@ -115,7 +119,7 @@ type Config struct {
 type Rate struct {
 	Messages int // per second; 100
 	Burst    int // messages at once; 200
-	Bytes    int // per second, and at once; 1 MiB
+	Bytes    int // per second, and at once; 1 MiB, or MaxMessageSize if that is more. Not to be less than that
 }
 
 // leastHead and leastHeaders are what a handshake without anything more needs.
@@ -212,7 +216,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxOutputTotal < 0 {
 		errs = append(errs, fmt.Errorf("MaxOutputTotal: %d is neither a limit nor -1 (none)", c.MaxOutputTotal))
 	}
-	if err := c.Rate.defaults(Rate{Messages: 100, Burst: 200, Bytes: 1 << 20}); err != nil {
+	if err := c.Rate.defaults(Rate{Messages: 100, Burst: 200, Bytes: max(1<<20, c.MaxMessageSize)}); err != nil {
+		errs = append(errs, err)
+	} else if err := c.Rate.fits(c.MaxMessageSize); err != nil {
 		errs = append(errs, err)
 	}
 	period("HandshakeTimeout", &c.HandshakeTimeout, 5*time.Second)
@@ -292,6 +298,26 @@ func checkOrigins(list []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// orNone is r without limits where it has none of its own.
+func (r Rate) orNone() Rate {
+	if r.Messages == 0 {
+		r.Messages = -1
+	}
+	if r.Bytes == 0 {
+		r.Bytes = -1
+	}
+	return r
+}
+
+// fits refuses a rate at which the longest message could not come at once. What one
+// read takes always can.
+func (r Rate) fits(message int) error {
+	if message != math.MaxInt && message > max(r.Bytes, readBudget) {
+		return fmt.Errorf("Rate.Bytes: %d a second, and at once, is less than MaxMessageSize, %d: no such message could come", r.Bytes, message)
+	}
+	return nil
 }
 
 // defaults fills r's zero fields from def and resolves −1.

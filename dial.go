@@ -56,6 +56,7 @@ type dialing struct {
 	refused     *refusedDial // nil: the server has not refused
 	err         error        // of resolving, or of the address tried last
 	cancel      func() bool
+	stop        context.CancelFunc // of resolving
 }
 
 // Dial opens a client connection on one of the server's loops. It returns at
@@ -194,16 +195,18 @@ func (l *loop) dial(d *dialing) {
 	}
 	resolved := cancelled
 	resolved.kind = postResolved
-	go d.resolve(l, resolved)
+	var ctx context.Context
+	ctx, d.stop = context.WithCancel(d.ctx) // HandshakeTimeout is for this too
+	go d.resolve(ctx, l, resolved)
 }
 
 // resolve finds the addresses, on a goroutine of its own: it may block.
-func (d *dialing) resolve(l *loop, done post) {
+func (d *dialing) resolve(ctx context.Context, l *loop, done post) {
 	host, _, err := net.SplitHostPort(d.host)
 	if err != nil {
 		host = d.host
 	}
-	addrs, err := net.DefaultResolver.LookupNetIP(d.ctx, "ip", host)
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	d.err = err
 	for _, a := range addrs {
 		d.addrs = append(d.addrs, netip.AddrPortFrom(a.Unmap(), d.port))
@@ -281,6 +284,9 @@ func (l *loop) endDial(c *cold) {
 	if c.dial != nil {
 		if c.dial.cancel != nil {
 			c.dial.cancel()
+		}
+		if c.dial.stop != nil {
+			c.dial.stop()
 		}
 		c.dial = nil
 	}

@@ -73,7 +73,7 @@ type Settings struct {
 	Origins        []string
 	MaxMessageSize int
 	MaxFragments   int
-	Rate           Rate
+	Rate           Rate          // of Bytes at least MaxMessageSize; in Dial no limit
 	PingInterval   time.Duration // if one of the two is set, the other follows from it: see Config
 	PingTimeout    time.Duration
 }
@@ -128,7 +128,14 @@ func (s Settings) resolve(c *Config) (Settings, error) {
 		d.PingInterval, d.PingTimeout = orNever(c.PingInterval), orNever(c.PingTimeout)
 	}
 	d, err := d.withDefaults()
-	rate := s.Rate.defaults(c.Rate)
+	base := c.Rate
+	if s.MaxMessageSize != 0 { // who welcomes such messages lets them come
+		base.Bytes = max(base.Bytes, d.MaxMessageSize)
+	}
+	rate := s.Rate.defaults(base)
+	if rate == nil {
+		rate = s.Rate.fits(d.MaxMessageSize)
+	}
 	if err := errors.Join(err, rate, checkOrigins(s.Origins)); err != nil {
 		return s, fmt.Errorf("route settings: %w", err)
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// dialled is a connection that we have dialled, open and idle; the peer is the
-// server.
-func (d *driven) dialled(h Handler) *peer {
+// connecting is a connection that we dial. TCP is connected: the loop learns it in
+// its next turn.
+func (d *driven) connecting(h Handler) *peer {
 	d.t.Helper()
 	route, err := d.srv.dialRoute(h)
 	if err != nil {
@@ -30,8 +30,17 @@ func (d *driven) dialled(h Handler) *peer {
 	s.flags |= flagClient | flagOut
 	d.l.slab.thaw(s).dial = dial
 	d.l.poller.Mod(int(s.fd), d.l.token(p.slot, s), interestOf(s.flags))
+	return p
+}
+
+// dialled is a connection that we have dialled, open and idle; the peer is the
+// server.
+func (d *driven) dialled(h Handler) *peer {
+	d.t.Helper()
+	p := d.connecting(h)
+	key := d.l.slab.coldOf(d.l.slab.at(p.slot)).dial.key
 	d.turn()
-	p.send(wstest.Switching(dial.key))
+	p.send(wstest.Switching(key))
 	wstest.Eventually(d.t, "the dialled connection is open and idle", func() bool {
 		d.turn()
 		return p.state() == stateOpen && d.l.slab.at(p.slot).cold == 0

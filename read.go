@@ -133,7 +133,8 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 		}
 		if ev.Kind == frame.Message {
 			if asm != &l.asm { // what comes behind it has a MessageTimeout of its own
-				l.slab.coldOf(s).begun = l.coarse
+				c := l.slab.coldOf(s)
+				c.begun, c.came = l.coarse, 0
 			}
 			l.message(i, s, r, ev.Opcode, ev.Payload, ev.Rsv != 0)
 		} else {
@@ -196,14 +197,22 @@ func (l *loop) stashMessage(s *slot, asm *frame.Assembler) {
 	case asm == &l.asm:
 		c := l.slab.thaw(s)
 		c.asm, c.asmBuf = l.asm, l.asmBuf
-		c.begun = l.coarse
+		c.begun, c.came = l.coarse, c.asm.Buffered()
 		l.freshAssembler(l.bufs.Get())
 	case asm.Idle():
 		if c := l.slab.coldOf(s); c != nil && c.asmBuf != nil {
 			l.dropMessage(c)
 		}
+	default:
+		if c := l.slab.coldOf(s); asm.Buffered()-c.came >= messageStep {
+			c.begun, c.came = l.coarse, asm.Buffered()
+		}
 	}
 }
+
+// messageStep is how much of a message must come in MessageTimeout, in bytes: less
+// than any network brings that is of use, and more than it costs us to wait.
+const messageStep = 16 << 10
 
 // freshAssembler readies the loop's own assembler, which every connection uses
 // that has no message under way.

@@ -224,12 +224,10 @@ func (l *loop) secured(i uint32, s *slot) {
 		return
 	}
 	defer l.recovered()
-	begun := s.seen()
 	if s.flags&flagClient != 0 {
 		l.ask(i, s)
 	} else {
 		l.setState(s, stateHandshake)
-		s.see(begun) // HandshakeTimeout is from accept to the end of the head
 		if s.flags&flagRefused != 0 && len(l.srv.reserved) == 0 {
 			l.refuseOver(i, s)
 			return

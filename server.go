@@ -182,6 +182,7 @@ func (srv *Server) route(i uint32) *Route { return (*srv.table.routes.Load())[i]
 
 // dialRoute makes the route of one dialled connection.
 func (srv *Server) dialRoute(h Handler) (*Route, error) {
+	h.Rate = h.Rate.orNone() // Config's is for clients of ours
 	r, err := newRoute(srv, h.Settings)
 	if err != nil {
 		return nil, err

@@ -69,7 +69,8 @@ type cold struct {
 	parser  *handshake.Parser // of a cut head
 	asm     frame.Assembler   // of a cut message
 	asmBuf  *pool.Buffer      // whose memory asm uses
-	begun   uint64            // coarse time at which the cut message, or header, began
+	begun   uint64            // coarse time at which the cut message, or header, began, or has last come on
+	came    int               // bytes of the message that had come then
 	out     outbox
 	cause   *CloseError
 	dial    *dialing

@@ -82,15 +82,21 @@ func (s connState) reads() bool {
 	return s == stateProxy || s == stateSecuring || s == stateHandshake || s == stateAnswer || s == stateOpen || s == stateClosing || s == stateLingering
 }
 
+// opening reports that the connection is on its way to be open. HandshakeTimeout
+// is one for all of it.
+func (s connState) opening() bool { return s >= stateConnecting && s <= stateDeciding }
+
 // setState is the only place that changes s.state. The clock of the new state's
-// timeout starts. Only an open connection holds back what it reads: any other
+// timeout starts, but for another phase of the same handshake. Only an open connection holds back what it reads: any other
 // waits for a close frame or the end of the input, or for nothing.
 func (l *loop) setState(s *slot, to connState) {
 	l.own.Check()
 	if owner.Enabled && nextStates[s.state]&(1<<to) == 0 {
 		panic(fmt.Sprintf("perch: connection state %v → %v", s.state, to))
 	}
+	if !s.state.opening() || !to.opening() {
+		s.see(l.coarse)
+	}
 	s.state = to
-	s.see(l.coarse)
 	s.flags &^= flagPaused | flagLags
 }

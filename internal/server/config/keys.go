@@ -89,19 +89,19 @@ var groups = []group{
 			func(c *Config) value { return one(&c.Engine.Rate.Messages, limit(count(0, most))) }},
 		{"message-burst", "number", "messages of one client at once", "200",
 			func(c *Config) value { return one(&c.Engine.Rate.Burst, limit(count(0, most))) }},
-		{"bytes-per-second", "size", "input of one client in a second", "1MiB",
+		{"bytes-per-second", "size", "input of one client in a second; at least max-message-size", "1MiB",
 			func(c *Config) value { return one(&c.Engine.Rate.Bytes, limit(size[int]())) }},
 		{"max-errors", "number", "errors of one client in a minute; over it the client is closed with 1008", "10",
 			func(c *Config) value { return one(&c.MaxErrors, limit(count(0, most))) }},
 	}},
 	{"Times", []key{
-		{"handshake-timeout", "time", "from accept to the end of the request", "5s",
+		{"handshake-timeout", "time", "from accept to the end of the request, TLS included", "5s",
 			func(c *Config) value { return one(&c.Engine.HandshakeTimeout, limit(duration())) }},
 		{"http-idle-timeout", "time", "of a plain HTTP connection between requests", "75s",
 			func(c *Config) value { return one(&c.Engine.IdleTimeout, limit(duration())) }},
 		{"first-frame-timeout", "time", "for the first frame, where one is due; then 4408", "10s",
 			func(c *Config) value { return one(&c.FirstFrame, limit(duration())) }},
-		{"message-timeout", "time", "from the first byte of a message to its last", "30s",
+		{"message-timeout", "time", "for a message from its first byte on, and anew for every 16 KiB of it", "30s",
 			func(c *Config) value { return one(&c.Engine.MessageTimeout, limit(duration())) }},
 		{"ping-interval", "time", "of silence until a ping; if ping-timeout alone is set, half of it", "30s",
 			func(c *Config) value { return one(&c.Engine.PingInterval, limit(duration())) }},
@@ -212,6 +212,9 @@ func (c *Config) check() []error {
 	interval, timeout := c.Engine.PingInterval, c.Engine.PingTimeout
 	if interval > 0 && timeout > 0 && timeout <= interval {
 		errs = append(errs, c.Errorf("ping-timeout", "%v is not above ping-interval, %v (%s)", timeout, interval, c.Source("ping-interval")))
+	}
+	if size, rate := c.Engine.MaxMessageSize, c.Engine.Rate.Bytes; size > 64<<10 && rate > 0 && rate < size {
+		errs = append(errs, c.Errorf("bytes-per-second", "%d is less than max-message-size, %d (%s): no such message could come", rate, size, c.Source("max-message-size")))
 	}
 	if c.Auth.KeySetFile != "" && c.Auth.KeySetURL != "" {
 		errs = append(errs, c.Errorf("auth-jwks-url", "there is auth-jwks-file (%s) too: want one of them", c.Source("auth-jwks-file")))

@@ -68,6 +68,10 @@ func (c *Config) derive() {
 		e.PingInterval = max(e.PingTimeout/2, 1)
 		c.sources[interval] = "from " + timeout
 	}
+	if size := e.MaxMessageSize; !told("bytes-per-second") && (size < 0 || size > e.Rate.Bytes) {
+		e.Rate.Bytes = size // no message could come at once that is allowed
+		c.sources["bytes-per-second"] = "from max-message-size"
+	}
 }
 
 // byDefault is the default as a source would say it.

@@ -186,3 +186,32 @@ func TestPingTimes(t *testing.T) {
 		}
 	}
 }
+
+// TestMessageSizeAndRate: the rate lets the longest message through, or says that
+// it does not.
+func TestMessageSizeAndRate(t *testing.T) {
+	for _, tt := range []struct {
+		args   string
+		rate   int // −1: none; 0: refused
+		source string
+	}{
+		{"", 1 << 20, "default"},
+		{"--max-message-size=8MiB", 8 << 20, "from max-message-size"},
+		{"--max-message-size=0", -1, "from max-message-size"},
+		{"--max-message-size=0 --bytes-per-second=2MiB", 2 << 20, "--bytes-per-second"},
+		{"--max-message-size=8MiB --bytes-per-second=8MiB", 8 << 20, "--bytes-per-second"},
+		{"--max-message-size=8MiB --bytes-per-second=0", -1, "--bytes-per-second"},
+		{"--bytes-per-second=1KiB", 1 << 10, "--bytes-per-second"}, // 64 KiB are one read
+		{"--max-message-size=8MiB --bytes-per-second=1MiB", 0, ""},
+	} {
+		c, err := Load(strings.Fields(tt.args), nil)
+		switch {
+		case tt.rate == 0:
+			if err == nil || !strings.Contains(err.Error(), "bytes-per-second (--") || !strings.Contains(err.Error(), "max-message-size") {
+				t.Errorf("%q: %v, want an error that names both keys", tt.args, err)
+			}
+		case err != nil || c.Engine.Rate.Bytes != tt.rate || c.Source("bytes-per-second") != tt.source:
+			t.Errorf("%q: %v; %d, want %d, %s", tt.args, err, c.Engine.Rate.Bytes, tt.rate, tt.source)
+		}
+	}
+}
