@@ -39,18 +39,27 @@ func codePoint(hex string) rune {
 	return rune(n)
 }
 
-// skeleton is UTS #39 §4, of characters from a first one on: all, or those beyond ASCII.
-func skeleton(s string, from rune) string {
-	var b strings.Builder
+// skeleton is UTS #39 §4, of characters from a first one on: all, or those beyond ASCII. same: it has none that look like others.
+func skeleton(s string, from rune) (skeleton string, same bool) {
 	table := prototypes()
-	for _, r := range norm.NFD.String(s) {
-		if like, ok := table[r]; ok && r >= from {
-			b.WriteString(like)
+	s = norm.NFD.String(s)
+	looksLikeOther := func(r rune) bool {
+		_, ok := table[r]
+		return ok && r >= from
+	}
+	first := strings.IndexFunc(s, looksLikeOther)
+	if first < 0 {
+		return s, true
+	}
+	b := []byte(s[:first])
+	for _, r := range s[first:] {
+		if looksLikeOther(r) {
+			b = append(b, table[r]...)
 		} else {
-			b.WriteRune(r)
+			b = utf8.AppendRune(b, r)
 		}
 	}
-	return norm.NFD.String(b.String())
+	return norm.NFD.String(string(b)), false
 }
 
 // Looks returns what labels that look alike have at least one of in common: one to three strings. They look alike if they do so
@@ -62,9 +71,22 @@ func skeleton(s string, from rune) string {
 // The same labels, by Key, always look alike.
 func Looks(s string) []string {
 	typed := settled(s, func(s string) string { return s })
-	small := func(s string) string { return fold(skeleton(fold(s), 0)) }
-	looks := []string{small(Key(s)), small(skeleton(typed, utf8.RuneSelf)), "=" + skeleton(typed, 0)}
-	return slices.Compact(looks)
+	small := Key(typed)
+	asItStands, _ := skeleton(typed, 0)
+	looks := make([]string, 0, 3)
+	if small == typed {
+		looks = append(looks, fold(asItStands))
+	} else {
+		like, _ := skeleton(small, 0)
+		looks = append(looks, fold(like))
+	}
+	if latin, same := skeleton(typed, utf8.RuneSelf); !same {
+		like, _ := skeleton(fold(latin), 0)
+		if like = fold(like); like != looks[0] {
+			looks = append(looks, like)
+		}
+	}
+	return append(looks, "\x00"+asItStands) // no other begins so
 }
 
 // Alike reports whether two labels look alike.

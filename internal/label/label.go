@@ -25,6 +25,9 @@ func wellFormed(s string) bool {
 // rounds is how often a form is made, at most, until it is its own: Unicode promises fewer.
 const rounds = 5
 
+// maxCompared bounds the form in which a name is compared, in bytes: one character may become 18, and work for us.
+const maxCompared = 256
+
 // Clean returns a name as it is shown: with plain single spaces, none at the ends, letters of common width, and composed (NFC).
 // ok is false if it cannot be a name. Clean of what it returned is that again.
 //
@@ -36,7 +39,7 @@ func Clean(name string) (shown string, ok bool) {
 	for range rounds {
 		shown = spaces(norm.NFC.String(width.Fold.String(name)))
 		if shown == name {
-			return shown, wellFormed(shown)
+			return shown, wellFormed(shown) && len(norm.NFKC.String(shown)) <= maxCompared
 		}
 		name = shown
 	}
@@ -73,10 +76,7 @@ func Blank(s string) bool {
 }
 
 // unseen reports that r is not seen itself.
-func unseen(r rune) bool {
-	return unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r) || unicode.Is(invisible, r) ||
-		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
-}
+func unseen(r rune) bool { return r >= firstUnseen && unicode.Is(unseenTable, r) }
 
 // Key returns what labels that are the same have in common.
 func Key(s string) string { return settled(s, fold) }

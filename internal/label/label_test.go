@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unicode"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -224,6 +225,18 @@ func TestBlank(t *testing.T) {
 	}
 }
 
+// The table of what is not seen is what Unicode says and our own additions, and no more.
+func TestUnseen(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		want := unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r) || unicode.Is(invisible, r) ||
+			unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+		const hieroglyphBlanks = 0x13440 // a modifier of damaged ones, unassigned or a mark in some versions
+		if unseen(r) != want && r != hieroglyphBlanks {
+			t.Errorf("%U: unseen is %v, want %v", r, unseen(r), want)
+		}
+	}
+}
+
 func TestPassword(t *testing.T) {
 	for _, tc := range []struct{ typed, form string }{
 		{"Darjeeling", "Darjeeling"},
@@ -247,6 +260,17 @@ func TestPassword(t *testing.T) {
 		if form, ok := Password(typed); ok {
 			t.Errorf("%+q is a password: %+q", typed, form)
 		}
+	}
+}
+
+// A few characters that stand for a sentence each may be in a name, but not so many that comparing it takes long.
+func TestCleanBound(t *testing.T) {
+	const sentence = "\ufdfa" // 33 bytes
+	if _, ok := Clean(strings.Repeat(sentence, maxCompared/33)); !ok {
+		t.Error("a few are refused")
+	}
+	if _, ok := Clean(strings.Repeat(sentence, maxCompared/33+1)); ok {
+		t.Error("more are not refused")
 	}
 }
 

@@ -37,7 +37,7 @@ func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Messa
 		return err
 	}
 	if name != "" {
-		if _, err := clean(name); err != nil {
+		if _, _, err := clean(name); err != nil {
 			return err
 		}
 	}

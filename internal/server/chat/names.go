@@ -39,19 +39,21 @@ func newNames() *names {
 	return &names{seed: maphash.MakeSeed(), taken: make(map[uint64]holder)}
 }
 
-// clean returns a name as it is shown. An error if it cannot be one.
-func clean(name string) (shown string, err error) {
+// clean returns a name as it is shown, and what it looks like. An error if it cannot be one.
+func clean(name string) (shown string, looks []string, err error) {
 	shown, ok := label.Clean(name)
-	if !ok || utf8.RuneCountInString(shown) > maxName || likeSystem(shown) {
-		return "", &protocol.Error{Code: protocol.CodeNameInvalid, Field: "username"}
+	if ok && utf8.RuneCountInString(shown) <= maxName {
+		if looks = label.Looks(shown); !likeSystem(looks) {
+			return shown, looks, nil
+		}
 	}
-	return shown, nil
+	return "", nil, &protocol.Error{Code: protocol.CodeNameInvalid, Field: "username"}
 }
 
-// likeSystem reports that a name or an id looks like the server's own.
-func likeSystem(s string) bool {
+// likeSystem reports that what looks so looks like the server's own id or name.
+func likeSystem(looks []string) bool {
 	theirs := systemLooks()
-	return slices.ContainsFunc(label.Looks(s), func(look string) bool { return slices.Contains(theirs, look) })
+	return slices.ContainsFunc(looks, func(look string) bool { return slices.Contains(theirs, look) })
 }
 
 var systemLooks = sync.OnceValue(func() []string { return append(label.Looks(systemName), label.Looks(systemID)...) })
@@ -59,27 +61,26 @@ var systemLooks = sync.OnceValue(func() []string { return append(label.Looks(sys
 // reserve takes a name for a user, or with a number behind it if somebody else has it: name_2 to name_9, then
 // any. What it returns is a name too, which who resumes can reserve again.
 func (n *names) reserve(name, user string) (string, error) {
-	shown, err := clean(name)
+	shown, looks, err := clean(name)
 	if err != nil {
 		return "", err
 	}
-	as, looks := shown, n.looks(shown)
+	as, places := shown, n.places(looks)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for i := 2; !n.take(looks, user); i++ {
+	for i := 2; !n.take(places, user); i++ {
 		if i == 10 { // a name that everybody wants: do not try all numbers for each
 			i = 100_000 + rand.IntN(900_000)
 		}
 		suffix := "_" + strconv.Itoa(i)
 		as = shorten(shown, maxName-len(suffix)) + suffix
-		looks = n.looks(as)
+		places = n.places(label.Looks(as))
 	}
 	return as, nil
 }
 
-// looks are the places of a name in taken.
-func (n *names) looks(name string) []uint64 {
-	looks := label.Looks(name)
+// places are where a name that looks so is in taken.
+func (n *names) places(looks []string) []uint64 {
 	places := make([]uint64, len(looks))
 	for i, l := range looks {
 		places[i] = maphash.String(n.seed, l)
@@ -97,29 +98,29 @@ func shorten(name string, most int) string {
 }
 
 // take reports whether nobody else has a name that looks like it, and takes it then. n.mu is held.
-func (n *names) take(looks []uint64, user string) bool {
+func (n *names) take(places []uint64, user string) bool {
 	u := uint32(maphash.String(n.seed, user))
-	for _, l := range looks {
-		if h := n.taken[l]; h.times > 0 && h.user != u {
+	for _, p := range places {
+		if h := n.taken[p]; h.times > 0 && h.user != u {
 			return false
 		}
 	}
-	for _, l := range looks {
-		n.taken[l] = holder{u, n.taken[l].times + 1}
+	for _, p := range places {
+		n.taken[p] = holder{u, n.taken[p].times + 1}
 	}
 	return true
 }
 
 // release gives a name back, once for each time that reserve returned it.
 func (n *names) release(name string) {
-	looks := n.looks(name)
+	places := n.places(label.Looks(name))
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, l := range looks {
-		if h := n.taken[l]; h.times > 1 {
-			n.taken[l] = holder{h.user, h.times - 1}
+	for _, p := range places {
+		if h := n.taken[p]; h.times > 1 {
+			n.taken[p] = holder{h.user, h.times - 1}
 		} else {
-			delete(n.taken, l)
+			delete(n.taken, p)
 		}
 	}
 }

@@ -174,7 +174,7 @@ func TestNamesGivenBack(t *testing.T) {
 				break
 			}
 			taken = append(taken, name)
-			if shown, err := clean(name); err != nil || shown != name {
+			if shown, _, err := clean(name); err != nil || shown != name {
 				t.Fatalf("%q became %q, and then %q: %v", b.String(), name, shown, err)
 			}
 			names++

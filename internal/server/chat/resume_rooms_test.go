@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
@@ -248,6 +249,6 @@ func TestResumeWhileGoing(t *testing.T) {
 	wstest.Eventually(t, "the name is hers alone", func() bool {
 		svc.names.mu.Lock()
 		defer svc.names.mu.Unlock()
-		return len(svc.names.taken) == len(svc.names.looks("Ada"))
+		return len(svc.names.taken) == len(label.Looks("Ada"))
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/server/protocol"
@@ -54,7 +55,7 @@ func parseKept(state string) (k kept) {
 
 // reserved refuses tokens for who would be taken for somebody else: the server, or a user without a token.
 func reserved(id auth.Identity) error {
-	if strings.HasPrefix(id.Subject, anonymous) || likeSystem(id.Subject) {
+	if strings.HasPrefix(id.Subject, anonymous) || likeSystem(label.Looks(id.Subject)) {
 		return &protocol.Error{Code: protocol.CodeNameInvalid, Message: "No user may have the id of this token."}
 	}
 	return nil
