@@ -96,8 +96,13 @@ type Config struct {
 	// returns as well, which must not be changed any more. Its callbacks run on the goroutine of a handshake and may block. To change the
 	// certificate while connections are open, set GetCertificate. HandshakeTimeout
 	// is for both handshakes.
-	TLS              *tls.Config
-	MaxTLSHandshakes int // under way at a time, in about 30 kB each; 256 × GOMAXPROCS, and an eighth for new addresses
+	TLS *tls.Config
+
+	// MaxTLSHandshakes bounds the handshakes under way, which take about 30 kB each;
+	// 256 × GOMAXPROCS, and an eighth more for addresses of which none is. Others wait,
+	// and addresses take turns. While some wait, a client that stalls in its handshake
+	// for half a second is cut.
+	MaxTLSHandshakes int
 
 	Origins        []string       // allowed Origin values, as handshake.CheckOrigin takes them; nil: the same host; "*": all
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; see UnixPeers

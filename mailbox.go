@@ -29,6 +29,7 @@ const (
 	postSealed                   // data is a TLS handshake's output
 	postHungry                   // a TLS handshake has read all there was
 	postSecured                  // a TLS handshake is over
+	postStalled                  // a TLS handshake has kept others waiting for too long
 	postTurn                     // do begins a TLS handshake; its Conn is zero if the connection has ended
 	postReserved                 // do sends the response to a request for a reserved path
 	postSnapshot                 // publish the counters
@@ -192,7 +193,7 @@ func (l *loop) carryOut(p *post, data []byte) {
 	case postPanic:
 		l.workPanicked(p.slot, s)
 		return
-	case postSealed, postHungry, postSecured:
+	case postSealed, postHungry, postSecured, postStalled:
 		l.shaking(p.slot, s, p.kind, data)
 		return
 	}

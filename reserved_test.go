@@ -158,7 +158,7 @@ func TestReservedWhenFull(t *testing.T) {
 					}
 				}
 				if name == "turns" {
-					for range 2 { // a handshake that does not go on
+					for range 2 { // handshakes that do not go on
 						c, err := net.Dial("tcp", srv.Addr().String())
 						if err != nil {
 							t.Fatal(err)

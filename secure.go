@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
@@ -170,6 +171,9 @@ func (l *loop) shake(i uint32, s *slot, t *turns, share addrKey) {
 		w.feed.full = true
 	}
 	l.interest(i, s)
+	if w.feed.share = share; t == l.srv.turns { // a server may take its time
+		w.feed.turns = t
+	}
 	go w.shake(t, share)
 }
 
@@ -203,6 +207,10 @@ func (l *loop) shaking(i uint32, s *slot, kind postKind, data []byte) {
 		l.interest(i, s)
 	case postSecured:
 		l.secured(i, s)
+	case postStalled:
+		l.stats.HandshakeTimeouts++
+		l.stats.TLSFailed++
+		l.fail(i, s, os.ErrDeadlineExceeded)
 	}
 }
 

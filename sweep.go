@@ -28,6 +28,7 @@ func (l *loop) sweep() {
 		l.slab.trim()
 	}
 	l.trimCodec()
+	l.srv.turns.hurry(l.now)
 	if l.acceptAt != 0 && l.now >= l.acceptAt {
 		l.resumeAccept()
 	}

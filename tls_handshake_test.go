@@ -360,3 +360,21 @@ func TestTLSLimits(t *testing.T) {
 		}
 	})
 }
+
+// Peers that stall in their handshakes do not keep their turns while others wait.
+func TestTLSStall(t *testing.T) {
+	srv, client := startSecure(t, perch.Config{MaxTLSHandshakes: 2, HandshakeTimeout: time.Minute}, echo())
+	const many = 8
+	for range many {
+		c := wstest.Connect(t, srv.Addr().String())
+		c.Write(helloOf(t))
+	}
+	awaitStats(t, srv, "they stall", func(s *perch.Stats) bool { return s.TLSRunning == 2 })
+	c := dialTLS(t, srv, client) // it waits behind all of them, of the same address
+	c.Send(wstest.Text("in"))
+	c.ExpectText("in")
+	s := awaitStats(t, srv, "the last have their turns", func(s *perch.Stats) bool { return s.TLSWaiting == 0 })
+	if s.TLSHandshakes != 1 || s.TLSRunning > 2 || s.HandshakeTimeouts < many-2 {
+		t.Errorf("%d done, %d run, %d timed out", s.TLSHandshakes, s.TLSRunning, s.HandshakeTimeouts)
+	}
+}

@@ -2,12 +2,16 @@
 
 package perch
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // turns bounds the TLS handshakes that run at a time. A handshake that finds all
 // turns taken waits, without a goroutine. Addresses take turns, each with its oldest,
 // so that one that opens many connections delays its own. An address of which no
-// handshake runs has some turns more. Any goroutine.
+// handshake runs has some turns more. While some wait, a handshake whose peer stalls
+// loses its turn, and with it the connection. Any goroutine.
 type turns struct {
 	// Immutable after New.
 	most int
@@ -19,10 +23,18 @@ type turns struct {
 	waiting map[addrKey][]Ref
 	ring    []addrKey // of those who wait; the next first
 	waits   int
+	stalled map[*feed]int64 // handshakes that wait for their peers, since when
 }
 
+// stallTime is how long a peer may keep a handshake waiting while others wait for a
+// turn, stallBudget how many lose theirs at a time.
+const (
+	stallTime   = 500 * time.Millisecond
+	stallBudget = 64
+)
+
 func newTurns(most int) *turns {
-	return &turns{most: most, running: make(map[addrKey]int), waiting: make(map[addrKey][]Ref)}
+	return &turns{most: most, running: make(map[addrKey]int), waiting: make(map[addrKey][]Ref), stalled: make(map[*feed]int64)}
 }
 
 // free reports whether a handshake of an address may begin.
@@ -95,6 +107,44 @@ func (t *turns) first(share addrKey) Ref {
 	}
 	t.waits--
 	return r
+}
+
+// rest takes note that a handshake waits for its peer; work, that it goes on.
+func (t *turns) rest(f *feed) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stalled[f] = f.ref.l.srv.since()
+}
+
+func (t *turns) work(f *feed) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.stalled, f)
+}
+
+// hurry ends handshakes whose peers stall, as many as wait for a turn: first of the
+// address with the most.
+func (t *turns) hurry(now int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for range min(t.waits, stallBudget) {
+		var worst *feed
+		for f, since := range t.stalled {
+			if now-since < int64(stallTime) {
+				continue
+			}
+			if worst == nil || t.running[f.share] > t.running[worst.share] ||
+				t.running[f.share] == t.running[worst.share] && since < t.stalled[worst] {
+				worst = f
+			}
+		}
+		if worst == nil {
+			return
+		}
+		delete(t.stalled, worst)
+		r := worst.ref
+		_ = r.l.post(post{kind: postStalled, slot: r.slot, gen: r.gen}, nil) // an error: the loop has ended
+	}
 }
 
 // count adds to the gauges of s.

@@ -45,6 +45,8 @@ type feed struct {
 	// Immutable after newFeed.
 	ref           Ref
 	local, remote net.Addr
+	turns         *turns  // nil: nobody waits for its turn
+	share         addrKey // whose turn it is
 
 	err error // of the handshake; written before postSecured, read after it
 
@@ -187,6 +189,10 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 func (f *feed) read(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(f.in) == 0 && f.turns != nil {
+		f.turns.rest(f)
+		defer f.turns.work(f)
+	}
 	for len(f.in) == 0 {
 		if f.over {
 			return 0, net.ErrClosed
