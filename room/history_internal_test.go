@@ -108,6 +108,28 @@ func TestHistoryTotal(t *testing.T) {
 	}
 }
 
+// Rooms that go when they are empty lose their history before those that stay, however new it is.
+func TestHistoryTotalStays(t *testing.T) {
+	w := newWorld(t, 1, Config{MaxHistoryTotal: 8000})
+	stays := w.create("stays", Options{})
+	w.publish(stays, strings.Repeat("x", 800))
+	var latest *Room
+	for i := range 12 {
+		w.now = w.now.Add(time.Second)
+		latest = w.create(fmt.Sprint("r", i), Options{TTL: time.Hour})
+		w.publish(latest, strings.Repeat("x", 800))
+	}
+	w.Sweep()
+	if n := w.Stats().HistoryBytes; n > 8000 {
+		t.Errorf("%d bytes", n)
+	}
+	for _, r := range []*Room{stays, latest} {
+		if _, ok := w.recovered(r, Position{r.Position().Epoch, 0}); !ok {
+			t.Errorf("%s has no history", r.ID())
+		}
+	}
+}
+
 // Publishes are refused while too many are under way, and only then.
 func TestQueueLimit(t *testing.T) {
 	w := newWorld(t, 2, Config{MaxQueue: 3})

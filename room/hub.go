@@ -308,14 +308,22 @@ func (h *Hub) Sweep() {
 	h.trim()
 }
 
-// trim drops whole histories, those without news for longest first, when all
-// of them together are over the limit.
+// trim drops whole histories when all of them together are over the limit: those
+// of rooms with a TTL first, and of them those without news for longest.
 func (h *Hub) trim() {
 	if h.historyBytes.Load() <= h.cfg.MaxHistoryTotal {
 		return
 	}
 	all := h.Rooms()
-	slices.SortStableFunc(all, func(a, b *Room) int { return cmp.Compare(a.latest.Load(), b.latest.Load()) })
+	slices.SortStableFunc(all, func(a, b *Room) int {
+		switch stays := b.options.TTL <= 0; {
+		case stays == (a.options.TTL <= 0):
+			return cmp.Compare(a.latest.Load(), b.latest.Load())
+		case stays:
+			return -1
+		}
+		return 1
+	})
 	for _, r := range all {
 		if h.historyBytes.Load() <= h.cfg.MaxHistoryTotal/8*7 { // some room, so as not to be back at once
 			return
