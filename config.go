@@ -57,8 +57,8 @@ type Config struct {
 
 	MaxMessageSize int   // bytes of one message received; 64 KiB
 	MaxFragments   int   // frames of one message received; 1024
-	MaxOutput      int   // bytes queued for one connection; 1 MiB
-	MaxOutputTotal int64 // bytes queued in all; 256 MiB
+	MaxOutput      int   // bytes queued for one connection; 1 MiB. An empty queue takes any one message
+	MaxOutputTotal int64 // bytes queued in all, and on their way to loops; 256 MiB. What does not fit is refused: ErrOverloaded
 	Rate           Rate  // of messages received, per connection
 
 	MaxHead    int // bytes of the head of a request, or of the response to Dial; 8 KiB, 60 KiB at most

@@ -243,28 +243,58 @@ func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
 			return ErrClosed
 		}
 	}
+	if err := l.share(i, s, b); err != nil {
+		return err
+	}
+	l.sentPrepared(i, s, p, b)
+	return nil
+}
+
+// share queues bytes that nobody will change.
+func (l *loop) share(i uint32, s *slot, b []byte) error {
 	out, err := l.admit(i, s, len(b))
 	if err != nil {
 		return err
 	}
 	out.share(b, &l.bufs)
 	l.queued += int64(len(b))
-	l.sentPrepared(i, s, p, b)
 	l.pressure(s, out)
 	l.markDirty(i, s)
 	return nil
 }
 
+// sendPosted is send for what was posted: a long message that goes as it is has
+// memory of its own already, and is not copied again.
+func (l *loop) sendPosted(i uint32, s *slot, p *post, data []byte) error {
+	if p.own == nil || len(data) < ownSize || s.flags&(flagClient|flagDeflate) != 0 {
+		return l.send(i, s, p.op, data)
+	}
+	at := frame.MaxHeaderSize - frame.HeaderSize(len(data), false)
+	frame.AppendHeader(p.own[at:at], frame.Header{Fin: true, Opcode: p.op, Length: int64(len(data))})
+	if err := l.share(i, s, p.own[at:]); err != nil {
+		return err
+	}
+	l.stats.MessagesSent++
+	return nil
+}
+
 // admit returns the connection's outbox if it may take a message of n bytes
-// more. What counts is what was queued before: an empty queue takes any one
-// message. Over a limit the route's policy is applied.
+// more. Of the connection's own limit what counts is what was queued before: an
+// empty queue takes any one message. Over a limit the route's policy is applied,
+// except to a connection with nothing queued, for which all others leave no room:
+// the error is errNoRoom then.
 func (l *loop) admit(i uint32, s *slot, n int) (*outbox, error) {
 	c := l.slab.thaw(s)
-	if c.out.load() == 0 {
+	over := !l.fits(n)
+	switch {
+	case c.out.load() == 0 && over:
+		l.srv.overloads.Add(1)
+		l.markDirty(i, s) // which gives the cold part back
+		return nil, errNoRoom
+	case c.out.load() == 0:
 		c.out.since = l.coarse
 		return &c.out, nil
 	}
-	over := l.srv.queued.Load()+int64(n) > l.srv.cfg.MaxOutputTotal
 	if c.out.load() < l.srv.cfg.MaxOutput && !over {
 		return &c.out, nil
 	}

@@ -40,7 +40,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 		t.Fatal(err)
 	}
 	srv.loops = []*loop{l}
-	srv.rooms.Attach([]room.Loop{l})
+	srv.rooms.Attach([]room.Loop{l}, roomBudget{srv})
 	srv.running.Store(true)
 	runtime.LockOSThread()
 	l.own.Claim()

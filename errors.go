@@ -19,7 +19,8 @@ var (
 	// it means that the message was not queued; as the cause of a close, that
 	// this is why.
 	ErrSlowConsumer = errors.New("perch: slow consumer")
-	// ErrOverloaded: the bound on all queued output of the process is reached.
+	// ErrOverloaded: the bound on all queued output of the process, or on what is on
+	// its way to loops, is reached. A connection with nothing queued stays open.
 	ErrOverloaded = errors.New("perch: output memory exhausted")
 	// ErrOpcode: only text and binary messages can be sent.
 	ErrOpcode = frame.ErrNotData

@@ -5,6 +5,7 @@ package perch
 import (
 	"sync"
 
+	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/pool"
 	"github.com/perchws/perch/room"
@@ -44,7 +45,10 @@ type post struct {
 	op        Opcode
 	code      CloseCode
 	slot, gen uint32
-	off, size int // in the mailbox's arena
+	off, size int    // of data, in the mailbox's arena
+	own       []byte // or data by itself, with room for a header before it
+	cost      int64  // that it is charged with, in all; 0: it is not counted
+	share     int64  // the same, of its connection
 	prepared  *Prepared
 	delivery  *room.Delivery
 	do        func(Conn)
@@ -62,6 +66,7 @@ type mailbox struct {
 	posts  []post
 	arena  []byte
 	closed bool
+	last   *Prepared // of posts: the message whose bytes are counted once for a run of posts
 
 	// Owned by the loop.
 	taken      []post
@@ -69,32 +74,69 @@ type mailbox struct {
 	next       int // taken before it are done
 }
 
-// maxArena is the largest arena kept for reuse, in bytes; keepPosts likewise.
+// maxArena bounds the arena, in bytes, and ownSize is from how many on data has memory
+// of its own all the same, which then goes on to the outbox. keepPosts is the longest
+// list that is kept for reuse.
 const (
 	maxArena  = 1 << 20
+	ownSize   = 16 << 10
 	keepPosts = 16 << 10
 )
 
-// post queues p, with a copy of data, and wakes the loop if it sleeps. Any
-// goroutine. Errors: ErrClosed when the loop has ended, ErrOverloaded when its
-// mailbox holds as much as all connections may have queued.
-func (l *loop) post(p post, data []byte) error {
+// post queues p, a post of our own, with a copy of data, and wakes the loop if it
+// sleeps. Any goroutine. Error: ErrClosed when the loop has ended.
+func (l *loop) post(p post, data []byte) error { return l.put(&p, data, false) }
+
+// postFor is post for what a program asks of a connection: it is counted. Errors are
+// ErrOverloaded, too.
+func (l *loop) postFor(p post, data []byte) error { return l.put(&p, data, true) }
+
+func (l *loop) put(p *post, data []byte, counted bool) error {
 	m := &l.mail
 	m.mu.Lock()
-	switch {
-	case m.closed:
+	if m.closed {
 		m.mu.Unlock()
 		return ErrClosed
-	case len(data) > 0 && int64(len(m.arena)+len(data)) > l.srv.cfg.MaxOutputTotal && len(m.arena) > 0:
-		m.mu.Unlock()
-		return ErrOverloaded
 	}
-	p.off, p.size = len(m.arena), len(data)
-	m.arena = append(m.arena, data...)
-	m.posts = append(m.posts, p)
+	if counted {
+		p.share = postCost + int64(len(data))
+		p.cost = p.share
+		switch p.kind {
+		case postDo:
+			p.share += callCost
+			p.cost = p.share
+		case postPrepared:
+			p.share += int64(len(p.prepared.Bytes()))
+			if p.prepared != m.last {
+				p.cost = p.share
+			}
+		}
+		if err := l.charge(p); err != nil {
+			m.mu.Unlock()
+			return err
+		}
+		if p.kind == postPrepared {
+			m.last = p.prepared
+		}
+	}
+	if len(data) < ownSize && len(m.arena)+len(data) <= maxArena {
+		p.off, p.size = len(m.arena), len(data)
+		m.arena = append(m.arena, data...)
+	} else {
+		p.own = append(make([]byte, frame.MaxHeaderSize, frame.MaxHeaderSize+len(data)), data...)
+	}
+	m.posts = append(m.posts, *p)
 	m.mu.Unlock()
 	l.poller.Wake()
 	return nil
+}
+
+// data is what was posted.
+func (m *mailbox) data(p *post) []byte {
+	if p.own != nil {
+		return p.own[frame.MaxHeaderSize:]
+	}
+	return m.takenArena[p.off : p.off+p.size : p.off+p.size]
 }
 
 // waiting reports that there is something to take.
@@ -110,15 +152,13 @@ func (m *mailbox) take() {
 	if owner.Enabled {
 		pool.Poison(m.takenArena)
 	}
-	if cap(m.takenArena) > maxArena {
-		m.takenArena = nil
-	}
 	if cap(m.taken) > keepPosts {
 		m.taken = nil
 	}
 	m.mu.Lock()
 	m.taken, m.posts = m.posts, m.taken[:0]
 	m.takenArena, m.arena = m.arena, m.takenArena[:0]
+	m.last = nil
 	m.mu.Unlock()
 	m.next = 0
 }
@@ -140,7 +180,9 @@ func (l *loop) drainMailbox() bool {
 			budget -= l.deliverRoom(p.delivery) / stretch
 			continue
 		}
-		l.carryOut(p, m.takenArena[p.off:p.off+p.size:p.off+p.size])
+		l.discharge(p)
+		l.carryOut(p, m.data(p))
+		p.own, p.prepared, p.do = nil, nil, nil // the rest of a long list may take a while
 	}
 	return true
 }
@@ -206,10 +248,10 @@ func (l *loop) carryOut(p *post, data []byte) {
 	}
 	switch p.kind {
 	case postSend:
-		l.send(p.slot, s, p.op, data)
+		l.missed(p.slot, s, l.sendPosted(p.slot, s, p, data))
 		l.unload(p.slot, s)
 	case postPrepared:
-		l.sendPrepared(p.slot, s, p.prepared)
+		l.missed(p.slot, s, l.sendPrepared(p.slot, s, p.prepared))
 		l.unload(p.slot, s)
 	case postClose:
 		l.closeOpen(p.slot, s, &CloseError{Code: p.code, Reason: string(data)})

@@ -30,6 +30,8 @@ type outbox struct {
 	pings int    // bytes of ctl that are the ping
 	since uint64 // coarse time of the last progress, or of the first byte
 	watch watch  // of what the peer takes
+	taken int    // bytes of segs that were sent since it was empty
+	pace  pace   // at which they are taken, as relieve has seen it
 
 	sealed int // bytes sealed by TLS, in wire.out, that go before all this
 }
@@ -226,6 +228,7 @@ func (o *outbox) sent(n int, bufs *pool.Buffers) {
 		o.step(s.b, k)
 		s.b = s.b[k:]
 		o.bytes -= k
+		o.taken += k
 		n -= k
 		if len(s.b) == 0 {
 			o.drop(o.first, bufs)
@@ -234,6 +237,7 @@ func (o *outbox) sent(n int, bufs *pool.Buffers) {
 	}
 	if o.first == len(o.segs) {
 		o.segs, o.first = o.spareSegs(), 0
+		o.taken, o.pace = 0, pace{}
 	} else if o.first >= manySegments {
 		o.segs = slices.Delete(o.segs, 0, o.first)
 		o.first = 0

@@ -5,12 +5,20 @@ package perch
 import (
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/perchws/perch/frame"
 )
 
 // Ref is a connection for any goroutine, at any time: a comparable value that
 // stays valid for ever and never blocks. Its methods post to the connection's
-// loop; posts from one goroutine to one Ref are carried out in order. The zero
-// Ref is a connection that is closed.
+// loop; posts from one goroutine to one Ref are carried out in order. They are
+// carried out behind what the connection's callbacks do meanwhile: within a callback
+// a message that is posted by a Ref leaves after those that Conn.Send has queued,
+// also when it was posted first. The zero Ref is a connection that is closed.
+//
+// What is posted is bounded, like output, for the process and for each connection:
+// a loop that a callback keeps busy does not gather work without end. What is over a
+// bound is refused with ErrOverloaded.
 type Ref struct {
 	l    *loop
 	slot uint32
@@ -44,16 +52,19 @@ func (r Ref) SendPrepared(p *Prepared) error {
 	return r.post(post{kind: postPrepared, prepared: p, slot: r.slot, gen: r.gen}, nil)
 }
 
-// Close posts Conn.Close. Errors: ErrClosed, ErrCloseCode.
+// Close posts Conn.Close. Errors: ErrClosed, ErrCloseCode; ErrOverloaded when calls
+// alone fill half of MaxOutputTotal, not for want of memory for output.
 func (r Ref) Close(code CloseCode, reason string) error {
 	if !code.Valid() {
 		return ErrCloseCode
 	}
+	reason = reason[:min(len(reason), frame.MaxControlPayload)] // what is longer is cut anyway
 	return r.post(post{kind: postClose, code: code, slot: r.slot, gen: r.gen}, stringBytes(reason))
 }
 
 // Do runs f on the connection's loop, as a callback of it: f must not block.
-// If the connection is closed by then, f is not run. Error: ErrClosed.
+// If the connection is closed by then, f is not run. Errors: ErrClosed; ErrOverloaded
+// as for Close.
 func (r Ref) Do(f func(c Conn)) error {
 	return r.post(post{kind: postDo, do: f, slot: r.slot, gen: r.gen}, nil)
 }
@@ -66,7 +77,7 @@ func (r Ref) Value() any {
 	return r.l.slab.foreignValue(r.slot, r.gen)
 }
 
-// SetValue posts Conn.SetValue. Error: ErrClosed.
+// SetValue posts Conn.SetValue. Errors are those of Do.
 func (r Ref) SetValue(v any) error {
 	return r.Do(func(c Conn) { c.SetValue(v) })
 }
@@ -93,7 +104,7 @@ func (r Ref) post(p post, data []byte) error {
 	if r.Closed() {
 		return ErrClosed
 	}
-	return r.l.post(p, data)
+	return r.l.postFor(p, data)
 }
 
 // stringBytes is s as bytes that nobody may change.

@@ -124,8 +124,13 @@ func (l *loop) deliverRoom(d *room.Delivery) int {
 			shed++
 			continue
 		}
-		if l.sendPrepared(at.Slot, s, at.Frame) == nil {
+		switch err := l.sendPrepared(at.Slot, s, at.Frame); {
+		case err == nil:
 			taken++
+		case err == errNoRoom && d.Class() != room.ClassMessage:
+			shed++
+		default:
+			l.missed(at.Slot, s, err)
 		}
 		l.unload(at.Slot, s)
 		if alone && len(l.dirty) >= stretch {

@@ -57,8 +57,10 @@ type Server struct {
 	// Atomic: any goroutine.
 	running     atomic.Bool
 	connections atomic.Int64
-	refusing    atomic.Int64 // connections over a limit that are held to be told so: see overflow.go
-	queued      atomic.Int64
+	refusing    atomic.Int64  // connections over a limit that are held to be told so: see overflow.go
+	queued      atomic.Int64  // bytes of output, as loops have reported them
+	posted      atomic.Int64  // bytes on their way to loops: see budget.go
+	overloads   atomic.Uint64 // what was refused for that
 	nextDial    atomic.Uint32
 	cut, late   cutCount                                     // by the end of Shutdown's context; before it, because they took nothing
 	outside     struct{ refused, bad, panics atomic.Uint64 } // upgrades answered outside of the loops, for Stats
@@ -326,7 +328,7 @@ func (srv *Server) launch() error {
 	for i, l := range srv.loops {
 		loops[i] = l
 	}
-	srv.rooms.Attach(loops)
+	srv.rooms.Attach(loops, roomBudget{srv})
 	for _, l := range srv.loops { // now that all are there: HTTP handlers may ask for Stats
 		var err error
 		if l.way, l.pair, err = openPassage(); err != nil {

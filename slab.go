@@ -97,12 +97,13 @@ const (
 // chunk is a stretch of slots, with the rarer facts beside them.
 type chunk struct {
 	slots   [chunkSize]slot
-	values  *[chunkSize]any            // user values; made when the first is set. Written under slab.mu
-	rates   *[chunkSize]rateState      // made when the first limited message comes
-	peers   *[chunkSize]addrKey        // made when the first address that counts connects
-	proxied *[chunkSize]netip.AddrPort // of a PROXY header; made when the first comes
-	windows *[chunkSize]windows        // made when the first context is kept
-	wires   *[chunkSize]*wire          // made when the first TLS handshake begins
+	values  *[chunkSize]any                         // user values; made when the first is set. Written under slab.mu
+	rates   *[chunkSize]rateState                   // made when the first limited message comes
+	peers   *[chunkSize]addrKey                     // made when the first address that counts connects
+	proxied *[chunkSize]netip.AddrPort              // of a PROXY header; made when the first comes
+	windows *[chunkSize]windows                     // made when the first context is kept
+	wires   *[chunkSize]*wire                       // made when the first TLS handshake begins
+	posted  atomic.Pointer[[chunkSize]atomic.Int64] // bytes on their way to it; made when the first is posted. Any goroutine
 }
 
 // slab is the table of a loop's connections. All is the loop's, but chunk

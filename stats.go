@@ -54,7 +54,8 @@ type Stats struct {
 	Pauses            uint64 // reading stopped for backpressure
 	PoolFull          uint64 // the worker pool refused a batch
 
-	QueuedBytes int64 // output waiting, now
+	QueuedBytes int64  // output waiting now, and what is on its way to loops
+	Overloads   uint64 // messages and calls refused with ErrOverloaded, or told to rooms as too many
 
 	// CloseCodes counts the ends by code: 1000 to 1015 at their offset, 3000 to
 	// 3999 and 4000 to 4999 in the last two, what is none of these at 1006.
@@ -150,10 +151,7 @@ func (l *loop) publishStats() {
 // account reports the loop's queued bytes, and ends it when it was told to and
 // nothing is left.
 func (l *loop) account() {
-	if l.queued != l.reported {
-		l.srv.queued.Add(l.queued - l.reported)
-		l.reported = l.queued
-	}
+	l.report()
 	if l.stopping && l.slab.live == 0 {
 		l.stopped = true
 	}
@@ -182,7 +180,8 @@ func (srv *Server) Stats() Stats {
 	all.BadHandshakes += srv.outside.bad.Load()
 	all.Panics += srv.outside.panics.Load()
 	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
-	all.QueuedBytes = srv.queued.Load()
+	all.QueuedBytes = srv.queued.Load() + srv.posted.Load()
+	all.Overloads = srv.overloads.Load()
 	srv.turns.count(&all)
 	srv.dialTurns.count(&all)
 	return all

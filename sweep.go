@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/perchws/perch/internal/sock"
@@ -159,43 +158,6 @@ func (l *loop) unsent(s *slot) int {
 		n += c.out.len()
 	}
 	return n
-}
-
-// relieve closes the largest queues first when all of them together near the
-// bound of the process.
-func (l *loop) relieve() {
-	most := l.srv.cfg.MaxOutputTotal
-	if l.srv.queued.Load() < most/4*3 {
-		l.largest.Store(0)
-		return
-	}
-	type queue struct {
-		slot  uint32
-		bytes int
-	}
-	var all []queue
-	l.each(func(i uint32, s *slot) {
-		if c := l.slab.coldOf(s); c != nil && s.state == stateOpen && c.out.bytes > 0 {
-			all = append(all, queue{i, c.out.bytes})
-		}
-	})
-	slices.SortFunc(all, func(a, b queue) int { return b.bytes - a.bytes })
-	largest := 0
-	if len(all) > 0 {
-		largest = all[0].bytes
-	}
-	l.largest.Store(int64(largest))
-	for _, o := range l.srv.loops { // of the others, as of their last sweep
-		largest = max(largest, int(o.largest.Load()))
-	}
-	excess := l.srv.queued.Load() - most/2
-	for _, q := range all {
-		if excess <= 0 || q.bytes < largest/2 { // the rest is smaller than what others hold
-			return
-		}
-		excess -= int64(q.bytes)
-		l.slow(q.slot, l.slab.at(q.slot), ErrOverloaded)
-	}
 }
 
 // pingPayload is 8 bytes: 40 bits of time in units of 16 µs, and 24 bits that only

@@ -37,6 +37,10 @@ func (l *loop) flushCork(i uint32, s *slot) {
 	c.out.rest = unfinished(b, head, n)
 	c.out.since = l.coarse
 	l.queued += int64(len(b) - n)
+	if s.state == stateOpen && !l.fits(0) { // nobody may have more, and this one's socket is full
+		l.slow(i, s, ErrOverloaded)
+		return
+	}
 	l.pressure(s, &c.out)
 	l.interest(i, s)
 }

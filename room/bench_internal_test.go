@@ -18,7 +18,7 @@ func benchHub(b testing.TB, c Config) (*Hub, *Shards, *deaf) {
 	b.Helper()
 	h, l := New(c), new(deaf)
 	h.running = true
-	h.Attach([]Loop{l})
+	h.Attach([]Loop{l}, nil)
 	return h, NewShards(h, 0), l
 }
 

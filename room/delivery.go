@@ -25,6 +25,7 @@ type Delivery struct {
 
 	left   atomic.Int32 // loops that have not walked yet
 	taken  atomic.Int64
+	cost   int64           // that it has taken of the budget
 	kept   bool            // frames[0] is in the history
 	queued bool            // counted in room.pending
 	done   func(taken int) // nil: nobody asks
@@ -92,6 +93,7 @@ func (d *Delivery) Walked(taken, shed int) {
 
 // finish is for when all loops have walked.
 func (d *Delivery) finish() {
+	d.hub.give(d.cost)
 	if d.kept {
 		d.frames[0].Forget() // the history's bytes are bounded
 	}
@@ -101,6 +103,34 @@ func (d *Delivery) finish() {
 	if d.done != nil {
 		d.done(int(d.taken.Load()))
 	}
+}
+
+// deliveryCost is what a delivery takes of the budget beside its message, in bytes.
+const deliveryCost = 256
+
+// take asks for a place for so many bytes of messages; 0: there is none.
+func (h *Hub) take(n int) int64 {
+	cost := int64(n) + deliveryCost
+	if h.budget != nil && !h.budget.Take(cost) {
+		return 0
+	}
+	return cost
+}
+
+func (h *Hub) give(cost int64) {
+	if h.budget != nil && cost != 0 {
+		h.budget.Give(cost)
+	}
+}
+
+// size is the number of bytes of f.
+func (f Frames) size() (n int) {
+	for _, m := range f {
+		if m != nil {
+			n += len(m.Bytes())
+		}
+	}
+	return n
 }
 
 // places are the loops with members of a room, with their number by dialect.

@@ -61,6 +61,7 @@ type Hub struct {
 	cfg      Config
 	seed     maphash.Seed
 	loops    []Loop // after Attach
+	budget   Budget // after Attach; nil: there is no bound
 	verbatim bool   // what is published is what is sent
 	hashing  chan struct{}
 	stop     chan struct{}
@@ -138,11 +139,12 @@ func New(c Config) *Hub {
 	}
 }
 
-// Attach gives the hub its loops. The engine calls it, before any of them runs.
-func (h *Hub) Attach(loops []Loop) {
+// Attach gives the hub its loops, and what they may have waiting; nil: there is no
+// bound. The engine calls it, before any of them runs and before anything is sent.
+func (h *Hub) Attach(loops []Loop, b Budget) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.loops = loops
+	h.loops, h.budget = slices.Clone(loops), b
 	h.start()
 }
 

@@ -211,7 +211,7 @@ func TestEmptyRoomsAreListedOnce(t *testing.T) {
 func TestHubSweeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(Config{})
-		h.Attach([]Loop{new(deaf)})
+		h.Attach([]Loop{new(deaf)}, nil)
 		r, err := h.Create("r", Options{TTL: 10 * time.Second})
 		if err != nil {
 			t.Fatal(err)
@@ -249,7 +249,7 @@ func TestAttachLater(t *testing.T) {
 			}
 		})
 		time.Sleep(time.Minute)
-		h.Attach([]Loop{new(deaf)})
+		h.Attach([]Loop{new(deaf)}, nil)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if !r.Closed() {

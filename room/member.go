@@ -17,6 +17,13 @@ type Loop interface {
 	Post(d *Delivery) error
 }
 
+// Budget bounds the messages that are on their way to loops, in bytes, for all rooms
+// together. The engine implements it. Any goroutine, with locks held.
+type Budget interface {
+	Take(n int64) bool // false: there is no room for n bytes
+	Give(n int64)      // gives back what was taken
+}
+
 // Dialect is one of the shapes that messages go out in. A connection speaks one,
 // from [Identity]; a message is encoded once for each that a room's members
 // speak. Who needs one shape only never sees this.

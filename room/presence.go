@@ -108,6 +108,14 @@ func (r *Room) tell(e Event) {
 				r.hub.invalid.Add(1)
 			}
 		}
-		r.send(f, class, nil)
+		if r.send(f, class, nil) == nil {
+			return
+		}
+		if class != ClassMessage {
+			r.hub.shed.Add(uint64(r.on.connections()))
+			return
+		}
+		// The last word of a room is said in any case, once for each.
+		r.hub.post(&Delivery{hub: r.hub, room: r, frames: f}, r.on.loops())
 	}
 }

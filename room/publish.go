@@ -29,6 +29,7 @@ type order struct {
 	taken   func(int)
 	done    func(Receipt, error)
 	receipt Receipt
+	cost    int64     // that it has taken of the budget, until it is placed
 	placed  bool      // it has come back
 	over    *Delivery // it was for nobody
 }
@@ -38,7 +39,8 @@ type order struct {
 // order; with the Memory broker before Publish returns. It may be nil. Members
 // get the message by the end of their loop's turn, all in the same order.
 //
-// Errors: ErrQueueFull when loops do not keep up, ErrNotFound when the room is
+// Errors: ErrQueueFull when loops do not keep up with the room, or with all that is on
+// its way to them, ErrNotFound when the room is
 // deleted, those of the broker; of the message frame.ErrNotData (it is neither text
 // nor binary) and, without Config.Encode, frame.ErrNotText (it is text and not
 // UTF-8). A message with an error has no place in the order: nobody gets it.
@@ -47,6 +49,10 @@ func (r *Room) Publish(m Message, done func(Receipt, error)) {
 	r.pending.Add(1)
 	if err := r.accept(&m); err != nil {
 		o.settle(err)
+		return
+	}
+	if o.cost = r.hub.take(len(m.Payload)); o.cost == 0 {
+		o.settle(ErrQueueFull)
 		return
 	}
 	r.topic.Publish(Publication{Op: m.Op, Payload: m.Payload, order: o})
@@ -74,6 +80,7 @@ func (r *Room) accept(m *Message) error {
 func (o *order) settle(err error) {
 	if !o.placed {
 		o.room.pending.Add(-1)
+		o.room.hub.give(o.cost)
 		if err == nil {
 			err = ErrNotFound // deleted meanwhile
 		}
@@ -125,7 +132,7 @@ func (r *Room) Deliver(p Publication) {
 	r.latest.Store(r.hub.cfg.Now().UnixNano())
 	d := &Delivery{hub: r.hub, frames: f, room: r, kept: true}
 	if o := p.order; o != nil {
-		d.queued, d.done = true, o.taken
+		d.queued, d.done, d.cost = true, o.taken, o.cost
 		d.except = o.except
 		o.placed, o.receipt = true, Receipt{r.at, r.count()}
 		r.hub.published.Add(1)
@@ -174,7 +181,7 @@ func (r *Room) translate(d Dialect, f *frame.Prepared) *frame.Prepared {
 // Send sends a message without an offset, which no history keeps. By its class
 // it may be left out for members that do not keep up. Members see what one
 // goroutine publishes and sends in that order. Errors: ErrNotFound when the room
-// is deleted, f.Err.
+// is deleted, ErrQueueFull when loops do not keep up, f.Err.
 func (r *Room) Send(f Frames, class Class, except ...Member) error {
 	if err := f.Err(); err != nil {
 		return err
@@ -184,15 +191,25 @@ func (r *Room) Send(f Frames, class Class, except ...Member) error {
 	if r.closed {
 		return ErrNotFound
 	}
-	r.send(f, class, except)
+	return r.send(f, class, except)
+}
+
+// send posts f to the members. r.mu is held. Error: ErrQueueFull.
+func (r *Room) send(f Frames, class Class, except []Member) error {
+	if f == (Frames{}) || len(r.on) == 0 {
+		return nil
+	}
+	cost := r.hub.take(f.size())
+	if cost == 0 {
+		return ErrQueueFull
+	}
+	r.hub.post(&Delivery{hub: r.hub, room: r, frames: f, class: class, except: excluding(except), cost: cost}, r.on.loops())
 	return nil
 }
 
-// send posts f to the members. r.mu is held.
-func (r *Room) send(f Frames, class Class, except []Member) {
-	if f == (Frames{}) || len(r.on) == 0 {
-		return
+// post posts a delivery that nobody waits for.
+func (h *Hub) post(d *Delivery, loops []uint32) {
+	if d.post(loops) {
+		d.finish()
 	}
-	d := &Delivery{hub: r.hub, room: r, frames: f, class: class, except: excluding(except)}
-	d.post(r.on.loops())
 }

@@ -138,7 +138,7 @@ func (h *Hub) Connections(u *User) []Member {
 
 // SendUser queues one message for every connection of a user, but those
 // excepted. It returns how many connections it was for: 0 if the user is not
-// connected. Any goroutine. Error: f.Err.
+// connected. Any goroutine. Errors: ErrQueueFull when loops do not keep up, f.Err.
 func (h *Hub) SendUser(id string, f Frames, except ...Member) (n int, err error) {
 	if err := f.Err(); err != nil {
 		return 0, err
@@ -150,38 +150,44 @@ func (h *Hub) SendUser(id string, f Frames, except ...Member) (n int, err error)
 	}
 	h.usersMu.Unlock()
 	to = slices.DeleteFunc(to, func(m Member) bool { return slices.Contains(except, m) })
-	h.sendTo(to, f)
+	if err := h.sendTo(to, f); err != nil {
+		return 0, err
+	}
 	return len(to), nil
 }
 
 // SendMember queues one message for one connection; for the zero Member it does
-// nothing. Any goroutine. Error: f.Err.
+// nothing. Any goroutine. Errors: those of SendUser.
 func (h *Hub) SendMember(m Member, f Frames) error {
 	if err := f.Err(); err != nil {
 		return err
 	}
-	if m != (Member{}) {
-		h.sendTo([]Member{m}, f)
+	if m == (Member{}) {
+		return nil
 	}
-	return nil
+	return h.sendTo([]Member{m}, f)
 }
 
-func (h *Hub) sendTo(to []Member, f Frames) {
-	if len(to) == 0 {
-		return
+func (h *Hub) sendTo(to []Member, f Frames) error {
+	if len(to) == 0 || len(h.loops) == 0 {
+		return nil
 	}
-	d := &Delivery{hub: h, frames: f, to: to}
+	cost := h.take(f.size())
+	if cost == 0 {
+		return ErrQueueFull
+	}
 	var loops []uint32
 	for _, m := range to {
 		if !slices.Contains(loops, m.Loop) {
 			loops = append(loops, m.Loop)
 		}
 	}
-	d.post(loops)
+	h.post(&Delivery{hub: h, frames: f, to: to, cost: cost}, loops)
+	return nil
 }
 
 // SendAll queues one message for every connection that has signed in, but those
-// excepted. Any goroutine. Error: f.Err.
+// excepted. Any goroutine. Errors: those of SendUser.
 func (h *Hub) SendAll(f Frames, except ...Member) error {
 	if err := f.Err(); err != nil {
 		return err
@@ -190,7 +196,10 @@ func (h *Hub) SendAll(f Frames, except ...Member) error {
 	for i := range loops {
 		loops[i] = uint32(i)
 	}
-	d := &Delivery{hub: h, frames: f, all: true, except: excluding(except)}
-	d.post(loops)
+	cost := h.take(f.size())
+	if cost == 0 {
+		return ErrQueueFull
+	}
+	h.post(&Delivery{hub: h, frames: f, all: true, except: excluding(except), cost: cost}, loops)
 	return nil
 }

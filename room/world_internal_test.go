@@ -42,7 +42,7 @@ func newWorld(t testing.TB, loops int, c Config) *world {
 		all = append(all, l)
 	}
 	w.running = true // its goroutine does not start: the test calls Sweep
-	w.Attach(all)
+	w.Attach(all, nil)
 	return w
 }
 

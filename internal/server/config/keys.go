@@ -83,7 +83,7 @@ var groups = []group{
 			func(c *Config) value { return one(&c.Engine.MaxFragments, limit(count(0, most))) }},
 		{"max-output", "size", "waiting for one client; over it the client is closed with 3000", "1MiB",
 			func(c *Config) value { return one(&c.Engine.MaxOutput, limit(size[int]())) }},
-		{"max-output-total", "size", "waiting for all clients", "256MiB",
+		{"max-output-total", "size", "waiting for all clients, and on its way to event loops", "256MiB",
 			func(c *Config) value { return one(&c.Engine.MaxOutputTotal, limit(size[int64]())) }},
 		{"messages-per-second", "number", "messages of one client; over it the client is closed with 1008", "100",
 			func(c *Config) value { return one(&c.Engine.Rate.Messages, limit(count(0, most))) }},

@@ -1,0 +1,148 @@
+//go:build linux
+
+package perch
+
+import (
+	"fmt"
+	"math"
+	"sync/atomic"
+)
+
+// What waits to be sent is bounded for the process by MaxOutputTotal, and so is what
+// is on its way to loops. A program may post to a loop that a callback keeps busy as
+// fast as it can; so each post that it asks for is counted, with its bytes, from the
+// call until the loop has carried it out, when what it has queued counts as output.
+//
+//   - Messages (Ref.Send, SendPrepared) and output share MaxOutputTotal.
+//   - Calls (Ref.Do, SetValue, Close) and messages of rooms are no output of one
+//     connection: together they may be half of it, however much output there is. A
+//     program must be able to close connections when memory is short.
+//   - Posts to one connection may be postShare of it, or MaxOutput if that is more.
+//     Nobody takes the memory that all others need.
+//
+// Posts of our own are not counted, because they cannot be refused. Each has another
+// bound: one for each connection (dials, takeovers, results of workers, the end of a
+// TLS handshake), those of handshakes under way (MaxTLSHandshakes), one for each
+// goroutine that waits for it (Stats, Shutdown).
+
+// What a post costs in bytes, apart from those of its message: its place in two
+// lists; a function, or a message of a room, with what it refers to.
+const (
+	postCost = 192
+	callCost = 256
+)
+
+// postShare is what part of MaxOutputTotal the posts to one connection may be.
+const postShare = 16
+
+// errNoRoom refuses a message for a connection with nothing queued, whose fault it is
+// not. Whoever is told this keeps the connection.
+var errNoRoom = fmt.Errorf("%w: the message is not queued", ErrOverloaded)
+
+// unreported is how much output a loop may queue in a turn before it says so.
+const unreported = 1 << 20
+
+// fits reports whether n bytes more may wait. A message larger than a connection's
+// queue is taken only if a quarter of the total stays free: so it is never what other
+// connections lack, and need not be given up again when they need more.
+func (l *loop) fits(n int) bool {
+	if l.queued-l.reported > unreported {
+		l.report()
+	}
+	cfg := &l.srv.cfg
+	most := cfg.MaxOutputTotal
+	if n > cfg.MaxOutput {
+		most -= most / 4
+	}
+	return l.srv.queued.Load()+l.queued-l.reported+l.srv.posted.Load()+int64(n) <= most
+}
+
+// report tells the other loops how much is queued here.
+func (l *loop) report() {
+	if l.queued != l.reported {
+		l.srv.queued.Add(l.queued - l.reported)
+		l.reported = l.queued
+	}
+}
+
+// charge counts a post to a connection. Any goroutine, with the mailbox locked.
+// Error: ErrOverloaded.
+func (l *loop) charge(p *post) error {
+	srv, cfg := l.srv, &l.srv.cfg
+	all, output := cfg.MaxOutputTotal/2, int64(0)
+	each := max(int64(cfg.MaxOutput), cfg.MaxOutputTotal/postShare)
+	switch p.kind {
+	case postSend, postPrepared:
+		if all = cfg.MaxOutputTotal; p.share > int64(cfg.MaxOutput) {
+			all -= all / 4
+		}
+		output = srv.queued.Load()
+	case postClose: // what is queued for it must not keep it
+		each = min(each, math.MaxInt64/2) * 2
+	}
+	ofIt := l.slab.posted(p.slot)
+	if n := ofIt.Add(p.share); n > each && n > p.share {
+		ofIt.Add(-p.share)
+		srv.overloads.Add(1)
+		return fmt.Errorf("%w: %d bytes wait for the connection's loop", ErrOverloaded, n-p.share)
+	}
+	if n := srv.posted.Add(p.cost); n+output > all {
+		srv.posted.Add(-p.cost)
+		ofIt.Add(-p.share)
+		srv.overloads.Add(1)
+		return fmt.Errorf("%w: %d bytes wait, and %d more are too many", ErrOverloaded, n+output-p.cost, p.cost)
+	}
+	return nil
+}
+
+// discharge is the end of a post.
+func (l *loop) discharge(p *post) {
+	if p.cost != 0 {
+		l.srv.posted.Add(-p.cost)
+		l.slab.posted(p.slot).Add(-p.share)
+	}
+}
+
+// roomBudget is what rooms may have on their way to loops.
+type roomBudget struct{ srv *Server }
+
+// Take implements room.Budget.
+func (b roomBudget) Take(n int64) bool {
+	if b.srv.posted.Add(n) > b.srv.cfg.MaxOutputTotal/2 {
+		b.srv.posted.Add(-n)
+		b.srv.overloads.Add(1)
+		return false
+	}
+	return true
+}
+
+// Give implements room.Budget.
+func (b roomBudget) Give(n int64) { b.srv.posted.Add(-n) }
+
+// missed acts on a message that was not queued and whose sender cannot be told: the
+// route's policy holds. What admit has said already is not said again.
+func (l *loop) missed(i uint32, s *slot, err error) {
+	if err != errNoRoom || s.state != stateOpen {
+		return
+	}
+	if l.routeOf(s).onGap == nil {
+		l.slow(i, s, ErrOverloaded)
+		return
+	}
+	l.slab.thaw(s).dropped++
+	l.stats.MessagesDropped++
+	l.markDirty(i, s) // there is nothing whose sending would tell of the gap
+}
+
+// posted counts the bytes posted to slot i. Any goroutine.
+func (t *slab) posted(i uint32) *atomic.Int64 {
+	c := t.chunks[i>>chunkBits].Load()
+	p := c.posted.Load()
+	if p == nil {
+		p = new([chunkSize]atomic.Int64)
+		if !c.posted.CompareAndSwap(nil, p) {
+			p = c.posted.Load()
+		}
+	}
+	return &p[i%chunkSize]
+}
