@@ -68,6 +68,7 @@ var mayImport = map[string][]string{
 	"cmd/perchbench":           {all},
 
 	// For tests alone; nobody lists them.
+	"internal/testrun":     {},
 	"internal/puff":        {},
 	"internal/wstest":      {"frame", "handshake"},
 	"internal/conformance": {all},
@@ -75,7 +76,7 @@ var mayImport = map[string][]string{
 }
 
 // testOnly packages are out of reach for non-test files, "*" or not.
-var testOnly = []string{"session/storetest", "room/brokertest", "internal/puff", "internal/wstest", "internal/conformance", "internal/interop"}
+var testOnly = []string{"session/storetest", "room/brokertest", "internal/testrun", "internal/puff", "internal/wstest", "internal/conformance", "internal/interop"}
 
 // mayRequire holds the packages of other modules that non-test files may import, and who may.
 // Everything else in go.mod is there for tests and tools.
