@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/perchws/perch/internal/wstest"
 )
@@ -161,7 +163,7 @@ func (w *walker) shell(s step, command string) {
 			w.t.Fatalf("%s sets nothing", command)
 		}
 		w.env = append(w.env, name[1]+"="+value)
-	case command == "kill $(pidof perchd)": // ours has another name
+	case command == "kill $PID":
 		w.perchd.signal(syscall.SIGTERM)
 	case !strings.HasPrefix(command, "websocat "):
 		w.t.Fatalf("line %d: %s cannot be tried here", s.line, command)
@@ -202,5 +204,41 @@ func (w *walker) crowd(n int, room string) {
 		c := wstest.Dial(w.t, w.perchd.addr, "/ws/room/"+room)
 		c.Send(wstest.Text(`{"type":"join"}`))
 		c.NextMessage()
+	}
+}
+
+// TestWebsocatShowsCloses: as the page says that it does.
+func TestWebsocatShowsCloses(t *testing.T) {
+	needWebsocat(t)
+	if page, err := os.ReadFile(pagePath); err != nil || !strings.Contains(string(page), "RUST_LOG=websocat::ws_peer=debug websocat ") || !strings.Contains(string(page), "`websocat -vv`") {
+		t.Errorf("the page does not say how: %v", err)
+	}
+	p := serving(t)
+	for _, how := range []struct{ env, flag string }{{"RUST_LOG=websocat::ws_peer=debug", "--text"}, {"", "-vv"}} {
+		cmd := exec.Command("websocat", how.flag, "ws://"+p.addr+"/ws/safe?token=nonsense")
+		cmd.Env = append(os.Environ(), how.env)
+		stdin, err := cmd.StdinPipe() // stays open: websocat would go at its end
+		if err != nil {
+			t.Fatal(err)
+		}
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		late := time.AfterFunc(wstest.DefaultTimeout, func() { _ = cmd.Process.Kill() })
+		shown := false
+		for in := bufio.NewScanner(stderr); !shown && in.Scan(); {
+			shown = strings.Contains(in.Text(), `CloseData { status_code: 1008, reason: "Invalid token" }`)
+		}
+		if !shown {
+			t.Errorf("%v: the close is not shown", how)
+		}
+		late.Stop()
+		_ = cmd.Process.Kill()
+		stdin.Close()
+		_ = cmd.Wait()
 	}
 }

@@ -173,7 +173,7 @@ func (d *daemon) serve(stop, others <-chan os.Signal) error {
 	}
 	defer d.serveAdmin(ln)()
 	page, try := reachable(d.engine.Addr(), d.cfg.TLS.Enabled())
-	d.log.Info("perchd serves", "version", version(), "address", d.engine.Addr().String(), "page", page, "try", try,
+	d.log.Info("perchd serves", "version", version(), "pid", os.Getpid(), "address", d.engine.Addr().String(), "page", page, "try", try,
 		"endpoints", strings.Join(d.cfg.Endpoints, " "), "open_to_all", d.openToAll())
 
 	defer sweep(d.sessions)()
