@@ -229,12 +229,18 @@ func TestPublicKeyIsNoSecret(t *testing.T) {
 					if _, err := SecretKey("", f.file); err == nil {
 						t.Error("taken for a secret")
 					}
+					if _, err := LoadSecret(path); err == nil {
+						t.Error("taken for a secret that a request shows")
+					}
 					// What a JWK set says is a secret must be one too.
 					set := keySet(object{"kty": "oct", "k": b64(f.file)}, jwkOf(s))
 					if keys, skipped, err := parseKeySet(set, true); err != nil || len(keys) != 1 || len(skipped) != 1 {
 						t.Errorf("as oct: keys %v, left out %v, %v", keys, skipped, err)
 					}
 					return
+				}
+				if _, err := LoadSecret(path); err == nil {
+					t.Error("taken for a secret that a request shows")
 				}
 				if k.Algorithm() != alg || k.CanSign() {
 					t.Fatalf("taken for %v", k)

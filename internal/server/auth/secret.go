@@ -32,6 +32,8 @@ func LoadSecret(path string) (*Secret, error) {
 		return nil, fmt.Errorf("auth: %s has %d bytes: a key of less than %d is guessed", path, len(b), minBearer)
 	case strings.ContainsFunc(string(b), func(c rune) bool { return !strings.ContainsRune(bearerAlphabet, c) }) || strings.ContainsAny(strings.TrimRight(string(b), "="), "="):
 		return nil, fmt.Errorf("auth: %s: a key is one line of letters, digits and -._~+/ (openssl rand -base64 32 makes one)", path)
+	case structured(b) != "": // what others may know, as of an HS256 secret
+		return nil, fmt.Errorf("auth: %s is %s: want one line without structure (openssl rand -base64 32 makes one)", path, structured(b))
 	}
 	return &Secret{sha256.Sum256(b)}, nil
 }
