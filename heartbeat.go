@@ -14,8 +14,8 @@ import (
 func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 	cfg := &l.srv.cfg
 	l.hasten(l.routeOf(s).period)
-	if !c.out.empty() || c.out.watch.backlog {
-		l.observe(s, &c.out, sock.Delivered(int(s.fd)))
+	if s.flags&flagOut != 0 || c.out.watch.backlog {
+		l.observe(s, &c.out)
 	}
 	switch {
 	case !c.out.empty() && l.past(l.coarse-c.out.since, cfg.WriteTimeout):
@@ -34,8 +34,19 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 	}
 }
 
+// delivered is how far the peer has come with what was sent to it. What the socket
+// has refused waits too, and is a backlog; what this tick has queued is none.
+func (l *loop) delivered(s *slot) sock.Delivery {
+	d := sock.Delivered(int(s.fd))
+	if s.flags&flagOut != 0 {
+		d.Waiting, d.Backlog = true, true
+	}
+	return d
+}
+
 // observe looks once more at what the peer takes: that is life, like input.
-func (l *loop) observe(s *slot, out *outbox, d sock.Delivery) (life bool) {
+func (l *loop) observe(s *slot, out *outbox) (life bool) {
+	d := l.delivered(s)
 	if !out.look(d, l.coarse, true) {
 		return false
 	}
@@ -97,10 +108,10 @@ const ackDelay = 250 * time.Millisecond
 // before the end, one system call each. Without an earlier look the kernel's
 // memory of the last acknowledgement has to do, once.
 func (l *loop) taking(s *slot, silent uint64) (life bool) {
-	d := sock.Delivered(int(s.fd))
 	if c := l.slab.coldOf(s); c != nil && c.out.watch.on {
-		return l.observe(s, &c.out, d)
+		return l.observe(s, &c.out)
 	}
+	d := l.delivered(s)
 	switch {
 	case !d.Backlog: // its kernel has it all; whether it reads will be seen
 	case d.LastAck >= 0:

@@ -32,6 +32,7 @@ type outbox struct {
 	watch watch  // of what the peer takes
 	taken int    // bytes of segs that were sent since it was empty
 	pace  pace   // at which they are taken, as relieve has seen it
+	freed bool   // since then the socket, which was full, has taken more
 
 	sealed int // bytes sealed by TLS, in wire.out, that go before all this
 }
@@ -128,7 +129,7 @@ func (o *outbox) ping(p []byte, masked bool, key uint32) {
 // watch is what was known of a peer's taking output when it was last looked at.
 type watch struct {
 	on      bool // somebody has looked
-	waiting bool // see sock.Delivery; what is queued waits too
+	waiting bool // see loop.delivered
 	backlog bool
 	taken   uint64
 	window  uint32
@@ -142,15 +143,16 @@ type watch struct {
 // it is sent now and then is no life, as it does that for a program that hangs too:
 // while more may be sent, fed, what was on its way must have been a backlog.
 func (o *outbox) look(d sock.Delivery, now uint64, fed bool) (life bool) {
-	w := o.watch
-	o.watch = watch{true, d.Waiting || !o.empty(), d.Backlog || !o.empty(), d.Taken, d.Window, w.at}
+	w, freed := o.watch, o.freed
+	o.freed = false
+	o.watch = watch{true, d.Waiting, d.Backlog, d.Taken, d.Window, w.at}
 	if !w.on {
 		return false
 	}
 	if d.Taken > w.taken {
 		o.since = now
 	}
-	return (w.backlog || w.waiting && !fed) && d.Taken > w.taken || d.Window > w.window
+	return (w.backlog || w.waiting && !fed) && d.Taken > w.taken || freed || d.Window > w.window
 }
 
 // send writes as much as the socket and the budget take, with one system call

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wstest"
 )
 
@@ -185,6 +186,43 @@ func TestSteadyUpload(t *testing.T) {
 			if tt.ok && (got != len(whole) || p.state() != stateOpen) || !tt.ok && (p.state() == stateOpen || d.l.stats.MessageTimeouts != 1) {
 				t.Errorf("%s, %d fragments: %d bytes came, state %v, %d timeouts", tt.name, fragments, got, p.state(), d.l.stats.MessageTimeouts)
 			}
+		}
+	}
+}
+
+// TestClosingUnderPressure: a peer that takes its output a little at a time has
+// time to close, but not while the process's output is at its bound.
+func TestClosingUnderPressure(t *testing.T) {
+	const timeout, size = time.Hour, 256 << 10
+	for _, total := range []int64{size / 2, 16 * size} {
+		var cause *CloseError
+		d := drive(t, Config{CloseTimeout: timeout, MaxOutput: 2 * size, MaxOutputTotal: total, WriteTimeout: -1, PingInterval: -1}, func(srv *Server) {
+			srv.Handle("/ws", Handler{
+				OnMessage: func(c Conn, _ Opcode, _ []byte) {
+					c.Send(Binary, make([]byte, size))
+					c.Close(CloseNormal, "")
+				},
+				OnClose: func(_ Conn, err *CloseError) { cause = err },
+			})
+		})
+		p := d.open(4096)
+		p.frame(Text, []byte("go"))
+		d.turn()
+		if p.state() != stateClosing || d.srv.queued.Load() < size/2 {
+			t.Fatalf("state %v, %d bytes queued", p.state(), d.srv.queued.Load())
+		}
+		for range 5 {
+			var b [2048]byte
+			for range 4 {
+				sock.Recv(p.fd, b[:])
+			}
+			d.turn()
+			d.pass(timeout * 4 / 10)
+			d.turn()
+		}
+		pressed := total < size
+		if ended := p.state() != stateClosing; ended != pressed || ended && !errors.Is(cause, ErrCloseTimeout) {
+			t.Errorf("a bound of %d: state %v, %v", total, p.state(), cause)
 		}
 	}
 }

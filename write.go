@@ -114,6 +114,7 @@ func (l *loop) flush(i uint32, s *slot) {
 		}
 		if n > 0 {
 			c.out.since = l.coarse
+			c.out.freed = c.out.freed || s.flags&flagOut != 0
 		}
 		if e != 0 && e != unix.EAGAIN {
 			l.fail(i, s, e)
