@@ -121,15 +121,14 @@ func (l *loop) expire(i uint32, s *slot) {
 
 // stillTaking reports that the peer of a closing connection has taken output since
 // the last look: then the time of its state begins anew. CloseTimeout is for a peer
-// that takes nothing, or has everything, not for a slow one. Taking a byte now and
-// then does not hold the process's output: when that nears its bound, as for
-// relieve, nobody is given more time.
+// that takes nothing, or has everything, not for a slow one. One that takes a
+// byte now and then is ended by relieve when the process's output nears its bound.
 func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
 	out := &l.slab.thaw(s).out
 	if out.watch.on && !out.watch.waiting && out.empty() && !l.past(l.coarse-s.seen(), timeout) {
 		return false // it has everything, and its time to answer
 	}
-	if !out.look(l.delivered(s), l.coarse, false) || !out.empty() && l.srv.queued.Load() >= l.srv.cfg.MaxOutputTotal/4*3 {
+	if !out.look(l.delivered(s), l.coarse, false) {
 		return false
 	}
 	s.see(l.coarse)
