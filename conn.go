@@ -12,16 +12,26 @@ import (
 
 // Conn is one WebSocket connection, inside a callback of its loop. It is a
 // small comparable value; to reach the connection later or from elsewhere keep
-// its [Conn.Ref]. No method blocks.
+// its [Conn.Ref]. No method blocks. Methods called on another goroutine panic, but
+// for Ref, ID and Member, in every build: what they touch is the loop's alone.
 type Conn struct {
 	l    *loop
 	slot uint32
 	gen  uint32
 }
 
+// misused is the panic of a method that another goroutine than the loop's calls. It
+// is a bug of the program, as a concurrent write to a map is; the loop's own state is
+// untouched.
+func (c Conn) misused() {
+	panic("perch: Conn used outside its callback; keep Ref")
+}
+
 // live returns the slot if the connection takes messages.
 func (c Conn) live() *slot {
-	c.l.own.Check()
+	if !c.l.home.Here() {
+		c.misused()
+	}
 	s := c.l.corkSlot
 	if c.slot != c.l.corked { // it nearly always is
 		s = c.l.slab.find(c.slot)
@@ -34,7 +44,9 @@ func (c Conn) live() *slot {
 
 // present returns the slot if the connection has not been reaped.
 func (c Conn) present() *slot {
-	c.l.own.Check()
+	if !c.l.home.Here() {
+		c.misused()
+	}
 	if s := c.l.slab.find(c.slot); s != nil && s.gen.Load() == c.gen {
 		return s
 	}
@@ -49,8 +61,7 @@ func (c Conn) present() *slot {
 func (c Conn) Send(op Opcode, p []byte) error {
 	// An answer within its own event, nothing queued before it: the short way, in
 	// one step. (At 16 messages an event it is a third of our own time.)
-	if l := c.l; c.slot == l.corked {
-		l.own.Check()
+	if l := c.l; l.home.Here() && c.slot == l.corked { // else live says what is wrong
 		if s := l.corkSlot; s.gen.Load() == c.gen && s.state == stateOpen && s.cold == 0 && s.flags&flagClient == 0 &&
 			(s.flags&flagDeflate == 0 || len(p) < l.threshold) && op.IsData() && len(p) <= cap(l.cork)-len(l.cork)-frame.MaxHeaderSize {
 			l.cork = frame.AppendFrame(l.cork, op, p)

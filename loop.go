@@ -53,6 +53,7 @@ type loop struct {
 	// Immutable after newLoop.
 	srv    *Server
 	tid    atomic.Int64 // of its thread, while it runs
+	home   owner.Home   // its goroutine, while it runs
 	id     int
 	poller *poller.Poller
 	pair   int // the loop's end of way; −1: none

@@ -380,6 +380,8 @@ func gather(from chan error, n int) error {
 func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan<- error) {
 	l.tid.Store(int64(unix.Gettid()))
 	defer l.tid.Store(0)
+	l.home.Claim()
+	defer l.home.Leave()
 	var err error
 	if srv.cfg.PrivateFDs {
 		err = sock.PrivateTable(l.pair)
