@@ -87,7 +87,7 @@ func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason 
 		l.pushOut(rankAll)
 	}
 	l.overflow.add(over{i, shareOf(peer), l.now})
-	l.slab.thaw(s).refusal = &refusal{status, reason}
+	l.slab.thaw(s).refusal = &refusal{status: status, reason: reason}
 	if len(l.srv.reserved) == 0 && (s.state == stateHandshake || s.state == stateProxy && l.srv.tls == nil) {
 		l.refuseOver(i, s)
 	}
@@ -97,13 +97,17 @@ func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason 
 type refusal struct {
 	status int
 	reason string
+	waits  bool // until it may have a TLS handshake for that
 }
 
-// mayTell reports whether a connection over a limit may have a TLS handshake.
-func (l *loop) mayTell(i uint32) bool {
+// mayTell reports whether a connection over a limit may have a TLS handshake now: they
+// cost what the limit is to save.
+func (l *loop) mayTell(i uint32, s *slot) bool {
 	at := l.overflow.find(i)
 	r := l.srv.overRate
-	return at >= 0 && r.takeFrom(l.overflow.held[at].share, l.now) && r.take(l.now)
+	may := at >= 0 && r.takeFrom(l.overflow.held[at].share, l.now) && r.take(l.now)
+	l.slab.coldOf(s).refusal.waits = !may
+	return may
 }
 
 // refuseOver answers a connection over a limit.

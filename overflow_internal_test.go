@@ -41,7 +41,7 @@ func TestPushOut(t *testing.T) {
 				l.now = now + int64(h.age)
 				l.overflow.add(over{i, shareOf(netip.MustParseAddr(h.peer)), l.now})
 				if h.state == stateHandshake {
-					l.slab.thaw(s).refusal = &refusal{503, "too many"}
+					l.slab.thaw(s).refusal = &refusal{status: 503}
 				}
 				if h.sent {
 					l.keep(s, []byte("GET"))
@@ -66,14 +66,17 @@ func TestPushOut(t *testing.T) {
 // TestMayTell: TLS handshakes only to be told of a limit are limited too, of each address and in all.
 func TestMayTell(t *testing.T) {
 	d := drive(t, Config{NewConnectionsPerSecond: 2000}, func(*Server) {})
+	i, s, _ := d.l.slab.alloc()
+	s.fd, s.state = -1, stateSecuring
+	d.l.slab.thaw(s).refusal = new(refusal)
 	granted := func(peer string) (n int) {
-		d.l.overflow.add(over{7, shareOf(netip.MustParseAddr(peer)), d.l.now})
+		d.l.overflow.add(over{i, shareOf(netip.MustParseAddr(peer)), d.l.now})
 		for range 500 {
-			if d.l.mayTell(7) {
+			if d.l.mayTell(i, s) {
 				n++
 			}
 		}
-		d.l.overflow.remove(d.l.overflow.find(7))
+		d.l.overflow.remove(d.l.overflow.find(i))
 		return n
 	}
 	for _, peer := range []string{"192.0.2.1", "127.0.0.1", "192.0.2.3", "192.0.2.4", "192.0.2.5"} {
@@ -84,7 +87,7 @@ func TestMayTell(t *testing.T) {
 	if n := granted("192.0.2.6"); n != 0 {
 		t.Errorf("%d more than half of all", n)
 	}
-	if d.l.mayTell(7) {
+	if d.l.mayTell(i, s) {
 		t.Error("one that was pushed out has a handshake")
 	}
 }

@@ -95,8 +95,9 @@ func (l *loop) hello(i uint32, s *slot, b []byte) {
 	case b[0] != recordHandshake, len(b) >= recordHeader && (b[1] != 3 || recordLength(b) > maxPlainRecord):
 		l.refuseRecord(i, s, b)
 	case len(b) < recordHeader || len(b) < recordHeader+recordLength(b):
-	case s.flags&flagRefused != 0 && !l.mayTell(i): // the handshake costs what the limit is to save
-		l.abort(i, s, ErrOverloaded)
+	case s.flags&flagRefused != 0 && !l.mayTell(i, s):
+		s.flags |= flagLags // until the sweep asks again
+		l.interest(i, s)
 	default:
 		l.secure(i, s)
 	}

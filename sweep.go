@@ -99,6 +99,8 @@ func (l *loop) expire(i uint32, s *slot) {
 			l.stats.HandshakeTimeouts++
 			l.stats.TLSFailed++
 			l.fail(i, s, os.ErrDeadlineExceeded)
+		} else if c != nil && c.refusal != nil && c.refusal.waits && l.mayTell(i, s) {
+			l.secure(i, s)
 		}
 	case stateClosing, stateReplying, stateDraining, stateFailing:
 		if l.stillTaking(s, cfg.CloseTimeout) || !l.past(inState, cfg.CloseTimeout) {
