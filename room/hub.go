@@ -242,14 +242,26 @@ func (h *Hub) Room(id string) *Room {
 	return h.rooms[id]
 }
 
-// Rooms are all rooms, by id.
-func (h *Hub) Rooms() []*Room {
+// Each calls f for every room, in no order. f may call the hub.
+func (h *Hub) Each(f func(*Room)) {
+	for _, r := range h.all() {
+		f(r)
+	}
+}
+
+func (h *Hub) all() []*Room {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	all := make([]*Room, 0, len(h.rooms))
 	for _, r := range h.rooms {
 		all = append(all, r)
 	}
-	h.mu.Unlock()
+	return all
+}
+
+// Rooms are all rooms, by id.
+func (h *Hub) Rooms() []*Room {
+	all := h.all()
 	slices.SortFunc(all, func(a, b *Room) int { return cmp.Compare(a.id, b.id) })
 	return all
 }
@@ -257,7 +269,7 @@ func (h *Hub) Rooms() []*Room {
 // Delete ends a room: its members are told why, then are out of it; its history
 // is gone. Error: ErrNotFound if it is deleted already.
 func (h *Hub) Delete(r *Room, reason string) error {
-	if !r.close(reason) {
+	if r.audience || !r.close(reason) {
 		return ErrNotFound
 	}
 	h.forget(r)
@@ -368,7 +380,7 @@ func (h *Hub) Stats() Stats {
 		HistoryBytes: h.historyBytes.Load(), Published: h.published.Load(),
 		Delivered: h.delivered.Load(), Shed: h.shed.Load(), Invalid: h.invalid.Load(),
 	}
-	for _, r := range h.Rooms() {
+	for _, r := range h.all() {
 		s.Rooms++
 		if r.Count() > 0 {
 			s.Active++

@@ -34,6 +34,8 @@ type Room struct {
 	topic   Topic
 	looks   []uint64 // its places in Hub.alike, unless it is private
 
+	audience bool // made by Hub.Audience
+
 	// Atomic.
 	pending    atomic.Int64 // publishes accepted and not yet walked by all loops
 	latest     atomic.Int64 // unix ns of the last message
@@ -68,6 +70,14 @@ func (r *Room) Options() Options { return r.options }
 
 // Created is when it was made.
 func (r *Room) Created() time.Time { return r.created }
+
+// Active is when its latest message was published; when it was made, if there was none.
+func (r *Room) Active() time.Time {
+	if ns := r.latest.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return r.created
+}
 
 // Count is the number of members: users, and connections without one.
 func (r *Room) Count() int {
@@ -156,6 +166,9 @@ type Joined struct {
 func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Delivery) (j Joined, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.audience {
+		u = nil // it knows connections alone
+	}
 	p, known := r.users[u]
 	switch {
 	case r.closed:
@@ -201,7 +214,7 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 		return false
 	}
 	r.on.add(loop, dialect, -1)
-	if u == nil {
+	if u == nil || r.audience {
 		r.nobody--
 	} else if p := r.users[u]; p.connections > 1 {
 		p.connections--

@@ -109,7 +109,7 @@ func (s *Shards) rooms(p *seat) []uint32 {
 	return nil
 }
 
-// Rooms calls f for every room the connection is in. f may leave any.
+// Rooms calls f for every room the connection is in, but audiences. f may leave any.
 func (s *Shards) Rooms(slot uint32, f func(*Room)) {
 	p := s.has(slot)
 	if p == nil {
@@ -120,7 +120,7 @@ func (s *Shards) Rooms(slot uint32, f func(*Room)) {
 		all = append(all, s.shards[i].room)
 	}
 	for _, r := range all {
-		if s.In(slot, r) {
+		if !r.audience && s.In(slot, r) {
 			f(r)
 		}
 	}

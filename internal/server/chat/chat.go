@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
@@ -73,7 +74,7 @@ func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Messa
 // greeting is init.
 func (s *Service) greeting(c *endpoint.Client, m protocol.Message, u *room.User, resumed bool) protocol.Object {
 	o := protocol.NewObject(nil, protocol.TypeInit).ID(m.ID()).String("user_id", u.ID()).String("username", u.Name()).
-		String("session", c.Session().Text()).Bool("resumed", resumed).Raw("available_rooms", s.rooms()).
+		String("session", c.Session().Text()).Bool("resumed", resumed).Raw("available_rooms", s.list().json).
 		OpenList("online_users")
 	online := s.hub.Users(maxListed, func(u *room.User) {
 		o = o.OpenItem().String("id", u.ID()).String("username", u.Name()).Close()
@@ -133,7 +134,10 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 	}
 	o := protocol.NewObject(nil, protocol.TypeRoomJoined).ID(e.id).String("room_id", r.ID()).
 		String("room_name", r.Options().Name).Int("user_count", int64(j.Count)).
-		Raw("recent_messages", recentMessages(&j)).String("epoch", j.Epoch).Uint("offset", j.Offset).Bool("recovered", j.Recovered)
+		Raw("recent_messages", messages(j.Recent)).String("epoch", j.Epoch).Uint("offset", j.Offset).Bool("recovered", j.Recovered)
+	if owner := r.Options().Owner; owner != "" {
+		o = o.String("owner", owner)
+	}
 	send(conn, e.tell(o))
 	replay(conn, &j)
 	var buf [512]byte
@@ -141,10 +145,14 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 	return nil
 }
 
-// recentMessages is the list of what came last, put together from the frames in which it went out.
-func recentMessages(j *room.Joined) json.RawMessage {
-	b := []byte{'['}
-	for i, f := range j.Recent {
+// messages is a list of a room's messages, put together from the frames in which they went out.
+func messages(frames []*frame.Prepared) json.RawMessage {
+	n := 2
+	for _, f := range frames {
+		n += len(f.Bytes())
+	}
+	b := append(make([]byte, 0, n), '[')
+	for i, f := range frames {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -173,10 +181,14 @@ func (s *Service) message(conn perch.Conn, c *endpoint.Client, typ string, m pro
 		return s.joinRoom(conn, c, me, m)
 	case protocol.TypeLeaveRoom:
 		return s.leaveRoom(conn, c, me, m)
+	case protocol.TypeDeleteRoom:
+		return s.deleteRoom(conn, c, me, m)
+	case protocol.TypeHistory:
+		return s.history(conn, me, m)
 	case protocol.TypeListUsers:
 		return s.listUsers(conn, me, m)
 	case protocol.TypeListRooms:
-		return s.listRooms(conn, me, m)
+		return s.watchRooms(conn, me, m)
 	case protocol.TypePing:
 		return pong(conn, m, s.now())
 	}
@@ -219,8 +231,13 @@ func (s *Service) joinRoom(conn perch.Conn, c *endpoint.Client, me *member, m pr
 	if e.since, err = position(m, "since"); err != nil {
 		return err
 	}
-	// A room that is made this way has the password that was given for it.
-	e.create, e.creation = s.made(conn.User()), e.password
+	create, err := m.Bool("create", true)
+	if err != nil {
+		return err
+	}
+	if create { // with the password that was given for it
+		e.create, e.creation = s.made(conn.User()), e.password
+	}
 	return s.find(conn, c, me, e)
 }
 
@@ -229,6 +246,18 @@ func (s *Service) leaveRoom(conn perch.Conn, c *endpoint.Client, me *member, m p
 		return err
 	}
 	s.exit(conn, me, m.ID())
+	return c.Keep(conn, (&kept{name: conn.User().Name()}).state())
+}
+
+// deleteRoom deletes the room that the client is in, and has made.
+func (s *Service) deleteRoom(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message) error {
+	r, err := me.named(m)
+	if err != nil {
+		return err
+	}
+	if err := s.delete(conn, me, r, m.ID()); err != nil {
+		return err
+	}
 	return c.Keep(conn, (&kept{name: conn.User().Name()}).state())
 }
 

@@ -34,10 +34,10 @@ func TestInit(t *testing.T) {
 	var rooms []string
 	for _, r := range init["available_rooms"].([]any) {
 		r := r.(object)
-		has(t, r, "room_id", "room_name", "user_count", "private", "password")
+		has(t, r, "room_id", "room_name", "user_count", "private", "password", "offset")
 		rooms = append(rooms, fmt.Sprint(r["room_id"], "=", r["room_name"]))
 	}
-	if want := []string{"general=General Chat", "news=news", "random=Random Talk", "attic=The Attic"}; !slices.Equal(rooms, want) {
+	if want := []string{"general=General Chat", "random=Random Talk", "news=news", "attic=The Attic"}; !slices.Equal(rooms, want) {
 		t.Errorf("rooms %q, want %q", rooms, want)
 	}
 	joined := ada.next("room_joined")

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -11,60 +12,114 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// listing is available_rooms, as it was a moment ago. It is kept where there are so many rooms that not every
-// client that connects should look at all of them.
+// listing is the list of rooms, as it was at a time. One is kept where there are so many rooms that not every
+// client that connects should look at all of them. Immutable.
 type listing struct {
-	at   time.Time
-	json json.RawMessage
+	at    time.Time
+	rooms []listed
+	json  json.RawMessage // available_rooms
+}
+
+// listed is one of the list.
+type listed struct {
+	id   string
+	json []byte
 }
 
 const listingAge = time.Second
 
-// rooms are the rooms that everybody may know of, at most maxListed: the server's own, then the others, by id.
-func (s *Service) rooms() json.RawMessage {
+// list is of the rooms that everybody may know of, up to a second old if they are many.
+func (s *Service) list() *listing {
 	now := s.now()
 	if l := s.listing.Load(); l != nil && now.Sub(l.at) < listingAge && !now.Before(l.at) {
-		return l.json
+		return l
 	}
-	all := s.hub.Rooms()
-	b := []byte{'['}
-	n := 0
-	add := func(r *room.Room) {
-		if n == maxListed || r.Options().Private {
-			return
-		}
-		if n++; n > 1 {
-			b = append(b, ',')
-		}
-		b = appendRoom(b, r)
+	l, all := s.look(now)
+	if all > maxListed {
+		s.listing.Store(l)
 	}
-	for _, own := range []bool{true, false} {
-		for _, r := range all {
-			if slices.Contains(s.own, r) == own {
-				add(r)
-			}
-		}
-	}
-	b = append(b, ']')
-	if len(all) > maxListed {
-		s.listing.Store(&listing{now, b})
-	}
-	return b
+	return l
 }
 
-// listRooms sends those, and the client's own room if it is private.
-func (s *Service) listRooms(conn perch.Conn, me *member, m protocol.Message) error {
-	list := s.rooms()
-	if r, err := me.in(); err == nil && r.Options().Private { // general is before it
-		list = append(appendRoom(append(bytes.Clone(list[:len(list)-1]), ','), r), ']')
+// look makes a list of the first rooms: the server's own, then those that are most active. all is how many rooms there are.
+func (s *Service) look(now time.Time) (l *listing, all int) {
+	first := &busiest{most: maxListed}
+	for i, r := range s.own {
+		if !r.Closed() && !r.Options().Private {
+			first.offer(ranked{room: r, own: len(s.own) - i})
+		}
 	}
-	send(conn, protocol.NewObject(nil, protocol.TypeRoomList).ID(m.ID()).Raw("rooms", list).Time("timestamp", s.now()))
+	s.hub.Each(func(r *room.Room) {
+		all++
+		if !s.isOwn[r] && !r.Options().Private {
+			first.offer(ranked{room: r, busy: min(r.Count(), 1), since: r.Active().UnixNano()})
+		}
+	})
+	l = &listing{at: now, json: []byte{'['}}
+	for i, r := range first.ranks {
+		if i > 0 {
+			l.json = append(l.json, ',')
+		}
+		from := len(l.json)
+		l.json = appendRoom(l.json, r.room)
+		l.rooms = append(l.rooms, listed{r.room.ID(), bytes.Clone(l.json[from:])})
+	}
+	l.json = append(l.json, ']')
+	return l, all
+}
+
+// ranked is a room with what its place in the list follows from.
+type ranked struct {
+	room  *room.Room
+	own   int   // the server's own come first, in their order
+	busy  int   // then those with members
+	since int64 // then those with the latest messages
+}
+
+func (a ranked) compare(b ranked) int {
+	return cmp.Or(cmp.Compare(b.own, a.own), cmp.Compare(b.busy, a.busy), cmp.Compare(b.since, a.since), cmp.Compare(a.room.ID(), b.room.ID()))
+}
+
+// busiest keeps the first of what it is offered, in order.
+type busiest struct {
+	ranks []ranked
+	most  int
+}
+
+func (b *busiest) offer(r ranked) {
+	if n := len(b.ranks); n == b.most {
+		if r.compare(b.ranks[n-1]) >= 0 {
+			return
+		}
+		b.ranks = b.ranks[:n-1]
+	}
+	at, _ := slices.BinarySearchFunc(b.ranks, r, ranked.compare)
+	b.ranks = slices.Insert(b.ranks, at, r)
+}
+
+// listRooms sends the list, and the client's own room if it is private.
+func (s *Service) listRooms(conn perch.Conn, me *member, m protocol.Message) error {
+	send(conn, protocol.NewObject(nil, protocol.TypeRoomList).ID(m.ID()).Raw("rooms", me.withOwn(s.list().json)).Time("timestamp", s.now()))
 	return nil
+}
+
+// withOwn is a list with the client's own room in it, if that is private.
+func (me *member) withOwn(list json.RawMessage) json.RawMessage {
+	r, err := me.in()
+	if err != nil || !r.Options().Private {
+		return list
+	}
+	b := bytes.Clone(list[:len(list)-1])
+	if len(b) > 1 {
+		b = append(b, ',')
+	}
+	return append(appendRoom(b, r), ']')
 }
 
 // appendRoom is one of the list.
 func appendRoom(dst []byte, r *room.Room) []byte {
 	o := r.Options()
 	return protocol.NewObject(dst, "").String("room_id", r.ID()).String("room_name", o.Name).
-		Int("user_count", int64(r.Count())).Bool("private", o.Private).Bool("password", o.Password.IsSet()).End()
+		Int("user_count", int64(r.Count())).Bool("private", o.Private).Bool("password", o.Password.IsSet()).
+		Uint("offset", r.Position().Offset).End()
 }

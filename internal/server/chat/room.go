@@ -160,15 +160,21 @@ func (s *Service) manage(conn perch.Conn, me *member, r *room.Room, typ string, 
 	case protocol.TypeLeave:
 		s.exit(conn, me, m.ID())
 	case protocol.TypeDelete:
-		if r.Options().Owner != conn.User().ID() {
-			return &protocol.Error{Code: protocol.CodeNotOwner}
-		}
-		if err := s.hub.Delete(r, "deleted by its owner"); err != nil {
-			return endpoint.RoomError(err)
-		}
-		me.room = nil
-		send(conn, protocol.NewObject(nil, protocol.TypeRoomDeleted).ID(m.ID()).String("room_id", r.ID()).Time("timestamp", s.now()))
+		return s.delete(conn, me, r, m.ID())
 	}
+	return nil
+}
+
+// delete deletes a room for its owner.
+func (s *Service) delete(conn perch.Conn, me *member, r *room.Room, id []byte) error {
+	if r.Options().Owner != conn.User().ID() {
+		return &protocol.Error{Code: protocol.CodeNotOwner}
+	}
+	if err := s.hub.Delete(r, "deleted by its owner"); err != nil {
+		return endpoint.RoomError(err)
+	}
+	me.room = nil
+	send(conn, protocol.NewObject(nil, protocol.TypeRoomDeleted).ID(id).String("room_id", r.ID()).Time("timestamp", s.now()))
 	return nil
 }
 

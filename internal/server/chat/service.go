@@ -60,6 +60,7 @@ type Service struct {
 	each  int // up to how many members of a room are told of each other's status
 	hub   *room.Hub
 	own   []*room.Room // that there always are: general, random and those of the configuration
+	isOwn map[*room.Room]bool
 	names *names
 	sends *sends
 	id    string // every message id begins with it: unlike any other process's
@@ -67,6 +68,8 @@ type Service struct {
 	// Atomic.
 	lastID  atomic.Uint64
 	listing atomic.Pointer[listing]
+
+	watch watch
 
 	mu       sync.Mutex
 	going    map[*room.User]struct{}         // whose last connection is closing
@@ -86,7 +89,7 @@ func New(c Config) *Service {
 	rand.Read(b[:])
 	return &Service{
 		cfg: c, names: newNames(), sends: newSends(c.Now), id: hex.EncodeToString(b[:]) + "-",
-		going: make(map[*room.User]struct{}), failures: make(map[*room.Room]*protocol.Budget),
+		isOwn: make(map[*room.Room]bool), going: make(map[*room.User]struct{}), failures: make(map[*room.Room]*protocol.Budget),
 	}
 }
 
@@ -104,6 +107,7 @@ func (s *Service) Rooms(c room.Config) room.Config {
 // Mount makes the rooms that there always are, and puts the endpoints on a server that has not started.
 func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
 	s.hub = srv.Rooms()
+	s.watch.audience = s.hub.Audience()
 	if err := s.furnish(); err != nil {
 		return err
 	}
@@ -129,6 +133,7 @@ func (s *Service) furnish() error {
 			return fmt.Errorf("chat: room %q: %w", id, err)
 		}
 		s.own = append(s.own, r)
+		s.isOwn[r] = true
 	}
 	return nil
 }

@@ -23,6 +23,8 @@ const (
 	TypeLeaveRoom     = "leave_room"
 	TypeListRooms     = "list_rooms"
 	TypeListUsers     = "list_users"
+	TypeHistory       = "history"
+	TypeDeleteRoom    = "delete_room"
 	TypeTyping        = "typing"
 	TypeInit          = "init"
 	TypeMessage       = "message"
@@ -30,6 +32,7 @@ const (
 	TypeSystemMessage = "system_message"
 	TypeUserStatus    = "user_status"
 	TypeUserList      = "user_list"
+	TypeRooms         = "rooms"
 
 	// /ws/room/{room_id}
 	TypeJoin        = "join"
@@ -79,11 +82,14 @@ type Endpoint struct {
 // endpoints is in the order of the documentation.
 var endpoints = withShared(
 	Endpoint{
-		Path:    "/ws/chat",
-		Accepts: []string{TypeChatMessage, TypeJoinRoom, TypeLeaveRoom, TypeListUsers, TypeListRooms, TypeTyping, TypePing, TypePong},
+		Path: "/ws/chat",
+		Accepts: []string{
+			TypeChatMessage, TypeJoinRoom, TypeLeaveRoom, TypeDeleteRoom, TypeHistory, TypeListUsers, TypeListRooms, TypeTyping,
+			TypePing, TypePong,
+		},
 		Sends: []string{
-			TypeInit, TypeReconnect, TypeRoomJoined, TypeRoomLeft, TypeRoomClosed, TypeMessage, TypeMessageSent, TypeSystemMessage,
-			TypeUserStatus, TypeUserTyping, TypeUserList, TypeRoomList, TypePresence, TypePing, TypePong, TypeError,
+			TypeInit, TypeReconnect, TypeRoomJoined, TypeRoomLeft, TypeRoomClosed, TypeRoomDeleted, TypeMessage, TypeMessageSent, TypeHistory,
+			TypeSystemMessage, TypeUserStatus, TypeUserTyping, TypeUserList, TypeRoomList, TypeRooms, TypePresence, TypePing, TypePong, TypeError,
 		},
 	},
 	Endpoint{

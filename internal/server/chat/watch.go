@@ -1,0 +1,140 @@
+package chat
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/endpoint"
+	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/room"
+)
+
+// watch is the list of rooms as those have it who asked to be told of changes. It is looked at on a goroutine of its own, once for
+// all, and only while somebody watches; what has changed is encoded once, and sent like a message of a room.
+type watch struct {
+	// Immutable after Mount.
+	audience *room.Room // who watches
+
+	mu       sync.Mutex // short; taken before a room's
+	running  bool
+	told     *listing // what the audience has
+	sequence uint64   // of what was told last
+}
+
+// How often those who watch are told, at most, and what bounds it besides.
+const (
+	watchEach  = time.Second
+	watchBytes = 16 << 20 // a second, of all of them together
+	watchShare = 20       // looking takes at most one part in so many of a processor's time
+)
+
+// watchRooms is list_rooms{watch}: the list now, and from now on what changes; or no more of that.
+func (s *Service) watchRooms(conn perch.Conn, me *member, m protocol.Message) error {
+	on, err := m.Bool("watch", false)
+	if err != nil {
+		return err
+	}
+	if !on {
+		if m.Raw("watch") != nil {
+			_, _ = conn.Leave(s.watch.audience) // or it was not among them
+		}
+		return s.listRooms(conn, me, m)
+	}
+	l, sequence, err := s.watch.join(s, conn)
+	if err != nil {
+		return endpoint.RoomError(err)
+	}
+	send(conn, protocol.NewObject(nil, protocol.TypeRoomList).ID(m.ID()).Raw("rooms", me.withOwn(l.json)).
+		Uint("sequence", sequence).Time("timestamp", s.now()))
+	return nil
+}
+
+// join adds a connection. It gets all that is told after that sequence.
+func (w *watch) join(s *Service, conn perch.Conn) (l *listing, sequence uint64, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, err := conn.Join(w.audience, room.JoinOptions{}); err != nil && !errors.Is(err, room.ErrJoined) {
+		return nil, 0, err
+	}
+	if !w.running {
+		w.running, w.told = true, s.list()
+		time.AfterFunc(watchEach, func() { w.run(s) })
+	}
+	return w.told, w.sequence, nil
+}
+
+// run tells what has changed, and comes back later if there is anybody to tell.
+func (w *watch) run(s *Service) {
+	if pause := w.tell(s); pause > 0 {
+		time.AfterFunc(pause, func() { w.run(s) })
+	}
+}
+
+// tell tells what has changed. pause is how long nothing more is to be told; 0: nobody watches, and it is over.
+func (w *watch) tell(s *Service) (pause time.Duration) {
+	if w.over() {
+		return 0
+	}
+	start := time.Now()
+	now := s.now()
+	l, _ := s.look(now)
+	pause = max(watchEach, watchShare*time.Since(start))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	o, changed := difference(w.told, l, w.sequence+1)
+	if !changed {
+		return pause
+	}
+	w.sequence++
+	w.told = l
+	p := o.Time("timestamp", now).End()
+	w.audience.Send(room.Frames{dialectChat: text(p)}, room.ClassPresence)
+	return max(pause, paceOf(len(p), w.audience.Connections()))
+}
+
+// paceOf is how long so many bytes take to so many, if watchBytes are sent in a second.
+func paceOf(bytes, watchers int) time.Duration {
+	return time.Duration(float64(bytes) * float64(watchers) / watchBytes * float64(time.Second)).Truncate(time.Millisecond)
+}
+
+func (w *watch) over() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.audience.Connections() > 0 {
+		return false
+	}
+	w.running, w.told = false, nil
+	return true
+}
+
+// difference is a message of what b has and a has not, or has otherwise, and of what it has no more.
+func difference(a, b *listing, sequence uint64) (o protocol.Object, changed bool) {
+	was := make(map[string][]byte, len(a.rooms))
+	for _, r := range a.rooms {
+		was[r.id] = r.json
+	}
+	var list []byte
+	for _, r := range b.rooms {
+		if !bytes.Equal(was[r.id], r.json) {
+			list = append(append(list, ','), r.json...)
+		}
+		delete(was, r.id)
+	}
+	var gone []string
+	for _, r := range a.rooms {
+		if _, ok := was[r.id]; ok {
+			gone = append(gone, r.id)
+		}
+	}
+	if len(list) == 0 && len(gone) == 0 {
+		return o, false
+	}
+	if len(list) > 0 {
+		list = list[1:]
+	}
+	list = append(append([]byte{'['}, list...), ']')
+	return protocol.NewObject(nil, protocol.TypeRooms).Uint("sequence", sequence).Raw("rooms", list).Strings("gone", gone), true
+}
