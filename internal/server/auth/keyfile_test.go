@@ -307,6 +307,8 @@ func TestSecretFiles(t *testing.T) {
 		"digits":                {strings.Repeat("1234567890", 4), strings.Repeat("1234567890", 4)},
 		"UUIDs":                 {"9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d", "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"},
 		"begins like many":      {"eyes, -- and = signs: " + text(20), "eyes, -- and = signs: " + text(20)},
+		"in no quotes":          {`"` + text(40), `"` + text(40)},
+		"less than":             {`<` + text(40), `<` + text(40)},
 		"as short as may be":    {text(MinSecret-1) + "x", text(MinSecret-1) + "x"},
 		"bytes that look short": {"\x00" + strings.Repeat(" ", MinSecret), "\x00" + strings.Repeat(" ", MinSecret)},
 	} {

@@ -108,9 +108,9 @@ func describeText(text string, layers int) string {
 		return "an SSH public key"
 	case strings.HasPrefix(text, "-----"):
 		return "a PEM file"
-	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["), strings.HasPrefix(text, `"`):
+	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["), strings.HasPrefix(text, `"`) && strings.HasSuffix(text, `"`):
 		return "JSON"
-	case strings.HasPrefix(text, "<"):
+	case strings.HasPrefix(text, "<") && strings.HasSuffix(text, ">"):
 		return "XML"
 	case strings.HasPrefix(text, "Modulus="):
 		return "the modulus of an RSA key"

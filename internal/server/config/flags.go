@@ -23,7 +23,7 @@ func readFlags(args []string) (said texts, errs []error) {
 		k, known := keys[name]
 		switch {
 		case arg == "--" || !strings.HasPrefix(arg, "-"):
-			errs = append(errs, fmt.Errorf("unexpected argument %q: flags begin with --", arg))
+			errs = append(errs, fmt.Errorf("unexpected argument %q: a verb stands first, and flags begin with --", arg))
 			continue
 		case name == "help" || name == "h":
 			return nil, []error{flag.ErrHelp}
