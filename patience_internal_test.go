@@ -194,7 +194,7 @@ func TestSteadyUpload(t *testing.T) {
 // time to close, but relieve ends it while the process's output is at its bound.
 func TestClosingUnderPressure(t *testing.T) {
 	const timeout, size = time.Hour, 256 << 10
-	for _, total := range []int64{size / 2, 16 * size} {
+	for _, total := range []int64{size + 16<<10, 16 * size} {
 		var cause *CloseError
 		d := drive(t, Config{CloseTimeout: timeout, MaxOutput: 2 * size, MaxOutputTotal: total, WriteTimeout: -1, PingInterval: -1}, func(srv *Server) {
 			srv.Handle("/ws", Handler{
@@ -220,7 +220,7 @@ func TestClosingUnderPressure(t *testing.T) {
 			d.pass(timeout * 4 / 10)
 			d.turn()
 		}
-		pressed := total < size
+		pressed := total < 2*size
 		if ended := p.state() != stateClosing; ended != pressed || ended != (cause != nil) {
 			t.Errorf("a bound of %d: state %v, %v", total, p.state(), cause)
 		}
