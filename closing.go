@@ -5,9 +5,7 @@ package perch
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"net/netip"
-	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -225,11 +223,15 @@ func (l *loop) discard(i uint32, s *slot) {
 // is called here.
 func (l *loop) reap() {
 	for len(l.dead) > 0 { // OnClose may close others
-		dead := l.dead
+		dead, done := l.dead, 0
 		l.dead = l.spareDead[:0]
-		for _, i := range dead {
-			l.reapOne(i, l.slab.at(i))
-		}
+		func() {
+			defer func() { l.dead = append(l.dead, dead[done:]...) }() // none is left, but after Goexit
+			for _, i := range dead {
+				done++
+				l.reapOne(i, l.slab.at(i))
+			}
+		}()
 		l.spareDead = dead
 		l.overflow.pushed = 0
 	}
@@ -248,16 +250,20 @@ func (l *loop) reapOne(i uint32, s *slot) {
 		l.resumeAccept()
 	}
 	if l.workEnds(i, s, c) {
+		defer l.release(i, s, c) // whatever OnClose does
 		if f := l.routeOf(s).onClose; f != nil && s.flags&(flagOpened|flagClient) != 0 {
 			l.callClose(l.conn(i, s), f, c.cause)
 		}
-		l.release(i, s, c)
 	}
 }
 
 // release frees the slot of a connection whose last callback has returned.
 func (l *loop) release(i uint32, s *slot, c *cold) {
+	defer l.free(i, s, c) // whatever hooks of the rooms do
 	l.rooms.LeaveAll(i)
+}
+
+func (l *loop) free(i uint32, s *slot, c *cold) {
 	if s.flags&flagOpened != 0 {
 		l.stats.Closed++
 		l.stats.closeCode(c.cause.Code)
@@ -295,66 +301,6 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 	default:
 		l.srv.uncount(key)
 	}
-}
-
-// callClose calls OnClose; a panic in it has nothing left to close.
-func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
-	defer func() {
-		if p := recover(); p != nil {
-			l.logPanic(c, p)
-		}
-	}()
-	f(c, cause)
-}
-
-// recovered turns a handler's panic into the end of its own connection: 1011.
-func (l *loop) recovered() {
-	p := recover()
-	if p == nil {
-		return
-	}
-	if l.current == noSlot { // not a handler's: a bug of ours must not be hidden
-		panic(p)
-	}
-	i := l.current
-	s := l.slab.at(i)
-	l.logPanic(l.conn(i, s), p)
-	l.current = noSlot
-	if !l.asm.Idle() {
-		l.asmBuf.B = l.asm.Take()
-		l.freshAssembler(l.asmBuf)
-	}
-	switch s.state {
-	case stateOpen, stateClosing: // the rest of the input is lost: no more of it may be parsed
-		l.failWith(i, s, CloseInternalError, "internal error", ErrPanic)
-	case stateFailing, stateClosed: // the last word is said
-	case stateHandshake:
-		l.corked = noSlot
-		l.refuse(i, s, 500, "internal server error", nil)
-	default:
-		l.fail(i, s, ErrPanic)
-	}
-	l.corked = noSlot
-	if len(l.cork) > 0 {
-		l.flushCork(i, s)
-	}
-	if s.state != stateClosed && s.cold != 0 {
-		l.settle(i, s)
-	}
-}
-
-func (l *loop) logPanic(c Conn, p any) {
-	l.stats.Panics++
-	l.srv.log.LogAttrs(l.srv.ctx, slog.LevelError, "handler panicked",
-		slog.String("connection_id", c.ID().String()), slog.Any("error", p), slog.String("stack", string(debug.Stack())))
-}
-
-// callDo runs a posted function as a callback of the connection.
-func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
-	defer l.recovered()
-	l.current = i
-	f(l.conn(i, s))
-	l.current = noSlot
 }
 
 // brokenCause is the error behind EPOLLERR or EPOLLHUP.

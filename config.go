@@ -116,7 +116,7 @@ type Config struct {
 	// ends the connection; a handler may take as long as HandshakeTimeout.
 	Reserved []string
 
-	Logger *slog.Logger // nil: nothing is logged
+	Logger *slog.Logger // nil: errors alone, to slog.Default()
 }
 
 // Rate bounds what one connection may send us. Over it the connection is
@@ -253,9 +253,7 @@ func (c Config) withDefaults() (Config, error) {
 		errs = append(errs, err)
 	}
 	c.Reserved = slices.Clone(c.Reserved)
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.Logger = guarded(c.Logger)
 	if err := errors.Join(errs...); err != nil {
 		return c, fmt.Errorf("perch: config: %w", err)
 	}

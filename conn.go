@@ -12,8 +12,9 @@ import (
 
 // Conn is one WebSocket connection, inside a callback of its loop. It is a
 // small comparable value; to reach the connection later or from elsewhere keep
-// its [Conn.Ref]. No method blocks. Methods called on another goroutine panic, but
-// for Ref, ID and Member, in every build: what they touch is the loop's alone.
+// its [Conn.Ref]. The zero Conn is a connection that is closed. No method blocks.
+// Methods called on another goroutine panic, but for Ref, ID and Member, in every
+// build: what they touch is the loop's alone.
 type Conn struct {
 	l    *loop
 	slot uint32
@@ -29,6 +30,9 @@ func (c Conn) misused() {
 
 // live returns the slot if the connection takes messages.
 func (c Conn) live() *slot {
+	if c.l == nil {
+		return nil
+	}
 	if !c.l.home.Here() {
 		c.misused()
 	}
@@ -44,6 +48,9 @@ func (c Conn) live() *slot {
 
 // present returns the slot if the connection has not been reaped.
 func (c Conn) present() *slot {
+	if c.l == nil {
+		return nil
+	}
 	if !c.l.home.Here() {
 		c.misused()
 	}
@@ -61,7 +68,7 @@ func (c Conn) present() *slot {
 func (c Conn) Send(op Opcode, p []byte) error {
 	// An answer within its own event, nothing queued before it: the short way, in
 	// one step. (At 16 messages an event it is a third of our own time.)
-	if l := c.l; l.home.Here() && c.slot == l.corked { // else live says what is wrong
+	if l := c.l; l != nil && l.home.Here() && c.slot == l.corked { // else live says what is wrong
 		if s := l.corkSlot; s.gen.Load() == c.gen && s.state == stateOpen && s.cold == 0 && s.flags&flagClient == 0 &&
 			(s.flags&flagDeflate == 0 || len(p) < l.threshold) && op.IsData() && len(p) <= cap(l.cork)-len(l.cork)-frame.MaxHeaderSize {
 			l.cork = frame.AppendFrame(l.cork, op, p)

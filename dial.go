@@ -178,7 +178,7 @@ func (l *loop) dial(d *dialing) {
 			if l.stopping {
 				why = ErrShutdown
 			}
-			l.callClose(Conn{l: l, slot: noSlot}, d.route.onClose, &CloseError{Code: frame.CloseAbnormal, Err: errors.Join(ErrDial, why)})
+			l.callClose(Conn{}, d.route.onClose, &CloseError{Code: frame.CloseAbnormal, Err: errors.Join(ErrDial, why)})
 		}
 		l.srv.releaseRoute(d.route.index)
 		return

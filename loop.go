@@ -147,18 +147,42 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 	return l, nil
 }
 
-// run is the life of the loop. It returns when the loop is stopped, or with the
-// error that ended it; its goroutine must then end too, still locked, so that
-// a private descriptor table goes with the thread.
-func (l *loop) run() error {
+// run is the life of the loop. It returns when the loop is stopped or has failed; its
+// goroutine must then end too, still locked, so that a private descriptor table goes
+// with the thread.
+func (l *loop) run() {
 	l.own.Claim()
 	defer l.end()
+	l.drive(0)
+}
+
+// maxGoexits is how many callbacks of a loop may call runtime.Goexit. What each of them
+// has on the stack stays there.
+const maxGoexits = 10_000
+
+// drive turns the loop until it is stopped, or has failed. A callback that calls
+// runtime.Goexit ends this goroutine, which cannot be helped, and with it would go the
+// thread and its descriptors; but its deferred calls may take as long as they like.
+func (l *loop) drive(goexits int) {
+	returned := false
+	defer func() {
+		switch p := recover(); {
+		case p != nil: // a fault of ours
+			panic(p)
+		case returned:
+		case goexits == maxGoexits:
+			l.srv.loopFailed(l, fmt.Errorf("perch: loop %d: %d callbacks have called runtime.Goexit", l.id, goexits))
+		default:
+			l.drive(goexits + 1)
+		}
+	}()
 	for !l.stopped {
 		if err := l.tick(); err != nil {
-			return fmt.Errorf("perch: loop %d: %w", l.id, err)
+			l.srv.loopFailed(l, fmt.Errorf("perch: loop %d: %w", l.id, err))
+			break
 		}
 	}
-	return nil
+	returned = true
 }
 
 // tick is one turn of the loop. The order is the contract: docs/architecture.md.

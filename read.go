@@ -292,9 +292,14 @@ func (l *loop) resume() {
 	if len(l.resumed) == 0 {
 		return
 	}
-	batch := l.resumed
+	batch, done := l.resumed, 0
 	l.resumed = l.spareResumed[:0]
+	defer func() {
+		l.resumed = append(l.resumed, batch[done:]...) // none is left, but after Goexit
+		l.spareResumed = batch
+	}()
 	for _, conn := range batch {
+		done++
 		s := l.slab.at(conn.slot)
 		if s.gen.Load() == conn.gen {
 			l.resumeInput(conn.slot, s)
@@ -303,7 +308,6 @@ func (l *loop) resume() {
 			}
 		}
 	}
-	l.spareResumed = batch
 }
 
 // resumeKept is for the end of input behind had bytes that were kept: whole

@@ -58,7 +58,7 @@ func (l *loop) unseal(i uint32, s *slot, w *wire, b []byte) {
 	var err error
 	for err == nil && n < len(l.rbuf) { // until it is drained: b is the loop's
 		var k int
-		k, err = w.conn.Read(l.rbuf[n:])
+		k, err = l.readRecords(i, s, w, l.rbuf[n:])
 		n += k
 	}
 	w.in = nil
@@ -128,7 +128,7 @@ func (l *loop) broken(i uint32, s *slot, w *wire, err error) {
 // the socket does not take waits sealed.
 func (l *loop) sealCork(i uint32, s *slot, b []byte) {
 	w := l.slab.wire(i)
-	if _, err := w.conn.Write(b); err != nil {
+	if err := l.writeRecords(i, s, w, b); err != nil {
 		l.fail(i, s, err)
 		return
 	}
@@ -214,7 +214,7 @@ func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, err
 			continue
 		}
 		b := c.out.front(l.gathered[:0], sealSize)
-		if _, err := w.conn.Write(b); err != nil {
+		if err := l.writeRecords(i, s, w, b); err != nil {
 			return sent, unix.EPROTO // not to be: broken has dropped what was queued
 		}
 		before := c.out.bytes
@@ -242,7 +242,7 @@ func (l *loop) notifyClose(i uint32, s *slot) bool {
 		return true
 	}
 	w.last = true
-	if err := w.conn.CloseWrite(); err != nil {
+	if err := l.closeRecords(i, s, w); err != nil {
 		return true
 	}
 	l.push(i, s, w)

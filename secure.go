@@ -5,13 +5,11 @@ package perch
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -183,15 +181,8 @@ func (w *wire) shake(t *turns, share addrKey) {
 	f := w.feed
 	defer f.ref.l.post(post{kind: postSecured, slot: f.ref.slot, gen: f.ref.gen}, nil)
 	defer t.pass(share) // first, so that who sees the connection open does not see it counted as under way
-	defer func() {
-		if p := recover(); p != nil {
-			srv := f.ref.l.srv
-			srv.log.LogAttrs(srv.ctx, slog.LevelError, "callback of the TLS configuration panicked",
-				slog.Any("error", p), slog.String("stack", string(debug.Stack())))
-			f.err = fmt.Errorf("%w: %v", ErrPanic, p)
-		}
-	}()
-	f.err = w.conn.Handshake()
+	f.err = ErrPanic
+	f.ref.l.srv.guard(tlsCallbackPanicked, f.ref.ID().String(), func() { f.err = w.conn.Handshake() })
 }
 
 // shaking acts on what the goroutine of a handshake has posted.

@@ -90,6 +90,14 @@ func New(c Config) *Server {
 		srv.overRate = newNewConnRate(max(most/2, 2*overRateLeast), max(most/10, overRateLeast))
 	}
 	srv.reserved = reservedPaths(srv)
+	told := srv.cfg.Rooms.Panicked
+	srv.cfg.Rooms.Panicked = func(function string, v any) {
+		srv.outside.panics.Add(1)
+		defer srv.notePanic("function of the rooms panicked: "+function, "", v)
+		if told != nil {
+			told(function, v)
+		}
+	}
 	srv.rooms = room.New(srv.cfg.Rooms)
 	srv.routing = routing{literal: make(map[string]*Route), mux: http.NewServeMux()}
 	var b [8]byte
@@ -399,14 +407,17 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 		l.end()
 		return
 	}
-	if err := l.run(); err != nil {
-		srv.log.LogAttrs(srv.ctx, slog.LevelError, "loop ended", slog.Int("loop", l.id), slog.String("error", err.Error()))
-		srv.mu.Lock()
-		srv.err = errors.Join(srv.err, err)
-		srv.mu.Unlock()
-		srv.hurry()
-		srv.stopLoops(postAbort)
-	}
+	l.run()
+}
+
+// loopFailed ends the server because a loop cannot go on.
+func (srv *Server) loopFailed(l *loop, err error) {
+	srv.mu.Lock()
+	srv.err = errors.Join(srv.err, err)
+	srv.mu.Unlock()
+	srv.hurry()
+	srv.stopLoops(postAbort)
+	srv.log.LogAttrs(srv.ctx, slog.LevelError, "loop ended", slog.Int("loop", l.id), slog.String("error", err.Error()))
 }
 
 // Addr is the address that Start has listened on.

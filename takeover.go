@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -194,14 +193,10 @@ func (r *Route) ask(request *Request) (resp Response) {
 	if f == nil {
 		return resp
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			resp = Reject(http.StatusInternalServerError, "internal server error")
-			r.srv.outside.panics.Add(1)
-			r.srv.log.LogAttrs(r.srv.ctx, slog.LevelError, "handler panicked", slog.Any("error", p), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	return f(request)
+	if !r.srv.guard(handlerPanicked, "", func() { resp = f(request) }) {
+		return Reject(http.StatusInternalServerError, "internal server error")
+	}
+	return resp
 }
 
 // hijacked is an error after the hijack: it is answered on the connection.
@@ -306,8 +301,10 @@ func (l *loop) take(t *taking) {
 	if err != nil {
 		b := handshake.AppendError(nil, http.StatusServiceUnavailable, "server going away", retryAfter)
 		if t.wire != nil {
-			t.wire.conn.Write(b)
-			t.wire.conn.CloseWrite()
+			l.srv.guard(tlsCallbackPanicked, "", func() {
+				t.wire.conn.Write(b)
+				t.wire.conn.CloseWrite()
+			})
 			b, l.sealed = l.sealed, l.sealed[:0]
 		}
 		sock.Send(fd, b)

@@ -3,9 +3,6 @@
 package perch
 
 import (
-	"log/slog"
-	"runtime/debug"
-
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/pool"
@@ -188,6 +185,10 @@ func (l *loop) submitWaiting() {
 func (w *work) Run() {
 	h := w.route.blocking
 	b := &w.cur
+	defer w.handBack()
+	if b.close != nil && h.OnClose != nil {
+		defer w.call(func() { h.OnClose(w.ref, b.close) }) // whatever the others do
+	}
 	if b.upgrade != nil && h.OnUpgrade != nil {
 		b.upgrade.response = Reject(500, "internal server error") // if it panics
 		w.call(func() {
@@ -199,26 +200,25 @@ func (w *work) Run() {
 	for _, m := range b.messages {
 		ok = ok && w.call(func() { h.OnMessage(w.ref, m.op, b.data[m.off:m.end:m.end]) })
 	}
-	if b.close != nil && h.OnClose != nil {
-		w.call(func() { h.OnClose(w.ref, b.close) })
-	}
+}
+
+// handBack gives the batch back to the loop.
+func (w *work) handBack() {
+	h, b := w.route.blocking, &w.cur
 	err := w.ref.l.post(post{kind: postDone, work: w, slot: w.ref.slot, gen: w.ref.gen}, nil)
 	if err != nil && b.close == nil && b.upgrade == nil && h.OnClose != nil { // the loop has ended without us
 		w.call(func() { h.OnClose(w.ref, &CloseError{Code: frame.CloseAbnormal, Err: ErrShutdown}) })
 	}
 }
 
-// call runs one callback; a panic ends the connection with 1011.
+// call runs one callback; a panic ends the connection with 1011. After
+// runtime.Goexit it does not return, and the pool starts another goroutine.
 func (w *work) call(f func()) (ok bool) {
 	defer func() {
-		p := recover()
-		if p == nil {
-			return
+		if !ok {
+			w.ref.l.post(post{kind: postPanic, slot: w.ref.slot, gen: w.ref.gen}, nil)
+			w.ref.l.srv.notePanic(handlerPanicked, w.ref.ID().String(), recover())
 		}
-		srv := w.ref.l.srv
-		srv.log.LogAttrs(srv.ctx, slog.LevelError, "handler panicked",
-			slog.String("connection_id", w.ref.ID().String()), slog.Any("error", p), slog.String("stack", string(debug.Stack())))
-		w.ref.l.post(post{kind: postPanic, slot: w.ref.slot, gen: w.ref.gen}, nil)
 	}()
 	f()
 	return true

@@ -71,7 +71,10 @@ func (l *loop) flushDirty() {
 		return
 	}
 	l.dirty, l.flushing = l.flushing[:0], l.dirty
+	done := 0
+	defer func() { l.dirty = append(l.dirty, l.flushing[done:]...) }() // none is left, but after Goexit
 	for _, i := range l.flushing {
+		done++
 		s := l.slab.at(i)
 		if s.flags&flagDirty == 0 {
 			continue

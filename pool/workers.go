@@ -7,7 +7,8 @@ import (
 
 // Job is work that may block.
 type Job interface {
-	// Run does it, on one of the pool's goroutines. It must not panic.
+	// Run does it, on one of the pool's goroutines. It must not panic; it may call
+	// runtime.Goexit.
 	Run()
 }
 
@@ -89,7 +90,20 @@ func (w *Workers) Close() {
 }
 
 func (w *Workers) work() {
-	defer w.done.Done()
+	running, returned := false, false
+	defer func() {
+		switch p := recover(); {
+		case p != nil:
+			panic(p) // a job must not
+		case returned:
+			w.done.Done()
+		default: // a job has called runtime.Goexit: another goroutine takes this one's place
+			if running {
+				w.busy.Add(-1)
+			}
+			go w.work()
+		}
+	}()
 	for {
 		w.mu.Lock()
 		for w.queued == 0 && !w.closed {
@@ -97,6 +111,7 @@ func (w *Workers) work() {
 		}
 		if w.queued == 0 {
 			w.mu.Unlock()
+			returned = true
 			return
 		}
 		j := w.queue[w.head]
@@ -110,7 +125,9 @@ func (w *Workers) work() {
 			f()
 		}
 		w.busy.Add(1)
+		running = true
 		j.Run()
+		running = false
 		w.busy.Add(-1)
 	}
 }

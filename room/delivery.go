@@ -101,7 +101,7 @@ func (d *Delivery) finish() {
 		d.room.pending.Add(-1)
 	}
 	if d.done != nil {
-		d.done(int(d.taken.Load()))
+		d.hub.cfg.call("Message.Taken", func() { d.done(int(d.taken.Load())) })
 	}
 }
 

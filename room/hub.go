@@ -51,6 +51,11 @@ type Config struct {
 	Looks func(label string) []string
 
 	Now func() time.Time // nil: time.Now
+
+	// Panicked is told when a function of this Config, or Message.Taken, panics with v,
+	// or has called runtime.Goexit: v is nil then. It runs where that happened, in a
+	// deferred call. nil: nobody is told; the engine sets it to log and count.
+	Panicked func(function string, v any)
 }
 
 // Hub is all the rooms of a server, and all who are connected to them. Any
@@ -116,6 +121,7 @@ func New(c Config) *Hub {
 		c.Broker = NewMemory()
 	}
 	verbatim := c.Encode == nil
+	c.guard()
 	if verbatim {
 		c.Encode = func(dst []byte, _ string, _ uint64, payload []byte) []byte { return append(dst, payload...) }
 	}

@@ -1,0 +1,185 @@
+//go:build linux
+
+package perch
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/perchws/perch/frame"
+)
+
+// Functions of the user's may panic, or call runtime.Goexit (t.Fatal does). Both
+// are logged with their stack, are counted in Stats.Panics, and cost at most the
+// connection that they were called for:
+//
+//	on a loop       recovered, deferred by whoever sets loop.current; callClose; readRecords and its like for the tls.Config
+//	on a worker     work.call; pool.Workers replaces a goroutine that has ended
+//	elsewhere       guard: upgrades within net/http, TLS handshakes
+//	for rooms       package room, which tells Config.Panicked
+//	for logs        logQueue
+//
+// runtime.Goexit cannot be stopped: it unwinds the whole goroutine. What a loop has
+// to do for others goes on in deferred calls and in the next tick, and the loop
+// itself in drive.
+
+// errGoexit is what is logged for it.
+const errGoexit = "runtime.Goexit: the callback has ended its goroutine"
+
+// notePanic logs a panic, or a Goexit if p is nil. It is called in a deferred
+// function and last, for even the text of p is the user's code.
+func (srv *Server) notePanic(message, id string, p any) {
+	stack := string(debug.Stack())
+	text := errGoexit
+	if p != nil {
+		text = fmt.Sprintf("a %T whose text panics", p)
+	}
+	defer func() {
+		recover()
+		attrs := []slog.Attr{slog.String("error", text), slog.String("stack", stack)}
+		if id != "" {
+			attrs = append(attrs, slog.String("connection_id", id))
+		}
+		srv.log.LogAttrs(srv.ctx, slog.LevelError, message, attrs...)
+	}()
+	if p != nil {
+		text = fmt.Sprint(p)
+	}
+}
+
+const handlerPanicked = "handler panicked"
+
+// guard calls f, a function of the user's, on a goroutine that is no loop's. It
+// reports that f has returned; after runtime.Goexit it does not return itself.
+func (srv *Server) guard(message, id string, f func()) (ok bool) {
+	defer func() {
+		if !ok {
+			srv.outside.panics.Add(1)
+			srv.notePanic(message, id, recover())
+		}
+	}()
+	f()
+	return true
+}
+
+// recovered turns the panic of a callback into the end of its own connection:
+// 1011. It is deferred around callbacks; loop.current is the connection whose
+// callback runs. After runtime.Goexit the goroutine goes on to unwind.
+func (l *loop) recovered() {
+	p := recover()
+	if l.current == noSlot {
+		if p != nil { // not a handler's: a bug of ours must not be hidden
+			panic(p)
+		}
+		return
+	}
+	i := l.current
+	s := l.slab.at(i)
+	l.current = noSlot
+	l.stats.Panics++
+	defer l.srv.notePanic(handlerPanicked, l.conn(i, s).ID().String(), p)
+	if !l.asm.Idle() {
+		l.asmBuf.B = l.asm.Take()
+		l.freshAssembler(l.asmBuf)
+	}
+	switch s.state {
+	case stateOpen, stateClosing: // the rest of the input is lost: no more of it may be parsed
+		l.failWith(i, s, CloseInternalError, "internal error", ErrPanic)
+	case stateFailing, stateClosed: // the last word is said
+	case stateHandshake:
+		l.corked = noSlot
+		l.refuse(i, s, 500, "internal server error", nil)
+	default:
+		l.fail(i, s, ErrPanic)
+	}
+	l.corked = noSlot
+	if len(l.cork) > 0 {
+		l.flushCork(i, s)
+	}
+	if s.state != stateClosed && s.cold != 0 {
+		l.settle(i, s)
+	}
+}
+
+// callDo runs a posted function as a callback of the connection.
+func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
+	defer l.recovered()
+	l.current = i
+	f(l.conn(i, s))
+	l.current = noSlot
+}
+
+// callClose calls OnClose; a panic in it has nothing left to close. c is the zero
+// Conn for a dial that found no slot.
+func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
+	returned := false
+	defer func() {
+		l.current = noSlot
+		if !returned {
+			l.stats.Panics++
+			l.srv.notePanic(handlerPanicked, c.ID().String(), recover())
+		}
+	}()
+	if l.current = noSlot; c.l != nil {
+		l.current = c.slot
+	}
+	f(c, cause)
+	returned = true
+}
+
+// crypto/tls calls functions of the tls.Config on the loop too: Rand, Time, and
+// the ClientSessionCache of a connection that we have dialled. A panic leaves the
+// records in no state to go on with.
+
+// readRecords is Read of a connection's TLS.
+func (l *loop) readRecords(i uint32, s *slot, w *wire, p []byte) (n int, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			err = l.tlsPanicked(i, s, recover())
+		}
+	}()
+	n, err = w.conn.Read(p)
+	returned = true
+	return n, err
+}
+
+// writeRecords is Write of a connection's TLS.
+func (l *loop) writeRecords(i uint32, s *slot, w *wire, p []byte) (err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			err = l.tlsPanicked(i, s, recover())
+		}
+	}()
+	_, err = w.conn.Write(p)
+	returned = true
+	return err
+}
+
+// closeRecords is CloseWrite of a connection's TLS.
+func (l *loop) closeRecords(i uint32, s *slot, w *wire) (err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			err = l.tlsPanicked(i, s, recover())
+		}
+	}()
+	err = w.conn.CloseWrite()
+	returned = true
+	return err
+}
+
+const tlsCallbackPanicked = "callback of the TLS configuration panicked"
+
+func (l *loop) tlsPanicked(i uint32, s *slot, p any) error {
+	l.stats.Panics++
+	l.sealed = l.sealed[:0]
+	defer l.srv.notePanic(tlsCallbackPanicked, l.conn(i, s).ID().String(), p)
+	if s.state != stateClosed {
+		l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Err: ErrPanic})
+		l.kill(i, s)
+	}
+	return ErrPanic
+}

@@ -1,0 +1,75 @@
+package room
+
+import "time"
+
+// guard puts a guard around the functions of Config, which are code of the
+// application's: one that panics costs what it should have made, and nothing else. They
+// run on loops and with locks held. After runtime.Goexit none of this returns, but the
+// locks are free, and the message has been settled.
+func (c *Config) guard() {
+	if c.Panicked == nil {
+		c.Panicked = func(string, any) {}
+	}
+	if encode := c.Encode; encode != nil {
+		c.Encode = func(dst []byte, room string, offset uint64, payload []byte) (out []byte) {
+			ok := false
+			defer func() {
+				if !ok {
+					c.Panicked("Encode", recover())
+					out = append(dst, payload...)
+				}
+			}()
+			out = encode(dst, room, offset, payload)
+			ok = true
+			return out
+		}
+	}
+	if translate := c.Translate; translate != nil {
+		c.Translate = func(dst []byte, d Dialect, room string, message []byte) (out []byte) {
+			ok := false
+			defer func() {
+				if !ok {
+					c.Panicked("Translate", recover())
+					out = append(dst, message...)
+				}
+			}()
+			out = translate(dst, d, room, message)
+			ok = true
+			return out
+		}
+	}
+	if announce := c.Announce; announce != nil {
+		c.Announce = func(e Event) (f Frames) {
+			c.call("Announce", func() { f = announce(e) })
+			return f
+		}
+	}
+	if offline := c.Offline; offline != nil {
+		c.Offline = func(u *User) { c.call("Offline", func() { offline(u) }) }
+	}
+	if looks := c.Looks; looks != nil {
+		c.Looks = func(label string) (all []string) {
+			c.call("Looks", func() { all = looks(label) })
+			return all
+		}
+	}
+	if now := c.Now; now != nil {
+		c.Now = func() time.Time {
+			t := time.Now()
+			c.call("Now", func() { t = now() })
+			return t
+		}
+	}
+}
+
+// call runs a function of the application's.
+func (c *Config) call(name string, f func()) {
+	ok := false
+	defer func() {
+		if !ok {
+			c.Panicked(name, recover())
+		}
+	}()
+	f()
+	ok = true
+}
