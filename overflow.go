@@ -49,6 +49,8 @@ const (
 	overflowLeast = 8
 	// overflowGrace is how long a connection may be silent at first.
 	overflowGrace = 20 * time.Millisecond
+	// overflowShake is how long its TLS handshake keeps it from being pushed out.
+	overflowShake = time.Second
 	// pushBudget is how many are pushed out in a tick: their descriptors are open until
 	// its end.
 	pushBudget = 32
@@ -70,7 +72,8 @@ func overflowOf(loops, limit int) int {
 const (
 	rankAnswered  = iota
 	rankSilent    // it has sent nothing for overflowGrace
-	rankBegun     // it may not have had the time, its request is not whole, or its TLS handshake is under way
+	rankBegun     // it may not have had the time, its request is not whole, or its TLS handshake takes long
+	rankShaking   // its TLS handshake is under way, of which there are few: see mayTell
 	rankAnswering // it is being told, or its request is for a reserved path
 	rankAll
 )
@@ -158,6 +161,8 @@ func (l *loop) rankOver(o over, s *slot) int {
 		return rankAnswered
 	case s.state == stateFailing, s.state == stateDeciding:
 		return rankAnswering
+	case s.flags&flagTLS != 0 && l.slab.wire(o.slot) != nil && l.now-o.at < int64(overflowShake):
+		return rankShaking
 	case l.now-o.at < int64(overflowGrace), c != nil && c.in != nil, s.flags&flagTLS != 0 && l.slab.wire(o.slot) != nil:
 		return rankBegun
 	}
