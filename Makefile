@@ -15,7 +15,7 @@ run: build ## build perchd and serve on LISTEN (127.0.0.1:8000)
 	./bin/perchd --listen $(LISTEN)
 
 .PHONY: build
-build: ## build bin/perchd and bin/perchbench, static
+build: ## build bin/perchd, bin/perchbench and bin/perchvet, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
 
 .PHONY: test
@@ -27,10 +27,11 @@ race: ## run all tests with the race detector, in random order (needs gcc)
 	CGO_ENABLED=1 $(GO) run ./internal/testrun $(GO) test -race -shuffle=on ./...
 
 .PHONY: check
-check: ## gofmt, go vet, staticcheck, and who may import whom
+check: ## gofmt, go vet, staticcheck, perchvet, and who may import whom
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt-ed:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	$(GO) run ./cmd/perchvet -test=false ./...
 	$(GO) test -count=1 -run '^TestLayout' .
 
 .PHONY: conformance

@@ -14,7 +14,8 @@ import (
 // small comparable value; to reach the connection later or from elsewhere keep
 // its [Conn.Ref]. The zero Conn is a connection that is closed. No method blocks.
 // Methods called on another goroutine panic, but for Ref, ID and Member, in every
-// build: what they touch is the loop's alone.
+// build: what they touch is the loop's alone. The command cmd/perchvet finds a Conn
+// that leaves its callback before it is run.
 type Conn struct {
 	l    *loop
 	slot uint32

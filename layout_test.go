@@ -29,28 +29,29 @@ const all = "*"
 // A package that is not listed here does not exist: add it together with the reason in
 // docs/architecture.md.
 var mayImport = map[string][]string{
-	"frame":             {},
-	"frame/deflate":     {"frame"},
-	"handshake":         {},
-	"poller":            {},
-	"pool":              {},
-	"internal/owner":    {},
-	"internal/procs":    {},
-	"internal/sock":     {},
-	"internal/label":    {},
-	"room":              {"frame", "internal/label"},
-	"room/brokertest":   {"room", "frame"},
-	".":                 {"frame", "frame/deflate", "handshake", "poller", "pool", "room", "internal/owner", "internal/procs", "internal/sock"},
-	"session":           {},
-	"session/storetest": {"session"},
-	"cluster":           {"frame", "room"},
-	"client":            {".", "frame", "handshake"},
-	"bench":             {".", "frame", "handshake", "poller", "internal/sock"},
-	"bench/stats":       {},
-	"bench/record":      {"bench", "bench/stats"},
-	"bench/suite":       {"bench", "bench/record", "internal/server/certs", "internal/sock"},
-	"bench/plot":        {},
-	"bench/page":        {"bench/plot", "bench/record", "bench/stats"},
+	"frame":               {},
+	"frame/deflate":       {"frame"},
+	"handshake":           {},
+	"poller":              {},
+	"pool":                {},
+	"internal/owner":      {},
+	"internal/procs":      {},
+	"internal/sock":       {},
+	"internal/connescape": {},
+	"internal/label":      {},
+	"room":                {"frame", "internal/label"},
+	"room/brokertest":     {"room", "frame"},
+	".":                   {"frame", "frame/deflate", "handshake", "poller", "pool", "room", "internal/owner", "internal/procs", "internal/sock"},
+	"session":             {},
+	"session/storetest":   {"session"},
+	"cluster":             {"frame", "room"},
+	"client":              {".", "frame", "handshake"},
+	"bench":               {".", "frame", "handshake", "poller", "internal/sock"},
+	"bench/stats":         {},
+	"bench/record":        {"bench", "bench/stats"},
+	"bench/suite":         {"bench", "bench/record", "internal/server/certs", "internal/sock"},
+	"bench/plot":          {},
+	"bench/page":          {"bench/plot", "bench/record", "bench/stats"},
 
 	// What makes perchd: public packages only, and not each other.
 	"internal/server/config":   {".", "handshake", "room", "session", "cluster"},
@@ -66,6 +67,7 @@ var mayImport = map[string][]string{
 	"internal/server/echo":     {".", "room", "session", "cluster"},
 	"cmd/perchd":               {all},
 	"cmd/perchbench":           {all},
+	"cmd/perchvet":             {"internal/connescape"},
 
 	// For tests alone; nobody lists them.
 	"internal/testrun":     {},
@@ -91,6 +93,10 @@ var mayRequire = map[string][]string{
 	"golang.org/x/text/width":           {"internal/label"},
 
 	"github.com/HdrHistogram/hdrhistogram-go": {"bench"},
+
+	"golang.org/x/tools/go/analysis":               {"internal/connescape"},
+	"golang.org/x/tools/go/types/typeutil":         {"internal/connescape"},
+	"golang.org/x/tools/go/analysis/singlechecker": {"cmd/perchvet"},
 
 	"github.com/klauspost/compress/flate": {"frame/deflate"},
 
