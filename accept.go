@@ -102,6 +102,7 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 			srv.connections.Add(-1)
 		}
 		l.stats.Refused++
+		srv.note(&refused{kind: RefusedLimit, reason: err.Error(), peer: peer})
 		sock.Reset(fd)
 		return
 	}
@@ -160,6 +161,7 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	switch {
 	case err != nil: // not to be answered: who knows what it speaks
 		l.stats.BadProxyHeaders++
+		l.noteOf(i, s, &refused{kind: RefusedProxy, reason: err.Error()})
 		l.fail(i, s, err)
 		return
 	case n == 0:
@@ -195,7 +197,7 @@ func (l *loop) admitForwarded(i uint32, s *slot, r *Request) bool {
 	}
 	key := keyOf(r.RemoteAddr())
 	if status, reason := l.srv.admit(key, false, l.now); status != 0 {
-		l.refuseBusy(i, s, status, reason)
+		l.refuseBusy(i, s, r, status, reason)
 		return false
 	}
 	l.slab.setPeer(i, key)
@@ -220,8 +222,8 @@ func (l *loop) adopt(fd int, state connState, in slotFlags) (uint32, *slot, erro
 	return i, s, nil
 }
 
-// refuseBusy answers a request that there is no room for.
-func (l *loop) refuseBusy(i uint32, s *slot, status int, reason string) {
+// refuseBusy answers a request that there is no room for. r may be nil.
+func (l *loop) refuseBusy(i uint32, s *slot, r *Request, status int, reason string) {
 	l.stats.Refused++
-	l.refuse(i, s, status, reason, retryAfter)
+	l.refuse(i, s, refused{kind: RefusedLimit, status: status, reason: reason, header: retryAfter, request: r})
 }

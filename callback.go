@@ -89,7 +89,7 @@ func (l *loop) recovered() {
 	case stateFailing, stateClosed: // the last word is said
 	case stateHandshake:
 		l.corked = noSlot
-		l.refuse(i, s, 500, "internal server error", nil)
+		l.refuse(i, s, refused{kind: RefusedFault, status: 500, reason: "internal server error"})
 	default:
 		l.fail(i, s, ErrPanic)
 	}

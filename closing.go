@@ -289,6 +289,7 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 	flags := s.flags
 	if c.refusal != nil {
 		l.stats.Refused++
+		l.srv.note(&refused{kind: RefusedLimit, status: c.refusal.status, reason: c.refusal.reason})
 	}
 	c.parser, c.cause, c.upgrade, c.refusal, c.dropped = nil, nil, nil, nil, 0
 	l.slab.freeze(s)
@@ -332,7 +333,7 @@ func (l *loop) shutdown() {
 		case stateOpen:
 			l.closeOpen(i, s, &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown})
 		case stateHandshake, stateDeciding:
-			l.refuse(i, s, 503, "server going away", retryAfter)
+			l.refuseStopping(i, s, nil)
 		case stateProxy:
 			l.fail(i, s, ErrShutdown)
 		case stateConnecting, stateAnswer:

@@ -202,12 +202,12 @@ func (w *web) finish(ctx context.Context) {
 func (l *loop) handOff(i uint32, s *slot, b []byte) {
 	w := l.srv.web
 	if l.stopping {
-		l.refuse(i, s, http.StatusServiceUnavailable, "server going away", retryAfter)
+		l.refuseStopping(i, s, nil)
 		return
 	}
 	if w.inside.Add(1) > int64(l.srv.cfg.MaxHTTP) && !w.makeRoom() {
 		w.inside.Add(-1)
-		l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many requests under way")
+		l.refuseBusy(i, s, nil, http.StatusServiceUnavailable, "too many requests under way")
 		return
 	}
 	if len(l.passing) == 0 {

@@ -92,7 +92,7 @@ func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason 
 	l.overflow.add(over{i, shareOf(peer), l.now})
 	l.slab.thaw(s).refusal = &refusal{status: status, reason: reason}
 	if len(l.srv.reserved) == 0 && (s.state == stateHandshake || s.state == stateProxy && l.srv.tls == nil) {
-		l.refuseOver(i, s)
+		l.refuseOver(i, s, nil)
 	}
 }
 
@@ -113,13 +113,12 @@ func (l *loop) mayTell(i uint32, s *slot) bool {
 	return may
 }
 
-// refuseOver answers a connection over a limit.
-func (l *loop) refuseOver(i uint32, s *slot) {
+// refuseOver answers a connection over a limit. r is its request, if it was read.
+func (l *loop) refuseOver(i uint32, s *slot, r *Request) {
 	c := l.slab.coldOf(s)
-	r := c.refusal
+	why := c.refusal
 	c.refusal = nil
-	l.stats.Refused++
-	l.refuse(i, s, r.status, r.reason, retryAfter)
+	l.refuseBusy(i, s, r, why.status, why.reason)
 }
 
 // pushOut ends the connection over a limit that is needed least, of a rank below the

@@ -224,8 +224,9 @@ func TestForwardedLimits(t *testing.T) {
 		{"192.0.2.3", ""},
 		{"192.0.2.9, unknown", "127.0.0.1"}, // nobody vouches for it
 		{"192.0.2.9, unknown", "127.0.0.1"}, // and loopback is not limited
-		{"192.0.2.9, , 10.1.1.1", "10.1.1.1"},
-		{"]], 10.1.1.1", ""},
+		{"192.0.2.9, , 10.1.1.1", "192.0.2.9"}, // an empty entry is none
+		{"]], 10.1.1.1", "10.1.1.1"},
+		{"unknown, 10.1.1.1", ""},
 	} {
 		r := &http.Request{RemoteAddr: "127.0.0.1:5", Header: http.Header{"X-Forwarded-For": {tc.forwarded}}}
 		if got := srv.ClientAddr(r).String(); tc.client != "" && got != tc.client {

@@ -94,7 +94,7 @@ func (l *loop) serveReserved(i uint32, s *slot, path *reservedPath, r *Request) 
 	l.setState(s, stateDeciding)
 	l.interest(i, s)
 	if !path.take(p) {
-		l.refuseBusy(i, s, http.StatusServiceUnavailable, "too many requests under way")
+		l.refuseBusy(i, s, r, http.StatusServiceUnavailable, "too many requests under way")
 	}
 }
 

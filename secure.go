@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -62,6 +61,7 @@ func (l *loop) readSecuring(i uint32, s *slot) {
 	case e != 0:
 		if w != nil {
 			l.stats.TLSFailed++
+			l.noteTLS(i, s, e)
 		}
 		l.fail(i, s, e)
 		return
@@ -109,10 +109,11 @@ func (l *loop) refuseRecord(i uint32, s *slot, b []byte) {
 	s.flags &^= flagTLS
 	if b[0] >= 'A' && b[0] <= 'Z' { // a method
 		l.stats.BadHandshakes++
-		l.refuse(i, s, http.StatusBadRequest, "client sent an HTTP request to an HTTPS server", nil)
+		l.refuse(i, s, refused{kind: RefusedTLS, status: http.StatusBadRequest, reason: "client sent an HTTP request to an HTTPS server"})
 		return
 	}
 	l.stats.TLSFailed++
+	l.noteTLS(i, s, errNotTLS)
 	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: errNotTLS})
 	l.setState(s, stateFailing)
 	l.cork = append(l.cork[:0], notTLS...)
@@ -229,7 +230,7 @@ func (l *loop) secured(i uint32, s *slot) {
 	} else {
 		l.setState(s, stateHandshake)
 		if s.flags&flagRefused != 0 && len(l.srv.reserved) == 0 {
-			l.refuseOver(i, s)
+			l.refuseOver(i, s, nil)
 			return
 		}
 	}
@@ -249,12 +250,19 @@ func (l *loop) secureConn(i uint32, s *slot) *tls.Conn {
 	return l.slab.wire(i).conn
 }
 
+// noteTLS notes that a client's TLS handshake has failed. Servers that we dial are told
+// of in OnClose.
+func (l *loop) noteTLS(i uint32, s *slot, err error) {
+	if s.flags&flagClient == 0 {
+		l.noteOf(i, s, &refused{kind: RefusedTLS, reason: err.Error()})
+	}
+}
+
 // unsecured ends a connection whose handshake has failed. The alert that says so
 // is sent already, or waits.
 func (l *loop) unsecured(i uint32, s *slot, w *wire, f *feed) {
 	l.stats.TLSFailed++
-	l.srv.log.LogAttrs(l.srv.ctx, slog.LevelDebug, "TLS handshake failed",
-		slog.String("remote", f.remote.String()), slog.String("error", f.err.Error()))
+	l.noteTLS(i, s, f.err)
 	w.last = true
 	if s.flags&flagClient != 0 {
 		l.fail(i, s, errors.Join(ErrDial, f.err))

@@ -72,6 +72,7 @@ type Server struct {
 	newRate          *newConnRate
 	overRate         *newConnRate // of TLS handshakes of connections over a limit
 	reserved         map[string]*reservedPath
+	refusals         refusals
 
 	mu      sync.Mutex // guards starting and stopping, and table.free
 	started bool
@@ -98,6 +99,7 @@ func New(c Config) *Server {
 			told(function, v)
 		}
 	}
+	srv.refusals = newRefusals(srv)
 	srv.rooms = room.New(srv.cfg.Rooms)
 	srv.routing = routing{literal: make(map[string]*Route), mux: http.NewServeMux()}
 	var b [8]byte

@@ -136,6 +136,7 @@ func (srv *Server) wait(down *sync.WaitGroup) {
 		procs.Add(-len(srv.loops))
 	}
 	srv.running.Store(false)
+	srv.refusals.lines.tellAll()
 	srv.release()
 }
 

@@ -20,6 +20,8 @@ type Stats struct {
 	Opened      uint64 // OnOpen was called
 	Closed      uint64 // OnClose was called
 
+	Refusals [RefusalKinds]uint64 // by Refusal: upgrades, and connections that did not come so far
+
 	BadHandshakes     uint64
 	BadProxyHeaders   uint64
 	HandshakeTimeouts uint64
@@ -182,6 +184,9 @@ func (srv *Server) Stats() Stats {
 	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
 	all.QueuedBytes = srv.queued.Load() + srv.posted.Load()
 	all.Overloads = srv.overloads.Load()
+	for kind := range all.Refusals {
+		all.Refusals[kind] = srv.refusals.counts[kind].Load()
+	}
 	srv.turns.count(&all)
 	srv.dialTurns.count(&all)
 	return all

@@ -5,6 +5,7 @@ package perch
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"net/http"
 	"os"
 	"time"
 
@@ -80,14 +81,21 @@ func (l *loop) expire(i uint32, s *slot) {
 		switch {
 		case !l.past(inState, cfg.HandshakeTimeout):
 		case c != nil && c.refusal != nil:
-			l.refuseOver(i, s)
+			l.refuseOver(i, s, nil)
 		default:
 			l.stats.HandshakeTimeouts++
-			l.refuse(i, s, 408, "request timeout", nil)
+			late := refused{kind: RefusedTimeout, status: http.StatusRequestTimeout, reason: "request timeout"}
+			if c != nil && c.upgrade != nil {
+				late.request = c.upgrade.request
+			} else {
+				late.quiet = s.state == stateHandshake && (c == nil || c.in == nil)
+			}
+			l.refuse(i, s, late)
 		}
 	case stateProxy:
 		if l.past(inState, cfg.HandshakeTimeout) {
 			l.stats.HandshakeTimeouts++
+			l.noteOf(i, s, &refused{kind: RefusedTimeout, reason: "no PROXY header in time"})
 			l.fail(i, s, os.ErrDeadlineExceeded)
 		}
 	case stateConnecting, stateAnswer:
@@ -98,6 +106,9 @@ func (l *loop) expire(i uint32, s *slot) {
 		if l.past(inState, cfg.HandshakeTimeout) {
 			l.stats.HandshakeTimeouts++
 			l.stats.TLSFailed++
+			if s.flags&flagClient == 0 {
+				l.noteOf(i, s, &refused{kind: RefusedTimeout, reason: "no TLS handshake in time"})
+			}
 			l.fail(i, s, os.ErrDeadlineExceeded)
 		} else if c != nil && c.refusal != nil && c.refusal.waits && l.mayTell(i, s) {
 			l.secure(i, s)

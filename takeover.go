@@ -68,6 +68,11 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case srv.cfg.HTTP != nil:
 		srv.cfg.HTTP.ServeHTTP(w, req)
 	default:
+		kind := RefusedPlainHTTP
+		if strings.Contains(strings.ToLower(req.Header.Get("Upgrade")), "websocket") {
+			kind = RefusedPath
+		}
+		srv.note(&refused{kind: kind, status: http.StatusNotFound, reason: "not found", http: req})
 		http.Error(w, "not found", http.StatusNotFound)
 	}
 }
@@ -117,6 +122,7 @@ func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error
 	case errors.Is(err, ErrTooMany):
 		r.srv.outside.refused.Add(1)
 	}
+	r.srv.note(&refused{kind: takeoverKind(no), status: no.Status, reason: reasonOf(no), http: req})
 	if no.Status == http.StatusServiceUnavailable || no.Status == http.StatusTooManyRequests {
 		header = retryAfter
 	}
@@ -136,6 +142,37 @@ func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error
 	handshake.AddDemanded(w.Header(), no.Status)
 	http.Error(w, no.Reason, no.Status)
 	return no
+}
+
+// takeoverKind is the kind of refusal that an error of Upgrade is.
+func takeoverKind(err *UpgradeError) Refusal {
+	var fault *handshake.Error
+	switch {
+	case errors.As(err, &fault):
+		return kindOf(fault)
+	case errors.Is(err, ErrHTTPVersion):
+		return RefusedRequest
+	case errors.Is(err, ErrTooMany):
+		return RefusedLimit
+	case errors.Is(err, ErrRejected):
+		return RefusedByHandler
+	case errors.Is(err, ErrServerClosed):
+		return RefusedStopping
+	case errors.Is(err, ErrTLS):
+		return RefusedTLS
+	case errors.Is(err, ErrHijack):
+		return RefusedHijack
+	}
+	return RefusedFault
+}
+
+// reasonOf is what the log says of err: the client is not told what is wrong with our
+// own end.
+func reasonOf(err *UpgradeError) string {
+	if err.Status == http.StatusInternalServerError {
+		return err.Err.Error()
+	}
+	return err.Reason
 }
 
 // consider judges a request; header goes with a refusal by OnUpgrade.
@@ -287,7 +324,7 @@ func (l *loop) take(t *taking) {
 	if !ok {
 		l.stats.AcceptErrors++
 		l.srv.uncount(t.counted)
-		l.srv.log.LogAttrs(l.srv.ctx, slog.LevelWarn, "upgrade lost: no descriptor was free for it", slog.Int("loop", l.id))
+		l.srv.note(&refused{kind: RefusedLimit, reason: "no descriptor was free for it", request: t.request})
 		return
 	}
 	i, s, err := uint32(0), (*slot)(nil), ErrShutdown
@@ -307,6 +344,7 @@ func (l *loop) take(t *taking) {
 			})
 			b, l.sealed = l.sealed, l.sealed[:0]
 		}
+		l.srv.note(&refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away", request: t.request})
 		sock.Send(fd, b)
 		sock.Close(fd)
 		l.srv.uncount(t.counted)

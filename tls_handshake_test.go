@@ -155,7 +155,12 @@ func TestTLSHandshakeFails(t *testing.T) {
 	if s := awaitStats(t, srv, "all are counted", func(s *perch.Stats) bool { return s.TLSFailed == 5 }); s.Opened != 0 {
 		t.Errorf("%d opened", s.Opened)
 	}
-	if n := len(log.find("TLS handshake failed")); n != 5 {
+	for _, r := range log.find("upgrade refused") {
+		if attr(r, "kind") != "tls" || !strings.HasPrefix(attr(r, "remote"), "127.0.0.1") || !strings.Contains(attr(r, "reason"), "tls") {
+			t.Errorf("a failure is logged with kind %q, remote %q, reason %q", attr(r, "kind"), attr(r, "remote"), attr(r, "reason"))
+		}
+	}
+	if n := len(log.find("upgrade refused")); n != 5 {
 		t.Errorf("%d failures logged", n)
 	}
 }

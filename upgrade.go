@@ -35,7 +35,7 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 	n, err := parser.Request(b)
 	switch {
 	case err != nil:
-		l.refuseError(i, s, err)
+		l.refuseError(i, s, nil, err)
 	case n == 0:
 		l.keep(s, b)
 		if c = l.slab.coldOf(s); c.parser == nil { // it goes on with this connection, byte by byte perhaps
@@ -62,28 +62,32 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 		return
 	}
 	if s.flags&flagRefused != 0 {
-		l.refuseOver(i, s)
+		l.refuseOver(i, s, r)
 		return
 	}
 	route, matched := l.srv.routing.match(r.head)
 	switch {
 	case route == nil && l.srv.cfg.HTTP == nil:
-		l.refuse(i, s, http.StatusNotFound, "not found", nil)
+		kind := RefusedPlainHTTP
+		if r.head.IsUpgrade() {
+			kind = RefusedPath
+		}
+		l.refuse(i, s, refused{kind: kind, status: http.StatusNotFound, reason: "not found", request: r})
 		return
 	case route == nil:
 		l.handOff(i, s, b[n-len(r.head.Raw()):]) // with all that has arrived: a body may follow
 		return
 	case !r.head.IsUpgrade():
-		l.refuse(i, s, handshake.ErrNotUpgrade.Status, handshake.ErrNotUpgrade.Reason, nil)
+		l.refuse(i, s, refused{kind: RefusedPlainHTTP, status: handshake.ErrNotUpgrade.Status, reason: handshake.ErrNotUpgrade.Reason, request: r})
 		return
 	}
 	key, err := route.check(r.head)
 	if err != nil {
-		l.refuseError(i, s, err)
+		l.refuseError(i, s, r, err)
 		return
 	}
 	if l.stopping {
-		l.refuse(i, s, http.StatusServiceUnavailable, "server going away", retryAfter)
+		l.refuseStopping(i, s, r)
 		return
 	}
 	if !l.admitForwarded(i, s, r) {
@@ -135,11 +139,11 @@ func (r *Request) choose(subprotocol string) error {
 // then what the client has already sent behind its request.
 func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, resp Response, rest []byte) {
 	if resp.refuses() {
-		l.refuse(i, s, l.srv.refusal(&resp), resp.Reason, resp.Header)
+		l.refuse(i, s, refused{kind: RefusedByHandler, status: l.srv.refusal(&resp), reason: resp.Reason, header: resp.Header, request: r})
 		return
 	}
 	if err := r.choose(resp.Subprotocol); err != nil {
-		l.refuseOurs(i, s, err)
+		l.refuseOurs(i, s, r, err)
 		return
 	}
 	wanted := &l.srv.cfg.Compression
@@ -154,7 +158,7 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 	}
 	head, err := handshake.AppendSwitching(head, key, r.chosen, extensions, resp.Header)
 	if err != nil {
-		l.refuseOurs(i, s, err)
+		l.refuseOurs(i, s, r, err)
 		return
 	}
 	l.cork, l.corkHead, l.corked, l.corkSlot = head, len(head), i, s
@@ -174,9 +178,14 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 }
 
 // refuseOurs refuses because OnUpgrade has answered what cannot be sent.
-func (l *loop) refuseOurs(i uint32, s *slot, err error) {
+func (l *loop) refuseOurs(i uint32, s *slot, r *Request, err error) {
 	l.srv.log.LogAttrs(l.srv.ctx, slog.LevelError, "OnUpgrade's response cannot be sent", slog.String("error", err.Error()))
-	l.refuse(i, s, http.StatusInternalServerError, "internal server error", nil)
+	l.refuse(i, s, refused{kind: RefusedFault, status: http.StatusInternalServerError, reason: "internal server error", request: r})
+}
+
+// refuseStopping refuses because the server is going away. r may be nil.
+func (l *loop) refuseStopping(i uint32, s *slot, r *Request) {
+	l.refuse(i, s, refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away", header: retryAfter, request: r})
 }
 
 // opened enters the open state.
@@ -190,25 +199,25 @@ func (l *loop) opened(i uint32, s *slot, value any) {
 	}
 }
 
-// refuseError answers a request that handshake found at fault.
-func (l *loop) refuseError(i uint32, s *slot, err error) {
+// refuseError answers a request that is at fault; r is nil if it cannot be read.
+func (l *loop) refuseError(i uint32, s *slot, r *Request, err error) {
 	var he *handshake.Error
 	if !errors.As(err, &he) {
 		he = &handshake.Error{Status: http.StatusBadRequest, Reason: "bad request"}
 	}
 	l.stats.BadHandshakes++
-	l.refuse(i, s, he.Status, he.Reason, nil)
+	l.refuse(i, s, refused{kind: kindOf(he), status: he.Status, reason: he.Reason, request: r})
 }
 
-// refuse answers with an HTTP error and ends the connection so that the client
-// can read it.
-func (l *loop) refuse(i uint32, s *slot, status int, reason string, header http.Header) {
-	l.setState(s, stateFailing)
-	l.cork = handshake.AppendError(l.cork[:0], status, reason, header)
-	l.corkHead = len(l.cork)
-	l.slab.thaw(s)
-	l.flushCork(i, s)
-	l.settle(i, s)
+// kindOf is the kind of refusal that a fault leads to.
+func kindOf(fault *handshake.Error) Refusal {
+	switch fault {
+	case errOrigin:
+		return RefusedOrigin
+	case handshake.ErrNotUpgrade:
+		return RefusedPlainHTTP
+	}
+	return RefusedRequest
 }
 
 // readAnswer is the client's side of it: the response to our request.

@@ -67,7 +67,7 @@ func serverMetrics() []metric[perch.Stats] {
 		histogram("perch_tick_seconds", "Work of an event loop between two waits.",
 			bounds{10, 30, 1}, func(s *S) *perch.Histogram { return &s.Ticks }),
 	}
-	return append(append(all, engineErrors()...), closes()...)
+	return append(append(append(all, engineErrors()...), refusals()...), closes()...)
 }
 
 // engineErrors are the faults that the engine itself sees, one series each. Those of the endpoints
@@ -91,6 +91,16 @@ func engineErrors() []metric[perch.Stats] {
 		kind("close_timeout", func(s *S) uint64 { return s.CloseTimeouts }),
 		kind("panic", func(s *S) uint64 { return s.Panics }),
 	}
+}
+
+// refusals are the clients that did not get a WebSocket connection, by why.
+func refusals() []metric[perch.Stats] {
+	var all []metric[perch.Stats]
+	for kind := range perch.Refusal(perch.RefusalKinds) {
+		all = append(all, labelled("perch_upgrades_refused_total", "Upgrades refused, and connections that ended before one, by reason.",
+			prometheus.Labels{"reason": kind.String()}, func(s *perch.Stats) uint64 { return s.Refusals[kind] }))
+	}
+	return all
 }
 
 // closes are the ends by close code: a series for each of 1000 to 1015, one for all of 3000 to
