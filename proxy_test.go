@@ -222,8 +222,8 @@ func TestForwardedLimits(t *testing.T) {
 		{"2001:db8:1:3::1%eth0", "2001:db8:1:3::1"},
 		{"::ffff:192.0.2.3", "192.0.2.3"},
 		{"192.0.2.3", ""},
-		{"192.0.2.9, unknown", "127.0.0.1"}, // nobody vouches for it
-		{"192.0.2.9, unknown", "127.0.0.1"}, // and loopback is not limited
+		{"192.0.2.9, unknown", "127.0.0.1"},    // nobody vouches for it
+		{"192.0.2.9, unknown", "127.0.0.1"},    // and loopback is not limited
 		{"192.0.2.9, , 10.1.1.1", "192.0.2.9"}, // an empty entry is none
 		{"]], 10.1.1.1", "10.1.1.1"},
 		{"unknown, 10.1.1.1", ""},
