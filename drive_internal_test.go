@@ -21,6 +21,8 @@ type driven struct {
 	t   testing.TB
 	srv *Server
 	l   *loop
+
+	frozen int64 // see freeze
 }
 
 // drive makes a loop of a server that has no listener.
@@ -55,7 +57,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 		}
 		runtime.UnlockOSThread()
 	})
-	return &driven{t, srv, l}
+	return &driven{t: t, srv: srv, l: l}
 }
 
 // turn is one tick that does not sleep.
@@ -76,7 +78,17 @@ func (d *driven) turns(n int) {
 }
 
 // pass lets time pass, in one piece.
-func (d *driven) pass(t time.Duration) { d.srv.start = d.srv.start.Add(-t) }
+func (d *driven) pass(t time.Duration) {
+	d.srv.start = d.srv.start.Add(-t)
+	d.frozen += int64(t)
+}
+
+// freeze stops the real time: only pass lets any pass from now on.
+func (d *driven) freeze() *driven {
+	d.frozen = d.srv.since()
+	d.srv.clock = func() int64 { return d.frozen }
+	return d
+}
 
 // audience is a room that every connection open now is in.
 func (d *driven) audience() *room.Room {

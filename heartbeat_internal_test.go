@@ -76,17 +76,17 @@ func TestHeartbeatTimes(t *testing.T) {
 		"server": func(t *testing.T, p times) *peer {
 			var cfg Config
 			cfg.PingInterval, cfg.PingTimeout = p.config()
-			return drive(t, cfg, func(srv *Server) { srv.Handle("/ws", Handler{}) }).open(0)
+			return drive(t, cfg, func(srv *Server) { srv.Handle("/ws", Handler{}) }).freeze().open(0)
 		},
 		"route": func(t *testing.T, p times) *peer {
 			var s Settings
 			s.PingInterval, s.PingTimeout = p.config()
-			return drive(t, Config{}, func(srv *Server) { srv.Handle("/ws", Handler{Settings: s}) }).open(0)
+			return drive(t, Config{}, func(srv *Server) { srv.Handle("/ws", Handler{Settings: s}) }).freeze().open(0)
 		},
 		"dialled": func(t *testing.T, p times) *peer {
 			var s Settings
 			s.PingInterval, s.PingTimeout = p.config()
-			return drive(t, Config{}, func(srv *Server) {}).dialled(Handler{Settings: s})
+			return drive(t, Config{}, func(srv *Server) {}).freeze().dialled(Handler{Settings: s})
 		},
 	}
 	for place, open := range places {

@@ -38,7 +38,8 @@ type Server struct {
 	epoch          uint64 // of the IDs
 	seed           maphash.Seed
 	start          time.Time
-	period         int64 // ns between the sweeps of a loop, at most
+	clock          func() int64 // for tests, instead of the time since start
+	period         int64        // ns between the sweeps of a loop, at most
 	maxConnections int
 	overflow       int // connections over a limit that each loop holds
 	routing        routing
@@ -216,7 +217,12 @@ func (srv *Server) releaseRoute(i uint32) {
 }
 
 // since is the time since New in ns.
-func (srv *Server) since() int64 { return int64(time.Since(srv.start)) }
+func (srv *Server) since() int64 {
+	if srv.clock != nil {
+		return srv.clock()
+	}
+	return int64(time.Since(srv.start))
+}
 
 // Start listens, starts the loops and returns. While they run GOMAXPROCS is higher
 // by their number, because each keeps its P through short sleeps; what Go's runtime
