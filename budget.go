@@ -15,8 +15,8 @@ import (
 //
 //   - Messages (Ref.Send, SendPrepared) and output share MaxOutputTotal.
 //   - Calls (Ref.Do, SetValue, Close) and messages of rooms are no output of one
-//     connection: together they may be half of it, however much output there is. A
-//     program must be able to close connections when memory is short.
+//     connection: together they may be half as much again, however much output there
+//     is. A program must be able to close connections when memory is short.
 //   - Posts to one connection may be postShare of it, or MaxOutput if that is more.
 //     Nobody takes the memory that all others need.
 //
@@ -69,7 +69,7 @@ func (l *loop) report() {
 // Error: ErrOverloaded.
 func (l *loop) charge(p *post) error {
 	srv, cfg := l.srv, &l.srv.cfg
-	all, output := cfg.MaxOutputTotal/2, int64(0)
+	all, output, count := cfg.MaxOutputTotal/2, int64(0), srv.countOf(p)
 	each := max(int64(cfg.MaxOutput), cfg.MaxOutputTotal/postShare)
 	switch p.kind {
 	case postSend, postPrepared:
@@ -86,8 +86,8 @@ func (l *loop) charge(p *post) error {
 		srv.overloads.Add(1)
 		return fmt.Errorf("%w: %d bytes wait for the connection's loop", ErrOverloaded, n-p.share)
 	}
-	if n := srv.posted.Add(p.cost); n+output > all {
-		srv.posted.Add(-p.cost)
+	if n := count.Add(p.cost); n+output > all {
+		count.Add(-p.cost)
 		ofIt.Add(-p.share)
 		srv.overloads.Add(1)
 		return fmt.Errorf("%w: %d bytes wait, and %d more are too many", ErrOverloaded, n+output-p.cost, p.cost)
@@ -95,10 +95,18 @@ func (l *loop) charge(p *post) error {
 	return nil
 }
 
+// countOf is where a post is counted.
+func (srv *Server) countOf(p *post) *atomic.Int64 {
+	if p.kind == postSend || p.kind == postPrepared {
+		return &srv.posted
+	}
+	return &srv.called
+}
+
 // discharge is the end of a post.
 func (l *loop) discharge(p *post) {
 	if p.cost != 0 {
-		l.srv.posted.Add(-p.cost)
+		l.srv.countOf(p).Add(-p.cost)
 		l.slab.posted(p.slot).Add(-p.share)
 	}
 }
@@ -108,8 +116,8 @@ type roomBudget struct{ srv *Server }
 
 // Take implements room.Budget.
 func (b roomBudget) Take(n int64) bool {
-	if b.srv.posted.Add(n) > b.srv.cfg.MaxOutputTotal/2 {
-		b.srv.posted.Add(-n)
+	if b.srv.called.Add(n) > b.srv.cfg.MaxOutputTotal/2 {
+		b.srv.called.Add(-n)
 		b.srv.overloads.Add(1)
 		return false
 	}
@@ -117,7 +125,7 @@ func (b roomBudget) Take(n int64) bool {
 }
 
 // Give implements room.Budget.
-func (b roomBudget) Give(n int64) { b.srv.posted.Add(-n) }
+func (b roomBudget) Give(n int64) { b.srv.called.Add(-n) }
 
 // missed acts on a message that was not queued and whose sender cannot be told: the
 // route's policy holds. What admit has said already is not said again.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -105,6 +106,11 @@ func TestPostsBounded(t *testing.T) {
 			if err := other.SendText("room for others"); err != nil {
 				t.Errorf("another connection: %v", err)
 			}
+			if strings.HasPrefix(tt.name, "Send") && tt.name != "SendUser" && tt.name != "SendMember" && tt.name != "SendAll" {
+				if err := one.Close(perch.CloseNormal, ""); err != nil { // what is queued for it does not keep it
+					t.Errorf("Close: %v", err)
+				}
+			}
 			release()
 			s := awaitStats(t, srv, "all is carried out", func(s *perch.Stats) bool { return s.QueuedBytes < total/4 })
 			if s.Overloads == 0 || s.Panics != 0 {
@@ -133,6 +139,37 @@ func filling(refs chan perch.Ref, filled chan bool) perch.Handler {
 			}
 			filled <- true
 		},
+	}
+}
+
+// However much output and however many messages wait, connections can be closed and
+// calls be made; and rooms publish.
+func TestCallsAtTheTotal(t *testing.T) {
+	refs := make(chan perch.Ref, 1)
+	h := echo()
+	h.OnOpen = func(c perch.Conn, _ *perch.Request) { refs <- c.Ref() }
+	srv := startRoute(t, perch.Config{Loops: 1, MaxOutput: 64 << 10, MaxOutputTotal: 4 << 20}, h)
+	var all []perch.Ref
+	for range 40 {
+		dial(t, srv)
+		all = append(all, wstest.Receive(t, "OnOpen", refs))
+	}
+	release := busy(t, all[0])
+	defer release()
+	var err error
+	for i := 0; i < 100_000 && (err == nil || i%len(all) != 0); i++ {
+		err = all[i%len(all)].Send(perch.Binary, make([]byte, 1000))
+	}
+	if !errors.Is(err, perch.ErrOverloaded) {
+		t.Fatalf("Send: %v", err)
+	}
+	if err := srv.Rooms().SendAll(room.Text([]byte("all"))); err != nil {
+		t.Errorf("SendAll: %v", err)
+	}
+	for i, ref := range all {
+		if err := errors.Join(ref.Do(func(perch.Conn) {}), ref.Close(perch.CloseNormal, "")); err != nil {
+			t.Errorf("connection %d: %v", i, err)
+		}
 	}
 }
 

@@ -60,7 +60,8 @@ type Server struct {
 	connections atomic.Int64
 	refusing    atomic.Int64  // connections over a limit that are held to be told so: see overflow.go
 	queued      atomic.Int64  // bytes of output, as loops have reported them
-	posted      atomic.Int64  // bytes on their way to loops: see budget.go
+	posted      atomic.Int64  // bytes of messages on their way to loops: see budget.go
+	called      atomic.Int64  // the same of calls and of rooms
 	overloads   atomic.Uint64 // what was refused for that
 	nextDial    atomic.Uint32
 	cut, late   cutCount                                     // by the end of Shutdown's context; before it, because they took nothing

@@ -182,7 +182,7 @@ func (srv *Server) Stats() Stats {
 	all.BadHandshakes += srv.outside.bad.Load()
 	all.Panics += srv.outside.panics.Load()
 	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
-	all.QueuedBytes = srv.queued.Load() + srv.posted.Load()
+	all.QueuedBytes = srv.queued.Load() + srv.posted.Load() + srv.called.Load()
 	all.Overloads = srv.overloads.Load()
 	for kind := range all.Refusals {
 		all.Refusals[kind] = srv.refusals.counts[kind].Load()
