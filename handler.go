@@ -88,7 +88,11 @@ type Response struct {
 	Value       any         // the connection's user value
 
 	rejected bool // by Reject, whatever Status is
+	failed   bool // OnUpgrade has not come to an answer
 }
+
+// failedUpgrade is the answer of an OnUpgrade that has panicked.
+var failedUpgrade = Response{Status: http.StatusInternalServerError, Reason: "internal server error", rejected: true, failed: true}
 
 // Reject refuses an upgrade with an HTTP status, 403 for instance, and a text
 // for its body. A status that cannot refuse, 0 or 101 for instance, one of 1xx, one
@@ -100,6 +104,14 @@ func Reject(status int, reason string) Response {
 // refuses reports whether the upgrade is refused.
 func (r *Response) refuses() bool {
 	return r.rejected || r.Status != 0 && r.Status != http.StatusSwitchingProtocols
+}
+
+// refusalKind is the kind of refusal that r is.
+func (r *Response) refusalKind() Refusal {
+	if r.failed {
+		return RefusedFault
+	}
+	return RefusedByHandler
 }
 
 // refusal is the status of a response that refuses. A status that cannot is logged:

@@ -60,6 +60,7 @@ func TestRefusalLogged(t *testing.T) {
 		{name: "handler", request: upgrade("/no"), kind: perch.RefusedByHandler, level: slog.LevelInfo, status: 401, reason: "not you", path: "/no"},
 		{name: "worker", request: upgrade("/never"), kind: perch.RefusedByHandler, level: slog.LevelInfo, status: 401, reason: "not you", path: "/never"},
 		{name: "panic", request: upgrade("/panic"), kind: perch.RefusedFault, level: slog.LevelWarn, status: 500},
+		{name: "panic of a worker", request: upgrade("/alarm"), kind: perch.RefusedFault, level: slog.LevelWarn, status: 500, path: "/alarm"},
 		{name: "answer that cannot be sent", request: upgrade("/chosen"), kind: perch.RefusedFault, level: slog.LevelWarn, status: 500, path: "/chosen"},
 		{name: "connections", cfg: perch.Config{MaxConnections: 1}, hold: true, request: upgrade("/ws"), kind: perch.RefusedLimit,
 			level: slog.LevelWarn, status: 503, reason: "too many connections"},
@@ -82,6 +83,7 @@ func TestRefusalLogged(t *testing.T) {
 				srv.Handle("/no", perch.Handler{OnUpgrade: reject})
 				srv.HandleBlocking("/never", perch.BlockingHandler{OnUpgrade: reject})
 				srv.Handle("/panic", perch.Handler{OnUpgrade: func(*perch.Request) perch.Response { panic("no") }})
+				srv.HandleBlocking("/alarm", perch.BlockingHandler{OnUpgrade: func(*perch.Request) perch.Response { panic("no") }})
 				srv.Handle("/chosen", perch.Handler{OnUpgrade: func(*perch.Request) perch.Response { return perch.Response{Subprotocol: "x"} }})
 			})
 			if tt.hold {
@@ -160,6 +162,7 @@ func TestRefusalLoggedInForeignServer(t *testing.T) {
 	}{
 		{name: "origin", request: []string{"Origin: null"}, kind: perch.RefusedOrigin, level: slog.LevelWarn, status: 403},
 		{name: "handler", request: []string{"X-No: 1"}, kind: perch.RefusedByHandler, level: slog.LevelInfo, status: 401},
+		{name: "panic", request: []string{"X-No: panic"}, kind: perch.RefusedFault, level: slog.LevelWarn, status: 500},
 		{name: "request", request: []string{"Transfer-Encoding: chunked"}, kind: perch.RefusedRequest, level: slog.LevelInfo, status: 400},
 		{name: "hijack", serve: func(route *perch.Route, w http.ResponseWriter, r *http.Request) { route.ServeHTTP(wrapped{w}, r) },
 			kind: perch.RefusedHijack, level: slog.LevelWarn, status: 500},
@@ -170,7 +173,10 @@ func TestRefusalLoggedInForeignServer(t *testing.T) {
 			var route *perch.Route
 			srv := start(t, perch.Config{Logger: log.logger()}, func(srv *perch.Server) {
 				route = srv.Route(perch.Handler{OnUpgrade: func(r *perch.Request) perch.Response {
-					if r.Header("X-No") != "" {
+					switch r.Header("X-No") {
+					case "panic":
+						panic("no")
+					case "1":
 						return perch.Reject(http.StatusUnauthorized, "not you")
 					}
 					return perch.Response{}

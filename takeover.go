@@ -30,7 +30,7 @@ var (
 	ErrTLS = errors.New("perch: TLS of a foreign listener")
 	// ErrTooMany: a limit on connections, or on new ones, is reached.
 	ErrTooMany = errors.New("perch: too many connections")
-	// ErrRejected: OnUpgrade has refused.
+	// ErrRejected: OnUpgrade has refused, or panicked (ErrPanic too).
 	ErrRejected = errors.New("perch: rejected by OnUpgrade")
 )
 
@@ -154,6 +154,8 @@ func takeoverKind(err *UpgradeError) Refusal {
 		return RefusedRequest
 	case errors.Is(err, ErrTooMany):
 		return RefusedLimit
+	case errors.Is(err, ErrPanic):
+		return RefusedFault
 	case errors.Is(err, ErrRejected):
 		return RefusedByHandler
 	case errors.Is(err, ErrServerClosed):
@@ -169,7 +171,7 @@ func takeoverKind(err *UpgradeError) Refusal {
 // reasonOf is what the log says of err: the client is not told what is wrong with our
 // own end.
 func reasonOf(err *UpgradeError) string {
-	if err.Status == http.StatusInternalServerError {
+	if err.Status == http.StatusInternalServerError && !errors.Is(err, ErrRejected) {
 		return err.Err.Error()
 	}
 	return err.Reason
@@ -206,7 +208,11 @@ func (r *Route) consider(w http.ResponseWriter, req, matched *http.Request, own 
 	request.chosen = handshake.SelectSubprotocol(request.head, r.settings.Subprotocols)
 	resp := r.ask(request)
 	if resp.refuses() {
-		return nil, resp.Header, &UpgradeError{srv.refusal(&resp), resp.Reason, ErrRejected}
+		why := ErrRejected
+		if resp.failed {
+			why = fmt.Errorf("%w: %w", ErrRejected, ErrPanic)
+		}
+		return nil, resp.Header, &UpgradeError{srv.refusal(&resp), resp.Reason, why}
 	}
 	// What cannot be sent is said now; the loop does it again, and knows better.
 	err = request.choose(resp.Subprotocol)
@@ -231,7 +237,7 @@ func (r *Route) ask(request *Request) (resp Response) {
 		return resp
 	}
 	if !r.srv.guard(handlerPanicked, "", func() { resp = f(request) }) {
-		return Reject(http.StatusInternalServerError, "internal server error")
+		return failedUpgrade
 	}
 	return resp
 }

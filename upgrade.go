@@ -139,7 +139,7 @@ func (r *Request) choose(subprotocol string) error {
 // then what the client has already sent behind its request.
 func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, resp Response, rest []byte) {
 	if resp.refuses() {
-		l.refuse(i, s, refused{kind: RefusedByHandler, status: l.srv.refusal(&resp), reason: resp.Reason, header: resp.Header, request: r})
+		l.refuse(i, s, refused{kind: resp.refusalKind(), status: l.srv.refusal(&resp), reason: resp.Reason, header: resp.Header, request: r})
 		return
 	}
 	if err := r.choose(resp.Subprotocol); err != nil {

@@ -190,7 +190,7 @@ func (w *work) Run() {
 		defer w.call(func() { h.OnClose(w.ref, b.close) }) // whatever the others do
 	}
 	if b.upgrade != nil && h.OnUpgrade != nil {
-		b.upgrade.response = Reject(500, "internal server error") // if it panics
+		b.upgrade.response = failedUpgrade // if it panics
 		w.call(func() {
 			b.upgrade.response = h.OnUpgrade(b.upgrade.request)
 			b.upgrade.response.Header = b.upgrade.response.Header.Clone() // the loop reads it later
