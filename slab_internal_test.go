@@ -12,7 +12,7 @@ func TestSizes(t *testing.T) {
 	if got := unsafe.Sizeof(slot{}); got != 24 {
 		t.Errorf("a slot is %d bytes, want 24", got)
 	}
-	if got := unsafe.Sizeof(chunk{}); got != 24*chunkSize+6*unsafe.Sizeof(uintptr(0)) {
+	if got := unsafe.Sizeof(chunk{}); got != 24*chunkSize+7*unsafe.Sizeof(uintptr(0)) {
 		t.Errorf("a chunk is %d bytes", got)
 	}
 	if got := unsafe.Sizeof(Conn{}); got != 16 {

@@ -123,7 +123,7 @@ func (s *Stats) counters() []*uint64 {
 		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.TakenOver, &s.TLSHandshakes, &s.TLSFailed, &s.MessagesReceived, &s.MessagesSent,
 		&s.MessagesDropped, &s.BytesReceived, &s.BytesSent, &s.CompressedReceived, &s.CompressedSent, &s.Compressions, &s.PingsSent,
 		&s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers, &s.HeartbeatTimeouts,
-		&s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.SlowTicks}
+		&s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.Overloads, &s.SlowTicks}
 }
 
 func (s *Stats) merge(o *Stats) {
@@ -183,7 +183,7 @@ func (srv *Server) Stats() Stats {
 	all.Panics += srv.outside.panics.Load()
 	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
 	all.QueuedBytes = srv.queued.Load() + srv.posted.Load() + srv.called.Load()
-	all.Overloads = srv.overloads.Load()
+	all.Overloads += srv.overloads.Load()
 	for kind := range all.Refusals {
 		all.Refusals[kind] = srv.refusals.counts[kind].Load()
 	}
