@@ -162,11 +162,13 @@ func TestPerchdShutdownDeadline(t *testing.T) {
 	}
 }
 
+// TestPerchdSecondSignal repeats the signal: within a second it is the same wish, afterwards the wish for haste.
 func TestPerchdSecondSignal(t *testing.T) {
 	d := startPerchd(t, "--shutdown-deadline", "1h")
 	dialSilent(t, d)
 	d.signal(syscall.SIGTERM)
 	d.line("shutting down")
+	time.Sleep(1100 * time.Millisecond) // no event tells that a wish has grown old
 	began := time.Now()
 	d.signal(syscall.SIGTERM)
 	if code := d.wait(); code != 1 {

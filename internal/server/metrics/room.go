@@ -15,5 +15,7 @@ func roomMetrics() []metric[room.Stats] {
 			func(s *S) uint64 { return s.Delivered }),
 		counter("perch_room_shed_total", "Presence and typing left out for connections that did not keep up, each receiver counted.",
 			func(s *S) uint64 { return s.Shed }),
+		counter("perch_room_invalid_total", "Notices about members that the program has made and that are not fit to be sent.",
+			func(s *S) uint64 { return s.Invalid }),
 	}
 }

@@ -53,6 +53,8 @@ func serverMetrics() []metric[perch.Stats] {
 
 		gauge("perch_queue_bytes", "Output waiting in process memory to be taken by the kernel.",
 			func(s *S) float64 { return float64(s.QueuedBytes) }),
+		counter("perch_overloads_total", "Messages and calls refused because all that wait together is too much.",
+			func(s *S) uint64 { return s.Overloads }),
 		counter("perch_slow_consumers_total", "Connections closed because they read more slowly than they were sent to.",
 			func(s *S) uint64 { return s.SlowConsumers }),
 		counter("perch_read_pauses_total", "Times that reading from a connection stopped for backpressure.",
