@@ -236,7 +236,7 @@ func TestEndpointsOff(t *testing.T) {
 		"ws": "/ws", "chat": "/ws/chat", "room": "/ws/room/general", "with-session": "/ws/with-session", "reliable": "/ws/reliable?client_id=1",
 		"client-id": "/ws/7", "safe": "/ws/safe", "monitored": "/ws/monitored?client_id=1",
 	}
-	pages := map[string][]string{"pages": {"/", "/chat", "/static/echo.js"}, "metrics": {"/metrics"}, "chat": {"/chat"}}
+	pages := map[string][]string{"pages": {"/", "/chat", "/static/console.js"}, "metrics": {"/metrics"}, "chat": {"/chat"}}
 	for _, on := range []string{"ws", "chat,pages", "room,pages", "with-session", "reliable", "client-id", "safe", "monitored", "pages", "metrics", "all"} {
 		p := perchd(t, "--listen", "127.0.0.1:0", "--log-format", "json", "--endpoints", on)
 		var line struct{ Address, Endpoints string }

@@ -53,7 +53,7 @@ func TestKeyDemandsTokens(t *testing.T) {
 		t.Error("says that it runs open")
 	}
 
-	for _, path := range []string{"/", "/chat", "/health", "/ready", "/static/echo.js"} {
+	for _, path := range []string{"/", "/chat", "/health", "/ready", "/static/console.js"} {
 		if status, _ := p.get("perch.example", path); status != 200 {
 			t.Errorf("GET %s: %d, want 200", path, status)
 		}

@@ -38,7 +38,7 @@ func TestOpenChecksHost(t *testing.T) {
 		"localhost.": true, "foo.localhost:" + port: true, "foo.localhost.": true,
 		"evil.example": false, "evil.example:" + port: false, "localhost.evil.example": false, "127.0.0.2": false, "192.0.2.1": false, "127.0.0.1.nip.io:" + port: false,
 	} {
-		for _, path := range []string{"/", "/health", "/ready", "/metrics", "/static/echo.js", "/nothing"} {
+		for _, path := range []string{"/", "/health", "/ready", "/metrics", "/static/console.js", "/nothing"} {
 			want := 403
 			if ok {
 				want = map[string]int{"/nothing": 404}[path]

@@ -127,24 +127,27 @@ func browse(t *testing.T, args ...string) {
 	b.until(`document.querySelector('#log img, #log b') === null && document.title !== 'broken'`)
 
 	// ?raw=1 is another connection.
-	b.do(chromedp.Click(chromedp.ID("raw")))
-	b.until(`document.getElementById('state').dataset.state === 'open' && document.getElementById('url').textContent.endsWith('/ws?raw=1')`)
+	b.choose("/ws?raw=1")
+	b.until(`document.getElementById('websocat').textContent.endsWith("/ws?raw=1'")`)
 	b.do(chromedp.SendKeys(chromedp.ID("text"), "as it is\r"))
 	b.line("received", "as it is")
 
-	b.do(chromedp.Click(chromedp.ID("close")))
+	b.click("#close") // which is folded away
 	b.until(`(({state, code, clean}) => state === 'closed' && code === '1000' && clean === 'true')(document.getElementById('state').dataset)`)
 	b.until(`document.getElementById('submit').disabled && document.getElementById('close').disabled`)
 
 	// And back again, until the server goes away.
-	b.do(chromedp.Click(chromedp.ID("reconnect")))
+	b.do(chromedp.Click(chromedp.ID("connect")))
 	b.until(`document.getElementById('state').dataset.state === 'open'`)
 	b.do(chromedp.SendKeys(chromedp.ID("text"), "still here\r"))
 	b.line("received", "still here")
 	b.until(`document.documentElement.scrollWidth <= document.documentElement.clientWidth`) // nothing sticks out on a phone
 	b.check()
 	d.signal(syscall.SIGTERM)
-	b.until(`(({state, code, clean}) => state === 'closed' && code === '1001' && clean === 'true')(document.getElementById('state').dataset)`)
+	b.until(`(({state, code, clean}) => state === 'waiting' && code === '1001' && clean === 'true')(document.getElementById('state').dataset)`)
+	b.until(`document.getElementById('note-text').textContent.includes('the server is going away')`)
+	b.do(chromedp.Click(chromedp.ID("note-stop")))
+	b.until(`document.getElementById('state').dataset.state === 'closed' && document.getElementById('note-count').textContent === ''`)
 	d.succeed()
 }
 
@@ -185,14 +188,14 @@ func TestBrowserAccessible(t *testing.T) {
 	d := startPerchd(t)
 	b := openTab(t, d.http("/"))
 	b.until(`document.getElementById('state').dataset.state === 'open'`)
-	unnamed, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](`[...document.querySelectorAll('input, button')]
-		.filter((e) => !(e.labels?.length || e.textContent.trim())).map((e) => e.outerHTML)`))
+	unnamed, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](`[...document.querySelectorAll('input, button, select, textarea')]
+		.filter((e) => !(e.labels?.length || e.textContent.trim() || e.ariaLabel)).map((e) => e.outerHTML)`))
 	if err != nil || len(unnamed) > 0 {
 		t.Errorf("controls without a name: %v, %v", strings.Join(unnamed, "\n"), err)
 	}
-	live, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`document.querySelectorAll('#log[aria-live], #state[role=status]').length`))
-	if err != nil || live != 2 {
-		t.Errorf("%d live regions, %v, want 2: the list and the state", live, err)
+	live, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`document.querySelectorAll('div#log[role=log] > ol, #state[role=status], #note-text[role=status]').length`))
+	if err != nil || live != 3 {
+		t.Errorf("%d live regions, %v, want 3: the list in its log, the state and the note", live, err)
 	}
 	b.check()
 }

@@ -56,18 +56,6 @@ func (g *guest) says(text string) {
 	g.types(text + "\r")
 }
 
-func (g *guest) click(selector string) {
-	g.t.Helper()
-	g.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.querySelector(%s).click()`, quoted(selector))))
-}
-
-// shows waits until text is in the elements of a selector.
-func (g *guest) shows(selector, text string) {
-	g.t.Helper()
-	g.until(fmt.Sprintf(`[...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.textContent.includes(%s))`,
-		quoted(selector), quoted(text)))
-}
-
 // transcript waits until the messages on the page, and no other, are these: "name: text", in order, all confirmed.
 func (g *guest) transcript(want ...string) {
 	g.t.Helper()

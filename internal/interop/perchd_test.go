@@ -28,7 +28,7 @@ func TestPerchdPlainHTTP(t *testing.T) {
 	}{
 		{"/", 200, "<title>Perch"},
 		{"/health", 200, `{"status":"ok"}`},
-		{"/static/echo.js", 200, "new WebSocket"},
+		{"/static/console-wire.js", 200, "new WebSocket"},
 		{"/nothing", 404, ""},
 		{"/ws", 426, ""},
 	} {

@@ -1,5 +1,5 @@
-// Package web is what perchd answers to plain HTTP: the page at / that shows the echo endpoint at
-// work, the chat at /chat, their static files, /health and /ready.
+// Package web is what perchd answers to plain HTTP: the console at / for its endpoints, the chat at
+// /chat, their static files, the document of the protocol, /health and /ready.
 package web
 
 import (
@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"path"
 	"time"
+
+	"github.com/perchws/perch/docs"
 )
 
 //go:embed static
@@ -54,6 +56,7 @@ func Handler(ready func() (reasons []string)) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: static files: %w", err)
 	}
+	mux.Handle("GET /docs/protocol.md", plain(file("protocol.md", policy(""), docs.Protocol)))
 	return secure(mux), nil
 }
 
@@ -105,6 +108,14 @@ func file(name, csp string, body []byte) http.Handler {
 		w.Header().Set("ETag", etag)
 		w.Header().Set("Cache-Control", "no-cache")
 		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
+	})
+}
+
+// plain has browsers show a document instead of keeping it.
+func plain(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -63,10 +63,12 @@ func TestAnswers(t *testing.T) {
 		{"HEAD", "/", 200, "text/html; charset=utf-8", ""},
 		{"GET", "/?x=1", 200, "text/html; charset=utf-8", "<title>"},
 		{"GET", "/health", 200, "application/json", `{"status":"ok"}`},
-		{"GET", "/static/echo.js", 200, "text/javascript; charset=utf-8", "WebSocket"},
-		{"GET", "/static/echo.css", 200, "text/css; charset=utf-8", "color-scheme"},
+		{"GET", "/static/console-wire.js", 200, "text/javascript; charset=utf-8", "WebSocket"},
+		{"GET", "/static/console.css", 200, "text/css; charset=utf-8", "color-scheme"},
 		{"GET", "/static/icon.svg", 200, "image/svg+xml", "<svg"},
 		{"GET", "/chat", 200, "text/html; charset=utf-8", "<title>"},
+		{"GET", "/docs/protocol.md", 200, "text/plain; charset=utf-8", "# The protocol of perchd"},
+		{"GET", "/docs/", 404, "", ""},
 		{"GET", "/static/", 404, "", ""},
 		{"GET", "/static/index.html", 404, "", ""},
 		{"GET", "/static/chat.html", 404, "", ""},
@@ -100,8 +102,8 @@ func TestAnswers(t *testing.T) {
 func TestUnchangedFileIsNotSentAgain(t *testing.T) {
 	h := handler(t)
 	first := httptest.NewRecorder()
-	h.ServeHTTP(first, httptest.NewRequest("GET", "/static/echo.js", nil))
-	again := httptest.NewRequest("GET", "/static/echo.js", nil)
+	h.ServeHTTP(first, httptest.NewRequest("GET", "/static/console.js", nil))
+	again := httptest.NewRequest("GET", "/static/console.js", nil)
 	again.Header.Set("If-None-Match", first.Header().Get("ETag"))
 	second := httptest.NewRecorder()
 	h.ServeHTTP(second, again)

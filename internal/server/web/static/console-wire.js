@@ -1,0 +1,131 @@
+// One WebSocket that comes back as docs/protocol.md says: after which closes, when, and not for ever.
+//
+// Events, each with a detail:
+//   state    {name: idle | connecting | open | closing | waiting}; after a close with its code, reason, clean, asked if we
+//            wanted it; with fresh if it has just happened, gaveUp if it was refused too often, until when it is tried again
+//   message  {data, took}: took is ms since what it answers was sent, if that is known
+import { TOKEN_EXPIRED, backoff, comesBack } from './chat-policy.js';
+
+const STABLE_AFTER = 10_000; // ms: a connection that lived so long was a success
+const REFUSALS = 3;          // attempts in a row that never opened
+
+export class Wire extends EventTarget {
+  #url = ''; #protocols = [];
+  #socket = null;      // the current one: what an older one does is ignored
+  #state = { name: 'idle' };
+  #timer = 0;
+  #attempt = 0; #refusals = 0; #since = 0;
+  #delay = null;       // ms, as the server wishes
+  #pings = new Map();  // by id: when it was sent
+  #prefix = `ping-${Math.random().toString(36).slice(2, 8)}-`;
+  #count = 0;
+
+  get state() { return this.#state; }
+  get protocol() { return this.#socket?.protocol ?? ''; }
+
+  // connect leaves what there was. It throws what WebSocket throws if url or protocols cannot be.
+  connect(url, protocols) {
+    this.#forget(1000);
+    this.#url = url;
+    this.#protocols = protocols;
+    this.#attempt = this.#refusals = 0;
+    this.#open();
+  }
+
+  send(data) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(data);
+    return true;
+  }
+
+  // ping sends a message that every endpoint answers (an echo too), and returns it: a page cannot send the frame.
+  ping() {
+    const id = this.#prefix + ++this.#count, message = JSON.stringify({ type: 'ping', timestamp: Date.now(), id });
+    if (!this.send(message)) return '';
+    this.#pings.set(id, performance.now());
+    return message;
+  }
+
+  // close ends the connection for good. It throws what WebSocket throws if code or reason cannot be.
+  close(code, reason) {
+    this.#socket?.close(code, reason);
+    this.#enter({ name: 'closing' });
+  }
+
+  // stop gives up coming back.
+  stop() {
+    clearTimeout(this.#timer);
+    this.#enter({ ...this.#state, name: 'idle', fresh: false });
+  }
+
+  #open() {
+    const socket = new WebSocket(this.#url, this.#protocols);
+    let opened = false;
+    const current = (f) => (ev) => { if (socket === this.#socket) f(ev); };
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = current(() => {
+      opened = true;
+      this.#refusals = 0;
+      this.#since = Date.now();
+      this.#enter({ name: 'open' });
+    });
+    socket.onmessage = current((ev) => this.#receive(ev.data));
+    socket.onclose = current((ev) => this.#closed(ev, opened));
+    this.#socket = socket;
+    this.#enter({ ...this.#state, name: 'connecting' });
+  }
+
+  #receive(data) {
+    let took;
+    if (typeof data === 'string') {
+      for (const [id, at] of this.#pings) {
+        if (!data.includes(id)) continue;
+        this.#pings.delete(id);
+        took = performance.now() - at;
+      }
+      this.#delay = delay(data) ?? this.#delay;
+    }
+    this.#emit('message', { data, took });
+  }
+
+  #closed({ code, reason, wasClean: clean }, opened) {
+    const asked = this.#state.name === 'closing', wish = this.#delay;
+    this.#forget();
+    if (!opened) this.#refusals++;
+    else if (Date.now() - this.#since >= STABLE_AFTER) this.#attempt = 0;
+    const end = { code, reason, clean, asked, fresh: true }, gaveUp = this.#refusals >= REFUSALS;
+    if (asked || gaveUp || !comesBack(code) || code === TOKEN_EXPIRED) return this.#enter({ ...end, name: 'idle', gaveUp });
+    const wait = wish ?? backoff(this.#attempt++);
+    this.#timer = setTimeout(() => this.#open(), wait);
+    this.#enter({ ...end, name: 'waiting', until: Date.now() + wait });
+  }
+
+  #forget(code) {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#delay = null;
+    this.#pings.clear();
+    if (code) socket?.close(code);
+  }
+
+  #enter(state) {
+    this.#state = state;
+    this.#emit('state', state);
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+// delay is what the server asks for ahead of a close, in ms: {"type":"reconnect","delay_ms":…}.
+function delay(data) {
+  if (!data.startsWith('{')) return null;
+  try {
+    const { type, delay_ms: ms } = JSON.parse(data);
+    return type === 'reconnect' && ms >= 0 ? ms : null;
+  } catch {
+    return null;
+  }
+}
