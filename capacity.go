@@ -39,7 +39,7 @@ func (srv *Server) plan() {
 	private := (c.PrivateFDs || c.MaxConnections > shared) && perLoop > 0
 	if private && srv.shared != nil {
 		private = false
-		srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "no private descriptor tables: all loops share one listener", slog.String("address", srv.Addr().String()))
+		srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "no private descriptor tables: all loops share one listener", slog.String("address", srv.listens().String()))
 	}
 	if private {
 		if err := tryPrivateTable(); err != nil {

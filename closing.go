@@ -92,7 +92,7 @@ func (l *loop) setCause(s *slot, cause *CloseError) {
 		cause.Err = c.dial.refused.err() // whatever ended it, the server's answer is why
 	}
 	if c.dial != nil && !errors.Is(cause.Err, ErrDial) {
-		cause.Err = errors.Join(ErrDial, cause.Err)
+		cause.Err = because(ErrDial, cause.Err)
 	}
 	c.cause = cause
 }
@@ -337,7 +337,7 @@ func (l *loop) shutdown() {
 		case stateProxy:
 			l.fail(i, s, ErrShutdown)
 		case stateConnecting, stateAnswer:
-			l.abort(i, s, errors.Join(ErrDial, ErrShutdown))
+			l.abort(i, s, because(ErrDial, ErrShutdown))
 		case stateSecuring:
 			l.fail(i, s, ErrShutdown) // setCause adds that it is a dial
 		}

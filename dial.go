@@ -5,7 +5,6 @@ package perch
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -35,7 +34,7 @@ type DialOptions struct {
 }
 
 // errDialTimeout is a dial that took longer than HandshakeTimeout.
-var errDialTimeout = errors.Join(ErrDial, os.ErrDeadlineExceeded)
+var errDialTimeout = because(ErrDial, os.ErrDeadlineExceeded)
 
 // dialing is a client connection that is not open yet.
 type dialing struct {
@@ -75,7 +74,7 @@ func (srv *Server) Dial(ctx context.Context, url string, h Handler) error {
 func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h Handler) error {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDial, err)
+		return because(ErrDial, err)
 	}
 	if u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
 		return fmt.Errorf("%w: %q is not a ws:// or wss:// URL", ErrDial, rawURL)
@@ -84,7 +83,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		o.Subprotocols = h.Settings.Subprotocols
 	}
 	if o.Header, err = withOrigin(o.Header, h.Settings.Origins); err != nil {
-		return fmt.Errorf("%w: %w", ErrDial, err)
+		return because(ErrDial, err)
 	}
 	d := &dialing{
 		ctx: ctx, host: withoutZone(u.Host), port: 80, local: o.LocalAddr,
@@ -96,7 +95,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	d.compression = srv.cfg.Compression
 	if o.Compression != nil {
 		if d.compression, err = o.Compression.withDefaults(); err != nil {
-			return fmt.Errorf("%w: %w", ErrDial, err)
+			return because(ErrDial, err)
 		}
 	}
 	if !d.compression.Disabled {
@@ -110,7 +109,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		d.port = uint16(n)
 	}
 	if d.request, err = handshake.AppendRequest(nil, d.host, u.RequestURI(), d.key, d.protocols, d.offer, o.Header); err != nil {
-		return fmt.Errorf("%w: %w", ErrDial, err)
+		return because(ErrDial, err)
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
 		d.addrs = []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), d.port)}
@@ -120,11 +119,11 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	}
 	if srv.connections.Add(1) > int64(srv.maxConnections) && !srv.makeRoom() {
 		srv.connections.Add(-1)
-		return fmt.Errorf("%w: %w", ErrDial, ErrOverloaded)
+		return because(ErrDial, ErrOverloaded)
 	}
 	if d.route, err = srv.dialRoute(h); err != nil {
 		srv.connections.Add(-1)
-		return err
+		return because(ErrDial, err)
 	}
 	l := srv.loops[srv.nextDial.Add(1)%uint32(len(srv.loops))]
 	if err := l.post(post{kind: postDial, dial: d}, nil); err != nil {
@@ -178,7 +177,7 @@ func (l *loop) dial(d *dialing) {
 			if l.stopping {
 				why = ErrShutdown
 			}
-			l.callClose(Conn{}, d.route.onClose, &CloseError{Code: frame.CloseAbnormal, Err: errors.Join(ErrDial, why)})
+			l.callClose(Conn{}, d.route.onClose, &CloseError{Code: frame.CloseAbnormal, Err: because(ErrDial, why)})
 		}
 		l.srv.releaseRoute(d.route.index)
 		return
@@ -230,13 +229,13 @@ func (l *loop) connect(i uint32, s *slot, d *dialing) {
 		}
 	}
 	if fd < 0 {
-		l.fail(i, s, errors.Join(ErrDial, d.err))
+		l.fail(i, s, because(ErrDial, d.err))
 		return
 	}
 	s.fd = int32(fd)
 	s.flags |= flagOut
 	if err := l.poller.Add(fd, l.token(i, s), interestOf(flagOut)); err != nil {
-		l.fail(i, s, errors.Join(ErrDial, err))
+		l.fail(i, s, because(ErrDial, err))
 	}
 }
 
@@ -275,7 +274,7 @@ func (l *loop) ask(i uint32, s *slot) {
 // cancelDial ends an attempt whose context has ended.
 func (l *loop) cancelDial(i uint32, s *slot, d *dialing) {
 	if c := l.slab.coldOf(s); c != nil && c.dial == d && s.state != stateClosed {
-		l.fail(i, s, errors.Join(ErrDial, context.Cause(d.ctx)))
+		l.fail(i, s, because(ErrDial, context.Cause(d.ctx)))
 	}
 }
 

@@ -5,6 +5,7 @@ package perch
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/perchws/perch/frame"
 )
@@ -15,6 +16,8 @@ var (
 	ErrClosed = errors.New("perch: connection closed")
 	// ErrServerClosed: the server is stopped or was never started.
 	ErrServerClosed = errors.New("perch: server closed")
+	// ErrOnLoop: what waits for the loops was called on one, in a callback.
+	ErrOnLoop = errors.New("perch: called in a callback, which is waited for")
 	// ErrSlowConsumer: the peer reads more slowly than it is sent to. From a send
 	// it means that the message was not queued; as the cause of a close, that
 	// this is why.
@@ -70,13 +73,33 @@ func (e *CloseError) Error() string {
 		s += fmt.Sprintf(" %q", e.Reason)
 	}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		s += ": " + unprefixed(e.Err)
 	}
 	return s
 }
 
 // Unwrap returns the cause.
 func (e *CloseError) Unwrap() error { return e.Err }
+
+// caused is an error with its cause, which reads as one sentence.
+type caused struct{ what, cause error }
+
+// because is what, for the reason of cause; nil: it is not known.
+func because(what, cause error) error {
+	if cause == nil {
+		return what
+	}
+	return caused{what, cause}
+}
+
+func (e caused) Error() string   { return e.what.Error() + ": " + unprefixed(e.cause) }
+func (e caused) Unwrap() []error { return []error{e.what, e.cause} }
+
+// unprefixed is the text of an error without the name of the package, for where it has
+// been said.
+func unprefixed(err error) string {
+	return strings.ReplaceAll(strings.TrimPrefix(err.Error(), "perch: "), "\nperch: ", "\n")
+}
 
 // Names of package frame that every user needs.
 type (

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perchws/perch/handshake"
@@ -149,7 +150,7 @@ func (s Settings) resolve(c *Config) (Settings, error) {
 		rate = s.Rate.fits(d.MaxMessageSize)
 	}
 	if err := errors.Join(err, rate, checkOrigins(s.Origins)); err != nil {
-		return s, fmt.Errorf("route settings: %w", err)
+		return s, fmt.Errorf("route settings: %s", strings.ReplaceAll(unprefixed(err), "config: ", ""))
 	}
 	s.MaxMessageSize, s.MaxFragments = d.MaxMessageSize, d.MaxFragments
 	s.PingInterval, s.PingTimeout = d.PingInterval, d.PingTimeout

@@ -51,13 +51,14 @@ const (
 // belongs to one loop for life.
 type loop struct {
 	// Immutable after newLoop.
-	srv    *Server
-	tid    atomic.Int64 // of its thread, while it runs
-	home   owner.Home   // its goroutine, while it runs
-	id     int
-	poller *poller.Poller
-	pair   int // the loop's end of way; −1: none
-	way    *passage
+	srv       *Server
+	tid       atomic.Int64 // of its thread, while it runs
+	home      owner.Home   // its goroutine, while it runs
+	id        int
+	goroutine string // as stack traces name it; written before the loop runs
+	poller    *poller.Poller
+	pair      int // the loop's end of way; −1: none
+	way       *passage
 
 	// Owned by the loop; see own.Check.
 	own       owner.Owner

@@ -265,7 +265,7 @@ func (l *loop) unsecured(i uint32, s *slot, w *wire, f *feed) {
 	l.noteTLS(i, s, f.err)
 	w.last = true
 	if s.flags&flagClient != 0 {
-		l.fail(i, s, errors.Join(ErrDial, f.err))
+		l.fail(i, s, because(ErrDial, f.err))
 		return
 	}
 	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: f.err})

@@ -57,6 +57,8 @@ type Server struct {
 
 	// Atomic: any goroutine.
 	running     atomic.Bool
+	launched    atomic.Bool              // loops are there to be asked
+	public      atomic.Pointer[net.Addr] // nil: Start has not listened
 	connections atomic.Int64
 	refusing    atomic.Int64  // connections over a limit that are held to be told so: see overflow.go
 	queued      atomic.Int64  // bytes of output, as loops have reported them
@@ -78,6 +80,7 @@ type Server struct {
 
 	mu      sync.Mutex // guards starting and stopping, and table.free
 	started bool
+	stopped bool // by Shutdown or Close, perhaps before Start
 }
 
 // New makes a Server. What is wrong with c is reported by Start.
@@ -205,7 +208,7 @@ func (srv *Server) dialRoute(h Handler) (*Route, error) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if !srv.addRoute(r) {
-		return nil, fmt.Errorf("%w: %w", ErrDial, ErrOverloaded)
+		return nil, because(ErrDial, ErrOverloaded)
 	}
 	return r, nil
 }
@@ -223,33 +226,6 @@ func (srv *Server) since() int64 {
 		return srv.clock()
 	}
 	return int64(time.Since(srv.start))
-}
-
-// Start listens, starts the loops and returns. While they run GOMAXPROCS is higher
-// by their number, because each keeps its P through short sleeps; what Go's runtime
-// decides meanwhile, because the CPUs it may use have changed, is followed. A program
-// that sets GOMAXPROCS itself does so before Start; see also Config.KeepGOMAXPROCS.
-// Errors: of the configuration, of listening (another server on the
-// address), of the system.
-func (srv *Server) Start() error {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	switch {
-	case srv.bad != nil:
-		return srv.bad
-	case srv.started:
-		return errors.New("perch: started before")
-	}
-	if err := srv.prepare(); err != nil { // nothing is under way yet: it may be tried again
-		return fmt.Errorf("perch: %w", err)
-	}
-	srv.started = true
-	if err := srv.launch(); err != nil {
-		srv.running.Store(false)
-		srv.stopLoops(postAbort)
-		return fmt.Errorf("perch: %w", err)
-	}
-	return nil
 }
 
 // prepare does what comes before the loops.
@@ -346,6 +322,7 @@ func (srv *Server) launch() error {
 		loops[i] = l
 	}
 	srv.rooms.Attach(loops, roomBudget{srv})
+	srv.launched.Store(true)
 	for _, l := range srv.loops { // now that all are there: HTTP handlers may ask for Stats
 		var err error
 		if l.way, l.pair, err = openPassage(); err != nil {
@@ -382,6 +359,7 @@ func (srv *Server) launch() error {
 		return err
 	}
 	srv.running.Store(true)
+	go srv.watch()
 	return nil
 }
 
@@ -399,6 +377,7 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 	defer l.tid.Store(0)
 	l.home.Claim()
 	defer l.home.Leave()
+	l.goroutine = goroutineID()
 	var err error
 	if srv.cfg.PrivateFDs {
 		err = sock.PrivateTable(l.pair)
@@ -427,27 +406,4 @@ func (srv *Server) loopFailed(l *loop, err error) {
 	srv.hurry()
 	srv.stopLoops(postAbort)
 	srv.log.LogAttrs(srv.ctx, slog.LevelError, "loop ended", slog.Int("loop", l.id), slog.String("error", err.Error()))
-}
-
-// Addr is the address that Start has listened on.
-func (srv *Server) Addr() net.Addr {
-	if srv.shared != nil {
-		return srv.shared.addr
-	}
-	return net.TCPAddrFromAddrPort(srv.addr)
-}
-
-// Wait returns when all loops have ended: nil after Shutdown or Close, else the
-// error of the loop that failed.
-func (srv *Server) Wait() error {
-	<-srv.ended
-	return srv.err
-}
-
-// ListenAndServe is Start and Wait.
-func (srv *Server) ListenAndServe() error {
-	if err := srv.Start(); err != nil {
-		return err
-	}
-	return srv.Wait()
 }

@@ -4,9 +4,11 @@ package perch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
@@ -17,7 +19,11 @@ import (
 // requests and for OnClose of blocking handlers. Who takes what is queued, however
 // slowly, has until ctx ends; then what is left is reset, and a *ShutdownError says
 // how much that was. So it does, without ctx, if peers that took nothing for
-// CloseTimeout have not had everything. Not to be called on a loop.
+// CloseTimeout have not had everything. A callback that does not return is waited for
+// until ctx ends and a second more; the error says so, the log names it with its stack,
+// and its loop ends when it returns. Before Start it has Start fail. On a loop, which
+// would wait for itself, it only begins all that and returns ErrOnLoop; a callback on a
+// worker is waited for like any other: let ctx end.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	if !srv.stop() {
 		return nil
@@ -25,6 +31,9 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.stopLoops(postShutdown)
 	if srv.web != nil {
 		srv.web.quiesce()
+	}
+	if srv.onLoop() {
+		return ErrOnLoop
 	}
 	select {
 	case <-srv.ended:
@@ -34,25 +43,34 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	if srv.web != nil {
 		srv.cut.connections.Add(srv.web.inside.Load())
 	}
-	srv.abort()
-	if srv.onLoops() == 0 { // else handlers still block on workers: nobody waits for them
-		<-srv.ended
+	stuck := srv.abort()
+	if stuck == 0 && srv.onLoops() == 0 { // else handlers still block on workers: nobody waits for them
+		select {
+		case <-srv.ended:
+		case <-time.After(patience): // a callback of the end
+			stuck = srv.nameStuck(srv.loops)
+		}
 	}
 	srv.cut.connections.Add(srv.late.connections.Load())
 	srv.cut.bytes.Add(srv.late.bytes.Load())
-	return &ShutdownError{srv.cut.connections.Load(), srv.cut.bytes.Load(), ctx.Err()}
+	return &ShutdownError{srv.cut.connections.Load(), srv.cut.bytes.Load(), stuck, ctx.Err()}
 }
 
 // ShutdownError says what Shutdown has cut off.
 type ShutdownError struct {
 	Connections int64 // that were reset, or broken off in a plain HTTP request
 	Unsent      int64 // bytes queued on them, or sent and not taken by their peers
+	Stuck       int   // loops that are blocked in a callback, whose connections are not counted
 	Err         error // of the context, or ErrCloseTimeout
 }
 
 // Error implements error.
 func (e *ShutdownError) Error() string {
-	return fmt.Sprintf("perch: shutdown has cut off %d connections with %d bytes unsent: %v", e.Connections, e.Unsent, e.Err)
+	s := fmt.Sprintf("perch: shutdown has cut off %d connections with %d bytes unsent: %v", e.Connections, e.Unsent, e.Err)
+	if e.Stuck > 0 {
+		s += fmt.Sprintf("; %d loops are blocked in a callback", e.Stuck)
+	}
+	return s
 }
 
 // Unwrap returns the cause.
@@ -73,7 +91,7 @@ func (c *cutCount) note(n int) {
 // error is nil if there were none.
 func (c *cutCount) error(cause error) error {
 	if n := c.connections.Load(); n > 0 {
-		return &ShutdownError{n, c.bytes.Load(), cause}
+		return &ShutdownError{n, c.bytes.Load(), 0, cause}
 	}
 	return nil
 }
@@ -88,39 +106,31 @@ func (srv *Server) onLoops() int64 {
 }
 
 // Close resets every connection and ends the loops. OnClose is called for all,
-// but of blocking handlers perhaps after Close has returned. Not to be called on
-// a loop.
+// but of blocking handlers perhaps after Close has returned. A callback that does not
+// return is waited for a second: then the error is a *ShutdownError, see Shutdown. On a
+// loop it only begins, and returns ErrOnLoop.
 func (srv *Server) Close() error {
+	if srv.onLoop() {
+		if srv.stop() {
+			srv.hurry()
+			srv.stopLoops(postAbort)
+		}
+		return ErrOnLoop
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	srv.Shutdown(ctx)
+	err := srv.Shutdown(ctx)
+	if e, ok := errors.AsType[*ShutdownError](err); ok && e.Stuck > 0 {
+		return err
+	}
 	return nil
 }
 
-// abort resets every connection, and returns when that is done.
-func (srv *Server) abort() {
+// abort resets every connection, and returns when that is done: how many loops are
+// stuck instead.
+func (srv *Server) abort() (stuck int) {
 	srv.hurry()
-	var all []chan struct{}
-	for _, l := range srv.loops {
-		done := make(chan struct{})
-		if l.post(post{kind: postAbort, done: done}, nil) == nil {
-			all = append(all, done)
-		}
-	}
-	for _, done := range all {
-		select {
-		case <-done:
-		case <-srv.ended:
-		}
-	}
-}
-
-// stop reports whether there is something to stop.
-func (srv *Server) stop() bool {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	srv.running.Store(false)
-	return srv.started && len(srv.loops) > 0
+	return srv.nameStuck(srv.ask(post{kind: postAbort}))
 }
 
 func (srv *Server) stopLoops(kind postKind) {

@@ -66,6 +66,7 @@ type Stats struct {
 	RoundTrips Histogram // of our pings
 	Ticks      Histogram // work of a loop between two waits
 	SlowTicks  uint64    // over 10 ms: a handler blocked, or the machine was overloaded
+	Stuck      int       // loops that have not answered: a callback blocks them, and what is here of them is old
 }
 
 // Histogram counts durations in buckets that double: bucket i holds those of
@@ -160,18 +161,17 @@ func (l *loop) account() {
 }
 
 // Stats asks every loop for its counters: what has happened before the call is
-// in them. On a loop, which must not wait, they are at most a sweep old. Any
-// goroutine.
+// in them. On a loop, which must not wait, they are at most a sweep old; so are those
+// of a loop that does not answer within a second, because a callback blocks it:
+// Stats.Stuck counts these. Any goroutine.
 func (srv *Server) Stats() Stats {
 	var all Stats
-	loops := srv.loops
+	var loops []*loop
+	if srv.launched.Load() {
+		loops = srv.loops
+	}
 	if !srv.onLoop() {
-		for _, l := range loops {
-			done := make(chan struct{})
-			if l.post(post{kind: postSnapshot, done: done}, nil) == nil {
-				<-done
-			}
-		}
+		all.Stuck = len(srv.ask(post{kind: postSnapshot}))
 	}
 	for _, l := range loops {
 		l.shot.mu.Lock()
@@ -194,6 +194,9 @@ func (srv *Server) Stats() Stats {
 
 // onLoop reports that the calling goroutine is one of the loops.
 func (srv *Server) onLoop() bool {
+	if !srv.launched.Load() {
+		return false
+	}
 	tid := int64(unix.Gettid())
 	for _, l := range srv.loops {
 		if l.tid.Load() == tid {

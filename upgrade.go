@@ -231,7 +231,7 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 	n, err := d.parser.Response(b)
 	for err == nil && n > 0 && d.parser.Head(b).Interim() {
 		if d.interim++; d.interim > interimHeads {
-			l.fail(i, s, errors.Join(ErrDial, errInterim))
+			l.fail(i, s, because(ErrDial, errInterim))
 			return
 		}
 		d.parser.Reset()
@@ -259,7 +259,7 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 		deflate, deflates, err = d.compression.wanted().Check(d.parser.Head(b))
 	}
 	if err != nil {
-		l.fail(i, s, errors.Join(ErrDial, err))
+		l.fail(i, s, because(ErrDial, err))
 		return
 	}
 	r := &Request{head: d.parser.Head(b), fd: int(s.fd), chosen: chosen, secure: l.secureConn(i, s)}

@@ -178,6 +178,9 @@ func (p *Poller) Wait(events []Event, idle func() time.Duration) (int, error) {
 // monitor would interrupt in vain.
 const nap = 9
 
+// Sleeping reports whether the owner is in Wait. Any goroutine.
+func (p *Poller) Sleeping() bool { return p.sleeping.Load() != 0 }
+
 // woken takes the eventfd's event out and resets it.
 func (p *Poller) woken(events []Event, n int, e unix.Errno) (int, error) {
 	if e != 0 {
