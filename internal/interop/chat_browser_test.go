@@ -269,6 +269,8 @@ func TestChatBrowserRooms(t *testing.T) {
 	bob.transcript("Ann: for all")
 
 	ann.join("den", "secret")
+	ann.shows("#ask-title", "Create den?")
+	ann.click("#ask-yes")
 	ann.shows("#room-name", "den")
 	ann.transcript()
 	ann.says("for few")

@@ -61,6 +61,25 @@ func needPython(t *testing.T) string {
 func needNode(t *testing.T) (node, path string) {
 	t.Helper()
 	node = need(t, "apt-get install nodejs", "node", "nodejs")
+	if path = modules("ws"); path != "" {
+		return node, path
+	}
+	missing(t, "node's ws", "npm install --prefix DIR ws, and TEST_NODE_MODULES=DIR/node_modules")
+	return "", ""
+}
+
+// needAxe returns the source of axe-core, which runs in a page.
+func needAxe(t *testing.T) string {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join(modules("axe-core"), "axe-core", "axe.min.js"))
+	if err != nil {
+		missing(t, "axe-core", "npm install --prefix DIR axe-core, and TEST_NODE_MODULES=DIR/node_modules")
+	}
+	return string(source)
+}
+
+// modules is where a package of node is installed; "" if it is not.
+func modules(name string) string {
 	cache, _ := os.UserCacheDir()
 	for _, dir := range []string{
 		os.Getenv("TEST_NODE_MODULES"),
@@ -70,12 +89,11 @@ func needNode(t *testing.T) (node, path string) {
 		"/usr/local/lib/node_modules",
 		"/usr/share/nodejs",
 	} {
-		if _, err := os.Stat(filepath.Join(dir, "ws", "package.json")); dir != "" && err == nil {
-			return node, dir
+		if _, err := os.Stat(filepath.Join(dir, name, "package.json")); dir != "" && err == nil {
+			return dir
 		}
 	}
-	missing(t, "node's ws", "npm install --prefix DIR ws, and TEST_NODE_MODULES=DIR/node_modules")
-	return "", ""
+	return ""
 }
 
 // program is a running process whose lines of output a test can wait for.

@@ -104,8 +104,8 @@ func (s *Service) listRooms(conn perch.Conn, me *member, m protocol.Message) err
 }
 
 // withOwn is a list with the client's own room in it, if that is private.
-func (me *member) withOwn(list json.RawMessage) json.RawMessage {
-	r, err := me.in()
+func (m *member) withOwn(list json.RawMessage) json.RawMessage {
+	r, err := m.in()
 	if err != nil || !r.Options().Private {
 		return list
 	}

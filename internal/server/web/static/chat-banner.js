@@ -1,6 +1,6 @@
 // The line above the messages that tells how the connection is doing, and the small note below.
 
-import { el, plural } from './chat-dom.js';
+import { el, isolated, plural } from './chat-dom.js';
 
 const BRIEF = 5000; // ms that good news stay
 
@@ -47,10 +47,10 @@ export class Banner {
     this.#show('none', '');
   }
 
-  // toast shows a short note that goes by itself.
-  toast(text) {
+  // toast shows a short note that goes by itself. names in it are isolated.
+  toast(text, names = []) {
     clearTimeout(this.#toast);
-    el('toast').textContent = text;
+    el('toast').replaceChildren(...isolated(text, names));
     el('toast').classList.add('shown');
     this.#toast = setTimeout(() => el('toast').classList.remove('shown'), BRIEF);
   }

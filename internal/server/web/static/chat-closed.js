@@ -1,14 +1,16 @@
 // What to tell the user about a connection that does not come back, and what they can do.
 
 import { LOST, REPLACED, TOKEN_EXPIRED } from './chat-policy.js';
+import { words } from './chat-words.js';
+import { meaning } from './close-code.js';
 
 // farewell explains a close: text, and the label of a button that connects again, or that the user has
 // to enter (as somebody else, or with a token).
 export function farewell({ code, reason, error }) {
-  const why = error?.message || reason;
+  const why = error ? words(error) : reason;
   if (code === TOKEN_EXPIRED) return { text: 'Your access token has expired.', enter: true, token: true };
   if (error?.code?.startsWith('token') || /authentication|token/i.test(reason)) {
-    return { text: why ? `The server asks for another access token: ${why}` : 'The server asks for an access token.', enter: true, token: true };
+    return { text: error ? why : 'The server asks for an access token.', enter: true, token: true };
   }
   if (error?.field === 'username') return { text: why, enter: true };
   switch (code) {
@@ -16,6 +18,6 @@ export function farewell({ code, reason, error }) {
     case LOST: return { text: 'The server refuses the connection.', button: 'Try again' };
     case 3501: return { text: 'An administrator has disconnected you.', button: 'Enter again' };
     case 1000: return { text: 'The server has ended the conversation.', button: 'Enter again' };
-    default: return { text: `The server has closed the connection (${code}${why ? `: ${why}` : ''}).`, button: 'Try again' };
+    default: return { text: `The server has closed the connection: ${why || meaning(code)} (${code}).`, button: 'Try again' };
   }
 }

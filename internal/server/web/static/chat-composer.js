@@ -1,7 +1,8 @@
 // Where messages are written: the text box, the reply it belongs to, images, and the news that
 // somebody types.
 
-import { el } from './chat-dom.js';
+import { Drafts } from './chat-drafts.js';
+import { alone, el } from './chat-dom.js';
 import { summary } from './chat-text.js';
 import { shrink } from './chat-image.js';
 
@@ -12,6 +13,8 @@ const TYPING_ENDS = 5000;      // ms without a key
 
 export class Composer {
   #text = el('text');
+  #drafts = new Drafts();
+  #room = '';        // whose draft it is
   #reply = null;     // the message replied to
   #picture = '';     // data URL of the chosen file
   #typed = 0;        // when the others were last told
@@ -42,9 +45,22 @@ export class Composer {
     for (const id of ['text', 'send', 'attach']) el(id).disabled = !on;
   }
 
-  room(name) {
-    this.#text.placeholder = `Message #${name}`;
+  // room begins with another room: with what was begun to be written there.
+  room(id, name) {
+    this.#text.placeholder = name ? `Message #${alone(name)}` : 'Message';
     this.reply(null);
+    this.#room = id;
+    this.#text.value = this.#drafts.of(id);
+    this.#grow();
+    this.#limit();
+    this.#stopped();
+  }
+
+  // forget is for who leaves: nothing of theirs stays.
+  forget() {
+    this.#drafts.forget();
+    this.#room = '';
+    this.#text.value = '';
   }
 
   reply(message) {
@@ -62,6 +78,7 @@ export class Composer {
     if (bytes(content) > MAX) return this.#limit();
     if (!this.#say('text', content)) return;
     this.#text.value = '';
+    this.#draft();
     this.#grow();
     this.#limit();
     this.#stopped();
@@ -76,7 +93,12 @@ export class Composer {
     return true;
   }
 
+  #draft() {
+    if (this.#room) this.#drafts.keep(this.#room, this.#text.value);
+  }
+
   #input() {
+    this.#draft();
     this.#grow();
     this.#limit();
     if (!this.#text.value.trim()) return this.#stopped();

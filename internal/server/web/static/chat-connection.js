@@ -4,13 +4,17 @@
 // Events, each with a detail: every message of the server that PASSED names, by its type, and
 //   state         {name: idle | connecting | open | waiting | closed, …}
 //   init          the message, with lost: a resume was asked for and refused
-//   room_joined   the message, with continued, missing, restarted, missed; recent_messages are new ones only
+//   room_joined   the message, with continued, missing, restarted, missed, locked, and request: the join it
+//                 answers; recent_messages are new ones only
 //   message       {message, offset, own}: each message of the room once, our own from elsewhere too
 //   message_sent  {entry, ack}
 //   failed        {entry, error, doubtful}: not posted, or (doubtful) perhaps posted
 //   error         the message, with request: the join it answers
+//   history       the message, as it answers history(); one that has no answer any more: {id, lost: true}
+//   late          {late}: an answer is overdue, or none is any more
 import { DONE, LOST, PAGE_GONE, SILENT, TOKEN_EXPIRED, backoff, comesBack } from './chat-policy.js';
 import { Outbox } from './chat-outbox.js';
+import { Owed } from './chat-owed.js';
 import { Stream } from './chat-stream.js';
 import { Watch } from './chat-watch.js';
 
@@ -25,7 +29,8 @@ const REFUSED = 1008;
 // Codes of errors that pass. The server has not acted.
 const PASSING = new Set(['busy', 'queue_full', 'internal']);
 
-const PASSED = new Set(['system_message', 'user_typing', 'user_list', 'presence', 'room_left', 'room_closed', 'token_refreshed']);
+const PASSED = new Set(['system_message', 'user_typing', 'user_list', 'presence', 'room_list', 'rooms', 'history', 'room_left',
+  'room_closed', 'room_deleted', 'token_refreshed']);
 
 export class Connection extends EventTarget {
   #url; #health;          // where to connect; what answers plain HTTP if the server is there
@@ -36,6 +41,7 @@ export class Connection extends EventTarget {
   #password = '';         // of that room
   #locked = false;        // it had one
   #outbox = new Outbox();
+  #owed = new Owed((late) => this.#overdue(late));
 
   #state = { name: 'idle' };
   #socket = null;         // the current one: what happens to an older one is ignored
@@ -46,7 +52,7 @@ export class Connection extends EventTarget {
   #here = '';             // the room we are in on this socket
   #fallback = null;       // room_joined of the room we were put in while we ask for ours
   #join = null;           // the join_room that is not answered
-  #joins = 0;
+  #requests = 0;
   #error = null;          // the last message, if it was an error: it says why a close follows
   #attempt = 0; #refusals = 0;
   #delay = null;          // ms, as the server wishes
@@ -148,16 +154,30 @@ export class Connection extends EventTarget {
     this.#outbox.remove(entry.id);
   }
 
-  join(room, password = '') {
-    this.#join = { id: `join-${++this.#joins}`, room, password };
-    const message = { type: 'join_room', id: this.#join.id, room_id: room };
+  // join asks to be in a room. how comes back in what answers it; with how.create false the room is not made.
+  join(room, password = '', how = {}) {
+    const message = { type: 'join_room', id: this.#id('join'), room_id: room };
     if (password) message.password = password;
+    if (how.create === false) message.create = false;
     if (this.#stream?.id === room) message.since = this.#stream.position();
+    this.#join = { ...how, id: message.id, room, password };
     return this.#send(message);
   }
 
+  // history asks for a page of the room: {before, after, limit}. It returns the id of the answer; '' without a room.
+  history(page) {
+    const id = this.#id('page');
+    return this.#here && this.#send({ type: 'history', id, room_id: this.#here, ...page }) ? id : '';
+  }
+
+  leaveRoom() { return this.#here !== '' && this.#send({ type: 'leave_room', id: this.#id('leave'), room_id: this.#here }); }
+  deleteRoom() { return this.#here !== '' && this.#send({ type: 'delete_room', id: this.#id('delete'), room_id: this.#here }); }
+  watchRooms() { this.#send({ type: 'list_rooms', watch: true }); }
+
   typing(is) { if (this.#here) this.#send({ type: 'typing', is_typing: is }); }
   listUsers() { if (this.#here) this.#send({ type: 'list_users' }); }
+
+  #id(kind) { return `${kind}-${++this.#requests}`; }
 
   #introduce() {
     const first = {};
@@ -180,6 +200,7 @@ export class Connection extends EventTarget {
       return; // not for us: a binary message, or a newer protocol
     }
     this.#error = null;
+    if (m.id !== undefined) this.#owed.answered(m.id);
     switch (m.type) {
       case 'init': return this.#init(m);
       case 'room_joined': return this.#roomJoined(m);
@@ -188,7 +209,8 @@ export class Connection extends EventTarget {
       case 'error': return this.#refused(m);
       case 'reconnect': this.#delay = Math.max(0, Number(m.delay_ms) || 0); return;
       case 'ping': this.#send({ type: 'pong', timestamp: m.timestamp }); return;
-      case 'room_left': case 'room_closed': if (!this.#left(m.room_id)) return;
+      case 'history': if (m.room_id !== this.#stream?.id || m.epoch !== this.#stream.epoch) return this.#emit('history', { id: m.id, lost: true }); break;
+      case 'room_left': case 'room_closed': case 'room_deleted': if (!this.#left(m.room_id)) return;
     }
     if (PASSED.has(m.type)) this.#emit(m.type, m);
   }
@@ -215,7 +237,8 @@ export class Connection extends EventTarget {
       this.join(s.id, this.#password);
       return;
     }
-    if (this.#join?.room === m.room_id) {
+    const request = this.#join && (this.#join.id === m.id || this.#join.room === m.room_id) ? this.#join : null;
+    if (request) {
       this.#password = this.#join.password;
       this.#locked = this.#password !== '';
       this.#join = null;
@@ -225,7 +248,7 @@ export class Connection extends EventTarget {
     }
     this.#fallback = null;
     this.#here = m.room_id;
-    this.#emit('room_joined', ours ? this.#continue(s, m) : this.#begin(m));
+    this.#emit('room_joined', { ...(ours ? this.#continue(s, m) : this.#begin(m)), locked: this.#locked, request });
     this.#seen = 0;
     this.#fail(this.#outbox.left(m.room_id));
     for (const entry of this.#outbox.due(m.room_id)) this.#post(entry);
@@ -267,6 +290,11 @@ export class Connection extends EventTarget {
 
   #refused(error) {
     const entry = this.#outbox.get(error.id);
+    if (entry && error.code === 'id_reused') { // by a page that is gone: another id makes it another message
+      this.#outbox.renew(entry);
+      this.#post(entry);
+      return;
+    }
     if (entry && PASSING.has(error.code)) {
       setTimeout(() => { if (this.#here === entry.room && this.#outbox.get(entry.id)) this.#post(entry); }, AGAIN * (1 + Math.random()));
       return;
@@ -318,7 +346,14 @@ export class Connection extends EventTarget {
   #send(message) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(message));
+    if (message.id !== undefined) this.#owed.sent(message.id);
     return true;
+  }
+
+  // overdue is told when answers are late: the network is asked whether it is there.
+  #overdue(late) {
+    if (late) this.#watch?.ask();
+    this.#emit('late', { late });
   }
 
   // silent gives up a connection that says nothing.
@@ -340,6 +375,7 @@ export class Connection extends EventTarget {
     if (this.#here && this.#stream) this.#seen = this.#stream.offset;
     this.#watch?.stop();
     this.#watch = null;
+    this.#owed.none();
     this.#here = '';
     this.#join = null;
     this.#fallback = null;

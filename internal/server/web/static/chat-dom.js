@@ -22,6 +22,30 @@ export function tint(node, id) {
   node.style.setProperty('--hue', hash);
 }
 
+// isolated is a text as nodes in which each of the names stands alone: its direction is its own, and turns
+// nothing around it.
+export function isolated(text, names) {
+  const nodes = [];
+  let from = 0;
+  for (const name of names) {
+    const at = name ? text.indexOf(name, from) : -1;
+    if (at < 0) continue;
+    const node = document.createElement('bdi');
+    node.textContent = name;
+    nodes.push(text.slice(from, at), node);
+    from = at + name.length;
+  }
+  nodes.push(text.slice(from));
+  return nodes;
+}
+
+const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+// alone is a name for where there are no nodes (titles, placeholders): isolated by characters if it needs that.
+export function alone(name) {
+  return TURNS.test(name) ? `\u2068${name}\u2069` : name;
+}
+
 // calm reports that the user wants no motion.
 export function calm() {
   return matchMedia('(prefers-reduced-motion: reduce)').matches;

@@ -1,11 +1,12 @@
 // The list of messages: ordered by offset, grouped by sender, scrolled to the end unless the reader
 // is elsewhere.
 
-import { avatar, calm, clone, el, plural, tint } from './chat-dom.js';
+import { avatar, calm, clone, el, isolated, plural, tint } from './chat-dom.js';
 import { content, summary } from './chat-text.js';
 
 const MOST = 500;              // messages kept on the page
 const NEAR = 80;               // px from the end that still count as the end
+const AHEAD = 400;             // px from an end from which on more is asked for
 const TOGETHER = 5 * 60_000;   // ms between messages of one group
 
 const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
@@ -23,14 +24,15 @@ export class Log {
   #top = 0;              // scrollTop at the last look
   #below = 0;            // messages that came while it was not
   #online = false;
+  #late = false;
   #filled = false;       // a room is shown, be it an empty one
   #act;
 
-  // act: reply(message), retry(entry), discard(entry)
+  // act: reply(message), retry(entry), discard(entry); near(way), cut(way), latest(), behind() of the pages of history
   constructor(act) {
     this.#act = act;
     this.#view.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    new ResizeObserver(() => this.#follow()).observe(this.#view);
+    new ResizeObserver(() => { this.#follow(); this.#look(); }).observe(this.#view);
     el('jump').addEventListener('click', () => this.toEnd(true));
     this.#list.addEventListener('click', (ev) => this.#clicked(ev));
     this.#list.addEventListener('keydown', (ev) => this.#key(ev));
@@ -63,19 +65,61 @@ export class Log {
     this.#below = 0;
     this.#jump();
     this.toEnd(false);
+    this.#look();
+  }
+
+  // page adds a page of the history, which the reader sees coming in from that side.
+  page(way, messages, own) {
+    if (way === 'latest') {
+      for (const [li, row] of this.#rows) if (row.order !== Infinity) this.#remove(li);
+      return this.fill(messages, own);
+    }
+    const v = this.#view;
+    v.setAttribute('aria-busy', 'true');
+    const below = v.scrollHeight - v.scrollTop;
+    for (const m of messages) this.#put(m, m.offset, own(m));
+    if (way === 'older') v.scrollTop = v.scrollHeight - below;
+    this.#shorten(way === 'older' ? 'newer' : 'older');
+    v.removeAttribute('aria-busy');
+    this.#top = v.scrollTop;
+    this.#jump();
+    this.#look();
+  }
+
+  // first and last are the ends of what is shown, as offsets.
+  first() {
+    return this.#ends()[0];
+  }
+
+  last() {
+    return this.#ends()[1];
+  }
+
+  #ends() {
+    const all = [...this.#rows.values()].filter((r) => r.message && r.order !== Infinity && r.order > this.#base).map((r) => r.order - this.#base);
+    return all.length ? [Math.min(...all), Math.max(...all)] : [1, 0];
   }
 
   add(message, offset, own) {
     if (this.#byId.has(message.id)) return;
-    const order = offset === undefined ? this.#last : this.#base + offset;
-    const li = this.#row(message, order, own);
-    this.#byId.set(message.id, li);
-    this.#insert(li, order);
+    if (this.#act.behind()) { // it will come with its page
+      this.#below++;
+      return this.#jump();
+    }
+    this.#put(message, offset, own);
     this.#trim();
     if (!own && !this.#stuck) {
       this.#below++;
       this.#jump();
     }
+  }
+
+  #put(message, offset, own) {
+    if (this.#byId.has(message.id)) return;
+    const order = offset === undefined ? this.#last : this.#base + offset;
+    const li = this.#row(message, order, own);
+    this.#byId.set(message.id, li);
+    this.#insert(li, order);
   }
 
   // pend shows a message of our own that the server has not confirmed.
@@ -94,14 +138,15 @@ export class Log {
     if (!li) return;
     li.dataset.fate = state;
     li.querySelector('.fate').hidden = false;
-    li.querySelector('.fate-text').textContent = state === 'failed' ? text : this.#online ? 'Sending…' : 'Waits for the connection';
+    li.querySelector('.fate-text').textContent = state === 'failed' ? text : !this.#online ? 'Waits for the connection' : this.#late ? 'Waits for an answer…' : 'Sending…';
     for (const b of li.querySelectorAll('.fate button')) b.hidden = state !== 'failed';
     this.#follow();
   }
 
-  // online says whether pending messages are under way or wait.
-  online(on) {
+  // online says whether pending messages are under way or wait, and whether answers are late.
+  online(on, late) {
     this.#online = on;
+    this.#late = late;
     for (const [entry, li] of this.#pending) {
       if (li.dataset.fate === 'waiting') this.fate(entry, 'waiting', '');
     }
@@ -134,11 +179,12 @@ export class Log {
     if (held) el('text').focus();
   }
 
-  // notice adds a line that is nobody's message. kind: system, gap, unread, problem.
-  notice(kind, text) {
+  // notice adds a line that is nobody's message. kind: system, gap, unread, problem. names in it are isolated.
+  notice(kind, text, names = []) {
     const li = clone('t-notice');
     li.dataset.kind = kind;
-    li.querySelector('.notice-text').textContent = text;
+    li.querySelector('.notice-text').append(...isolated(text, names));
+    if (kind === 'system' && this.#act.behind()) return li; // its place is not shown
     this.#rows.set(li, { order: this.#last });
     this.#insert(li, this.#last);
     return li;
@@ -149,6 +195,7 @@ export class Log {
   }
 
   toEnd(smooth) {
+    if (this.#act.behind()) return this.#act.latest();
     this.#stuck = true;
     this.#below = 0;
     this.#jump();
@@ -207,7 +254,30 @@ export class Log {
   }
 
   #trim() {
-    while (this.#byId.size > MOST && this.#stuck) this.#remove(this.#list.firstElementChild);
+    if (this.#stuck) this.#shorten('older');
+  }
+
+  // shorten takes off what is too much, at one end.
+  #shorten(way) {
+    if (this.#byId.size <= MOST) return;
+    const v = this.#view, height = v.scrollHeight, top = v.scrollTop;
+    let li = way === 'older' ? this.#list.firstElementChild : this.#list.lastElementChild;
+    while (li && this.#byId.size > MOST) {
+      const next = way === 'older' ? li.nextElementSibling : li.previousElementSibling;
+      if (this.#rows.get(li).order !== Infinity) this.#remove(li);
+      li = next;
+    }
+    if (way === 'older') v.scrollTop = top - (height - v.scrollHeight);
+    this.#last = Math.max(this.#base, ...[...this.#rows.values()].map((r) => r.order).filter(Number.isFinite));
+    this.#act.cut(way);
+  }
+
+  // look asks for more where an end comes near.
+  #look() {
+    const v = this.#view;
+    if (!this.#filled || !v.clientHeight) return;
+    if (v.scrollTop < AHEAD) this.#act.near('older');
+    if (v.scrollHeight - v.scrollTop - v.clientHeight < AHEAD) this.#act.near('newer');
   }
 
   // group says whether a message follows one of the same sender closely, and whether a day begins.
@@ -281,11 +351,12 @@ export class Log {
   #scrolled() {
     const v = this.#view;
     // Only the reader moves up: what grows below (an image that has loaded) leaves scrollTop alone.
-    if (v.scrollHeight - v.scrollTop - v.clientHeight < NEAR) this.#stuck = true;
+    if (v.scrollHeight - v.scrollTop - v.clientHeight < NEAR && !this.#act.behind()) this.#stuck = true;
     else if (v.scrollTop < this.#top) this.#stuck = false;
     this.#top = v.scrollTop;
     if (this.#stuck) this.#below = 0;
     this.#jump();
+    this.#look();
   }
 
   #follow() {
@@ -293,7 +364,7 @@ export class Log {
   }
 
   #jump() {
-    el('jump').hidden = this.#stuck;
+    el('jump').hidden = this.#stuck && !this.#act.behind();
     el('jump-text').textContent = this.#below ? plural(this.#below, 'new message', 'new messages') : 'Latest';
   }
 

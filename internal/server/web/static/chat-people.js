@@ -12,7 +12,7 @@ export class People {
   #timer = 0;
   #act;
 
-  // act: show(users, count), typing(text), ask() for the list from the server
+  // act: show(users, count), typing(text, names), ask() for the list from the server
   constructor(act) {
     this.#act = act;
   }
@@ -21,13 +21,13 @@ export class People {
     this.#act.show([...this.#users.values()], this.#count);
   }
 
-  #text() {
+  #tell() {
     const names = [...this.#typing.values()].map((t) => t.name);
     switch (names.length) {
-      case 0: return '';
-      case 1: return `${names[0]} is typing…`;
-      case 2: return `${names[0]} and ${names[1]} are typing…`;
-      default: return 'Several people are typing…';
+      case 0: return this.#act.typing('', []);
+      case 1: return this.#act.typing(`${names[0]} is typing…`, names);
+      case 2: return this.#act.typing(`${names[0]} and ${names[1]} are typing…`, names);
+      default: return this.#act.typing('Several people are typing…', []);
     }
   }
 
@@ -66,6 +66,6 @@ export class People {
     clearTimeout(this.#typing.get(id)?.timer);
     this.#typing.delete(id);
     if (is) this.#typing.set(id, { name, timer: setTimeout(() => this.types(id, name, false), FORGET_TYPING) });
-    this.#act.typing(this.#text());
+    this.#tell();
   }
 }

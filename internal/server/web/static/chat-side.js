@@ -1,10 +1,8 @@
-// The side of the page: rooms, people, who we are. On a narrow screen it is a drawer.
+// The side of the page: the way into rooms, people, who we are. On a narrow screen it is a drawer.
 
 import { avatar, clone, el, plural } from './chat-dom.js';
 
 export class Side {
-  #rooms = new Map(); // by id, as the server lists them
-  #current = '';
   #act;
 
   // act: join(room, password), leave()
@@ -28,21 +26,8 @@ export class Side {
     avatar(el('me-avatar'), user.id, user.username);
   }
 
-  rooms(list) {
-    this.#rooms = new Map(list.map((r) => [r.room_id, r]));
-    this.#list();
-  }
-
-  // locked reports that a room is known to have a password.
-  locked(id) {
-    return this.#rooms.get(id)?.password ?? false;
-  }
-
-  // enter makes a room the current one, listed or not; null leaves all.
-  enter(room) {
-    this.#current = room?.room_id ?? '';
-    if (room) this.#rooms.set(room.room_id, { ...this.#rooms.get(room.room_id), ...room });
-    this.#list();
+  // close puts the drawer away.
+  close() {
     el('join').reset();
     this.#drawer(false);
   }
@@ -63,21 +48,9 @@ export class Side {
     el('room-count').textContent = plural(count, 'person here', 'people here');
   }
 
-  // enable says whether rooms can be changed: not while there is no connection.
+  // enable says whether rooms can be joined: not while there is no connection.
   enable(on) {
-    for (const control of el('side').querySelectorAll('.rooms button, .join input, .join button')) control.disabled = !on;
-  }
-
-  #list() {
-    el('rooms').replaceChildren(...[...this.#rooms.values()].map((r) => {
-      const li = clone('t-room'), button = li.querySelector('button');
-      const current = r.room_id === this.#current;
-      li.querySelector('.name').textContent = r.room_name || r.room_id;
-      li.querySelector('.lock').toggleAttribute('hidden', !r.password);
-      if (current) button.setAttribute('aria-current', 'true');
-      button.addEventListener('click', () => (current ? this.#drawer(false) : this.#act.join(r.room_id, '')));
-      return li;
-    }));
+    for (const control of el('join').querySelectorAll('input, button')) control.disabled = !on;
   }
 
   #drawer(open) {

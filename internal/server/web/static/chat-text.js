@@ -1,6 +1,8 @@
 // What a message says, as nodes. Text stays text; http(s) addresses become links; images are shown
 // if they came with the message, and fetched from elsewhere only when the reader asks for it.
 
+import { alone } from './chat-dom.js';
+
 const ADDRESS = /\bhttps?:\/\/[^\s<>"'`]+/gi;
 const DATA_IMAGE = /^data:image\/(?:png|jpeg|gif|webp|avif);base64,[A-Za-z0-9+/]+={0,2}$/;
 
@@ -83,7 +85,7 @@ function picture(message, loaded) {
 
 function image(source, name, loaded) {
   const img = document.createElement('img');
-  img.alt = `Image from ${name}`;
+  img.alt = `Image from ${alone(name)}`;
   img.referrerPolicy = 'no-referrer';
   img.addEventListener('load', loaded);
   img.src = source;

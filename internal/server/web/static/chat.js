@@ -1,29 +1,42 @@
 // The chat page: brings together the connection, which knows nothing of the page, and the parts of
 // the page, which know nothing of the connection.
 
+import * as address from './chat-address.js';
+import { Ask } from './chat-ask.js';
 import { Banner } from './chat-banner.js';
 import { farewell } from './chat-closed.js';
 import { Composer } from './chat-composer.js';
 import { Connection } from './chat-connection.js';
-import { el } from './chat-dom.js';
+import { el, isolated } from './chat-dom.js';
+import { Join, title } from './chat-join.js';
 import { Log } from './chat-log.js';
+import { Menu } from './chat-menu.js';
+import { Pages } from './chat-pages.js';
 import { People } from './chat-people.js';
+import { Rooms } from './chat-rooms.js';
 import { Side } from './chat-side.js';
 import * as storage from './chat-storage.js';
+import { words } from './chat-words.js';
 
 let token = storage.takeToken(); // of the address
 let connection = null;
 let room = null;         // room_joined of the room we are in
 let me = '';             // the name we had last
 let back = false;        // this page was in a room before
-let moving = false;      // the user asked for another room
+let target = '';         // the room that the address names, until we have asked for it
+let late = false;        // an answer of the server is overdue
 let unread = 0, divider = null;
 
-const banner = new Banner();
+const banner = new Banner(), ask = new Ask();
+const pages = new Pages({ ask: (page) => connection.history(page), first: () => log.first(), last: () => log.last() });
 const log = new Log({
   reply: (message) => composer.reply(message),
   retry: (entry) => { log.fate(entry, 'waiting', ''); connection.again(entry); },
   discard: (entry) => { connection.discard(entry); log.drop(entry); },
+  near: (way) => pages.near(way),
+  cut: (way) => pages.cut(way),
+  latest: () => pages.latest(),
+  behind: () => pages.newer,
 });
 const composer = new Composer({
   say(body) {
@@ -36,10 +49,26 @@ const composer = new Composer({
   typing: (is) => connection.typing(is),
   back: () => log.focus(),
 });
-const side = new Side({ join, leave });
+const rooms = new Rooms({
+  choose: (id) => (id === room?.room_id ? side.close() : join.to(id, '', { by: 'listed', create: false })),
+  ask: () => connection.watchRooms(),
+});
+const join = new Join({
+  join: (id, password, how) => connection.join(id, password, how),
+  locked: (id) => rooms.locked(id),
+  name: (id) => rooms.name(id),
+  ask: (question) => ask.ask(question),
+  toast: (text, names) => banner.toast(text, names),
+  room: () => room,
+});
+const menu = new Menu({ leave: () => connection.leaveRoom(), remove, toast: (text) => banner.toast(text) });
+const side = new Side({ join: (name, password) => join.to(name, password, { by: 'typed', create: false }), leave });
 const people = new People({
-  show: (users, count) => side.people(users, count, connection?.user?.id),
-  typing: (text) => { el('typing').textContent = text; },
+  show(users, count) {
+    side.people(users, count, connection?.user?.id);
+    rooms.count(count);
+  },
+  typing: (text, names) => el('typing').replaceChildren(...isolated(text, names)),
   ask: () => connection.listUsers(),
 });
 
@@ -54,32 +83,40 @@ function begin(saved) {
   }
   log.clear();
   room = null;
-  back = false;
-  moving = true;
+  back = late = false;
+  target = address.wanted();
+  join.begins();
   composer.enable(false);
+  menu.enter(null, false);
+  pages.begin(null);
   show('app');
   connection.start();
 }
 
-function join(id, password) {
-  if (!password && side.locked(id)) return askPassword({ room: id, password });
-  moving = connection.join(id, password);
-  if (!moving) banner.toast('There is no connection at the moment.');
+// remove deletes our room, if that is meant.
+function remove() {
+  const name = room.room_name;
+  ask.ask({
+    title: `Delete ${name}?`, names: [name], text: 'It goes for everybody, with all that was said in it.', yes: 'Delete', danger: true,
+    answer: () => connection.deleteRoom(),
+  });
 }
 
 function leave() {
   connection.stop();
   connection = null;
   storage.keep(null);
+  composer.forget();
   welcome('', false);
 }
 
 const handlers = {
   state(state) {
-    el('state').dataset.state = state.name;
-    el('state-text').textContent = { idle: 'Not connected', connecting: 'Connecting', open: 'Connected', waiting: 'Not connected', closed: 'Not connected' }[state.name];
-    side.enable(state.name === 'open');
-    log.online(state.name === 'open');
+    const open = state.name === 'open';
+    paint(state.name);
+    side.enable(open);
+    rooms.enable(open);
+    if (!open) pages.fail();
     switch (state.name) {
       case 'connecting': return banner.connecting(back);
       case 'waiting': return banner.waiting(state.until, () => connection.start());
@@ -88,37 +125,52 @@ const handlers = {
     }
   },
 
+  late(ev) {
+    late = ev.late;
+    paint(connection.state.name);
+  },
+
   init({ username, available_rooms, lost }) {
     side.me(connection.user);
-    side.rooms(available_rooms ?? []);
-    if (lost && back && me !== username) log.notice('gap', `The server no longer knew this session. You are ${username} now.`);
+    rooms.list(available_rooms ?? []);
+    connection.watchRooms();
+    if (lost && back && me !== username) log.notice('gap', `The server no longer knew this session. You are ${username} now.`, [username]);
     me = username;
+    nowhere('');
+    setTimeout(() => { if (!room && connection?.state.name === 'open') nowhere('You are in no room. Choose one, or make one.'); }, 500);
   },
 
   room_joined(joined) {
     const { continued, missing, restarted, missed, recent_messages } = joined;
-    const asked = moving;
-    moving = false;
+    const first = !back;
     room = joined;
+    nowhere('');
     if (!continued) {
       log.clear();
+      pages.begin(null);
       unread = 0;
     }
     if (restarted) log.restart();
     if (missing && back) log.notice('gap', restarted ? 'The history of this room begins anew here.' : 'Some messages are missing here.');
-    log.fill(recent_messages, (m) => m.sender_id === connection.user.id);
+    if (!pages.newer) log.fill(recent_messages, ours);
+    if (!continued) pages.begin(log.first());
     if (missing) banner.incomplete(restarted);
     else if (back && continued) banner.resumed(missed);
+    if (first) called();
     back = true;
-    side.enter(joined);
-    el('room-name').textContent = joined.room_name;
+    rooms.enter(joined.locked ? { ...joined, password: true } : joined);
+    side.close();
+    menu.enter(joined, joined.owner === connection.user.id);
+    here(joined.room_name);
     people.enter(joined.user_count);
     composer.enable(true);
-    if (!continued) composer.room(joined.room_name);
-    if (asked) (matchMedia('(pointer: coarse)').matches ? el('room-title') : el('text')).focus();
-    if (el('password').open) el('password').close();
-    title();
+    if (!continued) composer.room(joined.room_id, joined.room_name);
+    title(room, unread);
     storage.keep(connection.saved());
+    const goal = target;
+    target = '';
+    if (goal && goal !== joined.room_id && goal !== joined.room_name) return join.to(goal, '', { by: 'link', create: false });
+    if (join.arrived(joined)) (matchMedia('(pointer: coarse)').matches ? el('room-title') : el('text')).focus();
   },
 
   message({ message, offset, own }) {
@@ -126,47 +178,63 @@ const handlers = {
     if (!own && document.hidden) {
       divider ??= log.notice('unread', 'New');
       unread++;
-      title();
+      title(room, unread);
     }
     log.add(message, offset, own);
+    rooms.read(message.room_id, offset);
   },
 
   message_sent({ entry, ack }) {
     log.confirm(entry, ack);
+    rooms.read(entry.room, ack.offset);
+  },
+
+  history({ id, lost, messages, more }) {
+    if (lost) return pages.fail(id);
+    const way = pages.answer(id, more);
+    if (way) log.page(way, messages, ours);
   },
 
   failed({ entry, error, doubtful }) {
-    const text = error ? `Not sent: ${error.message}` : doubtful ? 'The server has not confirmed this message. It may have arrived.' : 'Not sent.';
+    const text = error ? `Not sent. ${words(error)}` : doubtful ? 'The server has not confirmed this message. It may have arrived.' : 'Not sent.';
     if (entry.room === room?.room_id) log.fate(entry, 'failed', text);
-    else banner.toast(`A message to #${entry.room} was not confirmed.`);
+    else banner.toast(`A message to ${rooms.name(entry.room)} was not confirmed.`, [rooms.name(entry.room)]);
   },
 
-  error({ code, message, request }) {
-    if (!request) return banner.toast(message);
-    moving = false;
-    if (code === 'wrong_password') return askPassword(request);
-    if (el('password').open) el('password-error').textContent = message;
-    else banner.toast(`${request.room}: ${message}`);
+  error(error) {
+    if (error.request) return join.failed(error);
+    pages.fail(error.id);
+    banner.toast(words(error));
   },
 
-  room_left() {
-    if (moving) return; // another comes at once
-    room = null;
-    side.enter(null);
-    people.enter(0);
-    composer.enable(false);
-    title();
+  room_list: ({ rooms: list, sequence }) => rooms.list(list, sequence),
+
+  rooms: (changes) => rooms.change(changes),
+
+  room_left({ room_id }) {
+    if (join.moving) return; // another comes at once
+    const name = rooms.name(room_id);
+    outside();
+    log.clear();
+    nowhere(`You have left ${name}. Choose another room, or make one.`, [name]);
   },
 
-  room_closed(closed) {
-    moving = false;
-    handlers.room_left();
-    log.notice('problem', closed.reason ? `This room was closed: ${closed.reason}` : 'This room was closed.');
+  room_deleted({ room_id }) {
+    const name = rooms.name(room_id);
+    outside();
+    rooms.forget(room_id);
+    log.clear();
+    nowhere(`You have deleted ${name}. Choose another room, or make one.`, [name]);
+  },
+
+  room_closed({ reason }) {
+    outside();
+    log.notice('problem', reason ? `This room was closed: ${reason}.` : 'This room was closed.');
   },
 
   system_message({ message }) {
     if (message.room_id !== room?.room_id) return;
-    if (message.event !== 'welcome' || !room.continued) log.notice('system', message.content);
+    if (message.event !== 'welcome' || !room.continued) log.notice('system', message.content, [message.username ?? room.room_name]);
     if (!message.user_id) return;
     const user = [{ id: message.user_id, username: message.username }];
     if (message.event === 'joined') people.change(user, [], message.user_count);
@@ -183,6 +251,55 @@ const handlers = {
 
   user_typing: ({ user_id, username, is_typing }) => people.types(user_id, username, is_typing),
 };
+
+// paint shows how the connection is doing. One that owes answers is not shown as well.
+function paint(name) {
+  const waits = name === 'open' && late;
+  el('state').dataset.state = waits ? 'waiting' : name;
+  el('state-text').textContent = waits ? 'Waiting for the server' : { connecting: 'Connecting', open: 'Connected' }[name] ?? 'Not connected';
+  log.online(name === 'open', late);
+}
+
+// called says so if the server has given the user another name than the one they asked for.
+function called() {
+  const wanted = connection.saved().username.normalize('NFC'), is = connection.user.username;
+  if (!wanted || wanted === is) return;
+  const why = is.startsWith(`${wanted}_`) ? `, as there is a ${wanted} already` : '';
+  log.notice('gap', `You are called ${is} here${why}.`, [is, wanted]);
+}
+
+// outside is when we are in no room.
+function outside() {
+  room = null;
+  join.rests();
+  ask.close();
+  rooms.enter(null);
+  people.enter(0);
+  menu.enter(null, false);
+  pages.begin(null);
+  composer.enable(false);
+  composer.room('', '');
+  here('');
+  address.show('', false);
+  title(room, unread);
+}
+
+// here says where we are.
+function here(name) {
+  el('room-name').textContent = name || 'No room';
+  el('room-title').toggleAttribute('data-room', name !== '');
+  if (!name) el('room-count').textContent = '';
+}
+
+// nowhere says that there is no room to be seen.
+function nowhere(text, names = []) {
+  el('nowhere').hidden = !text;
+  el('nowhere').replaceChildren(...isolated(text, names));
+}
+
+function ours(message) {
+  return message.sender_id === connection.user.id;
+}
 
 function closed(state) {
   const { text, button, enter, token } = farewell(state);
@@ -201,23 +318,11 @@ function welcome(text, needed) {
   (needed ? el('token') : el('name')).focus();
   room = null;
   unread = 0;
-  title();
+  title(room, unread);
 }
 
 function show(id) {
   for (const part of ['welcome', 'app']) el(part).hidden = part !== id;
-}
-
-function askPassword(request) {
-  el('password-form').onsubmit = (ev) => {
-    ev.preventDefault(); // the dialog stays until the server has agreed
-    join(request.room, el('password-text').value);
-  };
-  el('password-room').textContent = request.room;
-  el('password-error').textContent = request.password ? 'That was not it.' : '';
-  el('password-text').value = '';
-  if (!el('password').open) el('password').showModal();
-  el('password-text').focus();
 }
 
 // mark forgets where the user had stopped reading: they have read on.
@@ -226,22 +331,17 @@ function mark() {
   divider = null;
 }
 
-function title() {
-  document.title = `${unread ? `(${unread}) ` : ''}${room ? `#${room.room_name} · ` : ''}Perch`;
-}
-
 el('enter').addEventListener('submit', (ev) => {
   ev.preventDefault();
   const username = el('name').value.trim();
   storage.keepName(username);
   begin({ ...connection?.saved(), username, token: el('token').value.trim() || token });
 });
-el('password-cancel').addEventListener('click', () => el('password').close());
 
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) return mark();
   unread = 0; // the mark stays until the page is hidden again
-  title();
+  title(room, unread);
   connection?.nudge();
 });
 addEventListener('online', () => connection?.nudge());
@@ -257,6 +357,10 @@ addEventListener('hashchange', () => {
   token = fresh;
   if (el('welcome').hidden) connection.refresh(token);
   else if (connection) begin({ ...connection.saved(), token });
+});
+addEventListener('popstate', () => { // Back, or a link of this page
+  const to = address.wanted();
+  if (to && to !== room?.room_id && connection?.state.name === 'open') join.to(to, '', { by: 'back', create: false });
 });
 
 const saved = storage.who();

@@ -1,0 +1,39 @@
+// What was begun to be written in each room, and not sent. It outlives the page, in its tab alone.
+
+const KEY = 'perch-chat-drafts';
+const MOST = 50; // rooms
+
+export class Drafts {
+  #texts = new Map(); // by room, the latest written last
+
+  constructor() {
+    try {
+      this.#texts = new Map(JSON.parse(sessionStorage.getItem(KEY)) ?? []);
+    } catch { /* forbidden, or not ours */ }
+  }
+
+  of(room) {
+    return this.#texts.get(room) ?? '';
+  }
+
+  keep(room, text) {
+    if (text === this.of(room)) return;
+    this.#texts.delete(room);
+    if (text) this.#texts.set(room, text);
+    if (this.#texts.size > MOST) this.#texts.delete(this.#texts.keys().next().value);
+    this.#save();
+  }
+
+  // forget is for who leaves.
+  forget() {
+    this.#texts.clear();
+    this.#save();
+  }
+
+  #save() {
+    try {
+      if (this.#texts.size) sessionStorage.setItem(KEY, JSON.stringify([...this.#texts]));
+      else sessionStorage.removeItem(KEY);
+    } catch { /* forbidden, or full: what is not sent is kept in the page alone */ }
+  }
+}

@@ -1,0 +1,148 @@
+// The rooms there are: the list that the server keeps us up to date on, and which of them have news.
+
+import { el, clone } from './chat-dom.js';
+
+export class Rooms {
+  #rooms = new Map();    // by id: as the server lists them, and the one we are in
+  #listed = new Set();   // ids that the server lists
+  #seen = new Map();     // by id: the offset up to which there is no news
+  #items = new Map();    // by id: <li>
+  #sequence = undefined; // of the latest change
+  #current = '';
+  #on = false;
+  #act;
+
+  // act: choose(room), ask() for the list from the server
+  constructor(act) {
+    this.#act = act;
+  }
+
+  // list takes the whole list; sequence is undefined if no changes will follow it.
+  list(rooms, sequence) {
+    this.#sequence = sequence;
+    this.#listed = new Set(rooms.map((r) => r.room_id));
+    for (const id of this.#rooms.keys()) this.#drop(id);
+    for (const r of rooms) this.#put(r);
+    this.#show();
+  }
+
+  // change takes what has changed. One that is missing (it is left out for who reads slowly) costs a new list.
+  change({ sequence, rooms, gone }) {
+    if (this.#sequence === undefined) return; // the list is on its way
+    if (sequence <= this.#sequence) return;
+    if (sequence !== this.#sequence + 1) {
+      this.#sequence = undefined;
+      return this.#act.ask();
+    }
+    this.#sequence = sequence;
+    for (const id of gone) {
+      this.#listed.delete(id);
+      this.#drop(id);
+    }
+    for (const r of rooms) {
+      if (!this.#listed.has(r.room_id)) this.#seen.set(r.room_id, this.#seen.get(r.room_id) ?? 0);
+      this.#listed.add(r.room_id);
+      this.#put(r);
+    }
+    this.#show();
+  }
+
+  // locked reports that a room is known to have a password.
+  locked(id) {
+    return this.#rooms.get(id)?.password ?? false;
+  }
+
+  name(id) {
+    return this.#rooms.get(id)?.room_name ?? id;
+  }
+
+  // enter makes a room the current one, listed or not; null leaves all.
+  enter(room) {
+    const before = this.#current;
+    this.#current = room?.room_id ?? '';
+    if (before && before !== this.#current && !this.#listed.has(before)) this.#drop(before);
+    if (room) {
+      this.#put({ ...this.#rooms.get(room.room_id), ...room });
+      this.read(room.room_id, room.offset);
+    }
+    this.#show();
+  }
+
+  // read says that the user has everything of a room up to an offset.
+  read(id, offset) {
+    if (offset === undefined) return;
+    this.#seen.set(id, offset);
+    const r = this.#rooms.get(id);
+    if (r && !(r.offset >= offset)) r.offset = offset;
+  }
+
+  // forget is for a room that is no more.
+  forget(id) {
+    this.#listed.delete(id);
+    this.#seen.delete(id);
+    this.#drop(id);
+    this.#show();
+  }
+
+  // count says how many are in the current room, which we know before the list does.
+  count(n) {
+    const r = this.#rooms.get(this.#current);
+    if (!r || r.user_count === n) return;
+    r.user_count = n;
+    this.#show();
+  }
+
+  // enable says whether rooms can be changed: not while there is no connection.
+  enable(on) {
+    this.#on = on;
+    for (const button of el('rooms').querySelectorAll('button')) button.disabled = !on;
+  }
+
+  #put(r) {
+    if (!this.#seen.has(r.room_id)) this.#seen.set(r.room_id, r.offset ?? 0); // what was there before us is no news
+    if (r.room_id === this.#current && r.offset !== undefined) this.#seen.set(r.room_id, Math.max(r.offset, this.#seen.get(r.room_id)));
+    this.#rooms.set(r.room_id, r);
+  }
+
+  #drop(id) {
+    if (id !== this.#current && !this.#listed.has(id)) this.#rooms.delete(id);
+  }
+
+  // show brings the page up to date and leaves alone what has not changed: the user may be there.
+  #show() {
+    for (const [id, li] of this.#items) {
+      if (this.#rooms.has(id)) continue;
+      if (li.contains(document.activeElement)) el('join-room').focus();
+      li.remove();
+      this.#items.delete(id);
+    }
+    for (const r of this.#rooms.values()) {
+      let li = this.#items.get(r.room_id);
+      if (!li) {
+        li = clone('t-room');
+        li.querySelector('button').addEventListener('click', () => this.#act.choose(r.room_id));
+        li.querySelector('button').disabled = !this.#on;
+        this.#items.set(r.room_id, li);
+        el('rooms').append(li);
+      }
+      this.#paint(li, r);
+    }
+  }
+
+  #paint(li, r) {
+    const current = r.room_id === this.#current, button = li.querySelector('button');
+    const news = !current && (r.offset ?? 0) > (this.#seen.get(r.room_id) ?? 0);
+    text(li.querySelector('.name'), r.room_name || r.room_id);
+    text(li.querySelector('.count'), r.user_count > 0 ? r.user_count.toLocaleString() : '');
+    text(li.querySelector('.count-words'), r.user_count > 0 ? (r.user_count === 1 ? ' person there' : ' people there') : '');
+    li.querySelector('.lock').toggleAttribute('hidden', !r.password);
+    li.querySelector('.news').hidden = !news;
+    li.classList.toggle('fresh', news);
+    if (current) button.setAttribute('aria-current', 'true');
+    else button.removeAttribute('aria-current');
+  }
+}
+
+function text(node, to) {
+  if (node.textContent !== to) node.textContent = to;
+}
