@@ -47,10 +47,7 @@ func (l *loop) accept() {
 			if e == unix.EMFILE {
 				l.pushOut(rankAnswering) // its descriptor is for one that waits
 			}
-			if o := &l.overflow; l.now >= o.told {
-				o.told = l.now + int64(10*acceptPause)
-				l.srv.log.LogAttrs(l.srv.ctx, slog.LevelWarn, "accepting paused", slog.Int("loop", l.id), slog.String("error", e.Error()))
-			}
+			l.srv.often(frequentAccept, slog.LevelWarn, "accepting paused", slog.Int("loop", l.id), slog.String("error", e.Error()))
 			l.pauseAccept()
 			return
 		default:

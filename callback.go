@@ -28,8 +28,12 @@ import (
 const errGoexit = "runtime.Goexit: the callback has ended its goroutine"
 
 // notePanic logs a panic, or a Goexit if p is nil. It is called in a deferred
-// function and last, for even the text of p is the user's code.
+// function and last, for even the text of p is the user's code. Of many from one place
+// the first few are written, and how many more there were.
 func (srv *Server) notePanic(message, id string, p any) {
+	if !srv.frequent.take(int(panicKind()), 0) {
+		return
+	}
 	stack := string(debug.Stack())
 	text := errGoexit
 	if p != nil {

@@ -121,7 +121,7 @@ func (srv *Server) refusal(r *Response) int {
 	if handshake.CanRefuse(r.Status) {
 		return r.Status
 	}
-	srv.log.LogAttrs(srv.ctx, slog.LevelError, "OnUpgrade refuses with a status that cannot", slog.Int("status", r.Status), slog.String("reason", r.Reason))
+	srv.often(frequentAnswer, slog.LevelError, "OnUpgrade refuses with a status that cannot", slog.Int("status", r.Status), slog.String("reason", r.Reason))
 	return http.StatusInternalServerError
 }
 

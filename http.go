@@ -5,6 +5,7 @@ package perch
 import (
 	"container/list"
 	"context"
+	"log"
 	"log/slog"
 	"math"
 	"net"
@@ -49,7 +50,7 @@ func newWeb(srv *Server) *web {
 		MaxHeaderBytes:    cfg.MaxHead, // and net/http's 4 KiB of grace
 		ConnState:         w.follow,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, webConnKey{}, c) },
-		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
+		ErrorLog:          log.New(httpLog{srv}, "", 0),
 	}
 	go w.server.Serve(w)
 	return w
@@ -90,7 +91,7 @@ func (w *web) serve(fd int, from leaver) {
 		from.wire.socket, c.Conn = records{c.socket, c}, from.wire.conn
 	}
 	if err != nil {
-		w.srv.log.LogAttrs(w.srv.ctx, slog.LevelWarn, "HTTP connection lost", slog.String("error", err.Error()))
+		w.srv.often(frequentHTTP, slog.LevelWarn, "HTTP connection lost", slog.String("error", err.Error()))
 		c.leave(true)
 		return
 	}

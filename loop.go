@@ -225,9 +225,19 @@ func (l *loop) watch(now int64) {
 	l.stats.Ticks.add(took)
 	if took > int64(slowTick) && l.now != 0 {
 		l.stats.SlowTicks++
-		l.srv.log.LogAttrs(l.srv.ctx, slog.LevelWarn, "slow tick: a handler blocks its loop, or the machine is overloaded",
-			slog.Int("loop", l.id), slog.Duration("took", time.Duration(took)))
+		if l.srv.slow.take(0, took) {
+			l.srv.log.LogAttrs(l.srv.ctx, slog.LevelWarn, "slow tick: a handler blocks its loop, or the machine is overloaded",
+				slog.Int("loop", l.id), slog.Duration("took", time.Duration(took)))
+		}
 	}
+}
+
+// newSlow makes the tally of slow ticks: they come in thousands, and one says all.
+func newSlow(srv *Server) *tally {
+	return newTally(1, 1, 0, tallyInterval, func(_ int, left unsaid) {
+		srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "more slow ticks: a handler blocks its loop, or the machine is overloaded",
+			slog.Uint64("count", left.count), slog.Duration("longest", time.Duration(left.most)))
+	})
 }
 
 // slowTick is what the watchdog reports: every connection of the loop waits as

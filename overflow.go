@@ -25,7 +25,6 @@ type overflow struct {
 	held   []over          // the oldest first
 	shares map[addrKey]int // of held
 	pushed int             // out, in this tick
-	told   int64           // the log hears of a pause again from then on
 
 	kept   int   // spares that there ought to be
 	spares []int // descriptors of /dev/null

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"github.com/perchws/perch/handshake"
@@ -13,8 +14,8 @@ import (
 
 // Refusal is why a client did not get the WebSocket connection that it came for. Each
 // is counted in Stats.Refusals, and leaves a line in the log with the client's address,
-// what it was answered, path (never the query, which may have a token) and origin; of
-// many of one kind only the first few in ten seconds, and a line with the number of
+// what it was answered, path (never the query, which may have a token), host and origin;
+// of many of one kind and status only the first few in ten seconds, and a line with the number of
 // the others.
 type Refusal uint8
 
@@ -89,30 +90,46 @@ func (r *refused) level() slog.Level {
 // refusals are all of a server.
 type refusals struct {
 	counts [RefusalKinds]atomic.Uint64
-	lines  *tally
+	lines  *tally // its kinds: see lineKind
 }
 
 func newRefusals(srv *Server) refusals {
-	return refusals{lines: newTally(RefusalKinds, tallyInterval, func(kind int, left uint64) {
-		srv.log.LogAttrs(srv.ctx, refusalKind[kind].level, "more upgrades refused",
-			slog.String("kind", refusalKind[kind].name), slog.Uint64("count", left))
+	kinds := RefusalKinds * len(refusalStatus)
+	return refusals{lines: newTally(kinds, tallyLines, 1, tallyInterval, func(kind int, left unsaid) {
+		of := refusalKind[kind/len(refusalStatus)]
+		attrs := []slog.Attr{slog.String("kind", of.name), slog.Uint64("count", left.count)}
+		if status := refusalStatus[kind%len(refusalStatus)]; status != 0 {
+			attrs = append(attrs, slog.Int("status", status))
+		}
+		srv.log.LogAttrs(srv.ctx, of.level, "more upgrades refused", attrs...)
 	})}
+}
+
+// refusalStatus are the answers that have lines of their own. The first stands for no
+// answer, and for what an application answers beyond these.
+var refusalStatus = [...]int{0, 400, 401, 403, 404, 405, 408, 413, 426, 429, 431, 500, 501, 503, 505}
+
+// lineKind is the kind of the refusal's line: one by kind and status, so that many of one
+// do not hide another.
+func (r *refused) lineKind() int {
+	return int(r.kind)*len(refusalStatus) + max(slices.Index(refusalStatus[:], r.status), 0)
 }
 
 // note counts a refusal, and writes its line unless there are many. Any goroutine.
 func (srv *Server) note(r *refused) {
 	srv.refusals.counts[r.kind].Add(1)
 	level := r.level()
-	if !srv.log.Enabled(srv.ctx, level) || !srv.refusals.lines.take(int(r.kind)) {
+	if !srv.log.Enabled(srv.ctx, level) || !srv.refusals.lines.take(r.lineKind(), 0) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("kind", r.kind.String())}
-	path, origin, peer := "", "", r.peer
+	path, host, origin, peer := "", "", "", r.peer
 	switch {
 	case r.request != nil:
-		path, origin, peer = string(r.request.head.Path()), r.request.Origin(), r.request.RemoteAddr()
+		head := r.request.head
+		path, host, origin, peer = string(head.Path()), string(head.Host()), r.request.Origin(), r.request.RemoteAddr()
 	case r.http != nil:
-		path, origin, peer = r.http.URL.EscapedPath(), r.http.Header.Get("Origin"), srv.ClientAddr(r.http)
+		path, host, origin, peer = r.http.URL.EscapedPath(), r.http.Host, r.http.Header.Get("Origin"), srv.ClientAddr(r.http)
 	}
 	if peer.IsValid() && peer != unixPeer {
 		attrs = append(attrs, slog.String("remote", peer.String()))
@@ -122,7 +139,7 @@ func (srv *Server) note(r *refused) {
 	}
 	attrs = append(attrs, slog.String("reason", shown(r.reason)))
 	if r.request != nil || r.http != nil {
-		attrs = append(attrs, slog.String("path", shown(path)))
+		attrs = append(attrs, slog.String("path", shown(path)), slog.String("host", shown(host)))
 	}
 	if origin != "" {
 		attrs = append(attrs, slog.String("origin", shown(origin)))

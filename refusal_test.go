@@ -48,6 +48,11 @@ func TestRefusalLogged(t *testing.T) {
 		{name: "no Host", request: "GET /ws HTTP/1.1\r\n\r\n", kind: perch.RefusedRequest, level: slog.LevelInfo, status: 400},
 		{name: "version", request: strings.Replace(upgrade("/ws"), "Version: 13", "Version: 8", 1), kind: perch.RefusedRequest, level: slog.LevelInfo,
 			status: 426, reason: "Sec-WebSocket-Version must be 13", path: "/ws"},
+		{name: "key of an absolute URI", request: strings.NewReplacer("GET ", "GET http://perch.test", "Key: ", "Key: x").Replace(upgrade("/ws")),
+			kind: perch.RefusedRequest, level: slog.LevelInfo, status: 400, path: "/ws"},
+		{name: "password in the URI", request: strings.Replace(upgrade("/ws"), "GET ", "GET http://user:secret@perch.test", 1),
+			kind: perch.RefusedRequest, level: slog.LevelInfo, status: 400},
+		{name: "fragment", request: strings.Replace(upgrade("/ws"), "?token=", "#token=", 1), kind: perch.RefusedRequest, level: slog.LevelInfo, status: 400},
 		{name: "method", request: strings.Replace(upgrade("/ws"), "GET", "POST", 1), kind: perch.RefusedRequest, level: slog.LevelInfo,
 			status: 405, path: "/ws"},
 		{name: "large head", request: upgrade("/ws", "X: "+strings.Repeat("x", 9000)), kind: perch.RefusedRequest, level: slog.LevelInfo,
@@ -111,6 +116,13 @@ func TestRefusalLogged(t *testing.T) {
 				if got := attr(log.find("upgrade refused")[0], key); got != want && (want != "" || key != "reason") {
 					t.Errorf("%s %q, want %q", key, got, want)
 				}
+			}
+			host := ""
+			if tt.path != "" {
+				host = "perch.test"
+			}
+			if got := attr(log.find("upgrade refused")[0], "host"); got != host {
+				t.Errorf("host %q, want %q", got, host)
 			}
 			remote := "127.0.0.1"
 			if tt.name == "address" {
@@ -220,53 +232,53 @@ func TestRefusalLoggedInForeignServer(t *testing.T) {
 				t.Errorf("counted: %v", s.Refusals)
 			}
 			expectRefusal(t, log, tt.kind, tt.level, tt.status)
-			if r := log.find("upgrade refused")[0]; attr(r, "path") != "/ws" || attr(r, "remote") != "127.0.0.1" {
-				t.Errorf("path %q, remote %q", attr(r, "path"), attr(r, "remote"))
+			if r := log.find("upgrade refused")[0]; attr(r, "path") != "/ws" || attr(r, "host") != "perch.test" || attr(r, "remote") != "127.0.0.1" {
+				t.Errorf("path %q, host %q, remote %q", attr(r, "path"), attr(r, "host"), attr(r, "remote"))
 			}
 		})
 	}
 }
 
 // A flood of refusals is no flood of lines: a few, and how many more there were, but
-// other kinds have lines of their own.
+// other kinds, and other answers, have lines of their own.
 func TestRefusalFlood(t *testing.T) {
 	log := new(journal)
 	srv := start(t, perch.Config{Logger: log.logger(), Loops: 2}, func(srv *perch.Server) { srv.Handle("/ws", echo()) })
-	const flood = 60
-	for range flood {
+	ask := func(request []byte) {
 		c := wstest.Connect(t, srv.Addr().String())
-		c.Write(wstest.Request("perch.test", "/ws", "Origin: https://evil.test"))
+		c.Write(request)
 		c.ReadResponse()
 		c.Close()
 	}
-	c := wstest.Connect(t, srv.Addr().String())
-	c.Write(wstest.Request("perch.test", "/elsewhere"))
-	c.ReadResponse()
-	c.Close()
-	if s := srv.Stats(); s.Refusals[perch.RefusedOrigin] != flood || s.Refusals[perch.RefusedPath] != 1 {
+	const flood = 1000
+	for range flood {
+		ask(wstest.Request("perch.test", "/ws", "Origin: https://evil.test"))
+	}
+	ask(wstest.Request("perch.test", "/elsewhere"))
+	const nonsense = 20
+	for range nonsense {
+		ask([]byte("nonsense\r\n\r\n"))
+	}
+	ask(wstest.Request("perch.test", "/ws", "X: "+strings.Repeat("x", 9000)))
+	if s := srv.Stats(); s.Refusals[perch.RefusedOrigin] != flood || s.Refusals[perch.RefusedPath] != 1 || s.Refusals[perch.RefusedRequest] != nonsense+1 {
 		t.Errorf("counted: %v", s.Refusals)
 	}
 	srv.Close()
-	told, lines := 0, log.find("upgrade refused")
-	for _, r := range lines {
-		if attr(r, "kind") == "path" {
-			told++
+	lines, counted := make(map[string]int), make(map[string]int)
+	for _, r := range log.find("upgrade refused") {
+		lines[attr(r, "kind")+" "+attr(r, "status")]++
+	}
+	for _, r := range log.find("more upgrades refused") {
+		of := attr(r, "kind") + " " + attr(r, "status")
+		lines[of]++
+		counted[of] += countOf([]slog.Record{r}) - 1 // the line itself stands for none
+		if want := map[string]slog.Level{"origin": slog.LevelWarn, "request": slog.LevelInfo}[attr(r, "kind")]; r.Level != want {
+			t.Errorf("%v about more of %q", r.Level, of)
 		}
 	}
-	if told != 1 {
-		t.Errorf("%d lines about the path", told)
-	}
-	var more int
-	summaries := log.find("more upgrades refused")
-	for _, r := range summaries {
-		var n int
-		fmt.Sscan(attr(r, "count"), &n)
-		more += n
-		if attr(r, "kind") != "origin" || r.Level != slog.LevelWarn {
-			t.Errorf("%v about more of %q", r.Level, attr(r, "kind"))
+	for of, all := range map[string]int{"origin 403": flood, "path 404": 1, "request 400": nonsense, "request 431": 1} {
+		if lines[of]+counted[of] != all || lines[of] > max(all/2, 1) {
+			t.Errorf("%s: %d lines, and %d more, of %d", of, lines[of], counted[of], all)
 		}
-	}
-	if len(lines)-1+more != flood || len(lines) > flood/2 || more == 0 {
-		t.Errorf("%d lines, and %d more", len(lines)-1, more)
 	}
 }

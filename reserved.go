@@ -144,9 +144,8 @@ func (path *reservedPath) next() *probe {
 
 // answer is the whole response to a request.
 func (path *reservedPath) answer(p *probe) (response []byte) {
-	log := path.srv.log
 	failed := func(why string, attrs ...slog.Attr) []byte {
-		log.LogAttrs(path.srv.ctx, slog.LevelError, why, attrs...)
+		path.srv.often(frequentReserved, slog.LevelError, why, attrs...)
 		return handshake.AppendError(nil, http.StatusInternalServerError, "internal server error", nil)
 	}
 	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(p.head)))

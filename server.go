@@ -77,6 +77,7 @@ type Server struct {
 	overRate         *newConnRate // of TLS handshakes of connections over a limit
 	reserved         map[string]*reservedPath
 	refusals         refusals
+	frequent, slow   *tally // of lines in the log
 
 	mu      sync.Mutex // guards starting and stopping, and table.free
 	started bool
@@ -104,7 +105,7 @@ func New(c Config) *Server {
 			told(function, v)
 		}
 	}
-	srv.refusals = newRefusals(srv)
+	srv.refusals, srv.frequent, srv.slow = newRefusals(srv), newFrequent(srv), newSlow(srv)
 	srv.rooms = room.New(srv.cfg.Rooms)
 	srv.routing = routing{literal: make(map[string]*Route), mux: http.NewServeMux()}
 	var b [8]byte

@@ -146,7 +146,9 @@ func (srv *Server) wait(down *sync.WaitGroup) {
 		procs.Add(-len(srv.loops))
 	}
 	srv.running.Store(false)
-	srv.refusals.lines.tellAll()
+	for _, lines := range []*tally{srv.refusals.lines, srv.frequent, srv.slow} {
+		lines.tellAll()
+	}
 	srv.release()
 }
 

@@ -220,7 +220,7 @@ func (r *Route) consider(w http.ResponseWriter, req, matched *http.Request, own 
 		_, err = handshake.AppendSwitching(nil, key, request.chosen, "", resp.Header)
 	}
 	if err != nil {
-		srv.log.LogAttrs(srv.ctx, slog.LevelError, "OnUpgrade's response cannot be sent", slog.String("error", err.Error()))
+		srv.often(frequentAnswer, slog.LevelError, "OnUpgrade's response cannot be sent", slog.String("error", err.Error()))
 		return nil, nil, err
 	}
 	resp.Header = merged(w.Header(), resp.Header)

@@ -9,48 +9,57 @@ import (
 
 // tally keeps what may happen often from filling the log. Of each kind the first lines
 // of an interval are written; what comes after them is counted, and told in one line
-// when the interval is over. While it goes on so, the next intervals have one line
-// before that.
+// when the interval is over. While it goes on so, fewer are written before that, or
+// none.
 type tally struct {
 	// Immutable.
-	interval time.Duration
-	told     func(kind int, left uint64) // writes the line for those left out
+	interval    time.Duration
+	first, next int                         // lines of a kind in its first interval, and in those that follow at once
+	told        func(kind int, left unsaid) // writes the line for those left out
 
 	mu    sync.Mutex
 	kinds []tallied
 }
 
+// unsaid is what was left out of the log.
+type unsaid struct {
+	count uint64
+	most  int64 // the largest size among them
+}
+
 // tallied is one kind of a tally.
 type tallied struct {
 	until time.Time // the end of the interval
-	lines int       // that were written in it
-	left  uint64    // that were not
+	lines int       // that may still be written in it
+	left  unsaid
 }
 
+// What a server's tallies have; of slow ticks there is one line in an interval.
 const (
 	tallyInterval = 10 * time.Second
-	tallyLines    = 5 // of one kind in an interval
+	tallyLines    = 5 // of one kind in its first interval
 )
 
-func newTally(kinds int, interval time.Duration, told func(kind int, left uint64)) *tally {
-	return &tally{interval: interval, told: told, kinds: make([]tallied, kinds)}
+func newTally(kinds, first, next int, interval time.Duration, told func(kind int, left unsaid)) *tally {
+	return &tally{interval: interval, first: first, next: next, told: told, kinds: make([]tallied, kinds)}
 }
 
-// take counts one of a kind, and reports whether it may have a line of its own. Any
-// goroutine.
-func (t *tally) take(kind int) bool {
+// take counts one of a kind, and reports whether it may have a line of its own. size is
+// what is told of the largest; 0: nothing is. Any goroutine.
+func (t *tally) take(kind int, size int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	k := &t.kinds[kind]
 	now := time.Now()
-	if k.left == 0 && now.After(k.until) {
-		k.until, k.lines = now.Add(t.interval), 0
+	if k.left.count == 0 && now.After(k.until) {
+		k.until, k.lines = now.Add(t.interval), t.first
 	}
-	if k.lines < tallyLines {
-		k.lines++
+	if k.lines > 0 {
+		k.lines--
 		return true
 	}
-	if k.left++; k.left == 1 {
+	k.left.most = max(k.left.most, size)
+	if k.left.count++; k.left.count == 1 {
 		time.AfterFunc(k.until.Sub(now), func() { t.tell(kind) })
 	}
 	return false
@@ -61,11 +70,11 @@ func (t *tally) tell(kind int) {
 	t.mu.Lock()
 	k := &t.kinds[kind]
 	left := k.left
-	if left > 0 {
-		*k = tallied{until: time.Now().Add(t.interval), lines: tallyLines - 1}
+	if left.count > 0 {
+		*k = tallied{until: time.Now().Add(t.interval), lines: t.next}
 	}
 	t.mu.Unlock()
-	if left > 0 {
+	if left.count > 0 {
 		t.told(kind, left)
 	}
 }

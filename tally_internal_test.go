@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -15,10 +16,10 @@ func TestTally(t *testing.T) {
 		left uint64
 	}
 	var lines []line
-	tally := newTally(2, time.Hour, func(kind int, left uint64) { lines = append(lines, line{kind, left}) })
+	tally := newTally(2, tallyLines, 1, time.Hour, func(kind int, left unsaid) { lines = append(lines, line{kind, left.count}) })
 	take := func(kind, n int) (taken int) {
 		for range n {
-			if tally.take(kind) {
+			if tally.take(kind, 0) {
 				taken++
 			}
 		}
@@ -45,8 +46,8 @@ func TestTally(t *testing.T) {
 // The line for those left out comes by itself.
 func TestTallyTells(t *testing.T) {
 	told := make(chan uint64, 1)
-	tally := newTally(1, 20*time.Millisecond, func(_ int, left uint64) { told <- left })
-	for tally.take(0) { // until the first is left out
+	tally := newTally(1, tallyLines, 1, 20*time.Millisecond, func(_ int, left unsaid) { told <- left.count })
+	for tally.take(0, 0) { // until the first is left out
 	}
 	select {
 	case n := <-told:
@@ -55,5 +56,24 @@ func TestTallyTells(t *testing.T) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Error("nothing is told")
+	}
+}
+
+// Of those left out the largest is told. Where no line comes before that, an interval has
+// one while it goes on.
+func TestTallyOfOneLine(t *testing.T) {
+	var lines []unsaid
+	tally := newTally(1, 1, 0, time.Hour, func(_ int, left unsaid) { lines = append(lines, left) })
+	taken := 0
+	for range 3 {
+		for _, size := range []int64{9, 3, 7, 2} {
+			if tally.take(0, size) {
+				taken++
+			}
+		}
+		tally.tell(0)
+	}
+	if want := []unsaid{{3, 7}, {4, 9}, {4, 9}}; taken != 1 || !slices.Equal(lines, want) {
+		t.Errorf("%d lines, then %v, want 1, then %v", taken, lines, want)
 	}
 }

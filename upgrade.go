@@ -179,7 +179,7 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 
 // refuseOurs refuses because OnUpgrade has answered what cannot be sent.
 func (l *loop) refuseOurs(i uint32, s *slot, r *Request, err error) {
-	l.srv.log.LogAttrs(l.srv.ctx, slog.LevelError, "OnUpgrade's response cannot be sent", slog.String("error", err.Error()))
+	l.srv.often(frequentAnswer, slog.LevelError, "OnUpgrade's response cannot be sent", slog.String("error", err.Error()))
 	l.refuse(i, s, refused{kind: RefusedFault, status: http.StatusInternalServerError, reason: "internal server error", request: r})
 }
 
