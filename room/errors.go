@@ -18,5 +18,6 @@ var (
 	ErrQueueFull       = errors.New("room: too many messages are under way")
 	ErrSignedIn        = errors.New("room: signed in already, or in a room")
 	ErrUserID          = errors.New("room: the user id is empty or over 256 bytes")
+	ErrBroker          = errors.New("room: the broker panicked")
 	ErrClosed          = errors.New("room: the hub is closed")
 )

@@ -43,7 +43,14 @@ func (h *Hub) isEmpty(r *Room) {
 	if r.options.TTL <= 0 {
 		return
 	}
-	since := h.cfg.Now().UnixNano()
+	h.isEmptySince(r, h.cfg.Now())
+}
+
+func (h *Hub) isEmptySince(r *Room, t time.Time) {
+	if r.options.TTL <= 0 {
+		return
+	}
+	since := t.UnixNano()
 	r.emptySince.Store(since)
 	h.expiry.mu.Lock()
 	defer h.expiry.mu.Unlock()
@@ -70,7 +77,7 @@ func (h *Hub) expire(now time.Time) {
 			return
 		}
 		if r.expire(since) {
-			h.forget(r)
+			h.forget(r) // one whose broker ends the goroutine: the others are looked at in a second
 		}
 	}
 }

@@ -4,8 +4,8 @@ import "time"
 
 // guard puts a guard around the functions of Config, which are code of the
 // application's: one that panics costs what it should have made, and nothing else. They
-// run on loops and with locks held. After runtime.Goexit none of this returns, but the
-// locks are free, and the message has been settled.
+// run on loops and with locks held. After runtime.Goexit none of this returns: what must
+// follow a call of them is deferred, before it.
 func (c *Config) guard() {
 	if c.Panicked == nil {
 		c.Panicked = func(string, any) {}
@@ -62,14 +62,13 @@ func (c *Config) guard() {
 	}
 }
 
-// call runs a function of the application's.
-func (c *Config) call(name string, f func()) {
-	ok := false
+// call runs a function of the application's. It reports that f has returned.
+func (c *Config) call(name string, f func()) (ok bool) {
 	defer func() {
 		if !ok {
 			c.Panicked(name, recover())
 		}
 	}()
 	f()
-	ok = true
+	return true
 }

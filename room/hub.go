@@ -52,8 +52,8 @@ type Config struct {
 
 	Now func() time.Time // nil: time.Now
 
-	// Panicked is told when a function of this Config, or Message.Taken, panics with v,
-	// or has called runtime.Goexit: v is nil then. It runs where that happened, in a
+	// Panicked is told when a function of this Config, of its Broker, or of a message
+	// panics with v, or has called runtime.Goexit: v is nil then. It runs where that happened, in a
 	// deferred call. nil: nobody is told; the engine sets it to log and count.
 	Panicked func(function string, v any)
 }
@@ -185,12 +185,18 @@ func (h *Hub) Create(id string, o Options) (*Room, error) {
 	if err != nil {
 		return nil, err
 	}
+	listed := false
+	defer func() {
+		if !listed {
+			r.dropHistory()
+			h.cfg.call("Broker.Close", func() { topic.Close(false) })
+		}
+	}()
 	r.open(topic, at)
 	if err := h.list(r); err != nil { // somebody was quicker
-		topic.Close(false)
-		r.dropHistory()
 		return nil, err
 	}
+	listed = true
 	return r, nil
 }
 
@@ -207,7 +213,7 @@ func (h *Hub) list(r *Room) error {
 			h.alike[l] = r
 		}
 	}
-	h.isEmpty(r)
+	h.isEmptySince(r, r.created)
 	h.start()
 	return nil
 }
@@ -275,17 +281,20 @@ func (h *Hub) Rooms() []*Room {
 // Delete ends a room: its members are told why, then are out of it; its history
 // is gone. Error: ErrNotFound if it is deleted already.
 func (h *Hub) Delete(r *Room, reason string) error {
-	if r.audience || !r.close(reason) {
+	if r == nil || r.audience || !r.close(reason, func() { h.forget(r) }) {
 		return ErrNotFound
 	}
-	h.forget(r)
 	return nil
 }
 
 // forget removes a closed room: first its order, which one of the same id must
 // not continue.
 func (h *Hub) forget(r *Room) {
-	r.topic.Close(true)
+	defer h.unlist(r) // whatever the broker does
+	h.cfg.call("Broker.Close", func() { r.topic.Close(true) })
+}
+
+func (h *Hub) unlist(r *Room) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.rooms, r.id)
@@ -298,12 +307,23 @@ func (h *Hub) forget(r *Room) {
 
 // run does once a second what is not done at once.
 func (h *Hub) run() {
-	defer close(h.over)
+	returned := false
+	defer func() {
+		switch p := recover(); {
+		case p != nil: // a bug of ours
+			panic(p)
+		case returned:
+			close(h.over)
+		default: // a function of the application's has called runtime.Goexit
+			go h.run()
+		}
+	}()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-h.stop:
+			returned = true
 			return
 		case <-tick.C:
 			h.Sweep()
@@ -315,17 +335,31 @@ func (h *Hub) run() {
 // rooms that were empty for too long, and histories over the limit. The hub
 // calls it itself, once a second.
 func (h *Hub) Sweep() {
-	h.changedMu.Lock()
-	changed := h.changed
-	h.changed = nil
 	now := h.cfg.Now()
-	h.changedMu.Unlock()
-	early := slices.DeleteFunc(changed, func(r *Room) bool { return !r.tellChanges(now) })
-	h.changedMu.Lock()
-	h.changed = append(h.changed, early...)
-	h.changedMu.Unlock()
+	h.tellChanges(now)
 	h.expire(now)
 	h.trim()
+}
+
+// tellChanges has the rooms with changes tell them, unless it is too early.
+func (h *Hub) tellChanges(now time.Time) {
+	h.changedMu.Lock()
+	left := h.changed
+	h.changed = nil
+	h.changedMu.Unlock()
+	var early []*Room
+	defer func() { // whatever Announce does
+		h.changedMu.Lock()
+		defer h.changedMu.Unlock()
+		h.changed = append(append(h.changed, early...), left...)
+	}()
+	for len(left) > 0 {
+		r := left[0]
+		left = left[1:]
+		if r.tellChanges(now) {
+			early = append(early, r)
+		}
+	}
 }
 
 // trim drops whole histories when all of them together are over the limit: those

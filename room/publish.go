@@ -3,6 +3,8 @@ package room
 import (
 	"bytes"
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"github.com/perchws/perch/frame"
 )
@@ -32,6 +34,7 @@ type order struct {
 	cost    int64     // that it has taken of the budget, until it is placed
 	placed  bool      // it has come back
 	over    *Delivery // it was for nobody
+	settled atomic.Bool
 }
 
 // Publish sends a message to all members and keeps it in the history. done is
@@ -41,7 +44,7 @@ type order struct {
 //
 // Errors: ErrQueueFull when loops do not keep up with the room, or with all that is on
 // its way to them, ErrNotFound when the room is
-// deleted, those of the broker; of the message frame.ErrNotData (it is neither text
+// deleted, ErrBroker when the broker panics, those of the broker; of the message frame.ErrNotData (it is neither text
 // nor binary) and, without Config.Encode, frame.ErrNotText (it is text and not
 // UTF-8). A message with an error has no place in the order: nobody gets it.
 func (r *Room) Publish(m Message, done func(Receipt, error)) {
@@ -55,10 +58,21 @@ func (r *Room) Publish(m Message, done func(Receipt, error)) {
 		o.settle(ErrQueueFull)
 		return
 	}
-	r.topic.Publish(Publication{Op: m.Op, Payload: m.Payload, order: o})
+	r.order(o, Publication{Op: m.Op, Payload: m.Payload, order: o})
 	if most := r.hub.cfg.MaxHistoryTotal; r.hub.historyBytes.Load()-most > most/8 { // else the next sweep will do
 		r.hub.trim()
 	}
+}
+
+// order hands a message to the broker, whose code may be the application's.
+func (r *Room) order(o *order, p Publication) {
+	returned := false
+	defer func() {
+		if !returned {
+			o.settle(ErrBroker)
+		}
+	}()
+	returned = r.hub.cfg.call("Broker.Publish", func() { r.topic.Publish(p) })
 }
 
 // accept judges a message, which is counted in pending already.
@@ -78,6 +92,14 @@ func (r *Room) accept(m *Message) error {
 }
 
 func (o *order) settle(err error) {
+	if o.settled.Swap(true) {
+		return
+	}
+	defer func() {
+		if o.done != nil {
+			o.room.hub.cfg.call("Publish's done", func() { o.done(o.receipt, err) })
+		}
+	}()
 	if !o.placed {
 		o.room.pending.Add(-1)
 		o.room.hub.give(o.cost)
@@ -87,9 +109,6 @@ func (o *order) settle(err error) {
 	}
 	if o.over != nil {
 		o.over.finish()
-	}
-	if o.done != nil {
-		o.done(o.receipt, err)
 	}
 }
 
@@ -121,15 +140,33 @@ func (r *Room) Deliver(p Publication) {
 	if r.closed {
 		return
 	}
-	f := Frames{r.encode(p)}
-	r.keep(p.Offset, f[0])
+	var f Frames
+	now := time.Now()                     // until Now has returned
+	defer func() { r.enter(p, f, now) }() // whatever the functions of Config do
+	f[0] = r.encode(p)
 	for d := Dialect(1); d < Dialects; d++ {
 		if r.on.speak(d) {
 			f[d] = r.translate(d, f[0])
 		}
 	}
+	now = r.hub.cfg.Now()
+}
+
+// enter keeps the message of an offset and posts it to the members. What a function of
+// Config has not made, having ended its goroutine, is what it would have been made of.
+// r.mu is held.
+func (r *Room) enter(p Publication, f Frames, now time.Time) {
+	if f[0] == nil {
+		f[0] = prepare(p.Op, p.Payload)
+	}
+	for d := Dialect(1); d < Dialects; d++ {
+		if f[d] == nil && r.on.speak(d) {
+			f[d] = f[0]
+		}
+	}
+	r.keep(p.Offset, f[0])
 	r.at.Offset = p.Offset
-	r.latest.Store(r.hub.cfg.Now().UnixNano())
+	r.latest.Store(now.UnixNano())
 	d := &Delivery{hub: r.hub, frames: f, room: r, kept: true}
 	if o := p.order; o != nil {
 		d.queued, d.done, d.cost = true, o.taken, o.cost

@@ -178,9 +178,19 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 	case !known && r.options.MaxMembers > 0 && r.count() >= r.options.MaxMembers:
 		return j, ErrFull
 	}
+	joined, before := false, p
 	if u == nil {
 		r.nobody++
 	} else {
+		defer func() { // Now and Announce may end the goroutine
+			switch {
+			case joined:
+			case known:
+				r.users[u] = before
+			default:
+				delete(r.users, u)
+			}
+		}()
 		if !known {
 			p.since = uint32(max(r.hub.cfg.Now().Sub(r.created), 0) / time.Second)
 			j.First = true
@@ -203,6 +213,7 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 		j.Missed, j.Recent = nil, r.history.recent(o.Recent, r.hub.cfg.MaxRecoveryBytes)
 	}
 	d.post([]uint32{loop})
+	joined = true
 	return j, nil
 }
 
@@ -213,6 +224,11 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	if r.closed {
 		return false
 	}
+	defer func() { // whatever Announce does
+		if r.count() == 0 {
+			r.hub.isEmpty(r)
+		}
+	}()
 	r.on.add(loop, dialect, -1)
 	if u == nil || r.audience {
 		r.nobody--
@@ -224,21 +240,21 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 		r.changed(u, false)
 		last = true
 	}
-	if r.count() == 0 {
-		r.hub.isEmpty(r)
-	}
 	return last
 }
 
-// close ends the room; false: it was closed before.
-func (r *Room) close(reason string) bool {
+// close ends the room, and calls then without a lock; false: it was closed before.
+// Both happen whatever Announce does.
+func (r *Room) close(reason string, then func()) bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.closed {
+		r.mu.Unlock()
 		return false
 	}
+	defer then()
+	defer r.mu.Unlock()
+	defer r.end()
 	r.tell(Event{Room: r, Kind: Closed, Reason: reason, Count: r.count()})
-	r.end()
 	return true
 }
 

@@ -154,14 +154,14 @@ func (s *Shards) Join(slot, gen uint32, r *Room, o JoinOptions) (Joined, error) 
 	if err != nil {
 		return j, err
 	}
+	i := s.shardOf(r)
+	s.link(p, i)
+	s.joining[joining{slot, i}] = d.admit
 	if dialect != 0 {
 		for i, f := range j.Missed {
 			j.Missed[i] = r.translate(dialect, f)
 		}
 	}
-	i := s.shardOf(r)
-	s.link(p, i)
-	s.joining[joining{slot, i}] = d.admit
 	return j, nil
 }
 
@@ -315,6 +315,12 @@ func (s *Shards) LeaveAll(slot uint32) {
 	if p == nil || p.gen == 0 {
 		return
 	}
+	returned := false
+	defer func() {
+		if !returned { // Announce or Offline has called runtime.Goexit: the rest all the same
+			s.LeaveAll(slot)
+		}
+	}()
 	for {
 		in := s.rooms(p)
 		if len(in) == 0 {
@@ -326,6 +332,7 @@ func (s *Shards) LeaveAll(slot uint32) {
 	}
 	s.SignOut(slot)
 	*p = seat{}
+	returned = true
 }
 
 // SignOut ends what SignIn began, ahead of LeaveAll: the connection stays in its
