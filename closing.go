@@ -223,17 +223,21 @@ func (l *loop) discard(i uint32, s *slot) {
 // is called here.
 func (l *loop) reap() {
 	for len(l.dead) > 0 { // OnClose may close others
-		dead, done := l.dead, 0
-		l.dead = l.spareDead[:0]
-		func() {
-			defer func() { l.dead = append(l.dead, dead[done:]...) }() // none is left, but after Goexit
-			for _, i := range dead {
-				done++
-				l.reapOne(i, l.slab.at(i))
-			}
-		}()
+		l.reapListed()
+	}
+}
+
+func (l *loop) reapListed() {
+	dead, done := l.dead, 0
+	l.dead = l.spareDead[:0]
+	defer func() {
+		l.dead = append(l.dead, dead[done:]...) // none is left, but after Goexit
 		l.spareDead = dead
 		l.overflow.pushed = 0
+	}()
+	for _, i := range dead {
+		done++
+		l.reapOne(i, l.slab.at(i))
 	}
 }
 

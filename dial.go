@@ -172,6 +172,7 @@ func (l *loop) dial(d *dialing) {
 			l.slab.dealloc(i, s)
 		}
 		l.srv.connections.Add(-1)
+		defer l.srv.releaseRoute(d.route.index) // whatever OnClose does
 		if d.route.onClose != nil {
 			why := ErrOverloaded
 			if l.stopping {
@@ -179,7 +180,6 @@ func (l *loop) dial(d *dialing) {
 			}
 			l.callClose(Conn{}, d.route.onClose, &CloseError{Code: frame.CloseAbnormal, Err: because(ErrDial, why)})
 		}
-		l.srv.releaseRoute(d.route.index)
 		return
 	}
 	s.fd, s.flags = -1, flagClient

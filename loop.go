@@ -109,6 +109,7 @@ type loop struct {
 	ready                 []pool.Job
 	waiting               []*work // refused by the full worker pool
 	passing               []Conn  // plain HTTP that the full pair has refused
+	walking               walking // a delivery that has been interrupted
 	spareWork             []*work
 
 	// Any goroutine.
@@ -210,7 +211,7 @@ func (l *loop) tick() error {
 func (l *loop) idle() time.Duration {
 	now := l.srv.since()
 	l.watch(now)
-	if len(l.dirty) > 0 || len(l.resumed) > 0 || len(l.dead) > 0 || len(l.ready) > 0 || l.mail.next < len(l.mail.taken) || l.mail.waiting() {
+	if len(l.dirty) > 0 || len(l.resumed) > 0 || len(l.dead) > 0 || len(l.ready) > 0 || l.mail.next < len(l.mail.taken) || l.walking.d != nil || l.mail.waiting() {
 		return 0
 	}
 	if l.slab.live == 0 && l.acceptAt == 0 {
@@ -324,6 +325,15 @@ func (l *loop) maskKey() uint32 { return uint32(l.keys.Uint64()) | 1 }
 
 // end leaves nothing behind, whatever ended the loop.
 func (l *loop) end() {
+	returned := false
+	defer func() {
+		switch p := recover(); {
+		case p != nil: // a fault of ours
+			panic(p)
+		case !returned: // OnClose has called runtime.Goexit: the rest all the same
+			l.end()
+		}
+	}()
 	l.abortAll()
 	l.reap()
 	l.mail.close()
@@ -334,4 +344,5 @@ func (l *loop) end() {
 	l.overflow.close()
 	l.account()
 	l.publishStats()
+	returned = true
 }

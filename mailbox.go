@@ -168,6 +168,10 @@ func (m *mailbox) take() {
 func (l *loop) drainMailbox() bool {
 	l.own.Check()
 	m := &l.mail
+	if w := l.walking; w.d != nil {
+		l.walking = walking{}
+		l.walk(w)
+	}
 	for budget := postBudget; budget > 0; budget-- {
 		if m.next == len(m.taken) {
 			if m.take(); len(m.taken) == 0 {
@@ -211,11 +215,11 @@ func (l *loop) carryOut(p *post, data []byte) {
 		l.shutdown()
 		return
 	case postAbort:
+		if done := p.done; done != nil {
+			defer close(done) // whatever OnClose does
+		}
 		l.abortAll()
 		l.reap()
-		if p.done != nil {
-			close(p.done)
-		}
 		return
 	}
 	s := l.slab.at(p.slot)

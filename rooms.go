@@ -111,10 +111,29 @@ func (l *loop) deliverRoom(d *room.Delivery) int {
 	if l.rooms.Admit(d) {
 		return 0
 	}
+	return l.walk(walking{d: d, at: l.rooms.Cursor(d)})
+}
+
+// walking is a delivery, and how far it has come.
+type walking struct {
+	d           *room.Delivery // nil: none
+	at          room.Cursor
+	taken, shed int // of those before at
+}
+
+// walk queues a delivery for the connections that are left. A callback that calls
+// runtime.Goexit ends it; drainMailbox goes on with it in the next tick.
+func (l *loop) walk(w walking) int {
+	d, at, taken, shed := w.d, w.at, w.taken, w.shed
+	done := false
+	defer func() {
+		if !done {
+			l.walking = walking{d, at, taken, shed}
+		}
+	}()
 	alone := len(l.dirty) == 0 && l.mail.next == len(l.mail.taken)
 	most := l.srv.cfg.MaxOutput
-	var taken, shed int
-	for at := l.rooms.Cursor(d); at.Next(); {
+	for at.Next() {
 		s := l.slab.at(at.Slot)
 		gen := s.gen.Load()
 		if s.state != stateOpen || at.Gen != 0 && at.Gen != gen || d.Excludes(room.Member{Loop: uint32(l.id), Slot: at.Slot, Gen: gen}) {
@@ -137,6 +156,7 @@ func (l *loop) deliverRoom(d *room.Delivery) int {
 			l.flushDirty()
 		}
 	}
+	done = true
 	d.Walked(taken, shed)
-	return taken
+	return taken - w.taken
 }
