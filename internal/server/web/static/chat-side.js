@@ -10,7 +10,7 @@ export class Side {
     this.#act = act;
     el('join').addEventListener('submit', (ev) => {
       ev.preventDefault();
-      const room = el('join-room').value.trim();
+      const room = el('join-room').value.trim().replace(/\s+/g, ' ');
       if (room) this.#act.join(room, el('join-password').value);
     });
     el('leave').addEventListener('click', () => this.#act.leave());

@@ -164,7 +164,7 @@ const handlers = {
     here(joined.room_name);
     people.enter(joined.user_count);
     composer.enable(true);
-    if (!continued) composer.room(joined.room_id, joined.room_name);
+    if (!continued || first) composer.room(joined.room_id, joined.room_name);
     title(room, unread);
     storage.keep(connection.saved());
     const goal = target;
