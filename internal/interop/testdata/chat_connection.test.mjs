@@ -24,7 +24,7 @@ function make(saved = { username: 'ann' }) {
   Fake.all = [];
   const c = new Connection({ url: 'ws://x/ws/chat', health: '/health', saved });
   const log = [];
-  for (const t of ['state', 'init', 'room_joined', 'message', 'message_sent', 'failed', 'error', 'room_left', 'system_message'])
+  for (const t of ['state', 'init', 'room_joined', 'message', 'message_sent', 'failed', 'error', 'room_left', 'room_closed', 'room_deleted', 'history', 'late', 'system_message'])
     c.addEventListener(t, (e) => log.push([t, e.detail]));
   const of = (t) => log.filter((e) => e[0] === t).map((e) => e[1]);
   return { c, log, of, sock: () => Fake.all.at(-1) };
@@ -254,4 +254,59 @@ test('token', async () => {
 });
 test('nonsense is ignored', () => {
   const x = make(); up(x); x.sock().onmessage({ data: 'x' }); x.sock().onmessage({ data: new ArrayBuffer(2) }); x.sock().say({ type: 'toString' }); x.sock().say({});
+});
+test('a missing answer shows within 5 s, and has the network asked', async () => {
+  for (const ask of [(c) => c.say({ content: 'a' }), (c) => c.join('club'), (c) => c.history({ before: 5 }), (c) => c.leaveRoom(), (c) => c.deleteRoom()]) {
+    const x = make(); up(x); x.sock().take(); ask(x.c); const [m] = x.sock().take();
+    mock.timers.tick(3900); assert.deepEqual(x.of('late'), []);
+    mock.timers.tick(200); assert.deepEqual(x.of('late'), [{ late: true }]); assert.deepEqual(x.sock().take().map((s) => s.type), ['ping']);
+    x.sock().say({ type: 'pong' }); mock.timers.tick(10_000); assert.equal(x.c.state.name, 'open'); assert.equal(x.of('late').length, 1);
+    x.sock().say({ type: 'error', id: m.id, code: 'rate_limited', message: '' }); assert.deepEqual(x.of('late').at(-1), { late: false });
+  }
+  // nothing comes any more: given up long before the heartbeat would
+  const x = make(); up(x); x.c.say({ content: 'a' });
+  mock.timers.tick(4100); mock.timers.tick(10_000); await flush();
+  assert.equal(x.c.state.name, 'waiting'); assert.deepEqual(x.of('late'), [{ late: true }, { late: false }]);
+});
+test('an answer late only for the second: it is told once', () => {
+  const x = make(); up(x); x.sock().take();
+  const a = x.c.say({ content: 'a' }); mock.timers.tick(3000); const b = x.c.say({ content: 'b' });
+  x.sock().say({ type: 'message_sent', id: a.id, message_id: 'm', offset: 11 });
+  mock.timers.tick(3000); assert.deepEqual(x.of('late'), []);
+  mock.timers.tick(1100); assert.deepEqual(x.of('late'), [{ late: true }]);
+  x.sock().say({ type: 'message_sent', id: b.id, message_id: 'n', offset: 12 }); assert.deepEqual(x.of('late').at(-1), { late: false });
+});
+test('an id that another message had: again with a new one', () => {
+  const x = make(); up(x); x.sock().take();
+  const a = x.c.say({ content: 'a' }), [was] = x.sock().take();
+  x.sock().say({ type: 'error', id: was.id, code: 'id_reused', message: '' });
+  const [is] = x.sock().take();
+  assert.notEqual(is.id, was.id); assert.equal(is.content, 'a'); assert.equal(a.id, is.id); assert.equal(x.of('failed').length, 0);
+});
+test('ids do not begin anew with a page', () => {
+  const ids = [0, 1].map(() => { const x = make(); up(x); return x.c.say({ content: 'a' }).id; });
+  assert.notEqual(ids[0], ids[1]);
+});
+test('pages of history: of this room in this epoch alone', () => {
+  const x = make(); up(x); x.sock().take();
+  const id = x.c.history({ before: 5, limit: 50 });
+  assert.deepEqual(x.sock().take(), [{ type: 'history', id, room_id: 'general', before: 5, limit: 50 }]);
+  x.sock().say({ type: 'history', id, room_id: 'general', epoch: 'e', messages: [rec(4)], more: true });
+  assert.deepEqual(x.of('history'), [{ type: 'history', id, room_id: 'general', epoch: 'e', messages: [rec(4)], more: true }]);
+  for (const o of [{ epoch: 'f' }, { room_id: 'club' }]) {
+    x.sock().say({ type: 'history', id: 'p', room_id: 'general', epoch: 'e', messages: [], more: true, ...o });
+    assert.deepEqual(x.of('history').at(-1), { id: 'p', lost: true });
+  }
+  x.sock().say({ type: 'room_left', room_id: 'general' }); assert.equal(x.c.history({}), ''); assert.equal(x.c.leaveRoom(), false);
+});
+test('a name leads to the room of another id; a room that is deleted is left once', () => {
+  const x = make(); up(x); x.sock().take();
+  x.c.join('Random Talk', '', { by: 'typed', create: false }); const [j] = x.sock().take();
+  assert.deepEqual(j, { type: 'join_room', id: j.id, room_id: 'Random Talk', create: false });
+  x.sock().say({ type: 'room_left', room_id: 'general' }); x.sock().say(joined({ id: j.id, room_id: 'random' }));
+  assert.deepEqual(x.of('room_joined').at(-1).request, { by: 'typed', create: false, id: j.id, room: 'Random Talk', password: '' });
+  assert.equal(x.of('room_joined')[0].request, null);
+  x.c.deleteRoom(); const [d] = x.sock().take(); assert.deepEqual(d, { type: 'delete_room', id: d.id, room_id: 'random' });
+  x.sock().say({ type: 'room_deleted', id: d.id, room_id: 'random' }); x.sock().say({ type: 'room_closed', room_id: 'random', reason: '' });
+  assert.equal(x.of('room_deleted').length, 1); assert.equal(x.of('room_closed').length, 0); assert.equal(x.c.say({ content: 'b' }), null);
 });

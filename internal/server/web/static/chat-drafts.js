@@ -1,15 +1,18 @@
 // What was begun to be written in each room, and not sent. It outlives the page, in its tab alone.
 
 const KEY = 'perch-chat-drafts';
-const MOST = 50; // rooms
+const MOST = 50;   // rooms
+const EACH = 300;  // ms between two writes
 
 export class Drafts {
   #texts = new Map(); // by room, the latest written last
+  #timer = 0;
 
   constructor() {
     try {
       this.#texts = new Map(JSON.parse(sessionStorage.getItem(KEY)) ?? []);
     } catch { /* forbidden, or not ours */ }
+    addEventListener('pagehide', () => this.#save());
   }
 
   of(room) {
@@ -21,7 +24,7 @@ export class Drafts {
     this.#texts.delete(room);
     if (text) this.#texts.set(room, text);
     if (this.#texts.size > MOST) this.#texts.delete(this.#texts.keys().next().value);
-    this.#save();
+    this.#timer ||= setTimeout(() => this.#save(), EACH);
   }
 
   // forget is for who leaves.
@@ -31,6 +34,8 @@ export class Drafts {
   }
 
   #save() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
     try {
       if (this.#texts.size) sessionStorage.setItem(KEY, JSON.stringify([...this.#texts]));
       else sessionStorage.removeItem(KEY);

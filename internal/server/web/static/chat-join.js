@@ -19,7 +19,8 @@ export class Join {
   // begins says that the server will put us somewhere.
   begins() { this.#moving = true; }
 
-  // to asks for a room. how.by says which way: typed, listed, link, back; how.create false: a room that is not there is not made.
+  // to asks for a room. how.by says which way: typed, listed, link, back; how.create false: a room that is not
+  // there is not made.
   to(room, password, how) {
     if (!password && this.#act.locked(room)) return this.#password({ ...how, room, password });
     this.#moving = this.#act.join(room, password, how);
@@ -30,7 +31,7 @@ export class Join {
   arrived({ room_id, request }) {
     const asked = this.#moving;
     this.#moving = false;
-    address.show(room_id, request !== null && request.by !== 'link' && request.by !== 'back');
+    address.show(room_id, request?.by === 'typed' || request?.by === 'listed');
     if (el('password').open) el('password').close();
     return asked;
   }

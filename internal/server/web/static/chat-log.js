@@ -8,6 +8,7 @@ const MOST = 500;              // messages kept on the page
 const NEAR = 80;               // px from the end that still count as the end
 const AHEAD = 400;             // px from an end from which on more is asked for
 const TOGETHER = 5 * 60_000;   // ms between messages of one group
+const SETTLED = 150;           // ms without another message
 
 const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
@@ -25,6 +26,7 @@ export class Log {
   #below = 0;            // messages that came while it was not
   #online = false;
   #late = false;
+  #looking = 0;          // timer
   #filled = false;       // a room is shown, be it an empty one
   #act;
 
@@ -86,7 +88,7 @@ export class Log {
     this.#look();
   }
 
-  // first and last are the ends of what is shown, as offsets.
+  // first and last are the ends of what is shown, as offsets; null if nothing is.
   first() {
     return this.#ends()[0];
   }
@@ -97,7 +99,7 @@ export class Log {
 
   #ends() {
     const all = [...this.#rows.values()].filter((r) => r.message && r.order !== Infinity && r.order > this.#base).map((r) => r.order - this.#base);
-    return all.length ? [Math.min(...all), Math.max(...all)] : [1, 0];
+    return all.length ? [Math.min(...all), Math.max(...all)] : [null, null];
   }
 
   add(message, offset, own) {
@@ -108,6 +110,7 @@ export class Log {
     }
     this.#put(message, offset, own);
     this.#trim();
+    this.#soon();
     if (!own && !this.#stuck) {
       this.#below++;
       this.#jump();
@@ -184,7 +187,7 @@ export class Log {
     const li = clone('t-notice');
     li.dataset.kind = kind;
     li.querySelector('.notice-text').append(...isolated(text, names));
-    if (kind === 'system' && this.#act.behind()) return li; // its place is not shown
+    if (this.#act.behind()) return li; // its place is not shown
     this.#rows.set(li, { order: this.#last });
     this.#insert(li, this.#last);
     return li;
@@ -195,8 +198,9 @@ export class Log {
   }
 
   toEnd(smooth) {
-    if (this.#act.behind()) return this.#act.latest();
-    this.#stuck = true;
+    const behind = this.#act.behind();
+    if (behind) this.#act.latest();
+    this.#stuck = !behind;
     this.#below = 0;
     this.#jump();
     this.#view.scrollTo({ top: this.#view.scrollHeight, behavior: smooth && !calm() ? 'smooth' : 'instant' });
@@ -270,6 +274,12 @@ export class Log {
     if (way === 'older') v.scrollTop = top - (height - v.scrollHeight);
     this.#last = Math.max(this.#base, ...[...this.#rows.values()].map((r) => r.order).filter(Number.isFinite));
     this.#act.cut(way);
+  }
+
+  // soon looks when what comes at once has come.
+  #soon() {
+    clearTimeout(this.#looking);
+    this.#looking = setTimeout(() => this.#look(), SETTLED);
   }
 
   // look asks for more where an end comes near.

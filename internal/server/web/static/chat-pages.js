@@ -10,7 +10,7 @@ export class Pages {
   #asked = null;    // {id, way} that is not answered
   #act;
 
-  // act: ask(what) a page from the server, its id or null comes back; first() and last() offsets that are shown
+  // act: ask(what) a page from the server, its id or null comes back; first() and last() offsets that are shown, or null
   constructor(act) {
     this.#act = act;
     el('older-button').addEventListener('click', () => this.near('older'));
@@ -19,7 +19,7 @@ export class Pages {
   // newer reports that what is shown does not reach to the latest message.
   get newer() { return this.#newer; }
 
-  // begin is with a room of which the latest messages are shown; null with none.
+  // begin is with a room of which the messages from that offset on are shown, or under way; null with none.
   begin(first) {
     this.#asked = null;
     this.#newer = false;
@@ -39,8 +39,9 @@ export class Pages {
 
   // near says that the reader comes to an end of what is shown.
   near(way) {
-    if (this.#asked || !(way === 'older' ? this.#older : this.#newer)) return;
-    this.#ask(way, way === 'older' ? { before: this.#act.first() } : { after: this.#act.last() });
+    const from = way === 'older' ? this.#act.first() : this.#act.last();
+    if (this.#asked || from === null || !(way === 'older' ? this.#older : this.#newer)) return;
+    this.#ask(way, way === 'older' ? { before: from } : { after: from });
   }
 
   // latest asks for the newest messages, to be shown instead of these.

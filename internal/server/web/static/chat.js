@@ -151,9 +151,9 @@ const handlers = {
       unread = 0;
     }
     if (restarted) log.restart();
-    if (missing && back) log.notice('gap', restarted ? 'The history of this room begins anew here.' : 'Some messages are missing here.');
+    if (missing && back && !pages.newer) log.notice('gap', restarted ? 'The history of this room begins anew here.' : 'Some messages are missing here.');
     if (!pages.newer) log.fill(recent_messages, ours);
-    if (!continued) pages.begin(log.first());
+    if (!continued || first) pages.begin(log.first() ?? joined.offset + 1);
     if (missing) banner.incomplete(restarted);
     else if (back && continued) banner.resumed(missed);
     if (first) called();
