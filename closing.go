@@ -293,7 +293,7 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 	flags := s.flags
 	if c.refusal != nil {
 		l.stats.Refused++
-		l.srv.note(&refused{kind: RefusedLimit, status: c.refusal.status, reason: c.refusal.reason})
+		l.srv.note(&refused{kind: RefusedLimit, status: c.refusal.status, reason: c.refusal.reason, peer: c.refusal.peer})
 	}
 	c.parser, c.cause, c.upgrade, c.refusal, c.dropped = nil, nil, nil, nil, 0
 	l.slab.freeze(s)

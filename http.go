@@ -200,15 +200,15 @@ func (w *web) finish(ctx context.Context) {
 
 // handOff passes the connection to net/http, or lists it until the pair has
 // room.
-func (l *loop) handOff(i uint32, s *slot, b []byte) {
+func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
 	w := l.srv.web
 	if l.stopping {
-		l.refuseStopping(i, s, nil)
+		l.refuseStopping(i, s, r)
 		return
 	}
 	if w.inside.Add(1) > int64(l.srv.cfg.MaxHTTP) && !w.makeRoom() {
 		w.inside.Add(-1)
-		l.refuseBusy(i, s, nil, http.StatusServiceUnavailable, "too many requests under way")
+		l.refuseBusy(i, s, r, http.StatusServiceUnavailable, "too many requests under way")
 		return
 	}
 	if len(l.passing) == 0 {

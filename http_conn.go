@@ -22,6 +22,7 @@ type webConn struct {
 	key      addrKey        // whom it is counted for
 	peer     netip.AddrPort // as a PROXY header told it
 	head     []byte         // read by the loop, and not yet by net/http
+	noted    bool           // Route.Upgrade has told of the refusal; the handler's
 
 	progress atomic.Uint64 // bytes of records read; with TLS
 

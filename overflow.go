@@ -89,7 +89,7 @@ func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason 
 		l.pushOut(rankAll)
 	}
 	l.overflow.add(over{i, shareOf(peer), l.now})
-	l.slab.thaw(s).refusal = &refusal{status: status, reason: reason}
+	l.slab.thaw(s).refusal = &refusal{status: status, reason: reason, peer: peer}
 	if len(l.srv.reserved) == 0 && (s.state == stateHandshake || s.state == stateProxy && l.srv.tls == nil) {
 		l.refuseOver(i, s, nil)
 	}
@@ -99,6 +99,7 @@ func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason 
 type refusal struct {
 	status int
 	reason string
+	peer   netip.Addr
 	waits  bool // until it may have a TLS handshake for that
 }
 

@@ -23,7 +23,7 @@ type Refusal uint8
 const (
 	RefusedRequest   Refusal = iota // the request is at fault: 400, 405, 426 for another version, 431, 505
 	RefusedPlainHTTP                // it is no upgrade, but for a path of WebSocket alone (426), or for none (404)
-	RefusedPath                     // an upgrade for a path of nobody's: 404
+	RefusedPath                     // an upgrade for a path of nobody's: 404, or what Config.HTTP answers
 	RefusedOrigin                   // a page of an origin that is not allowed: 403
 	RefusedLimit                    // a limit on connections: 503, 429, or reset
 	RefusedTimeout                  // HandshakeTimeout: 408, or closed before there could be an answer

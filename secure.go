@@ -203,6 +203,9 @@ func (l *loop) shaking(i uint32, s *slot, kind postKind, data []byte) {
 	case postStalled:
 		l.stats.HandshakeTimeouts++
 		l.stats.TLSFailed++
+		if s.flags&flagClient == 0 {
+			l.noteOf(i, s, &refused{kind: RefusedTimeout, reason: "TLS handshake stalled while others waited"})
+		}
 		l.fail(i, s, os.ErrDeadlineExceeded)
 	}
 }

@@ -66,10 +66,10 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case route != nil:
 		route.upgrade(w, req, matched)
 	case srv.cfg.HTTP != nil:
-		srv.cfg.HTTP.ServeHTTP(w, req)
+		srv.serveHTTP(w, req)
 	default:
 		kind := RefusedPlainHTTP
-		if strings.Contains(strings.ToLower(req.Header.Get("Upgrade")), "websocket") {
+		if asksForUpgrade(req) {
 			kind = RefusedPath
 		}
 		srv.note(&refused{kind: kind, status: http.StatusNotFound, reason: "not found", http: req})
@@ -121,6 +121,9 @@ func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error
 		r.srv.outside.bad.Add(1)
 	case errors.Is(err, ErrTooMany):
 		r.srv.outside.refused.Add(1)
+	}
+	if own != nil {
+		own.noted = true
 	}
 	r.srv.note(&refused{kind: takeoverKind(no), status: no.Status, reason: reasonOf(no), http: req})
 	if no.Status == http.StatusServiceUnavailable || no.Status == http.StatusTooManyRequests {

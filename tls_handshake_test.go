@@ -368,7 +368,8 @@ func TestTLSLimits(t *testing.T) {
 
 // Peers that stall in their handshakes do not keep their turns while others wait.
 func TestTLSStall(t *testing.T) {
-	srv, client := startSecure(t, perch.Config{MaxTLSHandshakes: 2, HandshakeTimeout: time.Minute}, echo())
+	log := new(journal)
+	srv, client := startSecure(t, perch.Config{MaxTLSHandshakes: 2, HandshakeTimeout: time.Minute, Logger: log.logger()}, echo())
 	const many = 8
 	for range many {
 		c := wstest.Connect(t, srv.Addr().String())
@@ -381,5 +382,8 @@ func TestTLSStall(t *testing.T) {
 	s := awaitStats(t, srv, "the last have their turns", func(s *perch.Stats) bool { return s.TLSWaiting == 0 })
 	if s.TLSHandshakes != 1 || s.TLSRunning > 2 || s.HandshakeTimeouts < many-2 {
 		t.Errorf("%d done, %d run, %d timed out", s.TLSHandshakes, s.TLSRunning, s.HandshakeTimeouts)
+	}
+	if s.Refusals[perch.RefusedTimeout] != s.HandshakeTimeouts || len(log.find("upgrade refused")) == 0 {
+		t.Errorf("%d of %d are counted as refused, %d lines", s.Refusals[perch.RefusedTimeout], s.HandshakeTimeouts, len(log.find("upgrade refused")))
 	}
 }

@@ -75,7 +75,7 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 		l.refuse(i, s, refused{kind: kind, status: http.StatusNotFound, reason: "not found", request: r})
 		return
 	case route == nil:
-		l.handOff(i, s, b[n-len(r.head.Raw()):]) // with all that has arrived: a body may follow
+		l.handOff(i, s, r, b[n-len(r.head.Raw()):]) // with all that has arrived: a body may follow
 		return
 	case !r.head.IsUpgrade():
 		l.refuse(i, s, refused{kind: RefusedPlainHTTP, status: handshake.ErrNotUpgrade.Status, reason: handshake.ErrNotUpgrade.Reason, request: r})
