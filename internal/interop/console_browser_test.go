@@ -104,6 +104,8 @@ func TestConsolePath(t *testing.T) {
 	b.fill("protocol", "a b, a")
 	b.click("#connect")
 	b.shows("#path-error", "subprotocol")
+	b.do(chromedp.SendKeys(chromedp.ID("text"), "none of it has ended the connection\r"))
+	b.line("received", "Echo: none of it has ended the connection")
 	b.fill("protocol", "perch.v1")
 	b.choose("/ws/7")
 	b.line("state", "connected, with the subprotocol perch.v1")

@@ -23,13 +23,14 @@ export class Wire extends EventTarget {
   get state() { return this.#state; }
   get protocol() { return this.#socket?.protocol ?? ''; }
 
-  // connect leaves what there was. It throws what WebSocket throws if url or protocols cannot be.
+  // connect leaves what there was. If url or protocols cannot be it throws what WebSocket throws, and leaves nothing.
   connect(url, protocols) {
+    const socket = new WebSocket(url, protocols);
     this.#forget(1000);
     this.#url = url;
     this.#protocols = protocols;
     this.#attempt = this.#refusals = 0;
-    this.#open();
+    this.#open(socket);
   }
 
   send(data) {
@@ -58,8 +59,7 @@ export class Wire extends EventTarget {
     this.#enter({ ...this.#state, name: 'idle', fresh: false });
   }
 
-  #open() {
-    const socket = new WebSocket(this.#url, this.#protocols);
+  #open(socket = new WebSocket(this.#url, this.#protocols)) {
     let opened = false;
     const current = (f) => (ev) => { if (socket === this.#socket) f(ev); };
     socket.binaryType = 'arraybuffer';

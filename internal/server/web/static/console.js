@@ -13,6 +13,7 @@ const el = (id) => document.getElementById(id);
 const traffic = new Traffic(), wire = new Wire();
 const encoder = new TextEncoder();
 let countdown = 0;
+let echo = false; // the endpoint is one
 let sentAt = []; // at an echo: when each message without an answer yet was sent, oldest first
 
 // endpoint is the address that the form names; null, and a word why, if it cannot be one.
@@ -41,9 +42,9 @@ function connect() {
   el('path').value = url.pathname + url.search;
   el('websocat').textContent = `websocat '${url.href}'`;
   about();
-  sentAt = [];
   try {
     wire.connect(url.href, protocols());
+    echo = url.pathname === '/ws';
   } catch {
     el('path-error').textContent = 'A subprotocol is letters, digits and signs, and each is there once.';
   }
@@ -87,11 +88,11 @@ wire.addEventListener('state', ({ detail: state }) => {
 });
 
 function advice({ name, code, asked, gaveUp }) {
-  if (asked) return 'You wanted it.';
+  if (asked) return 'It was closed from here.';
   if (name === 'waiting') return 'It comes back by itself.';
   if (gaveUp) return 'Three attempts did not get in: is there such an endpoint, and does it take the token?';
   if (code === 3002) return 'Give it a new token.';
-  return comesBack(code) || code === 1000 ? '' : 'This is not one to come back from by itself.';
+  return comesBack(code) || code === 1000 ? '' : 'Connecting again would not help by itself.';
 }
 
 function note(kind, text) {
@@ -109,7 +110,7 @@ function count(until) {
 }
 
 wire.addEventListener('message', ({ detail: { data, took } }) => {
-  const sent = took === undefined && /^\/ws(\?|$)/.test(el('path').value) ? sentAt.shift() : undefined;
+  const sent = took === undefined && echo ? sentAt.shift() : undefined;
   const ms = took ?? (sent === undefined ? undefined : performance.now() - sent);
   if (took !== undefined) el('ping-time').textContent = `${took.toFixed(1)} ms`;
   traffic.line('received', data, ms === undefined ? '' : `${ms.toFixed(1)} ms`);
