@@ -123,7 +123,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	}
 	if d.route, err = srv.dialRoute(h); err != nil {
 		srv.connections.Add(-1)
-		return because(ErrDial, err)
+		return fmt.Errorf("perch: %w", err)
 	}
 	l := srv.loops[srv.nextDial.Add(1)%uint32(len(srv.loops))]
 	if err := l.post(post{kind: postDial, dial: d}, nil); err != nil {

@@ -42,6 +42,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 		t.Fatal(err)
 	}
 	srv.loops = []*loop{l}
+	srv.launched.Store(true)
 	srv.rooms.Attach([]room.Loop{l}, roomBudget{srv})
 	srv.running.Store(true)
 	runtime.LockOSThread()

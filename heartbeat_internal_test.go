@@ -272,7 +272,7 @@ func TestPingTimes(t *testing.T) {
 	defer srv.Wait()
 	defer srv.Close()
 	err := srv.Dial(t.Context(), "ws://127.0.0.1:1/", Handler{Settings: Settings{PingInterval: time.Second, PingTimeout: time.Second}})
-	if err == nil || !strings.Contains(err.Error(), "PingTimeout") || errors.Is(err, ErrDial) {
+	if err == nil || !strings.Contains(err.Error(), "perch: route settings: PingTimeout") || errors.Is(err, ErrDial) {
 		t.Errorf("a dial with nonsense: %v", err)
 	}
 }

@@ -14,6 +14,12 @@ const (
 	// threshold is the length from which on the engine compresses a message by
 	// default, if that makes it shorter.
 	threshold = 1024
+	// keptThreshold is the same where the context of what it compresses lives on, and
+	// learns is the length up to which it may then send what is no shorter, by up to
+	// investment bytes, so that the context learns.
+	keptThreshold = 32
+	learns        = 1024
+	investment    = 4
 
 	rsv1    = 4
 	flushed = "\x00\x00\xff\xff" // is left off a message, RFC 7692 section 7.2.1

@@ -63,7 +63,9 @@ func (p *peer) agree(r role, m *terms, offer, answer string) {
 	p.z = z
 	switch z.threshold = m.engine.Threshold; z.threshold {
 	case 0:
-		z.threshold = threshold
+		if z.threshold = threshold; z.in.takeover {
+			z.threshold = keptThreshold
+		}
 	case -1:
 		z.threshold = 1
 	}

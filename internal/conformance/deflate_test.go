@@ -133,15 +133,18 @@ func (p *peer) packed(op frame.Opcode, m []byte, fragment int) []wstest.Frame {
 }
 
 // unpack inflates a message if it came compressed, and demands that it did just
-// when it should: from the threshold on, and only if that is shorter.
+// when it should: from the threshold on, and only if that is shorter, or if a context
+// learns by it.
 func (p *peer) unpack(m *wstest.Frame, length int) (how string) {
 	p.t.Helper()
 	deflated := m.Rsv == rsv1
 	p.took += len(m.Payload)
 	short := length < p.z.threshold
+	learning := !short && p.z.in.takeover && length <= learns
 	switch {
 	case deflated && short:
 		p.mismatch(fmt.Sprintf("%d bytes compressed", length), "it as it is: it is short")
+	case learning && len(m.Payload) <= length+investment:
 	case !deflated && !short && p.shrinks:
 		p.mismatch(fmt.Sprintf("%d bytes as they are", length), "them compressed")
 	case deflated && len(m.Payload) >= length:
@@ -157,6 +160,7 @@ func (p *peer) unpack(m *wstest.Frame, length int) (how string) {
 	switch {
 	case short:
 		return ", plain"
+	case learning:
 	case p.shrinks:
 		return ", compressed"
 	}

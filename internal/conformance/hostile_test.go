@@ -117,7 +117,7 @@ func compressedFaults() []testCase {
 		desc   string
 		frames []wstest.Frame
 	}{
-		{"no octet at all", []wstest.Frame{packedAs(frame.OpBinary, "")}},
+		{"the octets that are left off, alone", []wstest.Frame{packedAs(frame.OpBinary, "00 00 ff ff")}},
 		{"a block of the reserved type", []wstest.Frame{packedAs(frame.OpBinary, "06")}},
 		{"a stored block whose lengths disagree", []wstest.Frame{packedAs(frame.OpBinary, "00 05 00 fa fe 48 65 6c 6c 6f 00")}},
 		{"a stored block that is cut", []wstest.Frame{packedAs(frame.OpBinary, "00 ff 7f 00 80 48 65 6c 6c 6f")}},

@@ -29,9 +29,9 @@ var malformed = []string{
 	"SERVER_NO_CONTEXT_TAKEOVER", "server_no_context_takeover client_no_context_takeover",
 	"server_max_window_bits", "server_max_window_bits=", "server_max_window_bits=7", "server_max_window_bits=16", "server_max_window_bits=0",
 	"server_max_window_bits=09", "server_max_window_bits=010", "server_max_window_bits=0xa", "server_max_window_bits=-9", "server_max_window_bits=+9",
-	"server_max_window_bits=9.0", "server_max_window_bits=9 9", "server_max_window_bits=99999999999999999999", `server_max_window_bits="10"`, `server_max_window_bits="`,
+	"server_max_window_bits=9.0", "server_max_window_bits=9 9", "server_max_window_bits=99999999999999999999", `server_max_window_bits="16"`, `server_max_window_bits="`,
 	"server_max_window_bits=10; server_max_window_bits=10", "server_max_window_bits=10; server_max_window_bits=11",
-	"client_max_window_bits=", "client_max_window_bits=7", "client_max_window_bits=16", "client_max_window_bits=08", `client_max_window_bits="15"`,
+	"client_max_window_bits=", "client_max_window_bits=7", "client_max_window_bits=16", "client_max_window_bits=08", `client_max_window_bits="15`,
 	"client_max_window_bits=10; client_max_window_bits=10", "client_max_window_bits=10; client_max_window_bits=15",
 }
 
@@ -67,7 +67,9 @@ func TestServerOffers(t *testing.T) {
 		{[]string{"Permessage-Deflate"}, ""},
 		{[]string{`"permessage-deflate"`}, ""},
 		{[]string{`x; a=", permessage-deflate`}, ""},
-		{[]string{`x; a="b, permessage-deflate", ` + deflated}, ""}, // no value is like this (RFC 6455 section 9.1): nothing behind it is believed
+		{[]string{`x; a="b, permessage-deflate", ` + deflated}, deflated + noTakeover},                                // what is quoted is no offer
+		{[]string{deflated + `; server_max_window_bits="10"`}, deflated + noTakeover + "; server_max_window_bits=10"}, // quoted or not (RFC 6455 section 9.1)
+		{[]string{deflated + `; client_max_window_bits="\9"`}, deflated + noTakeover + "; client_max_window_bits=9"},
 		{[]string{strings.Repeat("permessage-deflate; x, ", 200)}, ""},
 		{[]string{strings.Repeat("permessage-deflate; x, ", 200) + deflated}, deflated + noTakeover},
 		{[]string{deflated + strings.Repeat("; client_max_window_bits", 100)}, ""},
