@@ -116,6 +116,10 @@ type Config struct {
 	// ends the connection; a handler may take as long as HandshakeTimeout.
 	Reserved []string
 
+	// Logger gets what those who run the server should know. Of what a peer or a handler
+	// can bring about often (refused upgrades, panics, slow ticks) it gets the first few
+	// lines, then in ten seconds one at most, and one with the number of the others. No line has
+	// the query of a request, or a header but Host and Origin.
 	Logger *slog.Logger // nil: errors alone, to slog.Default()
 }
 
