@@ -45,6 +45,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 	srv.launched.Store(true)
 	srv.rooms.Attach([]room.Loop{l}, roomBudget{srv})
 	srv.running.Store(true)
+	srv.launched.Store(true)
 	runtime.LockOSThread()
 	l.own.Claim()
 	l.tid.Store(int64(unix.Gettid()))

@@ -114,3 +114,45 @@ func TestGoexitInEveryOnClose(t *testing.T) {
 		})
 	}
 }
+
+// However often callbacks call runtime.Goexit: the loop goes on, and keeps nothing of
+// them on its stack, unless its thread has the descriptors.
+func TestGoexitManyTimes(t *testing.T) {
+	t.Run("shared table", func(t *testing.T) { goexitManyTimes(t, false) })
+	t.Run("private tables", func(t *testing.T) {
+		needPrivateTables(t)
+		goexitManyTimes(t, true)
+	})
+}
+
+func goexitManyTimes(t *testing.T, private bool) {
+	const times = 300
+	depth := make(chan int, times+1)
+	srv := startRoute(t, perch.Config{Loops: 1, PrivateFDs: private}, perch.Handler{OnMessage: func(c perch.Conn, _ perch.Opcode, p []byte) {
+		var pcs [4096]uintptr
+		depth <- runtime.Callers(0, pcs[:])
+		if string(p) == "exit" {
+			runtime.Goexit()
+		}
+		c.SendText("here")
+	}})
+	var first, last int
+	for i := range times {
+		c := dial(t, srv)
+		c.Send(wstest.Text("exit"))
+		c.ExpectFail(perch.CloseInternalError)
+		c.Close()
+		if last = wstest.Receive(t, "the depth of the stack", depth); i == 0 {
+			first = last
+		}
+	}
+	if last > first != private {
+		t.Errorf("the stack has grown from %d to %d frames", first, last)
+	}
+	c := dial(t, srv)
+	c.Send(wstest.Text("stay"))
+	c.ExpectText("here")
+	if n := srv.Stats().Panics; n != times {
+		t.Errorf("%d counted, want %d", n, times)
+	}
+}

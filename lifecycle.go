@@ -18,12 +18,26 @@ func (srv *Server) Start() error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	switch {
-	case srv.bad != nil:
-		return srv.bad
 	case srv.stopped:
 		return ErrServerClosed
 	case srv.started:
 		return errors.New("perch: started before")
+	}
+	if srv.attempt.err != nil {
+		srv.attempt = newAttempt()
+	}
+	if err := srv.begin(); err != nil {
+		srv.attempt.err = err
+		close(srv.attempt.failed)
+		return err
+	}
+	return nil
+}
+
+// begin is Start, with srv.mu held.
+func (srv *Server) begin() error {
+	if srv.bad != nil {
+		return srv.bad
 	}
 	if err := srv.prepare(); err != nil { // nothing is under way yet: it may be tried again
 		return fmt.Errorf("perch: %w", err)
@@ -32,34 +46,57 @@ func (srv *Server) Start() error {
 	if err := srv.launch(); err != nil {
 		srv.err = fmt.Errorf("perch: %w", err)
 		srv.running.Store(false)
+		srv.public.Store(nil)
 		srv.stopLoops(postAbort)
 		return srv.err
 	}
-	addr := srv.listens()
-	srv.public.Store(&addr)
 	return nil
 }
 
+// attempt is one call of Start, the last one or the next.
+type attempt struct {
+	failed chan struct{}
+	err    error // written before failed is closed
+}
+
+func newAttempt() *attempt { return &attempt{failed: make(chan struct{})} }
+
 // Wait returns when all loops have ended: nil after Shutdown or Close, else the
-// error of the loop that failed, or of the Start that did. Before Start it waits for
-// that too; ErrServerClosed if Shutdown or Close was first. ErrOnLoop on a loop, which
-// would wait for itself.
+// error of the loop that failed. Before Start it waits for that too: it returns the
+// error of a Start that fails, and ErrServerClosed if Shutdown or Close was first. After
+// a Start that has failed it returns that error at once, until the next. ErrOnLoop on a
+// loop, which would wait for itself; a callback on a worker may wait for ever.
 func (srv *Server) Wait() error {
 	if srv.onLoop() {
 		return ErrOnLoop
 	}
-	<-srv.ended
+	srv.mu.Lock()
+	attempt := srv.attempt
+	srv.mu.Unlock()
+	select {
+	case <-srv.ended:
+	default:
+		select {
+		case <-srv.ended:
+		case <-attempt.failed:
+			return attempt.err
+		}
+	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	return srv.err
 }
 
-// ListenAndServe is Start and Wait.
+// ListenAndServe is Start and Wait. As that of net/http it never returns nil: after
+// Shutdown or Close the error is ErrServerClosed.
 func (srv *Server) ListenAndServe() error {
 	if err := srv.Start(); err != nil {
 		return err
 	}
-	return srv.Wait()
+	if err := srv.Wait(); err != nil {
+		return err
+	}
+	return ErrServerClosed
 }
 
 // Addr is the address that Start has listened on; nil before that. Any goroutine.

@@ -96,17 +96,44 @@ func TestLifecycle(t *testing.T) {
 	if err := second.Start(); err == nil {
 		t.Error("the address is taken twice")
 	}
+	if err := promptly(t, "Wait", second.Wait); err == nil || errors.Is(err, perch.ErrServerClosed) {
+		t.Errorf("Wait after a Start that has failed: %v", err)
+	}
 	taken.Close()
 	if err := second.Start(); err != nil {
 		t.Errorf("the second try: %v", err)
 	}
+	go func() { waits <- second.Wait() }()
 	second.Close()
+	if err := wstest.Receive(t, "Wait", waits); err != nil {
+		t.Errorf("Wait after the second try: %v", err)
+	}
 	bad := perch.New(perch.Config{Loops: -1})
+	go func() { waits <- bad.Wait() }()
 	if err := bad.ListenAndServe(); err == nil || !strings.Contains(err.Error(), "Loops") {
 		t.Errorf("%v", err)
 	}
+	if err := wstest.Receive(t, "a Wait from before it", waits); err == nil || !strings.Contains(err.Error(), "Loops") {
+		t.Errorf("Wait for a Start that fails: %v", err)
+	}
 	if err := promptly(t, "Close", bad.Close); err != nil {
 		t.Errorf("%v", err)
+	}
+	for name, stop := range map[string]func(*perch.Server){
+		"Shutdown": func(srv *perch.Server) { srv.Shutdown(context.Background()) }, "Close": func(srv *perch.Server) { srv.Close() },
+	} {
+		srv := fresh()
+		go func() { waits <- srv.ListenAndServe() }()
+		wstest.Eventually(t, "it listens", func() bool { return srv.Addr() != nil })
+		stop(srv)
+		if err := wstest.Receive(t, "ListenAndServe", waits); !errors.Is(err, perch.ErrServerClosed) {
+			t.Errorf("ListenAndServe ended by %s: %v", name, err)
+		}
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := srv.Shutdown(ended); err != nil {
+			t.Errorf("Shutdown of what has ended, with a context that has: %v", err)
+		}
 	}
 }
 
@@ -163,18 +190,22 @@ func TestLifecycleOnLoop(t *testing.T) {
 // named: while it blocks, once, with its stack.
 func TestStuckCallback(t *testing.T) {
 	out := new(lockedBuffer)
-	release := make(chan struct{})
+	release, opened := make(chan struct{}), make(chan perch.ID, 1)
 	srv := start(t, perch.Config{Loops: 2, Logger: slog.New(slog.NewTextHandler(out, nil))}, func(srv *perch.Server) {
-		srv.Handle("/ws", perch.Handler{OnMessage: func(perch.Conn, perch.Opcode, []byte) { blockHere(release) }})
+		srv.Handle("/ws", perch.Handler{
+			OnOpen:    func(c perch.Conn, _ *perch.Request) { opened <- c.ID() },
+			OnMessage: func(perch.Conn, perch.Opcode, []byte) { blockHere(release) },
+		})
 		srv.Handle("/other", echo())
 	})
 	stuck := dial(t, srv)
 	stuck.Send(wstest.Text("x"))
 	awaitStats(t, srv, "a loop is stuck", func(s *perch.Stats) bool { return s.Stuck == 1 })
 	awaitStats(t, srv, "it is named", func(*perch.Stats) bool { return strings.Contains(out.String(), "blockHere") })
-	if s := out.String(); strings.Count(s, "a callback blocks its loop") != 1 {
-		t.Errorf("logged %s", s)
+	for range 3 { // none of which tells it again
+		promptly(t, "Stats", srv.Stats)
 	}
+	awaitStats(t, srv, "it is still stuck", func(s *perch.Stats) bool { return s.Stuck == 1 && s.Connections == 1 })
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
 	var late *perch.ShutdownError
@@ -184,6 +215,9 @@ func TestStuckCallback(t *testing.T) {
 	}
 	if err := promptly(t, "Close", srv.Close); !errors.As(err, &late) || late.Stuck != 1 {
 		t.Errorf("Close: %v", err)
+	}
+	if s := out.String(); strings.Count(s, "a callback blocks its loop") != 1 || !strings.Contains(s, "connection_id="+(<-opened).String()) {
+		t.Errorf("logged %s", s)
 	}
 	close(release)
 	if err := promptly(t, "the end", srv.Wait); err != nil {

@@ -51,14 +51,13 @@ const (
 // belongs to one loop for life.
 type loop struct {
 	// Immutable after newLoop.
-	srv       *Server
-	tid       atomic.Int64 // of its thread, while it runs
-	home      owner.Home   // its goroutine, while it runs
-	id        int
-	goroutine string // as stack traces name it; written before the loop runs
-	poller    *poller.Poller
-	pair      int // the loop's end of way; −1: none
-	way       *passage
+	srv    *Server
+	tid    atomic.Int64 // of its thread, while it runs
+	home   owner.Home   // its goroutine, while it runs
+	id     int
+	poller *poller.Poller
+	pair   int // the loop's end of way; −1: none
+	way    *passage
 
 	// Owned by the loop; see own.Check.
 	own       owner.Owner
@@ -97,6 +96,8 @@ type loop struct {
 	reported  int64         // of queued, what srv.queued has
 	acceptAt  int64         // accepting is paused until then; 0: it is not
 	overflow  overflow
+	running   bool // its end has not begun
+	unwound   int  // callbacks that have called runtime.Goexit; counted with a private table alone
 	stopping  bool
 	stopped   bool
 	stats     Stats
@@ -116,6 +117,7 @@ type loop struct {
 	largest atomic.Int64 // bytes of the largest outbox, as relieve has seen it
 	mail    mailbox
 	shot    snapshot
+	watched watched
 }
 
 func newLoop(s *Server, id, most int) (*loop, error) {
@@ -149,42 +151,17 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 	return l, nil
 }
 
-// run is the life of the loop. It returns when the loop is stopped or has failed; its
-// goroutine must then end too, still locked, so that a private descriptor table goes
-// with the thread.
-func (l *loop) run() {
-	l.own.Claim()
-	defer l.end()
-	l.drive(0)
-}
-
-// maxGoexits is how many callbacks of a loop may call runtime.Goexit. What each of them
-// has on the stack stays there.
-const maxGoexits = 10_000
-
-// drive turns the loop until it is stopped, or has failed. A callback that calls
-// runtime.Goexit ends this goroutine, which cannot be helped, and with it would go the
-// thread and its descriptors; but its deferred calls may take as long as they like.
-func (l *loop) drive(goexits int) {
-	returned := false
-	defer func() {
-		switch p := recover(); {
-		case p != nil: // a fault of ours
-			panic(p)
-		case returned:
-		case goexits == maxGoexits:
-			l.srv.loopFailed(l, fmt.Errorf("perch: loop %d: %d callbacks have called runtime.Goexit", l.id, goexits))
-		default:
-			l.drive(goexits + 1)
-		}
-	}()
+// run turns the loop until it is stopped, or has failed.
+func (l *loop) run() error {
 	for !l.stopped {
+		if l.unwound > maxUnwound {
+			return fmt.Errorf("perch: loop %d: %d callbacks have called runtime.Goexit", l.id, l.unwound)
+		}
 		if err := l.tick(); err != nil {
-			l.srv.loopFailed(l, fmt.Errorf("perch: loop %d: %w", l.id, err))
-			break
+			return fmt.Errorf("perch: loop %d: %w", l.id, err)
 		}
 	}
-	returned = true
+	return nil
 }
 
 // tick is one turn of the loop. The order is the contract: docs/architecture.md.
@@ -194,6 +171,10 @@ func (l *loop) tick() error {
 		return err
 	}
 	l.clock()
+	l.watched.began.Store(l.now)
+	if !l.srv.dog.armed.Load() {
+		l.srv.arm()
+	}
 	l.handle(l.events[:n])
 	l.resume()
 	l.drainMailbox()
@@ -323,17 +304,9 @@ func (l *loop) routeOf(s *slot) *Route { return l.srv.route(s.route()) }
 // maskKey is a fresh unpredictable masking key, never 0 (RFC 6455 §5.3).
 func (l *loop) maskKey() uint32 { return uint32(l.keys.Uint64()) | 1 }
 
-// end leaves nothing behind, whatever ended the loop.
+// end leaves nothing behind, whatever ended the loop. What of it runtime.Goexit has
+// interrupted is done when it is called again.
 func (l *loop) end() {
-	returned := false
-	defer func() {
-		switch p := recover(); {
-		case p != nil: // a fault of ours
-			panic(p)
-		case !returned: // OnClose has called runtime.Goexit: the rest all the same
-			l.end()
-		}
-	}()
 	l.abortAll()
 	l.reap()
 	l.mail.close()
@@ -344,5 +317,4 @@ func (l *loop) end() {
 	l.overflow.close()
 	l.account()
 	l.publishStats()
-	returned = true
 }

@@ -79,14 +79,17 @@ type Server struct {
 	refusals         refusals
 	frequent, slow   *tally // of lines in the log
 
+	dog watchdog
+
 	mu      sync.Mutex // guards starting and stopping, and table.free
 	started bool
+	attempt *attempt
 	stopped bool // by Shutdown or Close, perhaps before Start
 }
 
 // New makes a Server. What is wrong with c is reported by Start.
 func New(c Config) *Server {
-	srv := &Server{ctx: context.Background(), seed: maphash.MakeSeed(), start: time.Now(), ended: make(chan struct{})}
+	srv := &Server{ctx: context.Background(), seed: maphash.MakeSeed(), start: time.Now(), ended: make(chan struct{}), attempt: newAttempt()}
 	srv.patience, srv.hurry = context.WithCancel(context.Background())
 	srv.cfg, srv.bad = c.withDefaults()
 	srv.log = srv.cfg.Logger
@@ -341,10 +344,7 @@ func (srv *Server) launch() error {
 	var down sync.WaitGroup
 	for _, l := range srv.loops {
 		down.Add(1)
-		onThread(func() {
-			defer down.Done()
-			srv.host(l, up, listen, ready)
-		})
+		onThread(func() { srv.host(l, up, listen, ready, down.Done) })
 	}
 	go srv.wait(&down)
 	err := gather(up, n)
@@ -352,6 +352,8 @@ func (srv *Server) launch() error {
 		close(listen)
 		return err
 	}
+	addr := srv.listens()
+	srv.public.Store(&addr) // callbacks may ask
 	for range n {
 		listen <- true
 	}
@@ -360,7 +362,6 @@ func (srv *Server) launch() error {
 		return err
 	}
 	srv.running.Store(true)
-	go srv.watch()
 	return nil
 }
 
@@ -370,33 +371,6 @@ func gather(from chan error, n int) error {
 		all = append(all, <-from)
 	}
 	return errors.Join(all...)
-}
-
-// host is the goroutine of one loop, on a thread of its own.
-func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan<- error) {
-	l.tid.Store(int64(unix.Gettid()))
-	defer l.tid.Store(0)
-	l.home.Claim()
-	defer l.home.Leave()
-	l.goroutine = goroutineID()
-	var err error
-	if srv.cfg.PrivateFDs {
-		err = sock.PrivateTable(l.pair)
-	}
-	up <- err
-	if !<-listen || err != nil {
-		l.end()
-		return
-	}
-	l.clock()
-	l.overflow.replenish()
-	err = l.listen()
-	ready <- err
-	if err != nil {
-		l.end()
-		return
-	}
-	l.run()
 }
 
 // loopFailed ends the server because a loop cannot go on.

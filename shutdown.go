@@ -29,11 +29,21 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	srv.stopLoops(postShutdown)
-	if srv.web != nil {
+	onLoop := srv.onLoop()
+	switch {
+	case srv.web == nil:
+	case onLoop:
+		go srv.web.quiesce() // it closes descriptors: see web.makeRoom
+	default:
 		srv.web.quiesce()
 	}
-	if srv.onLoop() {
+	if onLoop {
 		return ErrOnLoop
+	}
+	select {
+	case <-srv.ended: // whatever ctx says
+		return srv.late.error(ErrCloseTimeout)
+	default:
 	}
 	select {
 	case <-srv.ended:
@@ -48,7 +58,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		select {
 		case <-srv.ended:
 		case <-time.After(patience): // a callback of the end
-			stuck = srv.nameStuck(srv.loops)
+			stuck = len(srv.ask(post{kind: postSnapshot}))
 		}
 	}
 	srv.cut.connections.Add(srv.late.connections.Load())
@@ -130,7 +140,7 @@ func (srv *Server) Close() error {
 // stuck instead.
 func (srv *Server) abort() (stuck int) {
 	srv.hurry()
-	return srv.nameStuck(srv.ask(post{kind: postAbort}))
+	return len(srv.ask(post{kind: postAbort}))
 }
 
 func (srv *Server) stopLoops(kind postKind) {
@@ -171,7 +181,16 @@ func (srv *Server) release() {
 	if srv.shared != nil {
 		srv.shared.close()
 	}
-	srv.rooms.Close()
+	srv.endWatch()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		srv.rooms.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(patience): // a function of the rooms blocks
+	}
 	close(srv.ended)
 	if srv.workers != nil {
 		srv.workers.Close() // handlers may still be running: nobody waits for them

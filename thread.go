@@ -6,6 +6,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/internal/sock"
 )
 
 // onThread runs f on a goroutine that is locked to a thread for as long as both
@@ -27,4 +29,69 @@ func onThread(f func()) {
 		<-done
 		runtime.UnlockOSThread()
 	}()
+}
+
+// host is the goroutine of one loop, on a thread of its own. over is called when the
+// loop has ended.
+func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan<- error, over func()) {
+	l.moveIn()
+	var err error
+	if srv.cfg.PrivateFDs {
+		err = sock.PrivateTable(l.pair)
+	}
+	up <- err
+	if <-listen && err == nil {
+		l.clock()
+		l.overflow.replenish()
+		err = l.listen()
+		l.running = err == nil
+		ready <- err
+	}
+	srv.drive(l, over)
+}
+
+// maxUnwound is how many callbacks may call runtime.Goexit on one loop with a private
+// table: what each of them has on the stack stays there.
+const maxUnwound = 10_000
+
+// drive turns a loop until its end. A callback that calls runtime.Goexit ends the
+// goroutine, which cannot be helped, and the thread with it. The loop, which is whole,
+// goes on on another; where the thread has the descriptors, it goes on in the deferred
+// call, which may take as long as it likes.
+func (srv *Server) drive(l *loop, over func()) {
+	returned := false
+	defer func() {
+		if p := recover(); p != nil { // a fault of ours
+			panic(p)
+		}
+		l.home.Leave()
+		switch {
+		case returned:
+			l.tid.Store(0)
+			over()
+		case srv.cfg.PrivateFDs:
+			l.unwound++
+			srv.drive(l, over)
+		default:
+			onThread(func() { srv.drive(l, over) })
+		}
+	}()
+	l.moveIn()
+	if l.running {
+		err := l.run()
+		l.running = false
+		if err != nil {
+			srv.loopFailed(l, err)
+		}
+	}
+	l.end()
+	returned = true
+}
+
+// moveIn makes the calling goroutine, which is locked to its thread, the loop's.
+func (l *loop) moveIn() {
+	l.tid.Store(int64(unix.Gettid()))
+	l.watched.goroutine.Store(goroutineID())
+	l.own.Claim()
+	l.home.Claim()
 }

@@ -6,32 +6,164 @@ import (
 	"bytes"
 	"log/slog"
 	"runtime"
-	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // patience is how long a loop may take to answer before its callback is called stuck.
 const patience = time.Second
 
+// watchdog finds callbacks that block their loop, while they do. It looks once a
+// second for as long as loops have something to do, and rests while all of them sleep:
+// the next tick wakes it. So an idle server pays nothing for it.
+type watchdog struct {
+	armed atomic.Bool // it will look
+
+	mu    sync.Mutex
+	timer *time.Timer // nil before the first look
+	over  bool
+}
+
+// watched is what the watchdog knows of a loop.
+type watched struct {
+	goroutine atomic.Int64 // its number in stack traces
+	began     atomic.Int64 // when the tick under way began, or the last one; ns as of Server.since
+	stuck     atomic.Int64 // began of the tick that the log was told about; 0: none
+	seen      int64        // began at the last look, 0: it slept. Under watchdog.mu
+}
+
+// arm has the watchdog look.
+func (srv *Server) arm() {
+	dog := &srv.dog
+	if !dog.armed.CompareAndSwap(false, true) {
+		return
+	}
+	dog.mu.Lock()
+	defer dog.mu.Unlock()
+	switch {
+	case dog.over:
+	case dog.timer == nil:
+		dog.timer = time.AfterFunc(patience, srv.look)
+	default:
+		dog.timer.Reset(patience)
+	}
+}
+
+// look names the loops that are in the tick in which the last look has found them.
+func (srv *Server) look() {
+	dog := &srv.dog
+	dog.mu.Lock()
+	defer dog.mu.Unlock()
+	if dog.over {
+		return
+	}
+	active := false
+	for _, l := range srv.loops {
+		began := l.watched.began.Load()
+		if !l.awake() {
+			l.watched.seen = 0
+			continue
+		}
+		active = true
+		if began == l.watched.seen {
+			l.nameStuck(began)
+		}
+		l.watched.seen = began
+	}
+	if !active {
+		dog.armed.Store(false)
+		for _, l := range srv.loops { // one that has woken meanwhile may have found it armed
+			active = active || l.awake()
+		}
+		if !active || !dog.armed.CompareAndSwap(false, true) {
+			return
+		}
+	}
+	dog.timer.Reset(patience)
+}
+
+// endWatch ends it: the loops have ended.
+func (srv *Server) endWatch() {
+	srv.dog.mu.Lock()
+	defer srv.dog.mu.Unlock()
+	srv.dog.over = true
+	if srv.dog.timer != nil {
+		srv.dog.timer.Stop()
+	}
+}
+
+// awake reports that the loop is in a tick. Any goroutine.
+func (l *loop) awake() bool { return l.tid.Load() != 0 && !l.poller.Sleeping() }
+
+// isStuck reports that the loop is still in a tick that the log was told about. Any
+// goroutine.
+func (l *loop) isStuck() bool {
+	began := l.watched.began.Load()
+	return began != 0 && began == l.watched.stuck.Load() && l.awake()
+}
+
+// nameStuck logs, once, that the tick which began then does not end, and where it is.
+func (l *loop) nameStuck(began int64) {
+	if l.watched.stuck.Swap(began) == began {
+		return
+	}
+	attrs := []slog.Attr{slog.Int("loop", l.id), slog.Duration("for", time.Duration(l.srv.since()-began).Round(time.Millisecond))}
+	if id := l.currentID(); id != (ID{}) {
+		attrs = append(attrs, slog.String("connection_id", id.String()))
+	}
+	attrs = append(attrs, slog.String("stack", stackOf(l.watched.goroutine.Load())))
+	if l.watched.began.Load() == began { // else it has gone on, and this is of something else
+		l.srv.log.LogAttrs(l.srv.ctx, slog.LevelError, "a callback blocks its loop", attrs...)
+	}
+}
+
+// currentID is the connection whose callback runs, as far as another goroutine can
+// know. The loop writes current without an atomic, which every callback would pay for;
+// it is one word, and was written before the callback began to block.
+//
+//go:norace
+func (l *loop) currentID() ID {
+	i := l.current
+	if i == noSlot {
+		return ID{}
+	}
+	s := l.slab.find(i)
+	if s == nil {
+		return ID{}
+	}
+	return l.conn(i, s).ID()
+}
+
 // ask posts p to every loop and waits until all have carried it out, for as long as
-// patience. It returns those that have not. It must not be called on a loop.
+// patience. It returns those that have not: the log has been told where they are. Of
+// counters a loop that is known to be stuck is not asked again. It must not be called on
+// a loop.
 func (srv *Server) ask(p post) (stuck []*loop) {
 	if !srv.launched.Load() {
 		return nil
 	}
-	asked := make(map[*loop]chan struct{}, len(srv.loops))
-	for _, l := range srv.loops {
+	asked := make([]chan struct{}, len(srv.loops))
+	for i, l := range srv.loops {
+		if p.kind == postSnapshot && l.isStuck() {
+			stuck = append(stuck, l)
+			continue
+		}
 		p.done = make(chan struct{})
 		if l.post(p, nil) == nil {
-			asked[l] = p.done
+			asked[i] = p.done
 		}
 	}
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	over := false
-	for _, l := range srv.loops {
-		if done := asked[l]; done != nil && !l.answers(done, late.C, &over) {
+	for i, l := range srv.loops {
+		if done := asked[i]; done != nil && !l.answers(done, late.C, &over) {
 			stuck = append(stuck, l)
+			if l.awake() {
+				l.nameStuck(l.watched.began.Load())
+			}
 		}
 	}
 	return stuck
@@ -58,89 +190,31 @@ func (l *loop) answers(done chan struct{}, late <-chan time.Time, over *bool) bo
 	}
 }
 
-// watch tells of callbacks that block their loop, each once, while they do. A loop
-// that sleeps is left in peace: it costs an idle server nothing but this goroutine.
-func (srv *Server) watch() {
-	type probe struct {
-		done chan struct{} // nil: none is under way
-		told bool
-	}
-	probes := make([]probe, len(srv.loops))
-	for tick := time.NewTicker(patience); ; {
-		select {
-		case <-srv.ended:
-			tick.Stop()
-			return
-		case <-tick.C:
-		}
-		var stuck []*loop
-		for i, l := range srv.loops {
-			p := &probes[i]
-			if p.done != nil {
-				select {
-				case <-p.done:
-					*p = probe{}
-				default:
-					if !p.told {
-						p.told = true
-						stuck = append(stuck, l)
-					}
-					continue
-				}
-			}
-			if !l.poller.Sleeping() {
-				done := make(chan struct{})
-				if l.post(post{kind: postSnapshot, done: done}, nil) == nil {
-					p.done = done
-				}
-			}
-		}
-		srv.nameStuck(stuck)
-	}
-}
-
-// nameStuck logs where these loops are, and returns how many they are.
-func (srv *Server) nameStuck(loops []*loop) int {
-	if len(loops) == 0 {
-		return 0
-	}
-	traces := allStacks()
-	for _, l := range loops {
-		srv.log.LogAttrs(srv.ctx, slog.LevelError, "a callback blocks its loop",
-			slog.Int("loop", l.id), slog.Duration("longer_than", patience), slog.String("stack", stackOf(traces, l.goroutine)))
-	}
-	return len(loops)
+// goroutineID is the calling goroutine's number in stack traces.
+func goroutineID() int64 {
+	var b [64]byte
+	id, _ := strconv.ParseInt(string(bytes.Fields(b[:runtime.Stack(b[:], false)])[1]), 10, 64)
+	return id
 }
 
 // maxStacks bounds the trace of all goroutines, in bytes.
-const maxStacks = 4 << 20
+const maxStacks = 16 << 20
 
-// allStacks are the stacks of all goroutines.
-func allStacks() []byte {
-	for n := 64 << 10; ; n *= 4 {
-		b := make([]byte, n)
-		if k := runtime.Stack(b, true); k < n || n >= maxStacks {
-			return b[:k]
+// stackOf is another goroutine's stack. The world stops for as long as it takes to
+// write down those of all.
+func stackOf(id int64) string {
+	begin := []byte("goroutine " + strconv.FormatInt(id, 10) + " ")
+	for size := 64 << 10; size <= maxStacks; size *= 4 {
+		b := make([]byte, size)
+		n := runtime.Stack(b, true)
+		for one := range bytes.SplitSeq(b[:n], []byte("\n\n")) {
+			if bytes.HasPrefix(one, begin) && (n < size || bytes.Contains(one, []byte("\ncreated by "))) {
+				return string(one)
+			}
+		}
+		if n < size {
+			break
 		}
 	}
-}
-
-// goroutineID is the beginning of the calling goroutine's stack trace, "goroutine 7 ".
-func goroutineID() string {
-	var b [64]byte
-	line := b[:runtime.Stack(b[:], false)]
-	if i := bytes.IndexByte(line, '['); i > 0 {
-		line = line[:i]
-	}
-	return string(line)
-}
-
-// stackOf finds one goroutine's stack among all.
-func stackOf(traces []byte, goroutine string) string {
-	blocks := bytes.Split(traces, []byte("\n\n"))
-	i := slices.IndexFunc(blocks, func(b []byte) bool { return bytes.HasPrefix(b, []byte(goroutine)) })
-	if i < 0 {
-		return "not known"
-	}
-	return string(blocks[i])
+	return "not found among the first goroutines"
 }
