@@ -31,18 +31,20 @@ const listingAge = time.Second
 // list is of the rooms that everybody may know of, up to a second old if they are many.
 func (s *Service) list() *listing {
 	now := s.now()
-	if l := s.listing.Load(); l != nil && now.Sub(l.at) < listingAge && !now.Before(l.at) {
+	l := s.listing.Load()
+	if l == nil {
+		return s.look(now)
+	}
+	if age := now.Sub(l.at); age >= 0 && age < listingAge || !s.looking.CompareAndSwap(false, true) { // another loop is about it
 		return l
 	}
-	l, all := s.look(now)
-	if all > maxListed {
-		s.listing.Store(l)
-	}
-	return l
+	defer s.looking.Store(false)
+	return s.look(now)
 }
 
-// look makes a list of the first rooms: the server's own, then those that are most active. all is how many rooms there are.
-func (s *Service) look(now time.Time) (l *listing, all int) {
+// look makes a list of the first rooms: the server's own, then those that are most active.
+func (s *Service) look(now time.Time) *listing {
+	all := 0
 	first := &busiest{most: maxListed}
 	for i, r := range s.own {
 		if !r.Closed() && !r.Options().Private {
@@ -51,11 +53,13 @@ func (s *Service) look(now time.Time) (l *listing, all int) {
 	}
 	s.hub.Each(func(r *room.Room) {
 		all++
-		if !s.isOwn[r] && !r.Options().Private {
-			first.offer(ranked{room: r, busy: min(r.Count(), 1), since: r.Active().UnixNano()})
+		since := r.Active().UnixNano()
+		if first.closed(since) || s.isOwn[r] || r.Options().Private {
+			return
 		}
+		first.offer(ranked{room: r, busy: min(r.Count(), 1), since: since})
 	})
-	l = &listing{at: now, json: []byte{'['}}
+	l := &listing{at: now, json: []byte{'['}}
 	for i, r := range first.ranks {
 		if i > 0 {
 			l.json = append(l.json, ',')
@@ -65,7 +69,12 @@ func (s *Service) look(now time.Time) (l *listing, all int) {
 		l.rooms = append(l.rooms, listed{r.room.ID(), bytes.Clone(l.json[from:])})
 	}
 	l.json = append(l.json, ']')
-	return l, all
+	if all > maxListed {
+		s.listing.Store(l)
+	} else {
+		s.listing.Store(nil)
+	}
+	return l
 }
 
 // ranked is a room with what its place in the list follows from.
@@ -84,6 +93,16 @@ func (a ranked) compare(b ranked) int {
 type busiest struct {
 	ranks []ranked
 	most  int
+}
+
+// closed reports that no room whose latest message is of that time has a place: most rooms of many are told apart by that alone.
+func (b *busiest) closed(since int64) bool {
+	n := len(b.ranks)
+	if n < b.most {
+		return false
+	}
+	last := b.ranks[n-1]
+	return last.own > 0 || last.busy > 0 && since < last.since
 }
 
 func (b *busiest) offer(r ranked) {

@@ -67,7 +67,8 @@ type Service struct {
 
 	// Atomic.
 	lastID  atomic.Uint64
-	listing atomic.Pointer[listing]
+	listing atomic.Pointer[listing] // nil: there are few rooms
+	looking atomic.Bool             // for the next one
 
 	watch watch
 

@@ -80,7 +80,7 @@ func (w *watch) tell(s *Service) (pause time.Duration) {
 	}
 	start := time.Now()
 	now := s.now()
-	l, _ := s.look(now)
+	l := s.look(now)
 	pause = max(watchEach, watchShare*time.Since(start))
 	w.mu.Lock()
 	defer w.mu.Unlock()
