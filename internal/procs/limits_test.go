@@ -65,7 +65,8 @@ func TestLimits(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"nothing": nil, "nonsense": {"proc/self/cgroup": "x\n1:\n:::\n", "proc/self/mountinfo": "a - b\n - \n\n"},
 	} {
-		if root := tree(t, files); limits(root) != limits(root) {
+		root := tree(t, files)
+		if before := limits(root); limits(root) != before {
 			t.Errorf("%s: changes by itself", name)
 		}
 	}
