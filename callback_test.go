@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -314,4 +315,49 @@ func TestDefaultLogger(t *testing.T) {
 	if s := out.String(); !strings.Contains(s, "planted") || strings.Contains(s, "INFO") || !strings.Contains(s, "connection_id") {
 		t.Errorf("logged %q", s)
 	}
+}
+
+// badContext is a context whose methods panic, or end their goroutine, once the test
+// says so.
+type badContext struct {
+	context.Context
+	armed *atomic.Bool
+	fault func()
+}
+
+func (c badContext) Value(key any) any {
+	if c.armed.Load() {
+		c.fault()
+	}
+	return c.Context.Value(key)
+}
+
+// The context of a dial is code of the application's too; none is an error.
+func TestBadContext(t *testing.T) {
+	srv := startRoute(t, perch.Config{Loops: 1}, echo())
+	var none context.Context
+	if err := srv.Dial(none, wsURL(srv.Addr()), perch.Handler{}); !errors.Is(err, perch.ErrDial) {
+		t.Errorf("without a context: %v", err)
+	}
+	for name, fault := range faults {
+		for _, host := range []string{"127.0.0.1", "localhost"} {
+			var armed atomic.Bool
+			ctx, cancel := context.WithCancelCause(badContext{context.Background(), &armed, fault})
+			closed := make(chan error, 2)
+			h := perch.Handler{
+				OnOpen:  func(c perch.Conn, _ *perch.Request) { c.Close(perch.CloseNormal, "") },
+				OnClose: func(_ perch.Conn, err *perch.CloseError) { closed <- err },
+			}
+			port := srv.Addr().(*net.TCPAddr).Port
+			if err := srv.Dial(ctx, fmt.Sprintf("ws://%s:%d/ws", host, port), h); err != nil {
+				t.Fatal(err)
+			}
+			armed.Store(true)
+			cancel(badText{})
+			wstest.Receive(t, name+": the end of the dial to "+host, closed)
+		}
+	}
+	c := dial(t, srv)
+	c.Send(wstest.Text("still here"))
+	c.ExpectText("still here")
 }

@@ -38,7 +38,7 @@ var errDialTimeout = because(ErrDial, os.ErrDeadlineExceeded)
 
 // dialing is a client connection that is not open yet.
 type dialing struct {
-	ctx         context.Context
+	ctx         context.Context // below the caller's: it ends with the attempt
 	route       *Route
 	host        string      // of the URL, with its port as given
 	tls         *tls.Config // of wss://; nil: ws://
@@ -55,7 +55,7 @@ type dialing struct {
 	refused     *refusedDial // nil: the server has not refused
 	err         error        // of resolving, or of the address tried last
 	cancel      func() bool
-	stop        context.CancelFunc // of resolving
+	release     context.CancelCauseFunc // ends ctx
 }
 
 // Dial opens a client connection on one of the server's loops. It returns at
@@ -72,6 +72,9 @@ func (srv *Server) Dial(ctx context.Context, url string, h Handler) error {
 
 // DialWith is Dial with options.
 func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h Handler) error {
+	if ctx == nil {
+		return fmt.Errorf("%w: the context is nil", ErrDial)
+	}
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return because(ErrDial, err)
@@ -86,7 +89,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		return because(ErrDial, err)
 	}
 	d := &dialing{
-		ctx: ctx, host: withoutZone(u.Host), port: 80, local: o.LocalAddr,
+		host: withoutZone(u.Host), port: 80, local: o.LocalAddr,
 		key: handshake.NewKey(), protocols: slices.Clone(o.Subprotocols), parser: handshake.Parser{Limits: srv.cfg.heads()},
 	}
 	if u.Scheme == "wss" {
@@ -125,8 +128,10 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		srv.connections.Add(-1)
 		return fmt.Errorf("perch: %w", err)
 	}
+	d.ctx, d.release = context.WithCancelCause(ctx) // the loop calls no method of the caller's
 	l := srv.loops[srv.nextDial.Add(1)%uint32(len(srv.loops))]
 	if err := l.post(post{kind: postDial, dial: d}, nil); err != nil {
+		d.release(nil)
 		srv.connections.Add(-1)
 		srv.releaseRoute(d.route.index)
 		return ErrServerClosed
@@ -172,6 +177,7 @@ func (l *loop) dial(d *dialing) {
 			l.slab.dealloc(i, s)
 		}
 		l.srv.connections.Add(-1)
+		d.release(nil)
 		defer l.srv.releaseRoute(d.route.index) // whatever OnClose does
 		if d.route.onClose != nil {
 			why := ErrOverloaded
@@ -194,23 +200,26 @@ func (l *loop) dial(d *dialing) {
 	}
 	resolved := cancelled
 	resolved.kind = postResolved
-	var ctx context.Context
-	ctx, d.stop = context.WithCancel(d.ctx) // HandshakeTimeout is for this too
-	go d.resolve(ctx, l, resolved)
+	go d.resolve(l, resolved)
 }
 
 // resolve finds the addresses, on a goroutine of its own: it may block.
-func (d *dialing) resolve(ctx context.Context, l *loop, done post) {
+func (d *dialing) resolve(l *loop, done post) {
+	defer l.post(done, nil)
+	d.err = ErrPanic
+	l.srv.guard("context of a dial panicked", "", d.lookup)
+}
+
+func (d *dialing) lookup() {
 	host, _, err := net.SplitHostPort(d.host)
 	if err != nil {
 		host = d.host
 	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	addrs, err := net.DefaultResolver.LookupNetIP(d.ctx, "ip", host)
 	d.err = err
 	for _, a := range addrs {
 		d.addrs = append(d.addrs, netip.AddrPortFrom(a.Unmap(), d.port))
 	}
-	l.post(done, nil)
 }
 
 // connect begins the TCP connection, to the first address that may be tried:
@@ -284,9 +293,7 @@ func (l *loop) endDial(c *cold) {
 		if c.dial.cancel != nil {
 			c.dial.cancel()
 		}
-		if c.dial.stop != nil {
-			c.dial.stop()
-		}
+		c.dial.release(nil)
 		c.dial = nil
 	}
 }

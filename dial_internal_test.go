@@ -91,7 +91,7 @@ func TestDialGivesRouteBack(t *testing.T) {
 
 // newDialing is what DialWith makes of ws://test/ws, without an address.
 func newDialing(route *Route, key string) *dialing {
-	d := &dialing{ctx: context.Background(), route: route, host: "test", key: key}
+	d := &dialing{ctx: context.Background(), release: func(error) {}, route: route, host: "test", key: key}
 	var err error
 	if d.request, err = handshake.AppendRequest(nil, d.host, "/ws", key, nil, "", nil); err != nil {
 		panic(err)
