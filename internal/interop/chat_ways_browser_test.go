@@ -35,7 +35,8 @@ func (g *guest) draft(text string) {
 	g.until(fmt.Sprintf(`document.getElementById('text').value === %s`, quoted(text)))
 }
 
-// TestChatRoomsLive: the list of who sits elsewhere has new rooms, their locks, counts and news, and loses what is no more.
+// TestChatRoomsLive: the list of a user in another room has new rooms, their locks, counts and news, and loses what is
+// no more.
 func TestChatRoomsLive(t *testing.T) {
 	d := startPerchd(t)
 	ann, bob := openChat(t, d.http("/chat"), "Ann"), openChat(t, d.http("/chat"), "Bob")
@@ -158,7 +159,8 @@ func TestChatLinks(t *testing.T) {
 	bob.check()
 }
 
-// TestChatCalled: who gets another name than the one they asked for is told so, and names do not turn the text around them.
+// TestChatCalled: a user who gets another name than the one they asked for is told so, and names do not turn the text
+// around them.
 func TestChatCalled(t *testing.T) {
 	d := startPerchd(t)
 	ann := openChat(t, d.http("/chat"), "Ann")
@@ -173,7 +175,8 @@ func TestChatCalled(t *testing.T) {
 	other.check()
 }
 
-// TestChatWaiting: a message that is not acknowledged shows at once that something is wrong, long before the connection is given up.
+// TestChatWaiting: a message that is not acknowledged shows that something is wrong, long before the connection is given
+// up.
 func TestChatWaiting(t *testing.T) {
 	d := startPerchd(t)
 	c := newCable(t, d.addr)
@@ -206,5 +209,30 @@ func TestChatIdsAreFresh(t *testing.T) {
 	g.do(chromedp.Reload())
 	if second := id(); first == second {
 		t.Errorf("the first message has the id %s twice", first)
+	}
+}
+
+// TestChatRoomsLeft: a room that was left shows as the server lists it, also if the server has nothing new to say of it,
+// and the room that was entered is to be seen in a long list.
+func TestChatRoomsLeft(t *testing.T) {
+	d := startPerchd(t)
+	g := openTab(t, d.http("/chat"))
+	got, err := chromedp.Run(g.ctx, chromedp.Evaluate[string](`import('/static/chat-rooms.js').then(({ Rooms }) => {
+		for (const id of ['welcome', 'app']) document.getElementById(id).hidden = id === 'welcome';
+		document.getElementById('side').classList.add('open');
+		const rooms = new Rooms({ choose() {}, ask() {} }), list = document.getElementById('rooms'), said = [];
+		const room = (id, user_count) => ({ room_id: id, room_name: id, user_count, offset: 0 });
+		const see = () => said.push([...list.children].slice(0, 2).map((li) => li.querySelector('.count').textContent).join());
+		rooms.list([room('a', 1), room('b', 3), ...Array.from({ length: 40 }, (_, i) => room('room ' + i, 0))], 1);
+		rooms.enter(room('a', 2)); see();
+		rooms.enter(room('b', 4)); see();
+		rooms.change({ sequence: 2, rooms: [room('a', 7)], gone: [] }); rooms.enter(room('a', 8)); see();
+		rooms.enter(room('room 39', 1)); see();
+		const view = list.getBoundingClientRect(), at = list.querySelector('[aria-current]').getBoundingClientRect();
+		said.push(at.top >= view.top - 1 && at.bottom <= view.bottom + 1 ? 'seen' : 'hidden');
+		return said.join(' ');
+	})`, chromedp.EvalAwaitPromise))
+	if want := "2,3 1,4 8,3 7,3 seen"; err != nil || got != want {
+		t.Errorf("%q, %v, want %q", got, err, want)
 	}
 }

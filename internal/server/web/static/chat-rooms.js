@@ -4,7 +4,7 @@ import { el, clone } from './chat-dom.js';
 
 export class Rooms {
   #rooms = new Map();    // by id: as the server lists them, and the one we are in
-  #listed = new Set();   // ids that the server lists
+  #listed = new Map();   // by id: as the server has listed them last
   #seen = new Map();     // by id: the offset up to which there is no news
   #items = new Map();    // by id: <li>
   #sequence = undefined; // of the latest change
@@ -20,7 +20,7 @@ export class Rooms {
   // list takes the whole list; sequence is undefined if no changes will follow it.
   list(rooms, sequence) {
     this.#sequence = sequence;
-    this.#listed = new Set(rooms.map((r) => r.room_id));
+    this.#listed = new Map(rooms.map((r) => [r.room_id, { ...r }]));
     for (const id of this.#rooms.keys()) this.#drop(id);
     for (const r of rooms) this.#put(r);
     this.#show();
@@ -41,7 +41,7 @@ export class Rooms {
     }
     for (const r of rooms) {
       if (!this.#listed.has(r.room_id)) this.#seen.set(r.room_id, this.#seen.get(r.room_id) ?? 0);
-      this.#listed.add(r.room_id);
+      this.#listed.set(r.room_id, { ...r });
       this.#put(r);
     }
     this.#show();
@@ -60,12 +60,13 @@ export class Rooms {
   enter(room) {
     const before = this.#current;
     this.#current = room?.room_id ?? '';
-    if (before && before !== this.#current && !this.#listed.has(before)) this.#drop(before);
+    if (before && before !== this.#current) this.#behind(before);
     if (room) {
       this.#put({ ...this.#rooms.get(room.room_id), ...room });
       this.read(room.room_id, room.offset);
     }
     this.#show();
+    this.#reveal();
   }
 
   // read says that the user has everything of a room up to an offset.
@@ -102,6 +103,22 @@ export class Rooms {
     if (!this.#seen.has(r.room_id)) this.#seen.set(r.room_id, r.offset ?? 0); // what was there before us is no news
     if (r.room_id === this.#current && r.offset !== undefined) this.#seen.set(r.room_id, Math.max(r.offset, this.#seen.get(r.room_id)));
     this.#rooms.set(r.room_id, r);
+  }
+
+  // behind puts a room that we have left back to what the server says of it. If we came and went between two of its
+  // looks there is no news of it.
+  #behind(id) {
+    const listed = this.#listed.get(id);
+    if (listed) this.#rooms.set(id, { ...listed });
+    else this.#drop(id);
+  }
+
+  // reveal scrolls the list, and nothing around it, to the room we are in.
+  #reveal() {
+    const li = this.#items.get(this.#current), list = el('rooms');
+    if (!li) return;
+    const at = li.getBoundingClientRect(), view = list.getBoundingClientRect();
+    list.scrollTop += Math.max(0, at.bottom - view.bottom) - Math.max(0, view.top - at.top);
   }
 
   #drop(id) {

@@ -19,7 +19,8 @@ export class Traffic {
     });
   }
 
-  // line adds one: kind is sent, received or state; data is text or an ArrayBuffer; beside is what else there is to say.
+  // line adds one: kind is sent, received or state; data is text or an ArrayBuffer; beside is what else there is to
+  // say.
   line(kind, data, beside = '') {
     const follow = this.#view.scrollHeight - this.#view.scrollTop - this.#view.clientHeight < NEAR;
     const [mark, spoken] = MARK[kind], li = document.createElement('li'), arrow = span('', mark);

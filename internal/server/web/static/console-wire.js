@@ -1,8 +1,9 @@
 // One WebSocket that comes back as docs/protocol.md says: after which closes, when, and not for ever.
 //
 // Events, each with a detail:
-//   state    {name: idle | connecting | open | closing | waiting}; after a close with its code, reason, clean, asked if we
-//            wanted it; with fresh if it has just happened, gaveUp if it was refused too often, until when it is tried again
+//   state    {name: idle | connecting | open | closing | waiting}; after a close with its code, reason, clean, asked if
+//            we wanted it; with fresh if it has just happened, gaveUp if it was refused too often, until when it is
+//            tried again
 //   message  {data, took}: took is ms since what it answers was sent, if that is known
 import { TOKEN_EXPIRED, backoff, comesBack } from './chat-policy.js';
 
