@@ -53,6 +53,10 @@ func TestJoinOnly(t *testing.T) {
 	if o := ada.fails("wrong_type"); o["field"] != "create" {
 		t.Errorf("%v", o)
 	}
+	ada.say(object{"type": "join_room", "room_id": "rand0m", "create": false})
+	if o := ada.fails("room_not_found"); o["room_id"] != "random" { // it was perhaps meant
+		t.Errorf("%v", o)
+	}
 	ada.goes(object{"room_id": "Random talk", "create": false})
 	ada.goes(object{"room_id": "tea", "create": true})
 }

@@ -54,7 +54,7 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 	}
 	switch {
 	case r == nil && (e.create == nil || s.cfg.Fixed):
-		return endpoint.RoomError(room.ErrNotFound)
+		return s.notFound(e.room)
 	case r == nil:
 		if !m.rarely().creations.Take(s.now(), maxCreations) {
 			return &protocol.Error{Code: protocol.CodeRateLimited, Message: "Too many rooms made; try again later."}
@@ -88,6 +88,15 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 		return nil
 	}
 	return endpoint.RoomError(e.enter(conn, c, r, e, room.Key{}))
+}
+
+// notFound says so, and which public room was perhaps meant.
+func (s *Service) notFound(name string) error {
+	err := &protocol.Error{Code: protocol.CodeRoomNotFound}
+	if r := s.hub.Alike(name); r != nil {
+		err.RoomID = r.ID()
+	}
+	return err
 }
 
 // alike reports that err says that a room would be taken for another one, which is not called so.

@@ -51,18 +51,13 @@ export class Join {
     }
     switch (error.code) {
       case 'room_not_found':
+        if (error.room_id) return this.#meant(error.room_id, name);
         if (how.by === 'back' || how.by === 'listed') return this.#act.toast(`The room ${name} is no more.`, [name]);
         return this.#act.ask({
           title: `Create ${name}?`, names: [name], text: 'There is no room of that name yet. Who makes it may delete it. A password keeps others out.',
           yes: 'Create', password: request.password, answer: (password) => this.to(request.room, password, { by: 'typed' }),
         });
-      case 'room_exists': {
-        const other = this.#act.name(error.room_id);
-        return this.#act.ask({
-          title: `Did you mean ${other}?`, names: [other, name], text: `${other} looks like ${name}, so there cannot be both.`,
-          yes: 'Join it', answer: () => this.to(error.room_id, '', { by: 'listed', create: false }),
-        });
-      }
+      case 'room_exists': return this.#meant(error.room_id, name);
       case 'no_password':
         return this.#act.ask({
           title: `${name} is open to everybody`, names: [name], text: 'It has no password, so what is said there is not among few. Join it all the same?',
@@ -70,6 +65,15 @@ export class Join {
         });
       default: this.#act.toast(`${name}: ${words(error)}`, [name]);
     }
+  }
+
+  // meant asks whether the room that looks like the name is the one.
+  #meant(room, name) {
+    const other = this.#act.name(room);
+    this.#act.ask({
+      title: `Did you mean ${other}?`, names: [other, name], text: `${other} looks like ${name}, so there cannot be both.`,
+      yes: 'Join it', answer: () => this.to(room, '', { by: 'listed', create: false }),
+    });
   }
 
   #password(request) {

@@ -150,6 +150,7 @@ export class Rooms {
     const current = r.room_id === this.#current, button = li.querySelector('button');
     const news = !current && (r.offset ?? 0) > (this.#seen.get(r.room_id) ?? 0);
     text(li.querySelector('.name'), r.room_name || r.room_id);
+    button.title = r.room_name || r.room_id; // the list may have no room for all of it
     text(li.querySelector('.count'), r.user_count > 0 ? r.user_count.toLocaleString() : '');
     text(li.querySelector('.count-words'), r.user_count > 0 ? (r.user_count === 1 ? ' person there' : ' people there') : '');
     li.querySelector('.lock').toggleAttribute('hidden', !r.password);
