@@ -37,7 +37,7 @@ type Config struct {
 	SocketMode fs.FileMode // of a unix socket's file, 0o660 for instance; 0: what the umask leaves
 
 	Loops      int  // event loops; GOMAXPROCS. At most 1024
-	Workers    int  // goroutines for blocking handlers; 4 × GOMAXPROCS. At most 65,536
+	Workers    int  // goroutines for blocking handlers; 4 × GOMAXPROCS. At most 65,536. See BlockingHandler
 	PrivateFDs bool // a descriptor table per loop; set by itself when MaxConnections needs it
 
 	// KeepGOMAXPROCS leaves GOMAXPROCS as it is (see Server.Start), for a program that

@@ -57,7 +57,10 @@ type Handler struct {
 
 // BlockingHandler is a Handler whose functions run on the worker pool and may
 // block. At most one runs at a time for a connection, in order; while its
-// connection lags, reading from it stops.
+// connection lags, reading from it stops. Routes take turns: one that holds a worker
+// already leaves one free for each blocking route that holds none, of up to half of
+// Config.Workers. So with several routes none gets all the workers, and with one
+// worker a handler that blocks holds up all of them.
 type BlockingHandler struct {
 	Settings
 

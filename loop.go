@@ -108,9 +108,9 @@ type loop struct {
 	resumed, spareResumed []Conn   // not paused any more: their kept input is due
 	dead, spareDead       []uint32 // closed, to be reaped
 	ready                 []pool.Job
-	waiting               []*work // refused by the full worker pool
-	passing               []Conn  // plain HTTP that the full pair has refused
-	walking               walking // a delivery that has been interrupted
+	waiting               map[uint32][]*work // by route; refused by its full queue in the worker pool
+	passing               []Conn             // plain HTTP that the full pair has refused
+	walking               walking            // a delivery that has been interrupted
 	spareWork             []*work
 
 	// Any goroutine.

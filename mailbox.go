@@ -22,7 +22,7 @@ const (
 	postRoom                     // delivery
 	postTake                     // taking is an upgrade, its socket is in the pair
 	postDone                     // work is finished by a worker
-	postSpace                    // the worker pool has space again
+	postSpace                    // the route that is slot has space again in the worker pool
 	postDial                     // dial begins
 	postResolved                 // the address to dial is known
 	postCancel                   // the dial's context has ended
@@ -196,7 +196,7 @@ func (l *loop) drainMailbox() bool {
 func (l *loop) carryOut(p *post, data []byte) {
 	switch p.kind {
 	case postSpace:
-		l.submitWaiting()
+		l.submitWaiting(p.slot)
 		return
 	case postDial:
 		l.dial(p.dial)

@@ -256,15 +256,16 @@ func (srv *Server) prepare() error {
 		sock.GrowTable(srv.maxConnections + sharedReserve(n, n*(srv.overflow+sparesKept), math.MaxInt))
 	}
 	srv.period = srv.shortest()
-	blocking := false
 	for _, r := range *srv.table.routes.Load() {
-		blocking = blocking || r.blocking != nil
+		if r.blocking != nil {
+			if srv.workers == nil {
+				srv.workers = pool.NewWorkers(srv.cfg.Workers, 64*srv.cfg.Workers)
+			}
+			srv.workers.Open(r.index)
+		}
 		if slices.Contains(r.settings.Origins, "*") {
 			srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "every origin is allowed: any web page may connect with its visitor's cookies")
 		}
-	}
-	if blocking {
-		srv.workers = pool.NewWorkers(srv.cfg.Workers, 64*srv.cfg.Workers)
 	}
 	if srv.cfg.HTTP != nil {
 		srv.web = newWeb(srv)

@@ -54,7 +54,7 @@ type Stats struct {
 	CloseTimeouts     uint64
 	Panics            uint64
 	Pauses            uint64 // reading stopped for backpressure
-	PoolFull          uint64 // the worker pool refused a batch
+	PoolFull          uint64 // a route's queue in the worker pool was full
 
 	QueuedBytes int64  // output waiting now, and what is on its way to loops
 	Overloads   uint64 // messages and calls refused with ErrOverloaded, or told to rooms as too many

@@ -149,22 +149,25 @@ func (l *loop) submit() {
 	if len(l.ready) == 0 {
 		return
 	}
-	n := l.srv.workers.Submit(l.ready)
-	for _, j := range l.ready[n:] {
+	for _, j := range l.srv.workers.Submit(l.ready) {
 		l.wait(j.(*work))
 	}
 	clear(l.ready)
 	l.ready = l.ready[:0]
 }
 
-// wait keeps what the full pool refused, stops reading there, and asks to be
-// told when there is room.
+// wait keeps what the route's full queue refused, stops reading there, and asks to
+// be told when there is room.
 func (l *loop) wait(w *work) {
-	if len(l.waiting) == 0 {
+	lane := w.Lane()
+	if len(l.waiting[lane]) == 0 {
 		l.stats.PoolFull++
-		l.srv.workers.Notify(func() { l.post(post{kind: postSpace}, nil) })
+		l.srv.workers.Notify(lane, func() { l.post(post{kind: postSpace, slot: lane}, nil) })
 	}
-	l.waiting = append(l.waiting, w)
+	if l.waiting == nil {
+		l.waiting = map[uint32][]*work{}
+	}
+	l.waiting[lane] = append(l.waiting[lane], w)
 	s := l.slab.at(w.ref.slot)
 	if s.state == stateOpen {
 		s.flags |= flagLags
@@ -172,14 +175,16 @@ func (l *loop) wait(w *work) {
 	}
 }
 
-// submitWaiting tries again.
-func (l *loop) submitWaiting() {
-	for _, w := range l.waiting {
+// submitWaiting tries again for a route whose queue has room.
+func (l *loop) submitWaiting(lane uint32) {
+	for _, w := range l.waiting[lane] {
 		l.ready = append(l.ready, w)
 	}
-	clear(l.waiting)
-	l.waiting = l.waiting[:0]
+	delete(l.waiting, lane)
 }
+
+// Lane has one queue in the pool for each route.
+func (w *work) Lane() uint32 { return w.route.index }
 
 // Run calls the handlers of the current batch, on a worker.
 func (w *work) Run() {

@@ -327,3 +327,32 @@ func TestWorkerValue(t *testing.T) {
 		t.Errorf("value %v, SetValue: %v", v, err)
 	}
 }
+
+// TestBlockedRoute: one route's handlers block for more connections than there are
+// workers; the other routes' messages are handled meanwhile.
+func TestBlockedRoute(t *testing.T) {
+	b := &blocker{blocked: make(chan bool, 100), release: make(chan bool)}
+	defer b.free()
+	srv := start(t, perch.Config{Workers: 3, Rate: unlimited}, func(srv *perch.Server) {
+		srv.HandleBlocking("/slow", b.handler())
+		srv.HandleBlocking("/fast", newBlocker().handler())
+	})
+	addr := srv.Addr().String()
+	var stuck []*wstest.Conn
+	for range 8 {
+		c := wstest.Dial(t, addr, "/slow")
+		c.Send(wstest.Text("block"))
+		stuck = append(stuck, c)
+	}
+	wstest.Receive(t, "a worker to block", b.blocked)
+	wstest.Receive(t, "another worker to block", b.blocked)
+	for i := range 4 {
+		c := wstest.Dial(t, addr, "/fast")
+		c.Send(wstest.Text(strconv.Itoa(i)))
+		c.Expect(frame.OpText, []byte(strconv.Itoa(i)))
+	}
+	b.free()
+	for _, c := range stuck {
+		c.Expect(frame.OpText, []byte("block"))
+	}
+}

@@ -15,7 +15,13 @@ func TestMain(m *testing.M) { wstest.Main(m) }
 // job is a function as a Job.
 type job func()
 
-func (j job) Run() { j() }
+func (j job) Run()         { j() }
+func (j job) Lane() uint32 { return 0 }
+
+// submit returns how many jobs w has taken.
+func submit(w *pool.Workers, jobs ...pool.Job) int {
+	return len(jobs) - len(w.Submit(slices.Clone(jobs)))
+}
 
 // workers are closed when the test ends.
 func workers(t *testing.T, n, queue int) *pool.Workers {
@@ -30,7 +36,7 @@ func TestBounded(t *testing.T) {
 	w := workers(t, n, queue)
 	started, finish := make(chan bool), make(chan bool)
 	block := job(func() { started <- true; <-finish })
-	if got := w.Submit([]pool.Job{block, block, block}); got != n {
+	if got := submit(w, block, block, block); got != n {
 		t.Fatalf("took %d of %d", got, n)
 	}
 	for range n {
@@ -40,10 +46,10 @@ func TestBounded(t *testing.T) {
 	for i := range many {
 		many[i] = block
 	}
-	if got := w.Submit(many); got != queue {
+	if got := submit(w, many...); got != queue {
 		t.Errorf("took %d, want %d: the queue is bounded", got, queue)
 	}
-	if got := w.Submit(many); got != 0 {
+	if got := submit(w, many...); got != 0 {
 		t.Errorf("took %d more", got)
 	}
 	if w.Queued() != queue || w.Busy() != n {
@@ -71,17 +77,17 @@ func TestOrder(t *testing.T) {
 			n := next + i
 			batch = append(batch, job(func() { got = append(got, n) }))
 		}
-		took := w.Submit(batch)
+		took := submit(w, batch...)
 		next += took
 		if took < len(batch) {
 			room := make(chan bool)
-			w.Notify(func() { close(room) })
+			w.Notify(0, func() { close(room) })
 			<-room
 		}
 	}
-	for w.Submit([]pool.Job{job(func() { close(done) })}) == 0 {
+	for submit(w, job(func() { close(done) })) == 0 {
 		room := make(chan bool)
-		w.Notify(func() { close(room) })
+		w.Notify(0, func() { close(room) })
 		<-room
 	}
 	<-done
@@ -94,7 +100,7 @@ func TestOrder(t *testing.T) {
 func TestNotify(t *testing.T) {
 	w := workers(t, 1, 1)
 	var told atomic.Int32
-	w.Notify(func() { told.Add(1) })
+	w.Notify(0, func() { told.Add(1) })
 	if told.Load() != 1 {
 		t.Fatal("not told of room that there is")
 	}
@@ -103,8 +109,8 @@ func TestNotify(t *testing.T) {
 	w.Submit([]pool.Job{block})
 	wstest.Receive(t, "the job to begin", started)
 	w.Submit([]pool.Job{block})
-	w.Notify(func() { told.Add(1) })
-	w.Notify(func() { told.Add(1) })
+	w.Notify(0, func() { told.Add(1) })
+	w.Notify(0, func() { told.Add(1) })
 	if told.Load() != 1 {
 		t.Fatal("told of room that there is not")
 	}
@@ -147,12 +153,12 @@ func TestClose(t *testing.T) {
 	}
 	closed := make(chan bool, 1)
 	go func() { w.Close(); closed <- true }()
-	wstest.Eventually(t, "nothing is taken any more", func() bool { return w.Submit([]pool.Job{job(func() { ran.Add(1000) })}) == 0 })
+	wstest.Eventually(t, "nothing is taken any more", func() bool { return submit(w, job(func() { ran.Add(1000) })) == 0 })
 	if len(closed) != 0 {
 		t.Error("Close does not wait")
 	}
 	told := false
-	w.Notify(func() { told = true })
+	w.Notify(0, func() { told = true })
 	close(begin)
 	wstest.Receive(t, "Close", closed)
 	if n := ran.Load() % 1000; n != 50 || !told {
@@ -168,9 +174,9 @@ func TestSubmitters(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for range 200 {
-				for w.Submit([]pool.Job{job(func() { ran.Add(1) })}) == 0 {
+				for submit(w, job(func() { ran.Add(1) })) == 0 {
 					room := make(chan bool)
-					w.Notify(func() { close(room) })
+					w.Notify(0, func() { close(room) })
 					<-room
 				}
 			}
