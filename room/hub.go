@@ -188,7 +188,7 @@ func (h *Hub) Create(id string, o Options) (*Room, error) {
 	listed := false
 	defer func() {
 		if !listed {
-			r.dropHistory()
+			defer r.dropHistory() // until then more may have come
 			h.cfg.call("Broker.Close", func() { topic.Close(false) })
 		}
 	}()

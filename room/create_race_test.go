@@ -1,0 +1,55 @@
+package room_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/room"
+)
+
+// lateBroker opens a room twice when it is asked once, and delivers to a topic until it
+// is closed.
+type lateBroker struct {
+	room.Broker
+	again func()
+}
+
+func (b *lateBroker) Open(id string, to room.Subscriber) (room.Topic, room.Opening, error) {
+	topic, at, err := b.Broker.Open(id, to)
+	if again := b.again; again != nil {
+		b.again = nil
+		again()
+		return lateTopic{topic, to}, at, err
+	}
+	return topic, at, err
+}
+
+type lateTopic struct {
+	room.Topic
+	to room.Subscriber
+}
+
+func (t lateTopic) Close(remove bool) {
+	t.to.Deliver(room.Publication{Offset: 1, Op: frame.OpText, Payload: []byte("in the last moment")})
+	t.Topic.Close(remove)
+}
+
+// A room that somebody else was quicker to make leaves nothing in the books, whatever
+// came for it until its topic was closed.
+func TestCreateTwice(t *testing.T) {
+	b := &lateBroker{Broker: room.NewMemory()}
+	hub := room.New(room.Config{Broker: b})
+	defer hub.Close()
+	b.again = func() {
+		if _, err := hub.Create("a", room.Options{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := hub.Create("a", room.Options{}); !errors.Is(err, room.ErrExists) {
+		t.Errorf("the slower one: %v", err)
+	}
+	if s := hub.Stats(); s.Rooms != 1 || s.HistoryBytes != 0 {
+		t.Errorf("%+v", s)
+	}
+}
