@@ -18,7 +18,7 @@ import (
 //	on a worker     work.call; pool.Workers replaces a goroutine that has ended
 //	elsewhere       guard: upgrades within net/http, TLS handshakes
 //	for rooms       package room, which tells Config.Panicked
-//	for logs        logGuard
+//	for logs        logQueue
 //
 // runtime.Goexit cannot be stopped: it unwinds the whole goroutine. What a loop has
 // to do for others goes on in deferred calls and in the next tick, and the loop

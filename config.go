@@ -120,6 +120,8 @@ type Config struct {
 	// can bring about often (refused upgrades, panics, slow ticks) it gets the first few
 	// lines, then in ten seconds one at most, and one with the number of the others. No line has
 	// the query of a request, or a header but Host and Origin.
+	// Its handler runs on a goroutine of its own: one that blocks loses lines, see
+	// Stats.LogsLost.
 	Logger *slog.Logger // nil: errors alone, to slog.Default()
 }
 
@@ -257,7 +259,9 @@ func (c Config) withDefaults() (Config, error) {
 		errs = append(errs, err)
 	}
 	c.Reserved = slices.Clone(c.Reserved)
-	c.Logger = guarded(c.Logger)
+	if c.Logger == nil {
+		c.Logger = slog.New(errorsOnly{})
+	}
 	if err := errors.Join(errs...); err != nil {
 		return c, fmt.Errorf("perch: config: %w", err)
 	}

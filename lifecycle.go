@@ -15,6 +15,7 @@ import (
 // Errors: of the configuration, of listening (another server on the
 // address), of the system; ErrServerClosed after Shutdown or Close, which may have come first.
 func (srv *Server) Start() error {
+	defer srv.lines.flush(patience) // warnings come before what the caller says next
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	switch {
@@ -70,6 +71,7 @@ func (srv *Server) Wait() error {
 	if srv.onLoop() {
 		return ErrOnLoop
 	}
+	defer srv.lines.flush(patience) // for programs that end then
 	srv.mu.Lock()
 	attempt := srv.attempt
 	srv.mu.Unlock()

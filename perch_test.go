@@ -33,6 +33,11 @@ func start(t *testing.T, cfg perch.Config, routes func(srv *perch.Server)) *perc
 	if routes != nil {
 		routes(srv)
 	}
+	if cfg.Logger != nil {
+		if j, ok := cfg.Logger.Handler().(*journal); ok {
+			j.of(srv)
+		}
+	}
 	if err := srv.Start(); err != nil {
 		t.Fatalf("start: %v", err)
 	}
@@ -94,7 +99,14 @@ func awaitStats(t testing.TB, srv *perch.Server, what string, cond func(s *perch
 // journal is a slog.Handler that keeps what is logged. Any goroutine.
 type journal struct {
 	mu      sync.Mutex
+	srv     *perch.Server // whose log it is; nil: nobody's in particular
 	records []slog.Record
+}
+
+func (j *journal) of(srv *perch.Server) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.srv = srv
 }
 
 // logger logs to j.
@@ -110,8 +122,15 @@ func (j *journal) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// find returns the records whose message contains text.
+// find returns the records whose message contains text: of all that the server has
+// logged before, as it logs on a goroutine of its own.
 func (j *journal) find(text string) []slog.Record {
+	j.mu.Lock()
+	srv := j.srv
+	j.mu.Unlock()
+	if srv != nil {
+		srv.FlushLog(wstest.DefaultTimeout)
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(j.records), func(r slog.Record) bool { return !strings.Contains(r.Message, text) })

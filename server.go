@@ -79,7 +79,8 @@ type Server struct {
 	refusals         refusals
 	frequent, slow   *tally // of lines in the log
 
-	dog watchdog
+	dog   watchdog
+	lines logQueue
 
 	mu      sync.Mutex // guards starting and stopping, and table.free
 	started bool
@@ -92,7 +93,7 @@ func New(c Config) *Server {
 	srv := &Server{ctx: context.Background(), seed: maphash.MakeSeed(), start: time.Now(), ended: make(chan struct{}), attempt: newAttempt()}
 	srv.patience, srv.hurry = context.WithCancel(context.Background())
 	srv.cfg, srv.bad = c.withDefaults()
-	srv.log = srv.cfg.Logger
+	srv.log = slog.New(logHandler{&srv.lines, srv.cfg.Logger.Handler()})
 	srv.tls = srv.cfg.TLS
 	srv.turns, srv.dialTurns = newTurns(srv.cfg.MaxTLSHandshakes), newTurns(srv.cfg.MaxTLSHandshakes)
 	if most := srv.cfg.NewConnectionsPerSecond; srv.bad == nil {

@@ -66,6 +66,7 @@ type Stats struct {
 	RoundTrips Histogram // of our pings
 	Ticks      Histogram // work of a loop between two waits
 	SlowTicks  uint64    // over 10 ms: a handler blocked, or the machine was overloaded
+	LogsLost   uint64    // records that a Logger which did not keep up, or which panicked, has not taken
 	Stuck      int       // loops that have not answered: a callback blocks them, and what is here of them is old
 }
 
@@ -124,7 +125,7 @@ func (s *Stats) counters() []*uint64 {
 		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.TakenOver, &s.TLSHandshakes, &s.TLSFailed, &s.MessagesReceived, &s.MessagesSent,
 		&s.MessagesDropped, &s.BytesReceived, &s.BytesSent, &s.CompressedReceived, &s.CompressedSent, &s.Compressions, &s.PingsSent,
 		&s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers, &s.HeartbeatTimeouts,
-		&s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.Pauses, &s.PoolFull, &s.Overloads, &s.SlowTicks}
+		&s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.LogsLost, &s.Pauses, &s.PoolFull, &s.Overloads, &s.SlowTicks}
 }
 
 func (s *Stats) merge(o *Stats) {
@@ -184,6 +185,7 @@ func (srv *Server) Stats() Stats {
 	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
 	all.QueuedBytes = srv.queued.Load() + srv.posted.Load() + srv.called.Load()
 	all.Overloads += srv.overloads.Load()
+	all.LogsLost += srv.lines.dropped()
 	for kind := range all.Refusals {
 		all.Refusals[kind] = srv.refusals.counts[kind].Load()
 	}
