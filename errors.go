@@ -46,6 +46,7 @@ var (
 	ErrPanic          = errors.New("perch: handler panicked")
 	ErrShutdown       = errors.New("perch: server shut down")
 	ErrDial           = errors.New("perch: dial failed")
+	ErrNeverOpened    = errors.New("perch: accepted, but never opened") // see Handler.OnAbandon
 )
 
 // Close codes of Perch's own, in the range of RFC 6455 §7.4.2 for libraries.

@@ -53,6 +53,13 @@ type Handler struct {
 	// OnClose is the last callback of a connection that was open. c answers ID
 	// and Value.
 	OnClose func(c Conn, err *CloseError)
+
+	// OnAbandon gets back the Value of a Response with which OnUpgrade has accepted a
+	// connection that then never opened, so that what it holds can be released: the
+	// client was gone or out of time by then, the server stopped, or the response
+	// could not be sent. It runs on a goroutine of its own and may block; nobody waits
+	// for it. Of OnOpen, then OnClose, and OnAbandon just one is called.
+	OnAbandon func(value any, err error)
 }
 
 // BlockingHandler is a Handler whose functions run on the worker pool and may
@@ -68,6 +75,7 @@ type BlockingHandler struct {
 	OnOpen    func(c Ref, r *Request)          // see Handler
 	OnMessage func(c Ref, op Opcode, p []byte) // see Handler
 	OnClose   func(c Ref, err *CloseError)     // see Handler; c answers ID and Value
+	OnAbandon func(value any, err error)       // see Handler
 }
 
 // Settings of one route; a zero field is the server's (see Config). Handle, Route and
@@ -89,7 +97,7 @@ type Response struct {
 	Reason      string      // body of a refusal
 	Header      http.Header // added to the response
 	Subprotocol string      // instead of the one chosen from Settings.Subprotocols
-	Value       any         // the connection's user value
+	Value       any         // the connection's user value; see also Handler.OnAbandon
 
 	rejected bool // by Reject, whatever Status is
 	failed   bool // OnUpgrade has not come to an answer

@@ -32,6 +32,7 @@ type Route struct {
 	onDrain   func(Conn)
 	onGap     func(Conn, int)
 	onClose   func(Conn, *CloseError)
+	onAbandon func(any, error)
 
 	// The heartbeat: of silence in coarse units until a ping, and until the end; 0
 	// never. A ping goes before the end, whatever they are rounded to.
@@ -68,8 +69,19 @@ func (r *Route) limitsOf(f slotFlags) *frame.Limits {
 
 func (r *Route) handle(h Handler) {
 	r.onUpgrade, r.onOpen, r.onMessage, r.onClose = h.OnUpgrade, h.OnOpen, h.OnMessage, h.OnClose
+	r.onAbandon = h.OnAbandon
 	r.onPing, r.onPong, r.onDrain, r.onGap = h.OnPing, h.OnPong, h.OnDrain, h.OnGap
 	r.plain = h.OnMessage != nil && r.limiter.perMessage == 0
+}
+
+// block is handle for handlers that run on the worker pool.
+func (r *Route) block(h BlockingHandler) { r.blocking, r.onAbandon = &h, h.OnAbandon }
+
+// abandon gives the value of a response back that has accepted what never opened.
+func (r *Route) abandon(resp *Response, err error) {
+	if value := resp.Value; r.onAbandon != nil && value != nil && !resp.refuses() {
+		go r.srv.guard(handlerPanicked, "", func() { r.onAbandon(value, err) })
+	}
 }
 
 // heartbeat takes over the times of the settings; 0: never.

@@ -135,7 +135,7 @@ func (srv *Server) Handle(pattern string, h Handler) *Route {
 // HandleBlocking is Handle for handlers that run on the worker pool.
 func (srv *Server) HandleBlocking(pattern string, h BlockingHandler) *Route {
 	r := srv.mustRoute(pattern, h.Settings)
-	r.blocking = &h
+	r.block(h)
 	return r
 }
 
@@ -151,7 +151,7 @@ func (srv *Server) Route(h Handler) *Route {
 // RouteBlocking is Route for handlers that run on the worker pool.
 func (srv *Server) RouteBlocking(h BlockingHandler) *Route {
 	r := srv.mustRoute(noPattern, h.Settings)
-	r.blocking = &h
+	r.block(h)
 	return r
 }
 

@@ -110,6 +110,7 @@ func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error
 		if err = r.takeOver(w, t, own); err == nil {
 			return nil
 		}
+		r.abandon(&t.response, because(ErrNeverOpened, err))
 	}
 	var no *UpgradeError
 	if !errors.As(err, &no) {
@@ -224,6 +225,7 @@ func (r *Route) consider(w http.ResponseWriter, req, matched *http.Request, own 
 	}
 	if err != nil {
 		srv.often(frequentAnswer, slog.LevelError, "OnUpgrade's response cannot be sent", slog.String("error", err.Error()))
+		r.abandon(&resp, because(ErrNeverOpened, err))
 		return nil, nil, err
 	}
 	resp.Header = merged(w.Header(), resp.Header)
@@ -334,6 +336,7 @@ func (l *loop) take(t *taking) {
 		l.stats.AcceptErrors++
 		l.srv.uncount(t.counted)
 		l.srv.note(&refused{kind: RefusedLimit, reason: "no descriptor was free for it", request: t.request})
+		t.route.abandon(&t.response, ErrNeverOpened)
 		return
 	}
 	i, s, err := uint32(0), (*slot)(nil), ErrShutdown
@@ -354,6 +357,7 @@ func (l *loop) take(t *taking) {
 			b, l.sealed = l.sealed, l.sealed[:0]
 		}
 		l.srv.note(&refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away", request: t.request})
+		t.route.abandon(&t.response, because(ErrNeverOpened, err))
 		sock.Send(fd, b)
 		sock.Close(fd)
 		l.srv.uncount(t.counted)

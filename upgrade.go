@@ -144,6 +144,7 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 	}
 	if err := r.choose(resp.Subprotocol); err != nil {
 		l.refuseOurs(i, s, r, err)
+		route.abandon(&resp, because(ErrNeverOpened, err))
 		return
 	}
 	wanted := &l.srv.cfg.Compression
@@ -159,6 +160,7 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 	head, err := handshake.AppendSwitching(head, key, r.chosen, extensions, resp.Header)
 	if err != nil {
 		l.refuseOurs(i, s, r, err)
+		route.abandon(&resp, because(ErrNeverOpened, err))
 		return
 	}
 	l.cork, l.corkHead, l.corked, l.corkSlot = head, len(head), i, s

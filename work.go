@@ -211,6 +211,9 @@ func (w *work) Run() {
 func (w *work) handBack() {
 	h, b := w.route.blocking, &w.cur
 	err := w.ref.l.post(post{kind: postDone, work: w, slot: w.ref.slot, gen: w.ref.gen}, nil)
+	if err != nil && b.upgrade != nil {
+		w.route.abandon(&b.upgrade.response, because(ErrNeverOpened, ErrShutdown))
+	}
 	if err != nil && b.close == nil && b.upgrade == nil && h.OnClose != nil { // the loop has ended without us
 		w.call(func() { h.OnClose(w.ref, &CloseError{Code: frame.CloseAbnormal, Err: ErrShutdown}) })
 	}
@@ -247,6 +250,9 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 	u, ended := w.cur.upgrade, w.cur.close != nil
 	w.cur.reset()
 	w.listed = false
+	if u != nil && s.state != stateDeciding {
+		u.route.abandon(&u.response, ErrNeverOpened)
+	}
 	c := l.slab.coldOf(s)
 	switch {
 	case ended:
