@@ -63,7 +63,7 @@ func serverMetrics() []metric[perch.Stats] {
 			func(s *S) uint64 { return s.PoolFull }),
 		counter("perch_slow_ticks_total", "Turns of an event loop over 10 ms: a handler blocked, or the machine was overloaded.",
 			func(s *S) uint64 { return s.SlowTicks }),
-		counter("perch_log_lines_lost_total", "Lines of the engine's log that its logger has not taken in time.",
+		counter("perch_engine_log_lines_lost_total", "Lines of the engine's log that its logger has not taken in time.",
 			func(s *S) uint64 { return s.LogsLost }),
 		gauge("perch_loops_stuck", "Event loops that did not answer within a second: a callback blocks them, and their other figures are old.",
 			func(s *S) float64 { return float64(s.Stuck) }),
