@@ -30,7 +30,7 @@ func TestChatReloadedReads(t *testing.T) {
 	said := ann.chatters(130)
 	ann.do(chromedp.Reload())
 	ann.open()
-	ann.until(`document.querySelectorAll('.message').length >= 50`)
+	ann.until(`document.querySelectorAll('.message').length === 50`)
 	ann.until(`((v) => v.scrollHeight - v.scrollTop - v.clientHeight < 80)(document.getElementById('log'))`)
 	for range 2 {
 		ann.do(chromedp.Evaluate[chromedp.Void](`document.getElementById('log').scrollTop = 0`))
@@ -61,6 +61,8 @@ func TestChatReadsAndWrites(t *testing.T) {
 	// A page that is asked for when the cable is cut is asked for again.
 	ann.do(chromedp.Reload())
 	ann.open()
+	ann.until(`document.querySelectorAll('.message').length === 50 && [...document.querySelectorAll('.content')].at(-1).textContent === 'an answer'`)
+	ann.until(`((v) => v.scrollTop > 400 && v.scrollHeight - v.scrollTop - v.clientHeight < 80)(document.getElementById('log'))`)
 	c.deaf.Store(true)
 	ann.do(chromedp.Evaluate[chromedp.Void](`document.getElementById('log').scrollTop = 0`))
 	ann.until(`document.getElementById('state').dataset.state === 'waiting'`)

@@ -24,6 +24,7 @@ let room = null;         // room_joined of the room we are in
 let me = '';             // the name we had last
 let back = false;        // this page was in a room before
 let target = '';         // the room that the address names, until we have asked for it
+let replay = 0;          // the offset up to which a loaded page gets again what it had; then 0
 let late = false;        // an answer of the server is overdue
 let unread = 0, divider = null;
 
@@ -153,7 +154,10 @@ const handlers = {
     if (restarted) log.restart();
     if (missing && back && !pages.newer) log.notice('gap', restarted ? 'The history of this room begins anew here.' : 'Some messages are missing here.');
     if (!pages.newer) log.fill(recent_messages, ours);
-    if (!continued || first) pages.begin(log.first() ?? joined.offset + 1);
+    if (!continued || first) {
+      replay = first && joined.recovered && log.first() === null ? joined.offset : 0;
+      pages.begin(replay ? null : log.first() ?? joined.offset + 1);
+    }
     if (missing) banner.incomplete(restarted);
     else if (back && continued) banner.resumed(missed);
     if (first) called();
@@ -182,6 +186,10 @@ const handlers = {
     }
     log.add(message, offset, own);
     rooms.read(message.room_id, offset);
+    if (replay && offset >= replay) { // all is there again that was there before the page was loaded
+      replay = 0;
+      pages.begin(log.first());
+    }
   },
 
   message_sent({ entry, ack }) {
