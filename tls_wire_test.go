@@ -47,7 +47,7 @@ func TestTLSCutRecords(t *testing.T) {
 func TestTLSBehindFinished(t *testing.T) {
 	eachVersion(t, perch.Config{}, echo(), func(t *testing.T, srv *perch.Server, client *tls.Config) {
 		if client.MinVersion == tls.VersionTLS12 {
-			t.Skip("the client of TLS 1.2 waits for our Finished")
+			return // the client of TLS 1.2 waits for our Finished: there is nothing behind its own
 		}
 		c := wstest.Connect(t, srv.Addr().String())
 		cut := c.SecureBy(&wstest.Cutter{HoldAfter: 1}, client) // ClientHello
