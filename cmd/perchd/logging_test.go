@@ -28,8 +28,15 @@ func deafening(t *testing.T, out *os.File, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(os.Args[0], args...), state: t.TempDir(), code: make(chan int, 1)}
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = environment(p.state), out, out
+	p.begin()
+	return p
+}
+
+// begin starts a process whose output nobody here reads, and ends it with the test.
+func (p *process) begin() {
+	p.t.Helper()
 	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -37,11 +44,10 @@ func deafening(t *testing.T, out *os.File, args ...string) *process {
 		_ = p.cmd.Wait()
 		p.code <- p.cmd.ProcessState.ExitCode()
 	}()
-	t.Cleanup(func() {
+	p.t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-ended
 	})
-	return p
 }
 
 // piped starts one whose output is a pipe. It is read until perchd serves, and no further.
@@ -198,19 +204,7 @@ func TestLogCannotBeWritten(t *testing.T) {
 			ln.Close() // its port is ours again soon enough
 			p := &process{t: t, addr: addr, cmd: exec.Command("sh", "-c", `exec "$0" "$@" `+redirect, os.Args[0], "--listen", addr), code: make(chan int, 1)}
 			p.cmd.Env = environment(t.TempDir())
-			if err := p.cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			ended := make(chan struct{})
-			go func() {
-				defer close(ended)
-				_ = p.cmd.Wait()
-				p.code <- p.cmd.ProcessState.ExitCode()
-			}()
-			t.Cleanup(func() {
-				_ = p.cmd.Process.Kill()
-				<-ended
-			})
+			p.begin()
 			wstest.Eventually(t, "perchd serves", func() bool {
 				resp, err := http.Get("http://" + addr + "/health")
 				if err != nil {
