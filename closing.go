@@ -5,7 +5,6 @@ package perch
 import (
 	"errors"
 	"io"
-	"net/netip"
 
 	"golang.org/x/sys/unix"
 
@@ -97,49 +96,6 @@ func (l *loop) setCause(s *slot, cause *CloseError) {
 	c.cause = cause
 }
 
-// queueClose queues a close frame as the last one.
-func (l *loop) queueClose(i uint32, s *slot, code CloseCode, reason string) {
-	var payload [frame.MaxControlPayload]byte
-	l.queueControl(i, s, frame.OpClose, frame.AppendClose(payload[:0], code, reason))
-}
-
-// queueControl queues a control frame behind everything.
-func (l *loop) queueControl(i uint32, s *slot, op Opcode, p []byte) {
-	masked, key := s.flags&flagClient != 0, l.keyFor(s)
-	if l.corked == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) && cap(l.cork)-len(l.cork) >= len(p)+frame.MaxHeaderSize {
-		l.cork = appendFrame(l.cork, op, p, masked, key)
-		return
-	}
-	if l.corked == i && len(l.cork) > 0 {
-		l.flushCork(i, s)
-		if s.state == stateClosed {
-			return
-		}
-	}
-	c := l.slab.thaw(s)
-	if c.out.empty() {
-		c.out.since = l.coarse
-	}
-	buf := c.out.tail(len(p)+frame.MaxHeaderSize, &l.bufs)
-	before := len(buf.B)
-	buf.B = appendFrame(buf.B, op, p, masked, key)
-	c.out.grown(len(buf.B) - before)
-	l.queued += int64(len(buf.B) - before)
-	l.markDirty(i, s)
-}
-
-// pong answers a ping: at once, or ahead of what is queued. Pings that come
-// while the socket is full get one pong, the newest (RFC 6455 §5.5.3).
-func (l *loop) pong(i uint32, s *slot, p []byte) {
-	c := l.slab.coldOf(s)
-	if c == nil || c.out.empty() {
-		l.queueControl(i, s, frame.OpPong, p)
-		return
-	}
-	c.out.pong(p, s.flags&flagClient != 0, l.keyFor(s))
-	l.markDirty(i, s)
-}
-
 // peerClosed acts on a close frame (RFC 6455 §5.5.1): ours is the answer if it
 // was first, and the end of the handshake if it was not.
 func (l *loop) peerClosed(i uint32, s *slot, p []byte) {
@@ -219,155 +175,10 @@ func (l *loop) discard(i uint32, s *slot) {
 	}
 }
 
-// reap closes descriptors and frees slots: the only place that does. OnClose
-// is called here.
-func (l *loop) reap() {
-	for len(l.dead) > 0 { // OnClose may close others
-		l.reapListed()
-	}
-}
-
-func (l *loop) reapListed() {
-	dead, done := l.dead, 0
-	l.dead = l.spareDead[:0]
-	defer func() {
-		l.dead = append(l.dead, dead[done:]...) // none is left, but after Goexit
-		l.spareDead = dead
-		l.overflow.pushed = 0
-	}()
-	for _, i := range dead {
-		done++
-		l.reapOne(i, l.slab.at(i))
-	}
-}
-
-func (l *loop) reapOne(i uint32, s *slot) {
-	c := l.slab.thaw(s)
-	if s.fd >= 0 {
-		if c.reset {
-			sock.Reset(int(s.fd))
-		} else {
-			sock.Close(int(s.fd))
-		}
-		s.fd = -1
-		l.overflow.replenish()
-		l.resumeAccept()
-	}
-	if l.workEnds(i, s, c) {
-		defer l.release(i, s, c) // whatever OnClose does
-		if f := l.routeOf(s).onClose; f != nil && s.flags&(flagOpened|flagClient) != 0 {
-			l.callClose(l.conn(i, s), f, c.cause)
-		}
-	}
-}
-
-// release frees the slot of a connection whose last callback has returned.
-func (l *loop) release(i uint32, s *slot, c *cold) {
-	defer l.free(i, s, c) // whatever hooks of the rooms do
-	l.rooms.LeaveAll(i)
-}
-
-func (l *loop) free(i uint32, s *slot, c *cold) {
-	if s.flags&flagOpened != 0 {
-		l.stats.Closed++
-		l.stats.closeCode(c.cause.Code)
-	}
-	l.slab.setProxied(i, netip.AddrPort{})
-	key := l.slab.peer(i)
-	l.slab.setPeer(i, addrKey{})
-	l.queued -= int64(c.out.load())
-	c.out.reset(&l.bufs)
-	if s.flags&flagTLS != 0 {
-		l.dropWire(i)
-	}
-	if c.in != nil {
-		l.dropInput(c)
-	}
-	if c.asmBuf != nil {
-		l.dropMessage(c)
-	}
-	l.endDial(c)
-	if s.flags&flagClient != 0 {
-		l.srv.releaseRoute(s.route())
-	}
-	flags := s.flags
-	if c.refusal != nil {
-		l.stats.Refused++
-		l.srv.note(&refused{kind: RefusedLimit, status: c.refusal.status, reason: c.refusal.reason, peer: c.refusal.peer})
-	}
-	c.parser, c.cause, c.upgrade, c.refusal, c.dropped = nil, nil, nil, nil, 0
-	l.slab.freeze(s)
-	l.slab.dealloc(i, s)
-	s.state = stateFree
-	switch {
-	case flags&flagPassed != 0: // net/http has it, and counts it on
-	case flags&flagRefused != 0:
-		l.leaveOverflow(i)
-	default:
-		l.srv.uncount(key)
-	}
-}
-
 // brokenCause is the error behind EPOLLERR or EPOLLHUP.
 func brokenCause(fd int) error {
 	if e := sock.Error(fd); e != 0 {
 		return e
 	}
 	return io.EOF
-}
-
-// shutdown sends 1001 to everyone and ends the loop when the last one is gone.
-func (l *loop) shutdown() {
-	if l.stopping {
-		return
-	}
-	l.stopping = true
-	if l.srv.shared != nil {
-		l.srv.shared.file.Remove() // nobody else is to come
-	}
-	for l.listener >= 0 && l.acceptAt == 0 { // what waits in the queue would be reset
-		before := l.stats.Accepted
-		if l.accept(); l.stats.Accepted == before {
-			break
-		}
-	}
-	l.closeListener()
-	l.each(func(i uint32, s *slot) {
-		switch s.state {
-		case stateOpen:
-			l.closeOpen(i, s, &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown})
-		case stateHandshake, stateDeciding:
-			l.refuseStopping(i, s, nil)
-		case stateProxy:
-			l.fail(i, s, ErrShutdown)
-		case stateConnecting, stateAnswer:
-			l.abort(i, s, because(ErrDial, ErrShutdown))
-		case stateSecuring:
-			l.fail(i, s, ErrShutdown) // setCause adds that it is a dial
-		}
-	})
-}
-
-// abortAll ends every connection, and with the last one the loop.
-func (l *loop) abortAll() {
-	l.stopping = true
-	l.closeListener()
-	l.each(func(i uint32, s *slot) {
-		if s.state != stateClosed {
-			if n := l.unsent(s); n > 0 || s.state != stateLingering {
-				l.srv.cut.connections.Add(1)
-				l.srv.cut.bytes.Add(int64(n))
-			}
-			l.abort(i, s, ErrShutdown)
-		}
-	})
-}
-
-// each visits every slot in use.
-func (l *loop) each(f func(i uint32, s *slot)) {
-	for i := range uint32(l.slab.made) {
-		if s := l.slab.at(i); s.state != stateFree {
-			f(i, s)
-		}
-	}
 }

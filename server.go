@@ -60,9 +60,9 @@ type Server struct {
 	launched    atomic.Bool              // loops are there to be asked
 	public      atomic.Pointer[net.Addr] // nil: Start has not listened
 	connections atomic.Int64
-	refusing    atomic.Int64  // connections over a limit that are held to be told so: see overflow.go
+	refusing    atomic.Int64  // connections over a limit that are held to be told so: see limits_overflow.go
 	queued      atomic.Int64  // bytes of output, as loops have reported them
-	posted      atomic.Int64  // bytes of messages on their way to loops: see budget.go
+	posted      atomic.Int64  // bytes of messages on their way to loops: see limits_output.go
 	called      atomic.Int64  // the same of calls and of rooms
 	overloads   atomic.Uint64 // what was refused for that
 	nextDial    atomic.Uint32

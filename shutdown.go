@@ -196,3 +196,50 @@ func (srv *Server) release() {
 		srv.workers.Close() // handlers may still be running: nobody waits for them
 	}
 }
+
+// shutdown sends 1001 to everyone and ends the loop when the last one is gone.
+func (l *loop) shutdown() {
+	if l.stopping {
+		return
+	}
+	l.stopping = true
+	if l.srv.shared != nil {
+		l.srv.shared.file.Remove() // nobody else is to come
+	}
+	for l.listener >= 0 && l.acceptAt == 0 { // what waits in the queue would be reset
+		before := l.stats.Accepted
+		if l.accept(); l.stats.Accepted == before {
+			break
+		}
+	}
+	l.closeListener()
+	l.each(func(i uint32, s *slot) {
+		switch s.state {
+		case stateOpen:
+			l.closeOpen(i, s, &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown})
+		case stateHandshake, stateDeciding:
+			l.refuseStopping(i, s, nil)
+		case stateProxy:
+			l.fail(i, s, ErrShutdown)
+		case stateConnecting, stateAnswer:
+			l.abort(i, s, because(ErrDial, ErrShutdown))
+		case stateSecuring:
+			l.fail(i, s, ErrShutdown) // setCause adds that it is a dial
+		}
+	})
+}
+
+// abortAll ends every connection, and with the last one the loop.
+func (l *loop) abortAll() {
+	l.stopping = true
+	l.closeListener()
+	l.each(func(i uint32, s *slot) {
+		if s.state != stateClosed {
+			if n := l.unsent(s); n > 0 || s.state != stateLingering {
+				l.srv.cut.connections.Add(1)
+				l.srv.cut.bytes.Add(int64(n))
+			}
+			l.abort(i, s, ErrShutdown)
+		}
+	})
+}

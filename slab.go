@@ -56,10 +56,10 @@ const (
 	flagClient                        // we are the client: frames are masked
 	flagOpened                        // OnOpen was called, OnClose is owed
 	flagDeflate                       // permessage-deflate is agreed: see slot.agreed
-	flagRefused                       // over a limit: counted in Server.refusing, see overflow.go
+	flagRefused                       // over a limit: counted in Server.refusing, see limits_overflow.go
 	flagEnded                         // the input is at its end, reading stopped; a worker's answers are due
 	flagPassed                        // net/http has the socket, and its place in the counts
-	flagTLS                           // its bytes are records: see seal.go
+	flagTLS                           // its bytes are records: see tls_records.go
 )
 
 // cold is what a connection needs only while something is unfinished. It is

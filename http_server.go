@@ -23,7 +23,7 @@ import (
 
 // web answers what is no upgrade with net/http, on the sockets that the loops
 // pass to it. It keeps them alive between requests; an upgrade that comes on one
-// of them goes back to a loop (see takeover.go). They count as connections for
+// of them goes back to a loop (see http_takeover.go). They count as connections for
 // as long as they live.
 type web struct {
 	srv    *Server

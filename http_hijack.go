@@ -14,7 +14,7 @@ import (
 	"github.com/perchws/perch/handshake"
 )
 
-// What a takeover needs of net/http and its connections: see takeover.go.
+// What a takeover needs of net/http and its connections: see http_takeover.go.
 
 // canHijack looks for the Hijacker where http.ResponseController will.
 func canHijack(w http.ResponseWriter) bool {

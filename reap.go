@@ -1,0 +1,107 @@
+//go:build linux
+
+package perch
+
+import (
+	"net/netip"
+
+	"github.com/perchws/perch/internal/sock"
+)
+
+// reap closes descriptors and frees slots: the only place that does. OnClose
+// is called here.
+func (l *loop) reap() {
+	for len(l.dead) > 0 { // OnClose may close others
+		l.reapListed()
+	}
+}
+
+func (l *loop) reapListed() {
+	dead, done := l.dead, 0
+	l.dead = l.spareDead[:0]
+	defer func() {
+		l.dead = append(l.dead, dead[done:]...) // none is left, but after Goexit
+		l.spareDead = dead
+		l.overflow.pushed = 0
+	}()
+	for _, i := range dead {
+		done++
+		l.reapOne(i, l.slab.at(i))
+	}
+}
+
+func (l *loop) reapOne(i uint32, s *slot) {
+	c := l.slab.thaw(s)
+	if s.fd >= 0 {
+		if c.reset {
+			sock.Reset(int(s.fd))
+		} else {
+			sock.Close(int(s.fd))
+		}
+		s.fd = -1
+		l.overflow.replenish()
+		l.resumeAccept()
+	}
+	if l.workEnds(i, s, c) {
+		defer l.release(i, s, c) // whatever OnClose does
+		if f := l.routeOf(s).onClose; f != nil && s.flags&(flagOpened|flagClient) != 0 {
+			l.callClose(l.conn(i, s), f, c.cause)
+		}
+	}
+}
+
+// release frees the slot of a connection whose last callback has returned.
+func (l *loop) release(i uint32, s *slot, c *cold) {
+	defer l.free(i, s, c) // whatever hooks of the rooms do
+	l.rooms.LeaveAll(i)
+}
+
+func (l *loop) free(i uint32, s *slot, c *cold) {
+	if s.flags&flagOpened != 0 {
+		l.stats.Closed++
+		l.stats.closeCode(c.cause.Code)
+	}
+	l.slab.setProxied(i, netip.AddrPort{})
+	key := l.slab.peer(i)
+	l.slab.setPeer(i, addrKey{})
+	l.queued -= int64(c.out.load())
+	c.out.reset(&l.bufs)
+	if s.flags&flagTLS != 0 {
+		l.dropWire(i)
+	}
+	if c.in != nil {
+		l.dropInput(c)
+	}
+	if c.asmBuf != nil {
+		l.dropMessage(c)
+	}
+	l.endDial(c)
+	if s.flags&flagClient != 0 {
+		l.srv.releaseRoute(s.route())
+	}
+	flags := s.flags
+	if c.refusal != nil {
+		l.stats.Refused++
+		l.srv.note(&refused{kind: RefusedLimit, status: c.refusal.status, reason: c.refusal.reason, peer: c.refusal.peer})
+	}
+	c.parser, c.cause, c.upgrade, c.refusal, c.dropped = nil, nil, nil, nil, 0
+	l.slab.freeze(s)
+	l.slab.dealloc(i, s)
+	s.state = stateFree
+	switch {
+	case flags&flagPassed != 0: // net/http has it, and counts it on
+	case flags&flagRefused != 0:
+		l.leaveOverflow(i)
+	default:
+		l.srv.uncount(key)
+	}
+}
+
+// each visits every slot in use.
+func (l *loop) each(f func(i uint32, s *slot)) {
+	for i := range uint32(l.slab.made) {
+		if s := l.slab.at(i); s.state != stateFree {
+			f(i, s)
+		}
+	}
+}
