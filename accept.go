@@ -25,13 +25,13 @@ const acceptPause = 500 * time.Millisecond
 func (l *loop) accept() {
 	l.own.Check()
 	for range acceptBudget {
-		if l.listener < 0 || l.acceptAt != 0 || l.overflow.pushed >= pushBudget { // their descriptors are open until reap
+		if l.accepting.listener < 0 || l.accepting.pausedUntil != 0 || l.accepting.overflow.pushed >= pushBudget { // their descriptors are open until reap
 			return
 		}
-		fd, peer, e := sock.Accept(l.listener)
-		spare := e == unix.EMFILE && l.overflow.lend()
+		fd, peer, e := sock.Accept(l.accepting.listener)
+		spare := e == unix.EMFILE && l.accepting.overflow.lend()
 		if spare {
-			fd, peer, e = sock.Accept(l.listener)
+			fd, peer, e = sock.Accept(l.accepting.listener)
 		}
 		switch e {
 		case 0:
@@ -40,7 +40,7 @@ func (l *loop) accept() {
 			}
 			l.accepted(fd, peer, spare)
 		case unix.EAGAIN:
-			l.overflow.replenish()
+			l.accepting.overflow.replenish()
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			l.stats.AcceptPauses++
@@ -61,15 +61,15 @@ func (l *loop) accept() {
 // pauseAccept stops waiting for connections: a level-triggered listener would
 // spin.
 func (l *loop) pauseAccept() {
-	l.acceptAt = l.now + int64(acceptPause)
-	l.poller.Del(l.listener) // what is exclusive cannot be changed
+	l.accepting.pausedUntil = l.now + int64(acceptPause)
+	l.poller.Del(l.accepting.listener) // what is exclusive cannot be changed
 }
 
 // resumeAccept ends the pause.
 func (l *loop) resumeAccept() {
-	if l.acceptAt != 0 && l.listener >= 0 {
-		l.acceptAt = 0
-		l.poller.Add(l.listener, poller.Token{Slot: listenerSlot}, l.listens)
+	if l.accepting.pausedUntil != 0 && l.accepting.listener >= 0 {
+		l.accepting.pausedUntil = 0
+		l.poller.Add(l.accepting.listener, poller.Token{Slot: listenerSlot}, l.accepting.interest)
 	}
 }
 

@@ -72,33 +72,33 @@ func (srv *Server) guard(message, id string, f func()) (ok bool) {
 // callback runs. After runtime.Goexit the goroutine goes on to unwind.
 func (l *loop) recovered() {
 	p := recover()
-	if l.current == noSlot {
+	if l.calling.current == noSlot {
 		if p != nil { // not a handler's: a bug of ours must not be hidden
 			panic(p)
 		}
 		return
 	}
-	i := l.current
+	i := l.calling.current
 	s := l.slab.at(i)
-	l.current = noSlot
+	l.calling.current = noSlot
 	l.stats.Panics++
 	defer l.srv.notePanic(handlerPanicked, l.conn(i, s).ID().String(), p)
-	if !l.asm.Idle() {
-		l.asmBuf.B = l.asm.Take()
-		l.freshAssembler(l.asmBuf)
+	if !l.input.asm.Idle() {
+		l.input.asmBuf.B = l.input.asm.Take()
+		l.freshAssembler(l.input.asmBuf)
 	}
 	switch s.state {
 	case stateOpen, stateClosing: // the rest of the input is lost: no more of it may be parsed
 		l.failWith(i, s, CloseInternalError, "internal error", ErrPanic)
 	case stateFailing, stateClosed: // the last word is said
 	case stateHandshake:
-		l.corked = noSlot
+		l.cork.of = noSlot
 		l.refuse(i, s, refused{kind: RefusedFault, status: 500, reason: "internal server error"})
 	default:
 		l.fail(i, s, ErrPanic)
 	}
-	l.corked = noSlot
-	if len(l.cork) > 0 {
+	l.cork.of = noSlot
+	if len(l.cork.buf) > 0 {
 		l.flushCork(i, s)
 	}
 	if s.state != stateClosed && s.cold != 0 {
@@ -109,9 +109,9 @@ func (l *loop) recovered() {
 // callDo runs a posted function as a callback of the connection.
 func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
 	defer l.recovered()
-	l.current = i
+	l.calling.current = i
 	f(l.conn(i, s))
-	l.current = noSlot
+	l.calling.current = noSlot
 }
 
 // callClose calls OnClose; a panic in it has nothing left to close. c is the zero
@@ -119,14 +119,14 @@ func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
 func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
 	returned := false
 	defer func() {
-		l.current = noSlot
+		l.calling.current = noSlot
 		if !returned {
 			l.stats.Panics++
 			l.srv.notePanic(handlerPanicked, c.ID().String(), recover())
 		}
 	}()
-	if l.current = noSlot; c.l != nil {
-		l.current = c.slot
+	if l.calling.current = noSlot; c.l != nil {
+		l.calling.current = c.slot
 	}
 	f(c, cause)
 	returned = true
@@ -179,7 +179,7 @@ const tlsCallbackPanicked = "callback of the TLS configuration panicked"
 
 func (l *loop) tlsPanicked(i uint32, s *slot, p any) error {
 	l.stats.Panics++
-	l.sealed = l.sealed[:0]
+	l.tls.sealed = l.tls.sealed[:0]
 	defer l.srv.notePanic(tlsCallbackPanicked, l.conn(i, s).ID().String(), p)
 	if s.state != stateClosed {
 		l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Err: ErrPanic})

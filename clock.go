@@ -53,16 +53,16 @@ func (l *loop) past(units uint64, d time.Duration) bool {
 // hasten makes the sweeps as frequent as a connection with this period wants
 // them. They stay so until the hand has gone round and met none that does.
 func (l *loop) hasten(period int64) {
-	l.wanted = min(l.wanted, period)
-	if period < l.period {
-		l.period = period
-		l.nextSweep = min(l.nextSweep, l.now+period)
+	l.hand.wanted = min(l.hand.wanted, period)
+	if period < l.hand.period {
+		l.hand.period = period
+		l.hand.next = min(l.hand.next, l.now+period)
 	}
 }
 
 // goneRound ends a round of the hand: the sweeps are as frequent from now on as
 // the connections that it has met want them.
 func (l *loop) goneRound() {
-	l.period = min(l.srv.period, l.wanted)
-	l.wanted = l.srv.period
+	l.hand.period = min(l.srv.period, l.hand.wanted)
+	l.hand.wanted = l.srv.period
 }

@@ -16,7 +16,7 @@ import (
 func (l *loop) closeOpen(i uint32, s *slot, cause *CloseError) {
 	l.setCause(s, cause)
 	if s.flags&(flagPaused|flagLags) != 0 {
-		l.resumed = append(l.resumed, l.conn(i, s)) // its answer may be in what was kept
+		l.lists.resumed = append(l.lists.resumed, l.conn(i, s)) // its answer may be in what was kept
 	}
 	l.setState(s, stateClosing) // before queueing, which may find that the peer is gone
 	l.queueClose(i, s, cause.Code, cause.Reason)
@@ -44,7 +44,7 @@ func (l *loop) slow(i uint32, s *slot, cause error) {
 	c := l.slab.thaw(s)
 	before := c.out.bytes
 	c.out.truncate(&l.bufs)
-	l.queued += int64(c.out.bytes - before)
+	l.ledger.queued += int64(c.out.bytes - before)
 	l.failWith(i, s, CloseSlowConsumer, "slow consumer", cause)
 }
 
@@ -77,7 +77,7 @@ func (l *loop) abort(i uint32, s *slot, err error) {
 // sent or received on it any more.
 func (l *loop) kill(i uint32, s *slot) {
 	l.setState(s, stateClosed)
-	l.dead = append(l.dead, i)
+	l.lists.dead = append(l.lists.dead, i)
 }
 
 // setCause keeps the first cause: the true one. Until a dialled connection is
@@ -148,7 +148,7 @@ func (l *loop) flushed(i uint32, s *slot) {
 	case stateReplying, stateDraining:
 		if s.flags&flagClient == 0 && !l.slab.coldOf(s).unread { // RFC 6455 §7.1.1: the server closes first
 			if s.flags&flagTLS != 0 { // the peer's close_notify may be here already
-				sock.Recv(int(s.fd), l.records)
+				sock.Recv(int(s.fd), l.tls.records)
 			}
 			l.kill(i, s)
 			return
@@ -164,7 +164,7 @@ func (l *loop) flushed(i uint32, s *slot) {
 
 // discard reads what nobody wants any more.
 func (l *loop) discard(i uint32, s *slot) {
-	n, e := sock.Recv(int(s.fd), l.rbuf[:readBudget])
+	n, e := sock.Recv(int(s.fd), l.input.buf[:readBudget])
 	if e == unix.EAGAIN {
 		return
 	}

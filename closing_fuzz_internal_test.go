@@ -234,11 +234,11 @@ func (y *play) check() {
 			queued += int64(c.out.bytes)
 		}
 	})
-	if queued != y.l.queued {
-		y.t.Fatalf("%d bytes are queued, %d counted", queued, y.l.queued)
+	if queued != y.l.ledger.queued {
+		y.t.Fatalf("%d bytes are queued, %d counted", queued, y.l.ledger.queued)
 	}
-	if y.l.corked != noSlot || y.l.current != noSlot || len(y.l.cork) != 0 {
-		y.t.Fatalf("the cork is left behind: of %d, %d bytes", y.l.corked, len(y.l.cork))
+	if y.l.cork.of != noSlot || y.l.calling.current != noSlot || len(y.l.cork.buf) != 0 {
+		y.t.Fatalf("the cork is left behind: of %d, %d bytes", y.l.cork.of, len(y.l.cork.buf))
 	}
 }
 

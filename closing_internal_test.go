@@ -117,7 +117,7 @@ func TestDecidedAfterShutdown(t *testing.T) {
 		t.Fatalf("the peer reads %.60q, want 503", p.got)
 	}
 	p.close()
-	wstest.Eventually(t, "the loop has stopped", func() bool { d.turn(); return d.l.stopped })
+	wstest.Eventually(t, "the loop has stopped", func() bool { d.turn(); return d.l.life.stopped })
 	d.gone()
 }
 

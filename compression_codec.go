@@ -37,17 +37,17 @@ func (c *codec) Compress(dst, p []byte, bits int) ([]byte, bool) {
 
 // code is the loop's codec.
 func (l *loop) code() *codec {
-	if l.codec == nil {
-		l.codec = &codec{stats: &l.stats}
+	if l.compression.codec == nil {
+		l.compression.codec = &codec{stats: &l.stats}
 	}
-	l.codec.used = l.now
-	return l.codec
+	l.compression.codec.used = l.now
+	return l.compression.codec
 }
 
 // trimCodec lets go of a codec that nobody uses.
 func (l *loop) trimCodec() {
-	if l.codec != nil && l.now-l.codec.used > int64(codecIdle) {
-		l.codec = nil
+	if l.compression.codec != nil && l.now-l.compression.codec.used > int64(codecIdle) {
+		l.compression.codec = nil
 	}
 }
 

@@ -308,7 +308,7 @@ func TestCodecIdle(t *testing.T) {
 		srv.Handle("/ws", Handler{OnMessage: func(c Conn, op Opcode, p []byte) { c.Send(op, p) }})
 	})
 	p := &deflatePeer{peer: d.open(0, offerDeflate)}
-	if p.frame(Text, []byte("small")); d.l.codec != nil {
+	if p.frame(Text, []byte("small")); d.l.compression.codec != nil {
 		t.Error("a codec for nothing")
 	}
 	say := func() {
@@ -329,12 +329,12 @@ func TestCodecIdle(t *testing.T) {
 	say()
 	d.pass(codecIdle - time.Second)
 	d.turn()
-	if d.l.codec == nil {
+	if d.l.compression.codec == nil {
 		t.Fatal("gone too early")
 	}
 	d.pass(2 * time.Second)
 	d.turns(2)
-	if d.l.codec != nil {
+	if d.l.compression.codec != nil {
 		t.Error("it has stayed")
 	}
 	say()
@@ -364,7 +364,7 @@ func TestDeflateHugeMessage(t *testing.T) {
 			}
 		}
 	}
-	if c := d.l.codec; cap(c.inflated) > keepMessage || cap(c.deflated) > keepMessage {
+	if c := d.l.compression.codec; cap(c.inflated) > keepMessage || cap(c.deflated) > keepMessage {
 		t.Errorf("%d and %d bytes are kept", cap(c.inflated), cap(c.deflated))
 	}
 }

@@ -34,11 +34,11 @@ func (c Conn) live() *slot {
 	if c.l == nil {
 		return nil
 	}
-	if !c.l.home.Here() {
+	if !c.l.thread.home.Here() {
 		c.misused()
 	}
-	s := c.l.corkSlot
-	if c.slot != c.l.corked { // it nearly always is
+	s := c.l.cork.slot
+	if c.slot != c.l.cork.of { // it nearly always is
 		s = c.l.slab.find(c.slot)
 	}
 	if s != nil && s.gen.Load() == c.gen && s.state == stateOpen {
@@ -52,7 +52,7 @@ func (c Conn) present() *slot {
 	if c.l == nil {
 		return nil
 	}
-	if !c.l.home.Here() {
+	if !c.l.thread.home.Here() {
 		c.misused()
 	}
 	if s := c.l.slab.find(c.slot); s != nil && s.gen.Load() == c.gen {
@@ -69,10 +69,10 @@ func (c Conn) present() *slot {
 func (c Conn) Send(op Opcode, p []byte) error {
 	// An answer within its own event, nothing queued before it: the short way, in
 	// one step. (At 16 messages an event it is a third of our own time.)
-	if l := c.l; l != nil && l.home.Here() && c.slot == l.corked { // else live says what is wrong
-		if s := l.corkSlot; s.gen.Load() == c.gen && s.state == stateOpen && s.cold == 0 && s.flags&flagClient == 0 &&
-			(s.flags&flagDeflate == 0 || len(p) < l.threshold) && op.IsData() && len(p) <= cap(l.cork)-len(l.cork)-frame.MaxHeaderSize {
-			l.cork = frame.AppendFrame(l.cork, op, p)
+	if l := c.l; l != nil && l.thread.home.Here() && c.slot == l.cork.of { // else live says what is wrong
+		if s := l.cork.slot; s.gen.Load() == c.gen && s.state == stateOpen && s.cold == 0 && s.flags&flagClient == 0 &&
+			(s.flags&flagDeflate == 0 || len(p) < l.compression.threshold) && op.IsData() && len(p) <= cap(l.cork.buf)-len(l.cork.buf)-frame.MaxHeaderSize {
+			l.cork.buf = frame.AppendFrame(l.cork.buf, op, p)
 			l.stats.MessagesSent++
 			return nil
 		}
@@ -171,8 +171,8 @@ func (c Conn) Queued() int {
 	if cold := c.l.slab.coldOf(s); cold != nil {
 		n = cold.out.len()
 	}
-	if c.l.corked == c.slot {
-		n += len(c.l.cork)
+	if c.l.cork.of == c.slot {
+		n += len(c.l.cork.buf)
 	}
 	return n
 }

@@ -172,7 +172,7 @@ func withoutZone(host string) string {
 // dial gives the attempt a slot and connects, as soon as the address is known.
 func (l *loop) dial(d *dialing) {
 	i, s, ok := l.slab.alloc()
-	if !ok || l.stopping {
+	if !ok || l.life.stopping {
 		if ok {
 			l.slab.dealloc(i, s)
 		}
@@ -181,7 +181,7 @@ func (l *loop) dial(d *dialing) {
 		defer l.srv.releaseRoute(d.route.index) // whatever OnClose does
 		if d.route.onClose != nil {
 			why := ErrOverloaded
-			if l.stopping {
+			if l.life.stopping {
 				why = ErrShutdown
 			}
 			l.callClose(Conn{}, d.route.onClose, &CloseError{Code: frame.CloseAbnormal, Err: because(ErrDial, why)})
@@ -271,8 +271,8 @@ func (l *loop) connected(i uint32, s *slot) {
 // ask sends the request.
 func (l *loop) ask(i uint32, s *slot) {
 	d := l.slab.coldOf(s).dial
-	l.cork = append(l.cork, d.request...)
-	l.corkHead = len(l.cork)
+	l.cork.buf = append(l.cork.buf, d.request...)
+	l.cork.head = len(l.cork.buf)
 	l.setState(s, stateAnswer)
 	l.flushCork(i, s)
 	if s.state != stateClosed {

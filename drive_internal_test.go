@@ -48,7 +48,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 	srv.launched.Store(true)
 	runtime.LockOSThread()
 	l.own.Claim()
-	l.tid.Store(int64(unix.Gettid()))
+	l.thread.tid.Store(int64(unix.Gettid()))
 	l.clock()
 	t.Cleanup(func() {
 		l.end()
@@ -246,8 +246,8 @@ func (d *driven) gone() {
 		d.t.Errorf("%d slots are live, %d of %d free", t.live, t.free, t.made)
 	case len(t.spareCold)+len(t.bareCold) != len(t.colds)-1:
 		d.t.Errorf("%d of %d cold parts are spare", len(t.spareCold)+len(t.bareCold), len(t.colds)-1)
-	case d.l.queued != 0 || d.srv.queued.Load() != 0:
-		d.t.Errorf("%d bytes are queued, %d in all", d.l.queued, d.srv.queued.Load())
+	case d.l.ledger.queued != 0 || d.srv.queued.Load() != 0:
+		d.t.Errorf("%d bytes are queued, %d in all", d.l.ledger.queued, d.srv.queued.Load())
 	case d.srv.connections.Load() != 0:
 		d.t.Errorf("%d connections are counted", d.srv.connections.Load())
 	case all.Opened != all.Closed:

@@ -56,7 +56,7 @@ func openPassage() (w *passage, inner int, err error) {
 // pass sends a connection's socket out, if the pair has room. The slot is free
 // afterwards; the socket lives on in the other descriptor.
 func (l *loop) pass(i uint32, s *slot, b []byte) unix.Errno {
-	w := l.way
+	w := l.http.way
 	leaving := leaver{input: append([]byte(nil), b...), key: l.slab.peer(i), peer: l.slab.proxiedFor(i)}
 	if s.flags&flagTLS != 0 {
 		leaving.wire = l.slab.wire(i)
@@ -68,7 +68,7 @@ func (l *loop) pass(i uint32, s *slot, b []byte) unix.Errno {
 	w.mu.Lock()
 	w.leaving = append(w.leaving, leaving)
 	w.mu.Unlock()
-	if e := sock.Pass(l.pair, int(s.fd), note); e != 0 {
+	if e := sock.Pass(l.http.pair, int(s.fd), note); e != 0 {
 		if leaving.wire != nil {
 			leaving.wire.unsent = nil
 			l.slab.setWire(i, leaving.wire)
@@ -117,12 +117,12 @@ func (w *passage) receive() (fd int, c leaver, err error) {
 // waits while the pair is full. Errors: of the system; ErrClosed when the loop has
 // ended.
 func (l *loop) enter(socket interface{ Control(func(fd uintptr)) error }, p post) error {
-	outer, err := l.way.outer.SyscallConn()
+	outer, err := l.http.way.outer.SyscallConn()
 	if err != nil {
 		return ErrClosed
 	}
-	l.way.entry.Lock()
-	defer l.way.entry.Unlock()
+	l.http.way.entry.Lock()
+	defer l.http.way.entry.Unlock()
 	var failed error
 	err = outer.Write(func(pair uintptr) (done bool) {
 		e := unix.Errno(0)

@@ -202,7 +202,7 @@ func (w *web) finish(ctx context.Context) {
 // room.
 func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
 	w := l.srv.web
-	if l.stopping {
+	if l.life.stopping {
 		l.refuseStopping(i, s, r)
 		return
 	}
@@ -211,7 +211,7 @@ func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
 		l.refuseBusy(i, s, r, http.StatusServiceUnavailable, "too many requests under way")
 		return
 	}
-	if len(l.passing) == 0 {
+	if len(l.http.kept) == 0 {
 		switch e := l.pass(i, s, b); e {
 		case 0:
 			return
@@ -225,9 +225,9 @@ func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
 	l.keep(s, b)
 	l.setState(s, stateDeciding)
 	l.interest(i, s)
-	if l.passing = append(l.passing, l.conn(i, s)); len(l.passing) == 1 {
-		if err := l.poller.Add(l.pair, poller.Token{Slot: pairSlot}, poller.Out); err != nil {
-			l.passing = l.passing[:0]
+	if l.http.kept = append(l.http.kept, l.conn(i, s)); len(l.http.kept) == 1 {
+		if err := l.poller.Add(l.http.pair, poller.Token{Slot: pairSlot}, poller.Out); err != nil {
+			l.http.kept = l.http.kept[:0]
 			w.inside.Add(-1)
 			l.fail(i, s, err)
 		}
@@ -237,7 +237,7 @@ func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
 // passWaiting goes on with those that the pair had no room for.
 func (l *loop) passWaiting() {
 	done := 0
-	for _, c := range l.passing {
+	for _, c := range l.http.kept {
 		s := l.slab.at(c.slot)
 		if s.gen.Load() != c.gen || s.state != stateDeciding { // it has ended meanwhile
 			l.srv.web.inside.Add(-1)
@@ -249,7 +249,7 @@ func (l *loop) passWaiting() {
 		}
 		done++
 	}
-	if l.passing = slices.Delete(l.passing, 0, done); len(l.passing) == 0 {
-		l.poller.Del(l.pair)
+	if l.http.kept = slices.Delete(l.http.kept, 0, done); len(l.http.kept) == 0 {
+		l.poller.Del(l.http.pair)
 	}
 }

@@ -331,7 +331,7 @@ func (srv *Server) uncountTaken(t *taking, own *webConn) {
 
 // take opens a connection whose upgrade was decided about outside.
 func (l *loop) take(t *taking) {
-	fd, ok := sock.Receive(l.pair)
+	fd, ok := sock.Receive(l.http.pair)
 	if !ok {
 		l.stats.AcceptErrors++
 		l.srv.uncount(t.counted)
@@ -344,7 +344,7 @@ func (l *loop) take(t *taking) {
 	if t.wire != nil {
 		flags |= flagTLS
 	}
-	if !l.stopping {
+	if !l.life.stopping {
 		i, s, err = l.adopt(fd, stateHandshake, flags)
 	}
 	if err != nil {
@@ -354,7 +354,7 @@ func (l *loop) take(t *taking) {
 				t.wire.conn.Write(b)
 				t.wire.conn.CloseWrite()
 			})
-			b, l.sealed = l.sealed, l.sealed[:0]
+			b, l.tls.sealed = l.tls.sealed, l.tls.sealed[:0]
 		}
 		l.srv.note(&refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away", request: t.request})
 		t.route.abandon(&t.response, because(ErrNeverOpened, err))
@@ -368,13 +368,13 @@ func (l *loop) take(t *taking) {
 	l.stats.TakenOver++
 	s.setRoute(t.route.index)
 	defer l.recovered()
-	n := copy(l.rbuf, t.rest)
+	n := copy(l.input.buf, t.rest)
 	if t.wire == nil {
-		l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.rbuf[:n])
+		l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.input.buf[:n])
 		return
 	}
 	l.takeWire(i, s, t.wire)
-	l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.rbuf[:n])
+	l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.input.buf[:n])
 	if s.state.reads() && s.state != stateLingering {
 		l.unseal(i, s, t.wire, nil) // what has come with the request: no event would tell
 	}
@@ -385,7 +385,7 @@ func (l *loop) takeWire(i uint32, s *slot, w *wire) {
 	w.bare, w.sent = false, 0
 	l.slab.setWire(i, w)
 	if len(w.unsent) > 0 {
-		l.sealed = append(l.sealed, w.unsent...)
+		l.tls.sealed = append(l.tls.sealed, w.unsent...)
 		w.unsent = nil
 		l.push(i, s, w)
 	}

@@ -46,7 +46,7 @@ const unreported = 1 << 20
 // queue is taken only if a quarter of the total stays free: so it is never what other
 // connections lack, and need not be given up again when they need more.
 func (l *loop) fits(n int) bool {
-	if l.queued-l.reported > unreported {
+	if l.ledger.queued-l.ledger.reported > unreported {
 		l.report()
 	}
 	cfg := &l.srv.cfg
@@ -54,14 +54,14 @@ func (l *loop) fits(n int) bool {
 	if n > cfg.MaxOutput {
 		most -= most / 4
 	}
-	return l.srv.queued.Load()+l.queued-l.reported+l.srv.posted.Load()+int64(n) <= most
+	return l.srv.queued.Load()+l.ledger.queued-l.ledger.reported+l.srv.posted.Load()+int64(n) <= most
 }
 
 // report tells the other loops how much is queued here.
 func (l *loop) report() {
-	if l.queued != l.reported {
-		l.srv.queued.Add(l.queued - l.reported)
-		l.reported = l.queued
+	if l.ledger.queued != l.ledger.reported {
+		l.srv.queued.Add(l.ledger.queued - l.ledger.reported)
+		l.ledger.reported = l.ledger.queued
 	}
 }
 

@@ -85,10 +85,10 @@ func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason 
 		l.srv.refusing.Add(1)
 		s.flags |= flagRefused
 	}
-	if len(l.overflow.held) >= l.overflow.most {
+	if len(l.accepting.overflow.held) >= l.accepting.overflow.most {
 		l.pushOut(rankAll)
 	}
-	l.overflow.add(over{i, shareOf(peer), l.now})
+	l.accepting.overflow.add(over{i, shareOf(peer), l.now})
 	l.slab.thaw(s).refusal = &refusal{status: status, reason: reason, peer: peer}
 	if len(l.srv.reserved) == 0 && (s.state == stateHandshake || s.state == stateProxy && l.srv.tls == nil) {
 		l.refuseOver(i, s, nil)
@@ -106,9 +106,9 @@ type refusal struct {
 // mayTell reports whether a connection over a limit may have a TLS handshake now: they
 // cost what the limit is to save.
 func (l *loop) mayTell(i uint32, s *slot) bool {
-	at := l.overflow.find(i)
+	at := l.accepting.overflow.find(i)
 	r := l.srv.overRate
-	may := at >= 0 && r.takeFrom(l.overflow.held[at].share, l.now) && r.take(l.now)
+	may := at >= 0 && r.takeFrom(l.accepting.overflow.held[at].share, l.now) && r.take(l.now)
 	l.slab.coldOf(s).refusal.waits = !may
 	return may
 }
@@ -125,8 +125,8 @@ func (l *loop) refuseOver(i uint32, s *slot, r *Request) {
 // one given: of several, the oldest of the address with the most.
 func (l *loop) pushOut(below int) {
 	worst, worstRank, worstCount := -1, below, 0
-	for at, o := range l.overflow.held {
-		rank, count := l.rankOver(o, l.slab.at(o.slot)), l.overflow.shares[o.share]
+	for at, o := range l.accepting.overflow.held {
+		rank, count := l.rankOver(o, l.slab.at(o.slot)), l.accepting.overflow.shares[o.share]
 		if rank < worstRank || worst >= 0 && rank == worstRank && count > worstCount {
 			worst, worstRank, worstCount = at, rank, count
 		}
@@ -134,9 +134,9 @@ func (l *loop) pushOut(below int) {
 	if worst < 0 {
 		return
 	}
-	l.overflow.pushed++
-	i := l.overflow.held[worst].slot
-	l.overflow.remove(worst)
+	l.accepting.overflow.pushed++
+	i := l.accepting.overflow.held[worst].slot
+	l.accepting.overflow.remove(worst)
 	switch s := l.slab.at(i); s.state {
 	case stateClosed:
 	case stateLingering: // its answer is on the way: a RST might overtake it
@@ -171,8 +171,8 @@ func (l *loop) rankOver(o over, s *slot) int {
 // leaveOverflow forgets a connection that was over a limit.
 func (l *loop) leaveOverflow(i uint32) {
 	l.srv.refusing.Add(-1)
-	if at := l.overflow.find(i); at >= 0 {
-		l.overflow.remove(at)
+	if at := l.accepting.overflow.find(i); at >= 0 {
+		l.accepting.overflow.remove(at)
 	}
 }
 

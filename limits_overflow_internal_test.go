@@ -39,7 +39,7 @@ func TestPushOut(t *testing.T) {
 				s.fd, s.flags, s.state = -1, flagRefused, h.state
 				d.srv.refusing.Add(1)
 				l.now = now + int64(h.age)
-				l.overflow.add(over{i, shareOf(netip.MustParseAddr(h.peer)), l.now})
+				l.accepting.overflow.add(over{i, shareOf(netip.MustParseAddr(h.peer)), l.now})
 				if h.state == stateHandshake {
 					l.slab.thaw(s).refusal = &refusal{status: 503}
 				}
@@ -56,8 +56,8 @@ func TestPushOut(t *testing.T) {
 				}
 				l.reap()
 			}
-			if len(l.overflow.held) != 0 || len(l.overflow.shares) != 0 || d.srv.refusing.Load() != 0 {
-				t.Errorf("left: %v, %v, %d", l.overflow.held, l.overflow.shares, d.srv.refusing.Load())
+			if len(l.accepting.overflow.held) != 0 || len(l.accepting.overflow.shares) != 0 || d.srv.refusing.Load() != 0 {
+				t.Errorf("left: %v, %v, %d", l.accepting.overflow.held, l.accepting.overflow.shares, d.srv.refusing.Load())
 			}
 		})
 	}
@@ -70,13 +70,13 @@ func TestMayTell(t *testing.T) {
 	s.fd, s.state = -1, stateSecuring
 	d.l.slab.thaw(s).refusal = new(refusal)
 	granted := func(peer string) (n int) {
-		d.l.overflow.add(over{i, shareOf(netip.MustParseAddr(peer)), d.l.now})
+		d.l.accepting.overflow.add(over{i, shareOf(netip.MustParseAddr(peer)), d.l.now})
 		for range 500 {
 			if d.l.mayTell(i, s) {
 				n++
 			}
 		}
-		d.l.overflow.remove(d.l.overflow.find(i))
+		d.l.accepting.overflow.remove(d.l.accepting.overflow.find(i))
 		return n
 	}
 	for _, peer := range []string{"192.0.2.1", "127.0.0.1", "192.0.2.3", "192.0.2.4", "192.0.2.5"} {

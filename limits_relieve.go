@@ -49,7 +49,7 @@ func (o *outbox) dawdles(now uint64) (slow bool) {
 func (l *loop) relieve() {
 	most := l.srv.cfg.MaxOutputTotal
 	if l.srv.queued.Load() < most/4*3 {
-		l.largest.Store(0)
+		l.ledger.largest.Store(0)
 		return
 	}
 	type queue struct {
@@ -73,9 +73,9 @@ func (l *loop) relieve() {
 	if len(all) > 0 {
 		largest = all[0].bytes
 	}
-	l.largest.Store(int64(largest))
+	l.ledger.largest.Store(int64(largest))
 	for _, o := range l.srv.loops { // of the others, as of their last sweep
-		largest = max(largest, int(o.largest.Load()))
+		largest = max(largest, int(o.ledger.largest.Load()))
 	}
 	excess := l.srv.queued.Load() - most/2
 	for _, q := range all {

@@ -185,7 +185,7 @@ func (l *loop) answerReserved(i uint32, s *slot, b []byte) {
 	c.out.since = l.coarse
 	c.out.share(b, &l.bufs)
 	c.out.rest = len(b) // it is no frame, and not to be cut
-	l.queued += int64(len(b))
+	l.ledger.queued += int64(len(b))
 	l.markDirty(i, s)
 }
 

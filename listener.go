@@ -96,17 +96,17 @@ func (s *sharedListener) close() {
 func (l *loop) listen() (err error) {
 	switch srv := l.srv; {
 	case srv.shared != nil:
-		l.listener, l.listens = srv.shared.fd, poller.In|poller.Exclusive
+		l.accepting.listener, l.accepting.interest = srv.shared.fd, poller.In|poller.Exclusive
 	case srv.addr.IsValid():
-		if l.listener, err = sock.Listen(srv.addr, true); err != nil {
-			l.listener = -1
+		if l.accepting.listener, err = sock.Listen(srv.addr, true); err != nil {
+			l.accepting.listener = -1
 			return err
 		}
-		l.listens = poller.In
+		l.accepting.interest = poller.In
 	default:
 		return nil
 	}
-	if err := l.poller.Add(l.listener, poller.Token{Slot: listenerSlot}, l.listens); err != nil {
+	if err := l.poller.Add(l.accepting.listener, poller.Token{Slot: listenerSlot}, l.accepting.interest); err != nil {
 		l.closeListener()
 		return err
 	}
@@ -117,15 +117,15 @@ func (l *loop) listen() (err error) {
 // helped: see shutdown.
 func (l *loop) closeListener() {
 	switch {
-	case l.shares:
-		l.shares = false
-		if l.listener >= 0 {
-			l.poller.Del(l.listener)
+	case l.accepting.shares:
+		l.accepting.shares = false
+		if l.accepting.listener >= 0 {
+			l.poller.Del(l.accepting.listener)
 		}
 		l.srv.shared.leave()
-	case l.listener >= 0:
-		sock.Close(l.listener)
+	case l.accepting.listener >= 0:
+		sock.Close(l.accepting.listener)
 	}
-	l.listener = -1
-	l.acceptAt = 0
+	l.accepting.listener = -1
+	l.accepting.pausedUntil = 0
 }

@@ -23,25 +23,25 @@ const trimPeriod = 250 * time.Millisecond
 // reaps the dead and enforces every timeout. No connection has a timer.
 func (l *loop) sweep() {
 	l.publishStats()
-	if l.now >= l.nextTrim {
-		l.nextTrim = l.now + int64(trimPeriod)
+	if l.now >= l.hand.nextTrim {
+		l.hand.nextTrim = l.now + int64(trimPeriod)
 		l.slab.trim()
 	}
 	l.trimCodec()
 	l.srv.turns.hurry(l.now)
-	if l.acceptAt != 0 && l.now >= l.acceptAt {
+	if l.accepting.pausedUntil != 0 && l.now >= l.accepting.pausedUntil {
 		l.resumeAccept()
 	}
 	if l.slab.live == 0 {
 		l.goneRound()
-		l.nextSweep = l.now + l.period
+		l.hand.next = l.now + l.hand.period
 		return
 	}
 	l.coarse = uint64(l.srv.since()) >> coarseShift // the tick may have taken its time until here
 	stretch := uint32(max(chunkSize, l.slab.made/sweepPass))
 	pings := 0
 	for n := uint32(0); n < min(stretch, uint32(l.slab.made)) && pings < pingBudget; n++ {
-		i := l.hand
+		i := l.hand.at
 		s := l.slab.at(i)
 		switch {
 		case s.state == stateFree:
@@ -55,20 +55,20 @@ func (l *loop) sweep() {
 		default:
 			l.expire(i, s)
 		}
-		if l.hand++; l.hand >= uint32(l.slab.made) {
-			l.hand = 0
+		if l.hand.at++; l.hand.at >= uint32(l.slab.made) {
+			l.hand.at = 0
 			l.goneRound()
 		}
 	}
 	l.relieve()
-	l.nextSweep = l.now + l.period
+	l.hand.next = l.now + l.hand.period
 }
 
 func (l *loop) callPing(i uint32, s *slot, r *Route) {
 	defer l.recovered()
-	l.current = i
+	l.calling.current = i
 	r.onPing(l.conn(i, s))
-	l.current = noSlot
+	l.calling.current = noSlot
 }
 
 // expire enforces the timeout of the state that a connection is in.
@@ -121,7 +121,7 @@ func (l *loop) expire(i uint32, s *slot) {
 		if c.cause != nil && c.cause.Err == nil && !c.cause.Remote {
 			c.cause.Err = ErrCloseTimeout
 		}
-		if l.stopping {
+		if l.life.stopping {
 			l.srv.late.note(l.unsent(s))
 		}
 		l.abort(i, s, ErrCloseTimeout)
@@ -205,8 +205,8 @@ func (l *loop) ponged(i uint32, s *slot, r *Route, p []byte) {
 	rtt := max(time.Duration((uint64(l.now>>14)-t)&(1<<40-1))<<14, 0)
 	l.stats.RoundTrips.add(int64(rtt))
 	if r.onPong != nil {
-		l.current = i
+		l.calling.current = i
 		r.onPong(l.conn(i, s), rtt)
-		l.current = noSlot
+		l.calling.current = noSlot
 	}
 }

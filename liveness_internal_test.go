@@ -123,7 +123,7 @@ func TestHeartbeatTimes(t *testing.T) {
 // has passed since begun, and not much later.
 func (p *peer) passing(what string, begun int64, limit time.Duration, cond func() bool) {
 	p.d.t.Helper()
-	step := max(limit/64, time.Duration(p.d.l.period))
+	step := max(limit/64, time.Duration(p.d.l.hand.period))
 	for n := 0; ; n++ {
 		p.d.turn()
 		p.read()
@@ -193,21 +193,21 @@ func TestSweepPeriod(t *testing.T) {
 		srv.Handle("/ws", Handler{})
 		srv.Handle("/quick", Handler{Settings: Settings{PingInterval: 32 * time.Millisecond}})
 	})
-	slow := d.l.period
+	slow := d.l.hand.period
 	if slow != int64(maxSweep) {
 		t.Fatalf("a sweep every %v without connections", time.Duration(slow))
 	}
 	p := d.open(0)
 	q := d.dialled(Handler{Settings: Settings{PingInterval: 160 * time.Millisecond}})
-	if d.l.period != int64(10*time.Millisecond) || d.l.nextSweep > d.l.now+d.l.period {
-		t.Errorf("a sweep every %v, the next in %v", time.Duration(d.l.period), time.Duration(d.l.nextSweep-d.l.now))
+	if d.l.hand.period != int64(10*time.Millisecond) || d.l.hand.next > d.l.now+d.l.hand.period {
+		t.Errorf("a sweep every %v, the next in %v", time.Duration(d.l.hand.period), time.Duration(d.l.hand.next-d.l.now))
 	}
 	for range 8 {
 		d.pass(20 * time.Millisecond)
 		d.turn()
 	}
-	if d.l.period != int64(10*time.Millisecond) {
-		t.Errorf("after some sweeps one every %v", time.Duration(d.l.period))
+	if d.l.hand.period != int64(10*time.Millisecond) {
+		t.Errorf("after some sweeps one every %v", time.Duration(d.l.hand.period))
 	}
 	q.close()
 	d.turns(2)
@@ -215,8 +215,8 @@ func TestSweepPeriod(t *testing.T) {
 		d.pass(time.Second)
 		d.turn()
 	}
-	if d.l.period != slow || p.state() != stateOpen {
-		t.Errorf("a sweep every %v when the quick one is gone; the other is %v", time.Duration(d.l.period), p.state())
+	if d.l.hand.period != slow || p.state() != stateOpen {
+		t.Errorf("a sweep every %v when the quick one is gone; the other is %v", time.Duration(d.l.hand.period), p.state())
 	}
 	p.close()
 	d.turns(3)

@@ -87,13 +87,13 @@ func (l *loop) alive(i uint32, s *slot) (pinged bool) {
 		}
 		return true
 	}
-	l.corked, l.corkSlot = i, s // sent at once: an idle connection needs no outbox for it
+	l.cork.of, l.cork.slot = i, s // sent at once: an idle connection needs no outbox for it
 	l.queueControl(i, s, frame.OpPing, p[:])
 	if r.onPing != nil {
 		l.callPing(i, s, r)
 	}
-	l.corked = noSlot
-	if len(l.cork) > 0 {
+	l.cork.of = noSlot
+	if len(l.cork.buf) > 0 {
 		l.flushCork(i, s)
 	}
 	return true

@@ -7,13 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
-	"github.com/perchws/perch/frame"
-	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/owner"
-	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/poller"
 	"github.com/perchws/perch/pool"
 	"github.com/perchws/perch/room"
@@ -48,76 +44,40 @@ const (
 
 // loop is one event loop: a goroutine locked to its OS thread, an epoll
 // instance, and the connections that it accepted or dialled. A connection
-// belongs to one loop for life.
+// belongs to one loop for life. The parts are in loop_parts.go; what only one
+// theme needs is a field of that theme's part.
 type loop struct {
 	// Immutable after newLoop.
 	srv    *Server
-	tid    atomic.Int64 // of its thread, while it runs
-	home   owner.Home   // its goroutine, while it runs
 	id     int
 	poller *poller.Poller
-	pair   int // the loop's end of way; −1: none
-	way    *passage
 
 	// Owned by the loop; see own.Check.
-	own       owner.Owner
-	listener  int // −1: none, or closed
-	listens   poller.Interest
-	shares    bool // the listener is one for all loops, and we have not left it
-	slab      slab
-	rooms     *room.Shards
-	events    []poller.Event
-	now       int64  // ns since the server's start, read once a tick
-	coarse    uint64 // now in coarse units
-	nextSweep int64  // when the next sweep is due
-	period    int64  // ns between sweeps
-	wanted    int64  // the shortest period that a connection wants which the hand has met in this round
-	nextTrim  int64  // when the sweep trims next
-	hand      uint32 // the slot at which the sweep goes on
-	rbuf      []byte // everything is read into it
-	records   []byte // TLS records are read into it; nil until the first
-	sealed    []byte // what crypto/tls has written for the connection at hand
-	gathered  []byte // what is about to be sealed, if it is not in one piece
-	cork      []byte // what the connection whose event this is has sent
-	corked    uint32 // that connection, noSlot: none
-	corkSlot  *slot  // its slot
-	corkHead  int    // bytes of cork, at its start, that are no frame
-	current   uint32 // slot whose callback runs, noSlot: none
-	threshold int    // the least size in bytes of a message that is compressed for anybody
-	codec     *codec // nil: nobody has compressed anything lately
-	asm       frame.Assembler
-	asmBuf    *pool.Buffer // whose memory asm uses
-	parser    *handshake.Parser
-	request   Request
-	bufs      pool.Buffers
-	vector    sock.Vector
-	keys      *rand.ChaCha8 // masking keys, seeded by the system
-	queued    int64         // bytes in outboxes
-	reported  int64         // of queued, what srv.queued has
-	acceptAt  int64         // accepting is paused until then; 0: it is not
-	overflow  overflow
-	running   bool // its end has not begun
-	unwound   int  // callbacks that have called runtime.Goexit; counted with a private table alone
-	stopping  bool
-	stopped   bool
-	stats     Stats
-
-	// Work of this tick, or left for the next. The spare ones are the lists'
-	// memory for the turn after.
-	dirty, flushing       []uint32 // slots to flush at the end of the tick
-	resumed, spareResumed []Conn   // not paused any more: their kept input is due
-	dead, spareDead       []uint32 // closed, to be reaped
-	ready                 []pool.Job
-	waiting               map[uint32][]*work // by route; refused by its full queue in the worker pool
-	passing               []Conn             // plain HTTP that the full pair has refused
-	walking               walking            // a delivery that has been interrupted
-	spareWork             []*work
+	own         owner.Owner
+	slab        slab
+	rooms       *room.Shards
+	now         int64  // ns since the server's start, read once a tick
+	coarse      uint64 // now in coarse units
+	cork        cork
+	input       input
+	compression compressing
+	tls         tlsBuffers
+	accepting   accepting
+	http        passing
+	workers     batches
+	calling     calling
+	hand        clockHand
+	ledger      ledger
+	lists       lists
+	life        life
+	bufs        pool.Buffers
+	keys        *rand.ChaCha8 // masking keys, seeded by the system
+	stats       Stats
 
 	// Any goroutine.
-	largest atomic.Int64 // bytes of the largest outbox, as relieve has seen it
+	thread  thread
 	mail    mailbox
-	shot    snapshot
-	watched watched
+	visible visible
 }
 
 func newLoop(s *Server, id, most int) (*loop, error) {
@@ -131,21 +91,21 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 	var seed [32]byte
 	cryptorand.Read(seed[:])
 	l := &loop{
-		srv: s, id: id, poller: p, pair: -1, listener: -1, shares: s.shared != nil,
-		slab:   newSlab(most),
-		rooms:  room.NewShards(s.rooms, id),
-		events: make([]poller.Event, eventBudget),
-		rbuf:   make([]byte, 2*readBudget),
-		cork:   make([]byte, 0, min(corkSize, max(s.cfg.MaxOutput/2, minCork))),
-		corked: noSlot, current: noSlot,
-		threshold: s.cfg.Compression.least(),
-		period:    s.period, wanted: s.period,
-		parser: &handshake.Parser{Limits: s.cfg.heads()},
-		keys:   rand.NewChaCha8(seed),
+		srv: s, id: id, poller: p,
+		slab:        newSlab(most),
+		rooms:       room.NewShards(s.rooms, id),
+		cork:        newCork(s.cfg.MaxOutput),
+		input:       newInput(s.cfg.heads()),
+		compression: compressing{threshold: s.cfg.Compression.least()},
+		accepting:   accepting{listener: -1, shares: s.shared != nil},
+		http:        passing{pair: -1},
+		calling:     calling{current: noSlot},
+		hand:        clockHand{period: s.period, wanted: s.period},
+		keys:        rand.NewChaCha8(seed),
 	}
-	l.overflow.most = s.overflow
+	l.accepting.overflow.most = s.overflow
 	if len(s.reserved) > 0 {
-		l.overflow.kept = sparesKept
+		l.accepting.overflow.kept = sparesKept
 	}
 	l.freshAssembler(l.bufs.Get())
 	return l, nil
@@ -153,9 +113,9 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 
 // run turns the loop until it is stopped, or has failed.
 func (l *loop) run() error {
-	for !l.stopped {
-		if l.unwound > maxUnwound {
-			return fmt.Errorf("perch: loop %d: %d callbacks have called runtime.Goexit", l.id, l.unwound)
+	for !l.life.stopped {
+		if l.calling.unwound > maxUnwound {
+			return fmt.Errorf("perch: loop %d: %d callbacks have called runtime.Goexit", l.id, l.calling.unwound)
 		}
 		if err := l.tick(); err != nil {
 			return fmt.Errorf("perch: loop %d: %w", l.id, err)
@@ -166,19 +126,19 @@ func (l *loop) run() error {
 
 // tick is one turn of the loop. The order is the contract: docs/architecture.md.
 func (l *loop) tick() error {
-	n, err := l.poller.Wait(l.events, l.idle)
+	n, err := l.poller.Wait(l.input.events, l.idle)
 	if err != nil {
 		return err
 	}
 	l.clock()
-	l.watched.began.Store(l.now)
+	l.visible.watched.began.Store(l.now)
 	if !l.srv.dog.armed.Load() {
 		l.srv.arm()
 	}
-	l.handle(l.events[:n])
+	l.handle(l.input.events[:n])
 	l.resume()
 	l.drainMailbox()
-	if l.now >= l.nextSweep {
+	if l.now >= l.hand.next {
 		l.sweep()
 	}
 	l.submit()
@@ -192,13 +152,13 @@ func (l *loop) tick() error {
 func (l *loop) idle() time.Duration {
 	now := l.srv.since()
 	l.watch(now)
-	if len(l.dirty) > 0 || len(l.resumed) > 0 || len(l.dead) > 0 || len(l.ready) > 0 || l.mail.next < len(l.mail.taken) || l.walking.d != nil || l.mail.waiting() {
+	if len(l.lists.dirty) > 0 || len(l.lists.resumed) > 0 || len(l.lists.dead) > 0 || len(l.workers.ready) > 0 || l.mail.next < len(l.mail.taken) || l.lists.walking.d != nil || l.mail.waiting() {
 		return 0
 	}
-	if l.slab.live == 0 && l.acceptAt == 0 {
+	if l.slab.live == 0 && l.accepting.pausedUntil == 0 {
 		return -1
 	}
-	return max(time.Duration(l.nextSweep-now), 0)
+	return max(time.Duration(l.hand.next-now), 0)
 }
 
 // watch takes the time of the tick that ends now.
@@ -314,7 +274,7 @@ func (l *loop) end() {
 	}
 	l.reap()
 	l.submit() // OnClose of blocking handlers
-	l.overflow.close()
+	l.accepting.overflow.close()
 	l.account()
 	l.publishStats()
 }

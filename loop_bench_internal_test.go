@@ -119,7 +119,7 @@ func BenchmarkMailbox(b *testing.B) {
 		if n%batch == batch-1 {
 			d.l.drainMailbox()
 			c := d.l.slab.thaw(d.l.slab.at(p.slot))
-			d.l.queued -= int64(c.out.bytes)
+			d.l.ledger.queued -= int64(c.out.bytes)
 			c.out.reset(&d.l.bufs)
 		}
 	}

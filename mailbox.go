@@ -168,8 +168,8 @@ func (m *mailbox) take() {
 func (l *loop) drainMailbox() bool {
 	l.own.Check()
 	m := &l.mail
-	if w := l.walking; w.d != nil {
-		l.walking = walking{}
+	if w := l.lists.walking; w.d != nil {
+		l.lists.walking = walking{}
 		l.walk(w)
 	}
 	for budget := postBudget; budget > 0; budget-- {

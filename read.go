@@ -32,7 +32,7 @@ func (l *loop) readable(i uint32, s *slot) {
 		l.readTLS(i, s)
 		return
 	}
-	n, e := sock.Recv(int(s.fd), l.rbuf[had:had+readBudget])
+	n, e := sock.Recv(int(s.fd), l.input.buf[had:had+readBudget])
 	switch {
 	case e == unix.EAGAIN:
 		return
@@ -56,17 +56,17 @@ func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
 	var begun uint64
 	if had > 0 {
 		c := l.slab.coldOf(s)
-		copy(l.rbuf, c.in.B)
+		copy(l.input.buf, c.in.B)
 		begun = c.begun
 		l.dropInput(c)
 	}
 	switch s.state {
 	case stateProxy:
-		l.readProxy(i, s, l.rbuf[:had+n])
+		l.readProxy(i, s, l.input.buf[:had+n])
 	case stateHandshake:
-		l.readHead(i, s, l.rbuf[:had+n])
+		l.readHead(i, s, l.input.buf[:had+n])
 	case stateAnswer:
-		l.readAnswer(i, s, l.rbuf[:had+n])
+		l.readAnswer(i, s, l.input.buf[:had+n])
 	default:
 		if s.state == stateOpen { // else the peer owes us a close frame, and nothing else is of use
 			s.see(l.coarse)
@@ -74,7 +74,7 @@ func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
 				l.answered(s)
 			}
 		}
-		l.feed(i, s, l.rbuf[:had+n], fresh)
+		l.feed(i, s, l.input.buf[:had+n], fresh)
 		if c := l.slab.coldOf(s); had > 0 && c != nil && c.in != nil && len(c.in.B) == had+n {
 			c.begun = begun // still the same header: byte by byte is no way round MessageTimeout
 		}
@@ -110,13 +110,13 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 		return
 	}
 	lim := r.limitsOf(s.flags)
-	asm := &l.asm
+	asm := &l.input.asm
 	if c := l.slab.coldOf(s); c != nil && c.asmBuf != nil {
 		asm = &c.asm
 	}
-	l.corked, l.corkSlot = i, s
+	l.cork.of, l.cork.slot = i, s
 	var err error
-	if r.plain && asm == &l.asm && s.state == stateOpen && s.flags&(flagClient|flagPaused|flagLags) == 0 {
+	if r.plain && asm == &l.input.asm && s.state == stateOpen && s.flags&(flagClient|flagPaused|flagLags) == 0 {
 		if b, err = l.deliver(r, b); err != nil {
 			l.protocolError(i, s, err)
 		}
@@ -132,7 +132,7 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 			break
 		}
 		if ev.Kind == frame.Message {
-			if asm != &l.asm { // what comes behind it has a MessageTimeout of its own
+			if asm != &l.input.asm { // what comes behind it has a MessageTimeout of its own
 				c := l.slab.coldOf(s)
 				c.begun, c.came = l.coarse, 0
 			}
@@ -141,7 +141,7 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 			l.control(i, s, r, ev.Opcode, ev.Payload)
 		}
 	}
-	l.corked = noSlot
+	l.cork.of = noSlot
 	l.stashMessage(s, asm)
 	switch {
 	case s.state == stateOpen || s.state == stateClosing:
@@ -151,7 +151,7 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 	case (len(b) > 0 || fresh == readBudget) && s.state != stateClosed:
 		l.slab.thaw(s).unread = true
 	}
-	if len(l.cork) > 0 {
+	if len(l.cork.buf) > 0 {
 		l.flushCork(i, s)
 	}
 	if s.cold != 0 {
@@ -163,21 +163,21 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 // as nothing else comes: the inner loop of the engine, kept small. The rest is
 // for feed. The connection is the one whose event this is.
 func (l *loop) deliver(r *Route, b []byte) (rest []byte, err error) {
-	c := l.conn(l.corked, l.corkSlot)
+	c := l.conn(l.cork.of, l.cork.slot)
 	for len(b) > 0 {
-		ev, n, err := l.asm.Whole(b, &r.limits)
+		ev, n, err := l.input.asm.Whole(b, &r.limits)
 		if n == 0 || err != nil {
 			return b, err
 		}
 		b = b[n:]
 		l.stats.MessagesReceived++
-		l.current = c.slot
+		l.calling.current = c.slot
 		r.onMessage(c, ev.Opcode, ev.Payload)
-		l.current = noSlot
+		l.calling.current = noSlot
 		if owner.Enabled {
 			pool.Poison(ev.Payload)
 		}
-		if s := l.corkSlot; s.state != stateOpen || s.flags&flagPaused != 0 {
+		if s := l.cork.slot; s.state != stateOpen || s.flags&flagPaused != 0 {
 			break
 		}
 	}
@@ -188,15 +188,15 @@ func (l *loop) deliver(r *Route, b []byte) (rest []byte, err error) {
 // gives its memory back when it is.
 func (l *loop) stashMessage(s *slot, asm *frame.Assembler) {
 	switch {
-	case asm == &l.asm && asm.Idle():
+	case asm == &l.input.asm && asm.Idle():
 	case s.state != stateOpen && s.state != stateClosing:
-		if asm == &l.asm { // the connection is done for: what it had gathered goes with it
-			l.asmBuf.B = l.asm.Take()
-			l.freshAssembler(l.asmBuf)
+		if asm == &l.input.asm { // the connection is done for: what it had gathered goes with it
+			l.input.asmBuf.B = l.input.asm.Take()
+			l.freshAssembler(l.input.asmBuf)
 		}
-	case asm == &l.asm:
+	case asm == &l.input.asm:
 		c := l.slab.thaw(s)
-		c.asm, c.asmBuf = l.asm, l.asmBuf
+		c.asm, c.asmBuf = l.input.asm, l.input.asmBuf
 		c.begun, c.came = l.coarse, c.asm.Buffered()
 		l.freshAssembler(l.bufs.Get())
 	case asm.Idle():
@@ -217,8 +217,8 @@ const messageStep = 16 << 10
 // freshAssembler readies the loop's own assembler, which every connection uses
 // that has no message under way.
 func (l *loop) freshAssembler(buf *pool.Buffer) {
-	l.asm, l.asmBuf = frame.Assembler{}, buf
-	l.asm.Buffer(buf.B)
+	l.input.asm, l.input.asmBuf = frame.Assembler{}, buf
+	l.input.asm.Buffer(buf.B)
 }
 
 // dropMessage gives back the memory of a message.
@@ -251,9 +251,9 @@ func (l *loop) message(i uint32, s *slot, r *Route, op Opcode, p []byte, compres
 	case r.blocking != nil:
 		l.workMessage(i, s, r, op, p)
 	case r.onMessage != nil:
-		l.current = i
+		l.calling.current = i
 		r.onMessage(l.conn(i, s), op, p)
-		l.current = noSlot
+		l.calling.current = noSlot
 	}
 	if owner.Enabled {
 		pool.Poison(p)
@@ -289,14 +289,14 @@ func (l *loop) protocolError(i uint32, s *slot, err error) {
 // resume goes on with connections whose reading had stopped: first what they
 // had sent before.
 func (l *loop) resume() {
-	if len(l.resumed) == 0 {
+	if len(l.lists.resumed) == 0 {
 		return
 	}
-	batch, done := l.resumed, 0
-	l.resumed = l.spareResumed[:0]
+	batch, done := l.lists.resumed, 0
+	l.lists.resumed = l.lists.spareResumed[:0]
 	defer func() {
-		l.resumed = append(l.resumed, batch[done:]...) // none is left, but after Goexit
-		l.spareResumed = batch
+		l.lists.resumed = append(l.lists.resumed, batch[done:]...) // none is left, but after Goexit
+		l.lists.spareResumed = batch
 	}()
 	for _, conn := range batch {
 		done++
@@ -324,7 +324,7 @@ func (l *loop) resumeInput(i uint32, s *slot) {
 		return
 	}
 	defer l.recovered()
-	n := copy(l.rbuf, c.in.B)
+	n := copy(l.input.buf, c.in.B)
 	l.dropInput(c)
-	l.feed(i, s, l.rbuf[:n], 0)
+	l.feed(i, s, l.input.buf[:n], 0)
 }

@@ -11,18 +11,18 @@ import (
 // reap closes descriptors and frees slots: the only place that does. OnClose
 // is called here.
 func (l *loop) reap() {
-	for len(l.dead) > 0 { // OnClose may close others
+	for len(l.lists.dead) > 0 { // OnClose may close others
 		l.reapListed()
 	}
 }
 
 func (l *loop) reapListed() {
-	dead, done := l.dead, 0
-	l.dead = l.spareDead[:0]
+	dead, done := l.lists.dead, 0
+	l.lists.dead = l.lists.spareDead[:0]
 	defer func() {
-		l.dead = append(l.dead, dead[done:]...) // none is left, but after Goexit
-		l.spareDead = dead
-		l.overflow.pushed = 0
+		l.lists.dead = append(l.lists.dead, dead[done:]...) // none is left, but after Goexit
+		l.lists.spareDead = dead
+		l.accepting.overflow.pushed = 0
 	}()
 	for _, i := range dead {
 		done++
@@ -39,7 +39,7 @@ func (l *loop) reapOne(i uint32, s *slot) {
 			sock.Close(int(s.fd))
 		}
 		s.fd = -1
-		l.overflow.replenish()
+		l.accepting.overflow.replenish()
 		l.resumeAccept()
 	}
 	if l.workEnds(i, s, c) {
@@ -64,7 +64,7 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 	l.slab.setProxied(i, netip.AddrPort{})
 	key := l.slab.peer(i)
 	l.slab.setPeer(i, addrKey{})
-	l.queued -= int64(c.out.load())
+	l.ledger.queued -= int64(c.out.load())
 	c.out.reset(&l.bufs)
 	if s.flags&flagTLS != 0 {
 		l.dropWire(i)

@@ -163,8 +163,8 @@ func shown(s string) string {
 func (l *loop) refuse(i uint32, s *slot, r refused) {
 	l.noteOf(i, s, &r)
 	l.setState(s, stateFailing)
-	l.cork = handshake.AppendError(l.cork[:0], r.status, r.reason, r.header)
-	l.corkHead = len(l.cork)
+	l.cork.buf = handshake.AppendError(l.cork.buf[:0], r.status, r.reason, r.header)
+	l.cork.head = len(l.cork.buf)
 	l.slab.thaw(s)
 	l.flushCork(i, s)
 	l.settle(i, s)

@@ -128,10 +128,10 @@ func (l *loop) walk(w walking) int {
 	done := false
 	defer func() {
 		if !done {
-			l.walking = walking{d, at, taken, shed}
+			l.lists.walking = walking{d, at, taken, shed}
 		}
 	}()
-	alone := len(l.dirty) == 0 && l.mail.next == len(l.mail.taken)
+	alone := len(l.lists.dirty) == 0 && l.mail.next == len(l.mail.taken)
 	most := l.srv.cfg.MaxOutput
 	for at.Next() {
 		s := l.slab.at(at.Slot)
@@ -152,7 +152,7 @@ func (l *loop) walk(w walking) int {
 			l.missed(at.Slot, s, err)
 		}
 		l.unload(at.Slot, s)
-		if alone && len(l.dirty) >= stretch {
+		if alone && len(l.lists.dirty) >= stretch {
 			l.flushDirty()
 		}
 	}

@@ -8,12 +8,12 @@ import "github.com/perchws/perch/frame"
 // connection's own event and nothing is queued before it, else into its outbox.
 func (l *loop) send(i uint32, s *slot, op Opcode, p []byte) error {
 	size := len(p) + frame.MaxHeaderSize
-	if l.corked == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) {
-		if len(l.cork)+size > cap(l.cork) && len(l.cork) > 0 {
+	if l.cork.of == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) {
+		if len(l.cork.buf)+size > cap(l.cork.buf) && len(l.cork.buf) > 0 {
 			l.flushCork(i, s)
 		}
-		if size <= cap(l.cork)-len(l.cork) && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) {
-			l.cork = l.encode(l.cork, i, s, op, p)
+		if size <= cap(l.cork.buf)-len(l.cork.buf) && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) {
+			l.cork.buf = l.encode(l.cork.buf, i, s, op, p)
 			l.stats.MessagesSent++
 			return nil
 		}
@@ -29,7 +29,7 @@ func (l *loop) send(i uint32, s *slot, op Opcode, p []byte) error {
 	before := len(buf.B)
 	buf.B = l.encode(buf.B, i, s, op, p)
 	out.grown(len(buf.B) - before)
-	l.queued += int64(len(buf.B) - before)
+	l.ledger.queued += int64(len(buf.B) - before)
 	l.stats.MessagesSent++
 	l.pressure(s, out)
 	l.markDirty(i, s)
@@ -72,9 +72,9 @@ func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
 		}
 		b = l.deflated(s, p)
 	}
-	if l.corked == i && len(l.cork) > 0 {
-		if len(b) <= cap(l.cork)-len(l.cork) {
-			l.cork = append(l.cork, b...)
+	if l.cork.of == i && len(l.cork.buf) > 0 {
+		if len(b) <= cap(l.cork.buf)-len(l.cork.buf) {
+			l.cork.buf = append(l.cork.buf, b...)
 			l.sentPrepared(i, s, p, b)
 			return nil
 		}
@@ -97,7 +97,7 @@ func (l *loop) share(i uint32, s *slot, b []byte) error {
 		return err
 	}
 	out.share(b, &l.bufs)
-	l.queued += int64(len(b))
+	l.ledger.queued += int64(len(b))
 	l.pressure(s, out)
 	l.markDirty(i, s)
 	return nil
@@ -168,11 +168,11 @@ func (l *loop) queueClose(i uint32, s *slot, code CloseCode, reason string) {
 // queueControl queues a control frame behind everything.
 func (l *loop) queueControl(i uint32, s *slot, op Opcode, p []byte) {
 	masked, key := s.flags&flagClient != 0, l.keyFor(s)
-	if l.corked == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) && cap(l.cork)-len(l.cork) >= len(p)+frame.MaxHeaderSize {
-		l.cork = appendFrame(l.cork, op, p, masked, key)
+	if l.cork.of == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) && cap(l.cork.buf)-len(l.cork.buf) >= len(p)+frame.MaxHeaderSize {
+		l.cork.buf = appendFrame(l.cork.buf, op, p, masked, key)
 		return
 	}
-	if l.corked == i && len(l.cork) > 0 {
+	if l.cork.of == i && len(l.cork.buf) > 0 {
 		l.flushCork(i, s)
 		if s.state == stateClosed {
 			return
@@ -186,7 +186,7 @@ func (l *loop) queueControl(i uint32, s *slot, op Opcode, p []byte) {
 	before := len(buf.B)
 	buf.B = appendFrame(buf.B, op, p, masked, key)
 	c.out.grown(len(buf.B) - before)
-	l.queued += int64(len(buf.B) - before)
+	l.ledger.queued += int64(len(buf.B) - before)
 	l.markDirty(i, s)
 }
 

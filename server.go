@@ -331,12 +331,12 @@ func (srv *Server) launch() error {
 	srv.launched.Store(true)
 	for _, l := range srv.loops { // now that all are there: HTTP handlers may ask for Stats
 		var err error
-		if l.way, l.pair, err = openPassage(); err != nil {
+		if l.http.way, l.http.pair, err = openPassage(); err != nil {
 			srv.release()
 			return err
 		}
 		if srv.web != nil {
-			srv.web.take(l.way)
+			srv.web.take(l.http.way)
 		}
 	}
 	if !srv.cfg.KeepGOMAXPROCS {

@@ -165,16 +165,16 @@ func (srv *Server) wait(down *sync.WaitGroup) {
 // release lets go of what the loops shared; none of them runs any more.
 func (srv *Server) release() {
 	for _, l := range srv.loops {
-		if l.way != nil {
-			sock.Close(l.pair)
+		if l.http.way != nil {
+			sock.Close(l.http.pair)
 		}
 	}
 	if srv.web != nil {
 		srv.web.finish(srv.patience)
 	}
 	for _, l := range srv.loops {
-		if l.way != nil {
-			l.way.outer.Close()
+		if l.http.way != nil {
+			l.http.way.outer.Close()
 		}
 		l.poller.Close()
 	}
@@ -199,14 +199,14 @@ func (srv *Server) release() {
 
 // shutdown sends 1001 to everyone and ends the loop when the last one is gone.
 func (l *loop) shutdown() {
-	if l.stopping {
+	if l.life.stopping {
 		return
 	}
-	l.stopping = true
+	l.life.stopping = true
 	if l.srv.shared != nil {
 		l.srv.shared.file.Remove() // nobody else is to come
 	}
-	for l.listener >= 0 && l.acceptAt == 0 { // what waits in the queue would be reset
+	for l.accepting.listener >= 0 && l.accepting.pausedUntil == 0 { // what waits in the queue would be reset
 		before := l.stats.Accepted
 		if l.accept(); l.stats.Accepted == before {
 			break
@@ -231,7 +231,7 @@ func (l *loop) shutdown() {
 
 // abortAll ends every connection, and with the last one the loop.
 func (l *loop) abortAll() {
-	l.stopping = true
+	l.life.stopping = true
 	l.closeListener()
 	l.each(func(i uint32, s *slot) {
 		if s.state != stateClosed {

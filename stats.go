@@ -147,17 +147,17 @@ type snapshot struct {
 }
 
 func (l *loop) publishStats() {
-	l.shot.mu.Lock()
-	l.shot.stats = l.stats
-	l.shot.mu.Unlock()
+	l.visible.stats.mu.Lock()
+	l.visible.stats.stats = l.stats
+	l.visible.stats.mu.Unlock()
 }
 
 // account reports the loop's queued bytes, and ends it when it was told to and
 // nothing is left.
 func (l *loop) account() {
 	l.report()
-	if l.stopping && l.slab.live == 0 {
-		l.stopped = true
+	if l.life.stopping && l.slab.live == 0 {
+		l.life.stopped = true
 	}
 }
 
@@ -175,9 +175,9 @@ func (srv *Server) Stats() Stats {
 		all.Stuck = len(srv.ask(post{kind: postSnapshot}))
 	}
 	for _, l := range loops {
-		l.shot.mu.Lock()
-		all.merge(&l.shot.stats)
-		l.shot.mu.Unlock()
+		l.visible.stats.mu.Lock()
+		all.merge(&l.visible.stats.stats)
+		l.visible.stats.mu.Unlock()
 	}
 	all.Refused += srv.outside.refused.Load()
 	all.BadHandshakes += srv.outside.bad.Load()
@@ -201,7 +201,7 @@ func (srv *Server) onLoop() bool {
 	}
 	tid := int64(unix.Gettid())
 	for _, l := range srv.loops {
-		if l.tid.Load() == tid {
+		if l.thread.tid.Load() == tid {
 			return true
 		}
 	}

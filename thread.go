@@ -37,14 +37,14 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 	l.moveIn()
 	var err error
 	if srv.cfg.PrivateFDs {
-		err = sock.PrivateTable(l.pair)
+		err = sock.PrivateTable(l.http.pair)
 	}
 	up <- err
 	if <-listen && err == nil {
 		l.clock()
-		l.overflow.replenish()
+		l.accepting.overflow.replenish()
 		err = l.listen()
-		l.running = err == nil
+		l.life.running = err == nil
 		ready <- err
 	}
 	srv.drive(l, over)
@@ -64,22 +64,22 @@ func (srv *Server) drive(l *loop, over func()) {
 		if p := recover(); p != nil { // a fault of ours
 			panic(p)
 		}
-		l.home.Leave()
+		l.thread.home.Leave()
 		switch {
 		case returned:
-			l.tid.Store(0)
+			l.thread.tid.Store(0)
 			over()
 		case srv.cfg.PrivateFDs:
-			l.unwound++
+			l.calling.unwound++
 			srv.drive(l, over)
 		default:
 			onThread(func() { srv.drive(l, over) })
 		}
 	}()
 	l.moveIn()
-	if l.running {
+	if l.life.running {
 		err := l.run()
-		l.running = false
+		l.life.running = false
 		if err != nil {
 			srv.loopFailed(l, err)
 		}
@@ -90,8 +90,8 @@ func (srv *Server) drive(l *loop, over func()) {
 
 // moveIn makes the calling goroutine, which is locked to its thread, the loop's.
 func (l *loop) moveIn() {
-	l.tid.Store(int64(unix.Gettid()))
-	l.watched.goroutine.Store(goroutineID())
+	l.thread.tid.Store(int64(unix.Gettid()))
+	l.visible.watched.goroutine.Store(goroutineID())
 	l.own.Claim()
-	l.home.Claim()
+	l.thread.home.Claim()
 }

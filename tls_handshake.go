@@ -47,12 +47,12 @@ func (l *loop) firstState() (connState, slotFlags) {
 func (l *loop) readSecuring(i uint32, s *slot) {
 	w := l.slab.wire(i)
 	c := l.slab.coldOf(s)
-	into := l.rbuf[:readBudget]
+	into := l.input.buf[:readBudget]
 	switch {
 	case w != nil:
-		into = l.rbuf[:w.feed.room()]
+		into = l.input.buf[:w.feed.room()]
 	case c != nil && c.in != nil:
-		into = l.rbuf[:readBudget-len(c.in.B)]
+		into = l.input.buf[:readBudget-len(c.in.B)]
 	}
 	n, e := sock.Recv(int(s.fd), into)
 	switch {
@@ -76,13 +76,13 @@ func (l *loop) readSecuring(i uint32, s *slot) {
 	}
 	l.stats.BytesReceived += uint64(n)
 	if w != nil {
-		if !w.feed.put(l.rbuf[:n]) {
+		if !w.feed.put(l.input.buf[:n]) {
 			s.flags |= flagLags
 			l.interest(i, s)
 		}
 		return
 	}
-	l.hello(i, s, l.rbuf[:n])
+	l.hello(i, s, l.input.buf[:n])
 }
 
 // hello acts on the first input of a handshake.
@@ -116,8 +116,8 @@ func (l *loop) refuseRecord(i uint32, s *slot, b []byte) {
 	l.noteTLS(i, s, errNotTLS)
 	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: errNotTLS})
 	l.setState(s, stateFailing)
-	l.cork = append(l.cork[:0], notTLS...)
-	l.corkHead = len(l.cork)
+	l.cork.buf = append(l.cork.buf[:0], notTLS...)
+	l.cork.head = len(l.cork.buf)
 	l.flushCork(i, s)
 	l.settle(i, s)
 }
@@ -193,7 +193,7 @@ func (l *loop) shaking(i uint32, s *slot, kind postKind, data []byte) {
 	}
 	switch kind {
 	case postSealed:
-		l.sealed = append(l.sealed, data...)
+		l.tls.sealed = append(l.tls.sealed, data...)
 		l.push(i, s, l.slab.wire(i))
 	case postHungry:
 		s.flags &^= flagLags

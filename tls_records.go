@@ -26,10 +26,10 @@ func (l *loop) readTLS(i uint32, s *slot) {
 		l.readSecuring(i, s)
 		return
 	}
-	if l.records == nil {
-		l.records = make([]byte, readBudget)
+	if l.tls.records == nil {
+		l.tls.records = make([]byte, readBudget)
 	}
-	n, e := sock.Recv(int(s.fd), l.records)
+	n, e := sock.Recv(int(s.fd), l.tls.records)
 	switch {
 	case e == unix.EAGAIN:
 	case e != 0:
@@ -41,7 +41,7 @@ func (l *loop) readTLS(i uint32, s *slot) {
 		l.endOfInput(i, s)
 	default:
 		l.stats.BytesReceived += uint64(n)
-		l.unseal(i, s, l.slab.wire(i), l.records[:n])
+		l.unseal(i, s, l.slab.wire(i), l.tls.records[:n])
 	}
 }
 
@@ -56,13 +56,13 @@ func (l *loop) unseal(i uint32, s *slot, w *wire, b []byte) {
 	w.in, w.bare = b, false
 	n := had
 	var err error
-	for err == nil && n < len(l.rbuf) { // until it is drained: b is the loop's
+	for err == nil && n < len(l.input.buf) { // until it is drained: b is the loop's
 		var k int
-		k, err = l.readRecords(i, s, w, l.rbuf[n:])
+		k, err = l.readRecords(i, s, w, l.input.buf[n:])
 		n += k
 	}
 	w.in = nil
-	if len(l.sealed) > 0 { // the answer to a KeyUpdate, or an alert
+	if len(l.tls.sealed) > 0 { // the answer to a KeyUpdate, or an alert
 		if l.push(i, s, w); s.state == stateClosed {
 			return
 		}
@@ -118,7 +118,7 @@ func (l *loop) broken(i uint32, s *slot, w *wire, err error) {
 	l.unanswered(s, err)
 	l.setState(s, stateFailing)
 	c := l.slab.thaw(s)
-	l.queued -= int64(c.out.bytes)
+	l.ledger.queued -= int64(c.out.bytes)
 	c.out.rest = 0
 	c.out.truncate(&l.bufs)
 	l.settle(i, s)
@@ -138,8 +138,8 @@ func (l *loop) sealCork(i uint32, s *slot, b []byte) {
 // push sends what is in l.sealed for the connection; what the socket does not take
 // waits with it.
 func (l *loop) push(i uint32, s *slot, w *wire) {
-	b := l.sealed
-	l.sealed = l.sealed[:0]
+	b := l.tls.sealed
+	l.tls.sealed = l.tls.sealed[:0]
 	n := 0
 	if w.out == nil {
 		var e unix.Errno
@@ -172,7 +172,7 @@ func (l *loop) hold(c *cold, w *wire, b []byte) {
 	}
 	w.out.B = append(w.out.B, b...)
 	c.out.sealed += len(b)
-	l.queued += int64(len(b))
+	l.ledger.queued += int64(len(b))
 }
 
 // sendAll sends b as far as the socket takes it: EAGAIN if that is not all.
@@ -196,8 +196,8 @@ func (l *loop) sendAll(fd int, b []byte) (sent int, errno unix.Errno) {
 // as the socket takes it.
 func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, errno unix.Errno) {
 	w := l.slab.wire(i)
-	if l.gathered == nil {
-		l.gathered = make([]byte, 0, sealSize)
+	if l.tls.gathered == nil {
+		l.tls.gathered = make([]byte, 0, sealSize)
 	}
 	for !c.out.empty() && sent < budget {
 		if w.out != nil {
@@ -205,7 +205,7 @@ func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, err
 			sent += n
 			w.sent += n
 			c.out.sealed -= n
-			l.queued -= int64(n)
+			l.ledger.queued -= int64(n)
 			if e != 0 {
 				return sent, e
 			}
@@ -213,15 +213,15 @@ func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, err
 			w.out = nil
 			continue
 		}
-		b := c.out.front(l.gathered[:0], sealSize)
+		b := c.out.front(l.tls.gathered[:0], sealSize)
 		if err := l.writeRecords(i, s, w, b); err != nil {
 			return sent, unix.EPROTO // not to be: broken has dropped what was queued
 		}
 		before := c.out.bytes
 		c.out.sent(len(b), &l.bufs)
-		l.queued += int64(c.out.bytes - before)
-		sealed := l.sealed
-		l.sealed = l.sealed[:0]
+		l.ledger.queued += int64(c.out.bytes - before)
+		sealed := l.tls.sealed
+		l.tls.sealed = l.tls.sealed[:0]
 		n, e := l.sendAll(int(s.fd), sealed)
 		sent += n
 		if n < len(sealed) {

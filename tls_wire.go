@@ -108,7 +108,7 @@ func (w *wire) Write(p []byte) (int, error) {
 		}
 		return len(p), nil
 	}
-	w.l.sealed = append(w.l.sealed, p...)
+	w.l.tls.sealed = append(w.l.tls.sealed, p...)
 	return len(p), nil
 }
 

@@ -26,7 +26,7 @@ type upgrading struct {
 // readHead parses what has arrived of a request's head (RFC 6455 §4.2).
 func (l *loop) readHead(i uint32, s *slot, b []byte) {
 	c := l.slab.coldOf(s)
-	parser := l.parser
+	parser := l.input.parser
 	if c != nil && c.parser != nil {
 		parser = c.parser
 	} else {
@@ -39,18 +39,18 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 	case n == 0:
 		l.keep(s, b)
 		if c = l.slab.coldOf(s); c.parser == nil { // it goes on with this connection, byte by byte perhaps
-			c.parser, l.parser = parser, &handshake.Parser{Limits: l.srv.cfg.heads()}
+			c.parser, l.input.parser = parser, &handshake.Parser{Limits: l.srv.cfg.heads()}
 		}
 	default:
 		if c != nil {
 			c.parser = nil
 			l.slab.freeze(s)
 		}
-		l.request = Request{
+		l.input.request = Request{
 			head: parser.Head(b), fd: int(s.fd), addr: l.slab.proxiedFor(i), trusted: l.srv.cfg.TrustedProxies, secure: l.secureConn(i, s),
 		}
-		l.request.unix = l.srv.shared != nil && l.srv.shared.unix && !l.request.addr.IsValid()
-		l.requested(i, s, &l.request, b, n)
+		l.input.request.unix = l.srv.shared != nil && l.srv.shared.unix && !l.input.request.addr.IsValid()
+		l.requested(i, s, &l.input.request, b, n)
 	}
 }
 
@@ -86,7 +86,7 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 		l.refuseError(i, s, r, err)
 		return
 	}
-	if l.stopping {
+	if l.life.stopping {
 		l.refuseStopping(i, s, r)
 		return
 	}
@@ -102,9 +102,9 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 	}
 	var resp Response
 	if route.onUpgrade != nil {
-		l.current = i
+		l.calling.current = i
 		resp = route.onUpgrade(r)
-		l.current = noSlot
+		l.calling.current = noSlot
 	}
 	l.answer(i, s, route, r, key, resp, b[n:])
 }
@@ -153,7 +153,7 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 	if !wanted.Disabled {
 		deflate, extensions = wanted.wanted().Accept(r.head)
 	}
-	head := l.cork
+	head := l.cork.buf
 	if r.head.ExpectsContinue() {
 		head = handshake.AppendContinue(head)
 	}
@@ -163,7 +163,7 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 		route.abandon(&resp, because(ErrNeverOpened, err))
 		return
 	}
-	l.cork, l.corkHead, l.corked, l.corkSlot = head, len(head), i, s
+	l.cork.buf, l.cork.head, l.cork.of, l.cork.slot = head, len(head), i, s
 	if extensions != "" {
 		l.agree(i, s, deflate, *wanted)
 	}
@@ -171,11 +171,11 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 	if route.blocking != nil {
 		l.workOpen(i, s, route, r)
 	} else if route.onOpen != nil {
-		l.current = i
+		l.calling.current = i
 		route.onOpen(l.conn(i, s), r)
-		l.current = noSlot
+		l.calling.current = noSlot
 	}
-	l.request = Request{}
+	l.input.request = Request{}
 	l.feed(i, s, rest, len(rest))
 }
 
@@ -271,11 +271,11 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 	}
 	l.endDial(c)
 	l.opened(i, s, nil)
-	l.corked, l.corkSlot = i, s
+	l.cork.of, l.cork.slot = i, s
 	if route.onOpen != nil {
-		l.current = i
+		l.calling.current = i
 		route.onOpen(l.conn(i, s), r)
-		l.current = noSlot
+		l.calling.current = noSlot
 	}
 	l.feed(i, s, b[n:], len(b)-n)
 }

@@ -61,16 +61,16 @@ func (srv *Server) look() {
 	}
 	active := false
 	for _, l := range srv.loops {
-		began := l.watched.began.Load()
+		began := l.visible.watched.began.Load()
 		if !l.awake() {
-			l.watched.seen = 0
+			l.visible.watched.seen = 0
 			continue
 		}
 		active = true
-		if began == l.watched.seen {
+		if began == l.visible.watched.seen {
 			l.nameStuck(began)
 		}
-		l.watched.seen = began
+		l.visible.watched.seen = began
 	}
 	if !active {
 		dog.armed.Store(false)
@@ -95,26 +95,26 @@ func (srv *Server) endWatch() {
 }
 
 // awake reports that the loop is in a tick. Any goroutine.
-func (l *loop) awake() bool { return l.tid.Load() != 0 && !l.poller.Sleeping() }
+func (l *loop) awake() bool { return l.thread.tid.Load() != 0 && !l.poller.Sleeping() }
 
 // isStuck reports that the loop is still in a tick that the log was told about. Any
 // goroutine.
 func (l *loop) isStuck() bool {
-	began := l.watched.began.Load()
-	return began != 0 && began == l.watched.stuck.Load() && l.awake()
+	began := l.visible.watched.began.Load()
+	return began != 0 && began == l.visible.watched.stuck.Load() && l.awake()
 }
 
 // nameStuck logs, once, that the tick which began then does not end, and where it is.
 func (l *loop) nameStuck(began int64) {
-	if l.watched.stuck.Swap(began) == began {
+	if l.visible.watched.stuck.Swap(began) == began {
 		return
 	}
 	attrs := []slog.Attr{slog.Int("loop", l.id), slog.Duration("for", time.Duration(l.srv.since()-began).Round(time.Millisecond))}
 	if id := l.currentID(); id != (ID{}) {
 		attrs = append(attrs, slog.String("connection_id", id.String()))
 	}
-	attrs = append(attrs, slog.String("stack", stackOf(l.watched.goroutine.Load())))
-	if l.watched.began.Load() == began { // else it has gone on, and this is of something else
+	attrs = append(attrs, slog.String("stack", stackOf(l.visible.watched.goroutine.Load())))
+	if l.visible.watched.began.Load() == began { // else it has gone on, and this is of something else
 		l.srv.log.LogAttrs(l.srv.ctx, slog.LevelError, "a callback blocks its loop", attrs...)
 	}
 }
@@ -125,7 +125,7 @@ func (l *loop) nameStuck(began int64) {
 //
 //go:norace
 func (l *loop) currentID() ID {
-	i := l.current
+	i := l.calling.current
 	if i == noSlot {
 		return ID{}
 	}
@@ -162,7 +162,7 @@ func (srv *Server) ask(p post) (stuck []*loop) {
 		if done := asked[i]; done != nil && !l.answers(done, late.C, &over) {
 			stuck = append(stuck, l)
 			if l.awake() {
-				l.nameStuck(l.watched.began.Load())
+				l.nameStuck(l.visible.watched.began.Load())
 			}
 		}
 	}

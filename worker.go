@@ -75,12 +75,12 @@ func (l *loop) workOf(i uint32, s *slot) *work {
 const spareWorks = 1024
 
 func (l *loop) takeWork() *work {
-	n := len(l.spareWork)
+	n := len(l.workers.spare)
 	if n == 0 {
 		return new(work)
 	}
-	w := l.spareWork[n-1]
-	l.spareWork = l.spareWork[:n-1]
+	w := l.workers.spare[n-1]
+	l.workers.spare = l.workers.spare[:n-1]
 	return w
 }
 
@@ -88,13 +88,13 @@ func (l *loop) takeWork() *work {
 func (l *loop) dropWork(c *cold) {
 	w := c.work
 	c.work = nil
-	if w == nil || len(l.spareWork) == spareWorks {
+	if w == nil || len(l.workers.spare) == spareWorks {
 		return
 	}
 	w.next.reset()
 	w.cur.reset()
 	w.ref, w.route = Ref{}, nil
-	l.spareWork = append(l.spareWork, w)
+	l.workers.spare = append(l.workers.spare, w)
 }
 
 // decideLater hands OnUpgrade to the pool.
@@ -111,7 +111,7 @@ func (l *loop) workOpen(i uint32, s *slot, route *Route, r *Request) {
 	if route.blocking.OnOpen == nil {
 		return
 	}
-	if r == &l.request { // OnUpgrade has not taken it from the loop yet
+	if r == &l.input.request { // OnUpgrade has not taken it from the loop yet
 		r = r.detached()
 	}
 	l.workOf(i, s).next.open = r
@@ -141,33 +141,33 @@ func (l *loop) list(i uint32, s *slot) {
 	}
 	w.listed = true
 	w.cur, w.next = w.next, w.cur
-	l.ready = append(l.ready, w)
+	l.workers.ready = append(l.workers.ready, w)
 }
 
 // submit hands the tick's batches over, in one piece.
 func (l *loop) submit() {
-	if len(l.ready) == 0 {
+	if len(l.workers.ready) == 0 {
 		return
 	}
-	for _, j := range l.srv.workers.Submit(l.ready) {
+	for _, j := range l.srv.workers.Submit(l.workers.ready) {
 		l.wait(j.(*work))
 	}
-	clear(l.ready)
-	l.ready = l.ready[:0]
+	clear(l.workers.ready)
+	l.workers.ready = l.workers.ready[:0]
 }
 
 // wait keeps what the route's full queue refused, stops reading there, and asks to
 // be told when there is room.
 func (l *loop) wait(w *work) {
 	lane := w.Lane()
-	if len(l.waiting[lane]) == 0 {
+	if len(l.workers.waiting[lane]) == 0 {
 		l.stats.PoolFull++
 		l.srv.workers.Notify(lane, func() { l.post(post{kind: postSpace, slot: lane}, nil) })
 	}
-	if l.waiting == nil {
-		l.waiting = map[uint32][]*work{}
+	if l.workers.waiting == nil {
+		l.workers.waiting = map[uint32][]*work{}
 	}
-	l.waiting[lane] = append(l.waiting[lane], w)
+	l.workers.waiting[lane] = append(l.workers.waiting[lane], w)
 	s := l.slab.at(w.ref.slot)
 	if s.state == stateOpen {
 		s.flags |= flagLags
@@ -177,10 +177,10 @@ func (l *loop) wait(w *work) {
 
 // submitWaiting tries again for a route whose queue has room.
 func (l *loop) submitWaiting(lane uint32) {
-	for _, w := range l.waiting[lane] {
-		l.ready = append(l.ready, w)
+	for _, w := range l.workers.waiting[lane] {
+		l.workers.ready = append(l.workers.ready, w)
 	}
-	delete(l.waiting, lane)
+	delete(l.workers.waiting, lane)
 }
 
 // Lane has one queue in the pool for each route.
@@ -272,7 +272,7 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 		s.flags &^= flagLags
 		s.see(l.coarse) // only open connections lag
 		c.begun = l.coarse
-		l.resumed = append(l.resumed, l.conn(i, s))
+		l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
 	}
 	l.list(i, s)
 	if !w.listed {
@@ -290,8 +290,8 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 func (l *loop) decided(i uint32, s *slot, c *cold, u *upgrading) {
 	c.upgrade = nil
 	defer l.recovered()
-	n := copy(l.rbuf, u.rest)
-	l.answer(i, s, u.route, u.request, []byte(u.key), u.response, l.rbuf[:n])
+	n := copy(l.input.buf, u.rest)
+	l.answer(i, s, u.route, u.request, []byte(u.key), u.response, l.input.buf[:n])
 }
 
 // workEnds reports whether a closed connection may be released: no worker has

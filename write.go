@@ -12,8 +12,8 @@ import (
 // flushCork sends what the connection whose event this is has answered, in one
 // call; what the socket does not take waits in the outbox.
 func (l *loop) flushCork(i uint32, s *slot) {
-	b, head := l.cork, l.corkHead
-	l.cork, l.corkHead = l.cork[:0], 0
+	b, head := l.cork.buf, l.cork.head
+	l.cork.buf, l.cork.head = l.cork.buf[:0], 0
 	if s.state == stateClosed {
 		return
 	}
@@ -36,7 +36,7 @@ func (l *loop) flushCork(i uint32, s *slot) {
 	c.out.grown(len(b) - n)
 	c.out.rest = unfinished(b, head, n)
 	c.out.since = l.coarse
-	l.queued += int64(len(b) - n)
+	l.ledger.queued += int64(len(b) - n)
 	if s.state == stateOpen && !l.fits(0) { // nobody may have more, and this one's socket is full
 		l.slow(i, s, ErrOverloaded)
 		return
@@ -60,20 +60,20 @@ func unfinished(b []byte, head, n int) int {
 func (l *loop) markDirty(i uint32, s *slot) {
 	if s.flags&flagDirty == 0 {
 		s.flags |= flagDirty
-		l.dirty = append(l.dirty, i)
+		l.lists.dirty = append(l.lists.dirty, i)
 	}
 }
 
 // flushDirty sends what the tick has queued: once for each connection, however
 // much it is. With the cork, the only place that writes.
 func (l *loop) flushDirty() {
-	if len(l.dirty) == 0 {
+	if len(l.lists.dirty) == 0 {
 		return
 	}
-	l.dirty, l.flushing = l.flushing[:0], l.dirty
+	l.lists.dirty, l.lists.flushing = l.lists.flushing[:0], l.lists.dirty
 	done := 0
-	defer func() { l.dirty = append(l.dirty, l.flushing[done:]...) }() // none is left, but after Goexit
-	for _, i := range l.flushing {
+	defer func() { l.lists.dirty = append(l.lists.dirty, l.lists.flushing[done:]...) }() // none is left, but after Goexit
+	for _, i := range l.lists.flushing {
 		done++
 		s := l.slab.at(i)
 		if s.flags&flagDirty == 0 {
@@ -111,8 +111,8 @@ func (l *loop) flush(i uint32, s *slot) {
 			n, e = l.sendSealed(i, s, c, flushBudget)
 		} else {
 			before := c.out.bytes
-			n, e = c.out.send(int(s.fd), &l.vector, &l.bufs, flushBudget)
-			l.queued += int64(c.out.bytes - before)
+			n, e = c.out.send(int(s.fd), &l.cork.vector, &l.bufs, flushBudget)
+			l.ledger.queued += int64(c.out.bytes - before)
 			l.stats.BytesSent += uint64(n)
 		}
 		if n > 0 {
@@ -182,12 +182,12 @@ func (l *loop) drained(i uint32, s *slot, c *cold) {
 	s.flags &^= flagPaused
 	s.see(l.coarse)
 	c.begun = l.coarse
-	l.resumed = append(l.resumed, l.conn(i, s))
+	l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
 	if f := l.routeOf(s).onDrain; f != nil {
 		defer l.recovered()
-		l.current = i
+		l.calling.current = i
 		f(l.conn(i, s))
-		l.current = noSlot
+		l.calling.current = noSlot
 	}
 }
 
@@ -196,7 +196,7 @@ func (l *loop) tellGap(i uint32, s *slot, c *cold) {
 	n := c.dropped
 	c.dropped = 0
 	defer l.recovered()
-	l.current = i
+	l.calling.current = i
 	l.routeOf(s).onGap(l.conn(i, s), n)
-	l.current = noSlot
+	l.calling.current = noSlot
 }
