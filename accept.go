@@ -61,12 +61,14 @@ func (l *loop) accept() {
 // pauseAccept stops waiting for connections: a level-triggered listener would
 // spin.
 func (l *loop) pauseAccept() {
+	l.own.Check()
 	l.accepting.pausedUntil = l.now + int64(acceptPause)
 	l.poller.Del(l.accepting.listener) // what is exclusive cannot be changed
 }
 
 // resumeAccept ends the pause.
 func (l *loop) resumeAccept() {
+	l.own.Check()
 	if l.accepting.pausedUntil != 0 && l.accepting.listener >= 0 {
 		l.accepting.pausedUntil = 0
 		l.poller.Add(l.accepting.listener, poller.Token{Slot: listenerSlot}, l.accepting.interest)
@@ -76,6 +78,7 @@ func (l *loop) resumeAccept() {
 // accepted makes a connection of a new socket. over: it is over the limit whatever
 // the count says.
 func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
+	l.own.Check()
 	l.stats.Accepted++
 	srv := l.srv
 	if !over && srv.connections.Add(1) > int64(srv.maxConnections) && !srv.makeRoom() {
@@ -116,6 +119,7 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 
 // countPeer counts a connection for its client, or takes it for one over a limit.
 func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) {
+	l.own.Check()
 	if s.flags&flagRefused != 0 {
 		return
 	}
@@ -154,6 +158,7 @@ func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 // request, is as if the client it names had connected; one that names nobody
 // leaves the socket's own other end.
 func (l *loop) readProxy(i uint32, s *slot, b []byte) {
+	l.own.Check()
 	p, n, err := handshake.ParseProxy(b)
 	switch {
 	case err != nil: // not to be answered: who knows what it speaks
@@ -189,6 +194,7 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 // admitForwarded counts a connection that came through a trusted proxy by its
 // client's address. false: it is refused.
 func (l *loop) admitForwarded(i uint32, s *slot, r *Request) bool {
+	l.own.Check()
 	if len(r.trusted) == 0 || l.slab.peer(i) != (addrKey{}) {
 		return true
 	}
@@ -203,6 +209,7 @@ func (l *loop) admitForwarded(i uint32, s *slot, r *Request) bool {
 
 // adopt gives a socket a slot and registers it.
 func (l *loop) adopt(fd int, state connState, in slotFlags) (uint32, *slot, error) {
+	l.own.Check()
 	i, s, ok := l.slab.alloc()
 	if !ok {
 		return 0, nil, ErrOverloaded
@@ -221,6 +228,7 @@ func (l *loop) adopt(fd int, state connState, in slotFlags) (uint32, *slot, erro
 
 // refuseBusy answers a request that there is no room for. r may be nil.
 func (l *loop) refuseBusy(i uint32, s *slot, r *Request, status int, reason string) {
+	l.own.Check()
 	l.stats.Refused++
 	l.refuse(i, s, refused{kind: RefusedLimit, status: status, reason: reason, header: retryAfter, request: r})
 }

@@ -71,6 +71,7 @@ func (srv *Server) guard(message, id string, f func()) (ok bool) {
 // 1011. It is deferred around callbacks; loop.current is the connection whose
 // callback runs. After runtime.Goexit the goroutine goes on to unwind.
 func (l *loop) recovered() {
+	l.own.Check()
 	p := recover()
 	if l.calling.current == noSlot {
 		if p != nil { // not a handler's: a bug of ours must not be hidden
@@ -108,6 +109,7 @@ func (l *loop) recovered() {
 
 // callDo runs a posted function as a callback of the connection.
 func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
+	l.own.Check()
 	defer l.recovered()
 	l.calling.current = i
 	f(l.conn(i, s))
@@ -117,6 +119,7 @@ func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
 // callClose calls OnClose; a panic in it has nothing left to close. c is the zero
 // Conn for a dial that found no slot.
 func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
+	l.own.Check()
 	returned := false
 	defer func() {
 		l.calling.current = noSlot
@@ -138,6 +141,7 @@ func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
 
 // readRecords is Read of a connection's TLS.
 func (l *loop) readRecords(i uint32, s *slot, w *wire, p []byte) (n int, err error) {
+	l.own.Check()
 	returned := false
 	defer func() {
 		if !returned {
@@ -151,6 +155,7 @@ func (l *loop) readRecords(i uint32, s *slot, w *wire, p []byte) (n int, err err
 
 // writeRecords is Write of a connection's TLS.
 func (l *loop) writeRecords(i uint32, s *slot, w *wire, p []byte) (err error) {
+	l.own.Check()
 	returned := false
 	defer func() {
 		if !returned {
@@ -164,6 +169,7 @@ func (l *loop) writeRecords(i uint32, s *slot, w *wire, p []byte) (err error) {
 
 // closeRecords is CloseWrite of a connection's TLS.
 func (l *loop) closeRecords(i uint32, s *slot, w *wire) (err error) {
+	l.own.Check()
 	returned := false
 	defer func() {
 		if !returned {
@@ -178,6 +184,7 @@ func (l *loop) closeRecords(i uint32, s *slot, w *wire) (err error) {
 const tlsCallbackPanicked = "callback of the TLS configuration panicked"
 
 func (l *loop) tlsPanicked(i uint32, s *slot, p any) error {
+	l.own.Check()
 	l.stats.Panics++
 	l.tls.sealed = l.tls.sealed[:0]
 	defer l.srv.notePanic(tlsCallbackPanicked, l.conn(i, s).ID().String(), p)

@@ -40,6 +40,7 @@ const (
 
 // clock reads the time, once a tick.
 func (l *loop) clock() {
+	l.own.Check()
 	l.now = l.srv.since()
 	l.coarse = uint64(l.now) >> coarseShift
 }
@@ -47,12 +48,14 @@ func (l *loop) clock() {
 // past reports that a timeout of d has passed after so many coarse units. The unit
 // in progress does not count: never too early.
 func (l *loop) past(units uint64, d time.Duration) bool {
+	l.own.Check()
 	return d != 0 && units > coarseSpan(d)
 }
 
 // hasten makes the sweeps as frequent as a connection with this period wants
 // them. They stay so until the hand has gone round and met none that does.
 func (l *loop) hasten(period int64) {
+	l.own.Check()
 	l.hand.wanted = min(l.hand.wanted, period)
 	if period < l.hand.period {
 		l.hand.period = period
@@ -63,6 +66,7 @@ func (l *loop) hasten(period int64) {
 // goneRound ends a round of the hand: the sweeps are as frequent from now on as
 // the connections that it has met want them.
 func (l *loop) goneRound() {
+	l.own.Check()
 	l.hand.period = min(l.srv.period, l.hand.wanted)
 	l.hand.wanted = l.srv.period
 }

@@ -14,6 +14,7 @@ import (
 
 // closeOpen begins our side of the closing handshake, behind what is queued.
 func (l *loop) closeOpen(i uint32, s *slot, cause *CloseError) {
+	l.own.Check()
 	l.setCause(s, cause)
 	if s.flags&(flagPaused|flagLags) != 0 {
 		l.lists.resumed = append(l.lists.resumed, l.conn(i, s)) // its answer may be in what was kept
@@ -25,6 +26,7 @@ func (l *loop) closeOpen(i uint32, s *slot, cause *CloseError) {
 // failWith tells the peer why, then hears no more of it: the close frame, FIN,
 // and input discarded until the peer had its chance to read both.
 func (l *loop) failWith(i uint32, s *slot, code CloseCode, reason string, err error) {
+	l.own.Check()
 	if s.state != stateOpen {
 		if s.state == stateClosing { // our close frame is out already: one is all there may be
 			l.setState(s, stateFailing)
@@ -40,6 +42,7 @@ func (l *loop) failWith(i uint32, s *slot, code CloseCode, reason string, err er
 // slow gives up on a connection that does not read: what is queued behind the
 // frame being sent is dropped, and it has CloseTimeout to read why.
 func (l *loop) slow(i uint32, s *slot, cause error) {
+	l.own.Check()
 	l.stats.SlowConsumers++
 	c := l.slab.thaw(s)
 	before := c.out.bytes
@@ -50,6 +53,7 @@ func (l *loop) slow(i uint32, s *slot, cause error) {
 
 // fail ends a connection that nothing more can be said on.
 func (l *loop) fail(i uint32, s *slot, err error) {
+	l.own.Check()
 	if s.state == stateClosed {
 		return
 	}
@@ -61,6 +65,7 @@ func (l *loop) fail(i uint32, s *slot, err error) {
 // unanswered completes the cause of a close of ours that the peer has not
 // answered: it is no ordinary one.
 func (l *loop) unanswered(s *slot, err error) {
+	l.own.Check()
 	if c := l.slab.coldOf(s); s.state == stateClosing && c.cause.Err == nil {
 		c.cause.Err = err
 	}
@@ -68,6 +73,7 @@ func (l *loop) unanswered(s *slot, err error) {
 
 // abort ends a connection with a RST: the peer had its time.
 func (l *loop) abort(i uint32, s *slot, err error) {
+	l.own.Check()
 	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Err: err})
 	l.slab.thaw(s).reset = true
 	l.kill(i, s)
@@ -76,6 +82,7 @@ func (l *loop) abort(i uint32, s *slot, err error) {
 // kill lists the connection to be reaped at the end of the tick. Nothing is
 // sent or received on it any more.
 func (l *loop) kill(i uint32, s *slot) {
+	l.own.Check()
 	l.setState(s, stateClosed)
 	l.lists.dead = append(l.lists.dead, i)
 }
@@ -83,6 +90,7 @@ func (l *loop) kill(i uint32, s *slot) {
 // setCause keeps the first cause: the true one. Until a dialled connection is
 // open it is a failure to dial.
 func (l *loop) setCause(s *slot, cause *CloseError) {
+	l.own.Check()
 	c := l.slab.thaw(s)
 	if c.cause != nil {
 		return
@@ -99,6 +107,7 @@ func (l *loop) setCause(s *slot, cause *CloseError) {
 // peerClosed acts on a close frame (RFC 6455 §5.5.1): ours is the answer if it
 // was first, and the end of the handshake if it was not.
 func (l *loop) peerClosed(i uint32, s *slot, p []byte) {
+	l.own.Check()
 	code, reason, err := frame.ParseClose(p)
 	if err != nil {
 		l.protocolError(i, s, err)
@@ -117,6 +126,7 @@ func (l *loop) peerClosed(i uint32, s *slot, p []byte) {
 // endOfInput acts on the peer's FIN. Without a closing handshake it is an
 // abnormal end (RFC 6455 §7.1.5), but what is queued may still be read.
 func (l *loop) endOfInput(i uint32, s *slot) {
+	l.own.Check()
 	c := l.slab.coldOf(s)
 	if s.state == stateOpen && c != nil && c.work != nil && c.work.listed { // a worker may have an answer yet: see workDone
 		s.flags |= flagEnded | flagLags
@@ -138,6 +148,7 @@ func (l *loop) endOfInput(i uint32, s *slot) {
 
 // flushed goes on with a closing connection whose last byte is sent.
 func (l *loop) flushed(i uint32, s *slot) {
+	l.own.Check()
 	switch s.state {
 	case stateReplying, stateDraining, stateFailing:
 		if s.flags&flagTLS != 0 && !l.notifyClose(i, s) {
@@ -164,6 +175,7 @@ func (l *loop) flushed(i uint32, s *slot) {
 
 // discard reads what nobody wants any more.
 func (l *loop) discard(i uint32, s *slot) {
+	l.own.Check()
 	n, e := sock.Recv(int(s.fd), l.input.buf[:readBudget])
 	if e == unix.EAGAIN {
 		return

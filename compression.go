@@ -119,6 +119,7 @@ type windows struct {
 
 // agree starts permessage-deflate on a connection.
 func (l *loop) agree(i uint32, s *slot, d handshake.Deflate, asked Compression) {
+	l.own.Check()
 	ours, theirs := d.ServerTakeover, d.ClientTakeover
 	out, in, given := d.ServerWindow, d.ClientWindow, asked.ServerWindow
 	if s.flags&flagClient != 0 {

@@ -37,6 +37,7 @@ func (c *codec) Compress(dst, p []byte, bits int) ([]byte, bool) {
 
 // code is the loop's codec.
 func (l *loop) code() *codec {
+	l.own.Check()
 	if l.compression.codec == nil {
 		l.compression.codec = &codec{stats: &l.stats}
 	}
@@ -46,6 +47,7 @@ func (l *loop) code() *codec {
 
 // trimCodec lets go of a codec that nobody uses.
 func (l *loop) trimCodec() {
+	l.own.Check()
 	if l.compression.codec != nil && l.now-l.compression.codec.used > int64(codecIdle) {
 		l.compression.codec = nil
 	}
@@ -55,6 +57,7 @@ func (l *loop) trimCodec() {
 // it returns is valid until the next call; once it is made it must be sent, as the
 // peer's window is to move with ours.
 func (l *loop) deflate(i uint32, s *slot, p []byte) ([]byte, bool) {
+	l.own.Check()
 	if len(p) < l.thresholdOf(s) {
 		return p, false
 	}
@@ -78,6 +81,7 @@ func (l *loop) deflate(i uint32, s *slot, p []byte) ([]byte, bool) {
 
 // thresholdOf is from how many bytes on messages are compressed for the connection.
 func (l *loop) thresholdOf(s *slot) int {
+	l.own.Check()
 	if s.agreed&agreedOurs != 0 {
 		return l.srv.cfg.Compression.takeoverThreshold
 	}
@@ -93,6 +97,7 @@ func (s *slot) ownCopy(p *Prepared) bool {
 // deflated is what a message to many is for this connection: the bytes that all
 // others with its window get as well.
 func (l *loop) deflated(s *slot, p *Prepared) []byte {
+	l.own.Check()
 	if len(p.Payload()) < l.thresholdOf(s) {
 		return p.Bytes()
 	}
@@ -103,6 +108,7 @@ func (l *loop) deflated(s *slot, p *Prepared) []byte {
 // gets what all others get, which refers to nothing before it; but the context is
 // to know it.
 func (l *loop) sentPrepared(i uint32, s *slot, p *Prepared, b []byte) {
+	l.own.Check()
 	l.stats.MessagesSent++
 	if s.flags&flagDeflate == 0 || len(b) == len(p.Bytes()) {
 		return
@@ -116,6 +122,7 @@ func (l *loop) sentPrepared(i uint32, s *slot, p *Prepared, b []byte) {
 // inflate is the message that p is the compressed form of: text is checked. It is
 // valid until the next call. Errors are those of the peer.
 func (l *loop) inflate(i uint32, s *slot, r *Route, op Opcode, p []byte) ([]byte, error) {
+	l.own.Check()
 	c := l.code()
 	if cap(c.inflated) > keepMessage {
 		c.inflated = nil

@@ -154,6 +154,7 @@ func (c Conn) RemoteAddr() netip.AddrPort {
 // peerAddr is the other end of the connection, as a PROXY header or the kernel
 // tells it.
 func (l *loop) peerAddr(i uint32, s *slot) netip.AddrPort {
+	l.own.Check()
 	if a := l.slab.proxiedFor(i); a.IsValid() {
 		return a
 	}

@@ -171,6 +171,7 @@ func withoutZone(host string) string {
 
 // dial gives the attempt a slot and connects, as soon as the address is known.
 func (l *loop) dial(d *dialing) {
+	l.own.Check()
 	i, s, ok := l.slab.alloc()
 	if !ok || l.life.stopping {
 		if ok {
@@ -225,6 +226,7 @@ func (d *dialing) lookup() {
 // connect begins the TCP connection, to the first address that may be tried:
 // "localhost" is ::1 as well, where perhaps nobody listens.
 func (l *loop) connect(i uint32, s *slot, d *dialing) {
+	l.own.Check()
 	if s.state != stateConnecting {
 		return
 	}
@@ -251,6 +253,7 @@ func (l *loop) connect(i uint32, s *slot, d *dialing) {
 // connected begins TLS or sends the request, or learns that there is no
 // connection.
 func (l *loop) connected(i uint32, s *slot) {
+	l.own.Check()
 	d := l.slab.coldOf(s).dial
 	if e := sock.Error(int(s.fd)); e != 0 {
 		sock.Close(int(s.fd))
@@ -270,6 +273,7 @@ func (l *loop) connected(i uint32, s *slot) {
 
 // ask sends the request.
 func (l *loop) ask(i uint32, s *slot) {
+	l.own.Check()
 	d := l.slab.coldOf(s).dial
 	l.cork.buf = append(l.cork.buf, d.request...)
 	l.cork.head = len(l.cork.buf)
@@ -282,6 +286,7 @@ func (l *loop) ask(i uint32, s *slot) {
 
 // cancelDial ends an attempt whose context has ended.
 func (l *loop) cancelDial(i uint32, s *slot, d *dialing) {
+	l.own.Check()
 	if c := l.slab.coldOf(s); c != nil && c.dial == d && s.state != stateClosed {
 		l.fail(i, s, because(ErrDial, context.Cause(d.ctx)))
 	}
@@ -289,6 +294,7 @@ func (l *loop) cancelDial(i uint32, s *slot, d *dialing) {
 
 // endDial forgets the attempt: it has succeeded or failed.
 func (l *loop) endDial(c *cold) {
+	l.own.Check()
 	if c.dial != nil {
 		if c.dial.cancel != nil {
 			c.dial.cancel()

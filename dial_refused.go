@@ -84,6 +84,7 @@ func (r *refusedDial) err() error {
 // refusedBy gathers the response of a server that does not want us. The dial has
 // failed with its end, or when there is enough of it; see also setCause.
 func (l *loop) refusedBy(i uint32, s *slot, d *dialing, b []byte) {
+	l.own.Check()
 	if d.refused.take(b) {
 		l.fail(i, s, nil)
 	}

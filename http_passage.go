@@ -56,6 +56,7 @@ func openPassage() (w *passage, inner int, err error) {
 // pass sends a connection's socket out, if the pair has room. The slot is free
 // afterwards; the socket lives on in the other descriptor.
 func (l *loop) pass(i uint32, s *slot, b []byte) unix.Errno {
+	l.own.Check()
 	w := l.http.way
 	leaving := leaver{input: append([]byte(nil), b...), key: l.slab.peer(i), peer: l.slab.proxiedFor(i)}
 	if s.flags&flagTLS != 0 {
@@ -114,7 +115,7 @@ func (w *passage) receive() (fd int, c leaver, err error) {
 }
 
 // enter sends a socket in, and after it the post that tells the loop of it. It
-// waits while the pair is full. Errors: of the system; ErrClosed when the loop has
+// waits while the pair is full. Any goroutine but a loop's. Errors: of the system; ErrClosed when the loop has
 // ended.
 func (l *loop) enter(socket interface{ Control(func(fd uintptr)) error }, p post) error {
 	outer, err := l.http.way.outer.SyscallConn()

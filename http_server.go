@@ -201,6 +201,7 @@ func (w *web) finish(ctx context.Context) {
 // handOff passes the connection to net/http, or lists it until the pair has
 // room.
 func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
+	l.own.Check()
 	w := l.srv.web
 	if l.life.stopping {
 		l.refuseStopping(i, s, r)
@@ -236,6 +237,7 @@ func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
 
 // passWaiting goes on with those that the pair had no room for.
 func (l *loop) passWaiting() {
+	l.own.Check()
 	done := 0
 	for _, c := range l.http.kept {
 		s := l.slab.at(c.slot)

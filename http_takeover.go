@@ -331,6 +331,7 @@ func (srv *Server) uncountTaken(t *taking, own *webConn) {
 
 // take opens a connection whose upgrade was decided about outside.
 func (l *loop) take(t *taking) {
+	l.own.Check()
 	fd, ok := sock.Receive(l.http.pair)
 	if !ok {
 		l.stats.AcceptErrors++
@@ -382,6 +383,7 @@ func (l *loop) take(t *taking) {
 
 // takeWire is the slot's TLS from now on.
 func (l *loop) takeWire(i uint32, s *slot, w *wire) {
+	l.own.Check()
 	w.bare, w.sent = false, 0
 	l.slab.setWire(i, w)
 	if len(w.unsent) > 0 {

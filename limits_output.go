@@ -46,6 +46,7 @@ const unreported = 1 << 20
 // queue is taken only if a quarter of the total stays free: so it is never what other
 // connections lack, and need not be given up again when they need more.
 func (l *loop) fits(n int) bool {
+	l.own.Check()
 	if l.ledger.queued-l.ledger.reported > unreported {
 		l.report()
 	}
@@ -59,6 +60,7 @@ func (l *loop) fits(n int) bool {
 
 // report tells the other loops how much is queued here.
 func (l *loop) report() {
+	l.own.Check()
 	if l.ledger.queued != l.ledger.reported {
 		l.srv.queued.Add(l.ledger.queued - l.ledger.reported)
 		l.ledger.reported = l.ledger.queued
@@ -105,6 +107,7 @@ func (srv *Server) countOf(p *post) *atomic.Int64 {
 
 // discharge is the end of a post.
 func (l *loop) discharge(p *post) {
+	l.own.Check()
 	if p.cost != 0 {
 		l.srv.countOf(p).Add(-p.cost)
 		l.slab.posted(p.slot).Add(-p.share)
@@ -130,6 +133,7 @@ func (b roomBudget) Give(n int64) { b.srv.called.Add(-n) }
 // missed acts on a message that was not queued and whose sender cannot be told: the
 // route's policy holds. What admit has said already is not said again.
 func (l *loop) missed(i uint32, s *slot, err error) {
+	l.own.Check()
 	if err != errNoRoom || s.state != stateOpen {
 		return
 	}

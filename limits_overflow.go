@@ -80,6 +80,7 @@ const (
 // overLimit takes in a connection that is over a limit. It is answered at once where
 // no path is reserved and it can be.
 func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason string) {
+	l.own.Check()
 	if s.flags&flagRefused == 0 {
 		l.srv.connections.Add(-1)
 		l.srv.refusing.Add(1)
@@ -106,6 +107,7 @@ type refusal struct {
 // mayTell reports whether a connection over a limit may have a TLS handshake now: they
 // cost what the limit is to save.
 func (l *loop) mayTell(i uint32, s *slot) bool {
+	l.own.Check()
 	at := l.accepting.overflow.find(i)
 	r := l.srv.overRate
 	may := at >= 0 && r.takeFrom(l.accepting.overflow.held[at].share, l.now) && r.take(l.now)
@@ -115,6 +117,7 @@ func (l *loop) mayTell(i uint32, s *slot) bool {
 
 // refuseOver answers a connection over a limit. r is its request, if it was read.
 func (l *loop) refuseOver(i uint32, s *slot, r *Request) {
+	l.own.Check()
 	c := l.slab.coldOf(s)
 	why := c.refusal
 	c.refusal = nil
@@ -124,6 +127,7 @@ func (l *loop) refuseOver(i uint32, s *slot, r *Request) {
 // pushOut ends the connection over a limit that is needed least, of a rank below the
 // one given: of several, the oldest of the address with the most.
 func (l *loop) pushOut(below int) {
+	l.own.Check()
 	worst, worstRank, worstCount := -1, below, 0
 	for at, o := range l.accepting.overflow.held {
 		rank, count := l.rankOver(o, l.slab.at(o.slot)), l.accepting.overflow.shares[o.share]
@@ -155,6 +159,7 @@ func (l *loop) pushOut(below int) {
 
 // rankOver orders connections over a limit by how much they are needed.
 func (l *loop) rankOver(o over, s *slot) int {
+	l.own.Check()
 	switch c := l.slab.coldOf(s); {
 	case s.state == stateClosed, s.state == stateLingering:
 		return rankAnswered
@@ -170,6 +175,7 @@ func (l *loop) rankOver(o over, s *slot) int {
 
 // leaveOverflow forgets a connection that was over a limit.
 func (l *loop) leaveOverflow(i uint32) {
+	l.own.Check()
 	l.srv.refusing.Add(-1)
 	if at := l.accepting.overflow.find(i); at >= 0 {
 		l.accepting.overflow.remove(at)

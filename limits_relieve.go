@@ -47,6 +47,7 @@ func (o *outbox) dawdles(now uint64) (slow bool) {
 // relieve ends connections when all queues together hold three quarters of what they
 // may.
 func (l *loop) relieve() {
+	l.own.Check()
 	most := l.srv.cfg.MaxOutputTotal
 	if l.srv.queued.Load() < most/4*3 {
 		l.ledger.largest.Store(0)

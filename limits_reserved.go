@@ -82,6 +82,7 @@ func (srv *Server) reservedFor(head handshake.Head) *reservedPath {
 // serveReserved has a request for a reserved path answered. The connection ends with
 // the answer.
 func (l *loop) serveReserved(i uint32, s *slot, path *reservedPath, r *Request) {
+	l.own.Check()
 	p := &probe{ref: l.conn(i, s).Ref(), head: bytes.Clone(r.head.Raw()), peer: "@"}
 	if peer := l.peerAddr(i, s); peer.IsValid() {
 		p.peer = peer.String()
@@ -177,6 +178,7 @@ func (path *reservedPath) answer(p *probe) (response []byte) {
 
 // answerReserved sends the response to a request for a reserved path.
 func (l *loop) answerReserved(i uint32, s *slot, b []byte) {
+	l.own.Check()
 	if s.state != stateDeciding { // it has ended meanwhile
 		return
 	}

@@ -94,6 +94,7 @@ func (s *sharedListener) close() {
 // listen opens the loop's own listener, for which the kernel chooses among those
 // of all loops, or joins the one that they share.
 func (l *loop) listen() (err error) {
+	l.own.Check()
 	switch srv := l.srv; {
 	case srv.shared != nil:
 		l.accepting.listener, l.accepting.interest = srv.shared.fd, poller.In|poller.Exclusive
@@ -116,6 +117,7 @@ func (l *loop) listen() (err error) {
 // closeListener ends listening. Nobody waits in the queue any more, if that can be
 // helped: see shutdown.
 func (l *loop) closeListener() {
+	l.own.Check()
 	switch {
 	case l.accepting.shares:
 		l.accepting.shares = false

@@ -22,6 +22,7 @@ const trimPeriod = 250 * time.Millisecond
 // sweep moves the clock hand: it looks at a stretch of slots, pings the silent,
 // reaps the dead and enforces every timeout. No connection has a timer.
 func (l *loop) sweep() {
+	l.own.Check()
 	l.publishStats()
 	if l.now >= l.hand.nextTrim {
 		l.hand.nextTrim = l.now + int64(trimPeriod)
@@ -65,6 +66,7 @@ func (l *loop) sweep() {
 }
 
 func (l *loop) callPing(i uint32, s *slot, r *Route) {
+	l.own.Check()
 	defer l.recovered()
 	l.calling.current = i
 	r.onPing(l.conn(i, s))
@@ -73,6 +75,7 @@ func (l *loop) callPing(i uint32, s *slot, r *Route) {
 
 // expire enforces the timeout of the state that a connection is in.
 func (l *loop) expire(i uint32, s *slot) {
+	l.own.Check()
 	cfg := &l.srv.cfg
 	inState := l.coarse - s.seen()
 	c := l.slab.coldOf(s)
@@ -137,6 +140,7 @@ func (l *loop) expire(i uint32, s *slot) {
 // that takes nothing, or has everything, not for a slow one. One that takes a
 // byte now and then is ended by relieve when the process's output nears its bound.
 func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
+	l.own.Check()
 	out := &l.slab.thaw(s).out
 	if out.watch.on && !out.watch.waiting && out.empty() && !l.past(l.coarse-s.seen(), timeout) {
 		return false // it has everything, and its time to answer
@@ -152,6 +156,7 @@ func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
 // has not delivered yet it goes on with by itself, unless there is input that
 // nobody has read: hence the wait.
 func (l *loop) expireLingering(i uint32, s *slot, inState uint64) {
+	l.own.Check()
 	timeout := max(lingerTimeout, l.srv.cfg.CloseTimeout)
 	if !l.stillTaking(s, lingerTimeout) && (l.past(inState, timeout) || l.past(inState, lingerTimeout) && !l.slab.coldOf(s).out.watch.waiting) {
 		l.kill(i, s)
@@ -160,6 +165,7 @@ func (l *loop) expireLingering(i uint32, s *slot, inState uint64) {
 
 // unsent is how many bytes the peer has not taken of what was queued for it.
 func (l *loop) unsent(s *slot) int {
+	l.own.Check()
 	n := 0
 	if s.fd >= 0 {
 		n = sock.Unacked(int(s.fd))
@@ -176,11 +182,13 @@ func (l *loop) unsent(s *slot) int {
 // pingPayload is 8 bytes: 40 bits of time in units of 16 µs, and 24 bits that only
 // we can make, so that a pong tells the round-trip time and cannot lie about it.
 func (l *loop) pingPayload(i uint32, s *slot) [8]byte {
+	l.own.Check()
 	t := uint64(l.now>>14) & (1<<40 - 1)
 	return l.signPing(t, i, s)
 }
 
 func (l *loop) signPing(t uint64, i uint32, s *slot) (p [8]byte) {
+	l.own.Check()
 	var m [20]byte
 	binary.LittleEndian.PutUint64(m[:], t)
 	binary.LittleEndian.PutUint32(m[8:], i)
@@ -194,6 +202,7 @@ func (l *loop) signPing(t uint64, i uint32, s *slot) (p [8]byte) {
 // ponged measures the round trip of our own pings; other pongs are legal and
 // mean nothing (RFC 6455 §5.5.3).
 func (l *loop) ponged(i uint32, s *slot, r *Route, p []byte) {
+	l.own.Check()
 	l.stats.PongsReceived++
 	if len(p) != 8 || s.state != stateOpen {
 		return

@@ -12,6 +12,7 @@ import (
 // expireOpen enforces the timeouts of an open connection that has something
 // unfinished.
 func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
+	l.own.Check()
 	cfg := &l.srv.cfg
 	l.hasten(l.routeOf(s).period)
 	if s.flags&flagOut != 0 || c.out.watch.backlog {
@@ -37,6 +38,7 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 // delivered is how far the peer has come with what was sent to it. What the socket
 // has refused waits too, and is a backlog; what this tick has queued is none.
 func (l *loop) delivered(s *slot) sock.Delivery {
+	l.own.Check()
 	d := sock.Delivered(int(s.fd))
 	if s.flags&flagOut != 0 {
 		d.Waiting, d.Backlog = true, true
@@ -46,6 +48,7 @@ func (l *loop) delivered(s *slot) sock.Delivery {
 
 // observe looks once more at what the peer takes: that is life, like input.
 func (l *loop) observe(s *slot, out *outbox) (life bool) {
+	l.own.Check()
 	d := l.delivered(s)
 	if !out.look(d, l.coarse, true) {
 		return false
@@ -61,6 +64,7 @@ func (l *loop) observe(s *slot, out *outbox) (life bool) {
 // alive pings a connection without a sign of life, or gives a dead one up. It
 // reports a ping.
 func (l *loop) alive(i uint32, s *slot) (pinged bool) {
+	l.own.Check()
 	r := l.routeOf(s)
 	l.hasten(r.period)
 	silent := l.coarse - s.seen()
@@ -108,6 +112,7 @@ const ackDelay = 250 * time.Millisecond
 // before the end, one system call each. Without an earlier look the kernel's
 // memory of the last acknowledgement has to do, once.
 func (l *loop) taking(s *slot, silent uint64) (life bool) {
+	l.own.Check()
 	if c := l.slab.coldOf(s); c != nil && c.out.watch.on {
 		return l.observe(s, &c.out)
 	}
@@ -132,6 +137,7 @@ func (l *loop) taking(s *slot, silent uint64) (life bool) {
 // answered ends the wait for a pong: the peer has said something, and so it has
 // read what it was sent.
 func (l *loop) answered(s *slot) {
+	l.own.Check()
 	s.flags &^= flagPinged
 	if c := l.slab.coldOf(s); c != nil && c.out.empty() {
 		c.out.watch = watch{} // settle takes the rest away

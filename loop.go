@@ -113,6 +113,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 
 // run turns the loop until it is stopped, or has failed.
 func (l *loop) run() error {
+	l.own.Check()
 	for !l.life.stopped {
 		if l.calling.unwound > maxUnwound {
 			return fmt.Errorf("perch: loop %d: %d callbacks have called runtime.Goexit", l.id, l.calling.unwound)
@@ -126,6 +127,7 @@ func (l *loop) run() error {
 
 // tick is one turn of the loop. The order is the contract: docs/architecture.md.
 func (l *loop) tick() error {
+	l.own.Check()
 	n, err := l.poller.Wait(l.input.events, l.idle)
 	if err != nil {
 		return err
@@ -150,6 +152,7 @@ func (l *loop) tick() error {
 
 // idle ends a tick: how long may the loop sleep if no event is ready?
 func (l *loop) idle() time.Duration {
+	l.own.Check()
 	now := l.srv.since()
 	l.watch(now)
 	if len(l.lists.dirty) > 0 || len(l.lists.resumed) > 0 || len(l.lists.dead) > 0 || len(l.workers.ready) > 0 || l.mail.next < len(l.mail.taken) || l.lists.walking.d != nil || l.mail.waiting() {
@@ -163,6 +166,7 @@ func (l *loop) idle() time.Duration {
 
 // watch takes the time of the tick that ends now.
 func (l *loop) watch(now int64) {
+	l.own.Check()
 	took := now - l.now
 	l.stats.Ticks.add(took)
 	if took > int64(slowTick) && l.now != 0 {
@@ -189,6 +193,7 @@ const slowTick = 10 * time.Millisecond
 // handle acts on events. After a handler's panic the rest of them comes again:
 // they are level-triggered.
 func (l *loop) handle(events []poller.Event) {
+	l.own.Check()
 	defer l.recovered()
 	for i := range events {
 		l.dispatch(&events[i])
@@ -198,6 +203,7 @@ func (l *loop) handle(events []poller.Event) {
 // dispatch acts on one event. Stale ones, of a connection that was closed after
 // they were fetched, differ in generation or find the state closed.
 func (l *loop) dispatch(ev *poller.Event) {
+	l.own.Check()
 	t := ev.Token()
 	switch t.Slot {
 	case listenerSlot:
@@ -226,6 +232,7 @@ func (l *loop) dispatch(ev *poller.Event) {
 
 // interest registers what the connection waits for, if that has changed.
 func (l *loop) interest(i uint32, s *slot) {
+	l.own.Check()
 	var want slotFlags
 	if s.state.reads() && s.flags&(flagPaused|flagLags) == 0 {
 		want |= flagIn
@@ -253,20 +260,29 @@ func interestOf(f slotFlags) (in poller.Interest) {
 }
 
 func (l *loop) token(i uint32, s *slot) poller.Token {
+	l.own.Check()
 	return poller.Token{Slot: int32(i), Generation: s.gen.Load()}
 }
 
+// conn is the connection of a slot. Any goroutine.
 func (l *loop) conn(i uint32, s *slot) Conn { return Conn{l, i, s.gen.Load()} }
 
 // routeOf is what serves the connection.
-func (l *loop) routeOf(s *slot) *Route { return l.srv.route(s.route()) }
+func (l *loop) routeOf(s *slot) *Route {
+	l.own.Check()
+	return l.srv.route(s.route())
+}
 
 // maskKey is a fresh unpredictable masking key, never 0 (RFC 6455 §5.3).
-func (l *loop) maskKey() uint32 { return uint32(l.keys.Uint64()) | 1 }
+func (l *loop) maskKey() uint32 {
+	l.own.Check()
+	return uint32(l.keys.Uint64()) | 1
+}
 
 // end leaves nothing behind, whatever ended the loop. What of it runtime.Goexit has
 // interrupted is done when it is called again.
 func (l *loop) end() {
+	l.own.Check()
 	l.abortAll()
 	l.reap()
 	l.mail.close()

@@ -87,10 +87,11 @@ const (
 // sleeps. Any goroutine. Error: ErrClosed when the loop has ended.
 func (l *loop) post(p post, data []byte) error { return l.put(&p, data, false) }
 
-// postFor is post for what a program asks of a connection: it is counted. Errors are
+// postFor is post for what a program asks of a connection: it is counted. Any goroutine. Errors are
 // ErrOverloaded, too.
 func (l *loop) postFor(p post, data []byte) error { return l.put(&p, data, true) }
 
+// put is what both do. Any goroutine.
 func (l *loop) put(p *post, data []byte, counted bool) error {
 	m := &l.mail
 	m.mu.Lock()
@@ -194,6 +195,7 @@ func (l *loop) drainMailbox() bool {
 // carryOut does what one post asks. A stale handle is not an error: the
 // connection closed first.
 func (l *loop) carryOut(p *post, data []byte) {
+	l.own.Check()
 	switch p.kind {
 	case postSpace:
 		l.submitWaiting(p.slot)

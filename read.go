@@ -53,6 +53,7 @@ func (l *loop) readable(i uint32, s *slot) {
 // received acts on input: n bytes at l.rbuf[had:], behind had bytes that are kept.
 // fresh is how many came from the socket.
 func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
+	l.own.Check()
 	var begun uint64
 	if had > 0 {
 		c := l.slab.coldOf(s)
@@ -83,12 +84,14 @@ func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
 
 // dropInput gives back the buffer of kept input.
 func (l *loop) dropInput(c *cold) {
+	l.own.Check()
 	l.bufs.Put(c.in)
 	c.in = nil
 }
 
 // keep copies input that cannot be used yet to the connection's side.
 func (l *loop) keep(s *slot, b []byte) {
+	l.own.Check()
 	c := l.slab.thaw(s)
 	if c.in == nil {
 		c.in = l.bufs.Get()
@@ -103,6 +106,7 @@ func (l *loop) keep(s *slot, b []byte) {
 // them over, and flushes what the handlers answered: the cork. fresh is how
 // many bytes are new, for the rate.
 func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
+	l.own.Check()
 	r := l.routeOf(s)
 	if r.limiter.perByte != 0 && !r.limiter.input(l.slab.rateOf(i), l.now, fresh) && s.state == stateOpen {
 		l.stats.RateLimited++
@@ -163,6 +167,7 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 // as nothing else comes: the inner loop of the engine, kept small. The rest is
 // for feed. The connection is the one whose event this is.
 func (l *loop) deliver(r *Route, b []byte) (rest []byte, err error) {
+	l.own.Check()
 	c := l.conn(l.cork.of, l.cork.slot)
 	for len(b) > 0 {
 		ev, n, err := l.input.asm.Whole(b, &r.limits)
@@ -187,6 +192,7 @@ func (l *loop) deliver(r *Route, b []byte) (rest []byte, err error) {
 // stashMessage moves a message that is not whole to the connection's side, and
 // gives its memory back when it is.
 func (l *loop) stashMessage(s *slot, asm *frame.Assembler) {
+	l.own.Check()
 	switch {
 	case asm == &l.input.asm && asm.Idle():
 	case s.state != stateOpen && s.state != stateClosing:
@@ -217,12 +223,14 @@ const messageStep = 16 << 10
 // freshAssembler readies the loop's own assembler, which every connection uses
 // that has no message under way.
 func (l *loop) freshAssembler(buf *pool.Buffer) {
+	l.own.Check()
 	l.input.asm, l.input.asmBuf = frame.Assembler{}, buf
 	l.input.asm.Buffer(buf.B)
 }
 
 // dropMessage gives back the memory of a message.
 func (l *loop) dropMessage(c *cold) {
+	l.own.Check()
 	c.asmBuf.B = c.asm.Take()
 	l.bufs.Put(c.asmBuf)
 	c.asmBuf = nil
@@ -231,6 +239,7 @@ func (l *loop) dropMessage(c *cold) {
 
 // message hands one message over.
 func (l *loop) message(i uint32, s *slot, r *Route, op Opcode, p []byte, compressed bool) {
+	l.own.Check()
 	if s.state != stateOpen {
 		return // after our close frame: RFC 6455 §1.4 lets us ignore it
 	}
@@ -262,6 +271,7 @@ func (l *loop) message(i uint32, s *slot, r *Route, op Opcode, p []byte, compres
 
 // control acts on a control frame (RFC 6455 §5.5).
 func (l *loop) control(i uint32, s *slot, r *Route, op Opcode, p []byte) {
+	l.own.Check()
 	switch op {
 	case frame.OpPing:
 		l.stats.PingsReceived++
@@ -277,6 +287,7 @@ func (l *loop) control(i uint32, s *slot, r *Route, op Opcode, p []byte) {
 
 // protocolError answers what the peer did wrong with a close frame.
 func (l *loop) protocolError(i uint32, s *slot, err error) {
+	l.own.Check()
 	var pe *frame.ProtocolError
 	if !errors.As(err, &pe) {
 		l.fail(i, s, err)
@@ -289,6 +300,7 @@ func (l *loop) protocolError(i uint32, s *slot, err error) {
 // resume goes on with connections whose reading had stopped: first what they
 // had sent before.
 func (l *loop) resume() {
+	l.own.Check()
 	if len(l.lists.resumed) == 0 {
 		return
 	}
@@ -313,12 +325,14 @@ func (l *loop) resume() {
 // resumeKept is for the end of input behind had bytes that were kept: whole
 // messages may be among them. It reports whether any of them were of use.
 func (l *loop) resumeKept(i uint32, s *slot, had int) bool {
+	l.own.Check()
 	l.resumeInput(i, s)
 	c := l.slab.coldOf(s)
 	return c == nil || c.in == nil || len(c.in.B) < had
 }
 
 func (l *loop) resumeInput(i uint32, s *slot) {
+	l.own.Check()
 	c := l.slab.coldOf(s)
 	if c == nil || c.in == nil || s.flags&(flagPaused|flagLags) != 0 || s.state != stateOpen && s.state != stateClosing {
 		return

@@ -11,12 +11,14 @@ import (
 // reap closes descriptors and frees slots: the only place that does. OnClose
 // is called here.
 func (l *loop) reap() {
+	l.own.Check()
 	for len(l.lists.dead) > 0 { // OnClose may close others
 		l.reapListed()
 	}
 }
 
 func (l *loop) reapListed() {
+	l.own.Check()
 	dead, done := l.lists.dead, 0
 	l.lists.dead = l.lists.spareDead[:0]
 	defer func() {
@@ -31,6 +33,7 @@ func (l *loop) reapListed() {
 }
 
 func (l *loop) reapOne(i uint32, s *slot) {
+	l.own.Check()
 	c := l.slab.thaw(s)
 	if s.fd >= 0 {
 		if c.reset {
@@ -52,11 +55,13 @@ func (l *loop) reapOne(i uint32, s *slot) {
 
 // release frees the slot of a connection whose last callback has returned.
 func (l *loop) release(i uint32, s *slot, c *cold) {
+	l.own.Check()
 	defer l.free(i, s, c) // whatever hooks of the rooms do
 	l.rooms.LeaveAll(i)
 }
 
 func (l *loop) free(i uint32, s *slot, c *cold) {
+	l.own.Check()
 	if s.flags&flagOpened != 0 {
 		l.stats.Closed++
 		l.stats.closeCode(c.cause.Code)
@@ -99,6 +104,7 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 
 // each visits every slot in use.
 func (l *loop) each(f func(i uint32, s *slot)) {
+	l.own.Check()
 	for i := range uint32(l.slab.made) {
 		if s := l.slab.at(i); s.state != stateFree {
 			f(i, s)

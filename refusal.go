@@ -161,6 +161,7 @@ func shown(s string) string {
 // refuse answers with an HTTP error and ends the connection so that the client
 // can read it.
 func (l *loop) refuse(i uint32, s *slot, r refused) {
+	l.own.Check()
 	l.noteOf(i, s, &r)
 	l.setState(s, stateFailing)
 	l.cork.buf = handshake.AppendError(l.cork.buf[:0], r.status, r.reason, r.header)
@@ -172,6 +173,7 @@ func (l *loop) refuse(i uint32, s *slot, r refused) {
 
 // noteOf notes the refusal of a connection.
 func (l *loop) noteOf(i uint32, s *slot, r *refused) {
+	l.own.Check()
 	if r.request == nil && !r.peer.IsValid() && s.fd >= 0 && l.srv.log.Enabled(l.srv.ctx, r.level()) {
 		r.peer = l.peerAddr(i, s).Addr()
 	}

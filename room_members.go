@@ -95,7 +95,7 @@ func (c Conn) Silence() time.Duration {
 	return coarseTime(c.l.coarse - s.seen())
 }
 
-// Post implements room.Loop.
+// Post implements room.Loop. Any goroutine.
 func (l *loop) Post(d *room.Delivery) error {
 	return l.post(post{kind: postRoom, delivery: d}, nil)
 }
@@ -108,6 +108,7 @@ const stretch = 128
 // there is nothing to gather for: it is flushed stretch by stretch, while what it
 // touches is still in the cache. It returns how many there were.
 func (l *loop) deliverRoom(d *room.Delivery) int {
+	l.own.Check()
 	if l.rooms.Admit(d) {
 		return 0
 	}
@@ -124,6 +125,7 @@ type walking struct {
 // walk queues a delivery for the connections that are left. A callback that calls
 // runtime.Goexit ends it; drainMailbox goes on with it in the next tick.
 func (l *loop) walk(w walking) int {
+	l.own.Check()
 	d, at, taken, shed := w.d, w.at, w.taken, w.shed
 	done := false
 	defer func() {

@@ -7,6 +7,7 @@ import "github.com/perchws/perch/frame"
 // send encodes a message for an open connection: into the cork if it is this
 // connection's own event and nothing is queued before it, else into its outbox.
 func (l *loop) send(i uint32, s *slot, op Opcode, p []byte) error {
+	l.own.Check()
 	size := len(p) + frame.MaxHeaderSize
 	if l.cork.of == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) {
 		if len(l.cork.buf)+size > cap(l.cork.buf) && len(l.cork.buf) > 0 {
@@ -39,6 +40,7 @@ func (l *loop) send(i uint32, s *slot, op Opcode, p []byte) error {
 // encode appends the frame of a message that will be sent: compressed where that is
 // agreed and pays, masked if we are the client.
 func (l *loop) encode(dst []byte, i uint32, s *slot, op Opcode, p []byte) []byte {
+	l.own.Check()
 	if s.flags&(flagClient|flagDeflate) == 0 {
 		return frame.AppendFrame(dst, op, p)
 	}
@@ -65,6 +67,7 @@ func (l *loop) encode(dst []byte, i uint32, s *slot, op Opcode, p []byte) []byte
 // sendPrepared queues shared bytes. A client must mask, so it copies; and so does a
 // connection whose context lives on, if the message is short.
 func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
+	l.own.Check()
 	b := p.Bytes()
 	if s.flags&(flagClient|flagDeflate) != 0 {
 		if s.flags&flagClient != 0 || s.ownCopy(p) {
@@ -92,6 +95,7 @@ func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
 
 // share queues bytes that nobody will change.
 func (l *loop) share(i uint32, s *slot, b []byte) error {
+	l.own.Check()
 	out, err := l.admit(i, s, len(b))
 	if err != nil {
 		return err
@@ -106,6 +110,7 @@ func (l *loop) share(i uint32, s *slot, b []byte) error {
 // sendPosted is send for what was posted: a long message that goes as it is has
 // memory of its own already, and is not copied again.
 func (l *loop) sendPosted(i uint32, s *slot, p *post, data []byte) error {
+	l.own.Check()
 	if p.own == nil || len(data) < ownSize || s.flags&(flagClient|flagDeflate) != 0 {
 		return l.send(i, s, p.op, data)
 	}
@@ -124,6 +129,7 @@ func (l *loop) sendPosted(i uint32, s *slot, p *post, data []byte) error {
 // except to a connection with nothing queued, for which all others leave no room:
 // the error is errNoRoom then.
 func (l *loop) admit(i uint32, s *slot, n int) (*outbox, error) {
+	l.own.Check()
 	c := l.slab.thaw(s)
 	over := !l.fits(n)
 	switch {
@@ -153,6 +159,7 @@ func (l *loop) admit(i uint32, s *slot, n int) (*outbox, error) {
 
 // keyFor is a masking key where one is needed.
 func (l *loop) keyFor(s *slot) uint32 {
+	l.own.Check()
 	if s.flags&flagClient != 0 {
 		return l.maskKey()
 	}
@@ -161,12 +168,14 @@ func (l *loop) keyFor(s *slot) uint32 {
 
 // queueClose queues a close frame as the last one.
 func (l *loop) queueClose(i uint32, s *slot, code CloseCode, reason string) {
+	l.own.Check()
 	var payload [frame.MaxControlPayload]byte
 	l.queueControl(i, s, frame.OpClose, frame.AppendClose(payload[:0], code, reason))
 }
 
 // queueControl queues a control frame behind everything.
 func (l *loop) queueControl(i uint32, s *slot, op Opcode, p []byte) {
+	l.own.Check()
 	masked, key := s.flags&flagClient != 0, l.keyFor(s)
 	if l.cork.of == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) && cap(l.cork.buf)-len(l.cork.buf) >= len(p)+frame.MaxHeaderSize {
 		l.cork.buf = appendFrame(l.cork.buf, op, p, masked, key)
@@ -193,6 +202,7 @@ func (l *loop) queueControl(i uint32, s *slot, op Opcode, p []byte) {
 // pong answers a ping: at once, or ahead of what is queued. Pings that come
 // while the socket is full get one pong, the newest (RFC 6455 §5.5.3).
 func (l *loop) pong(i uint32, s *slot, p []byte) {
+	l.own.Check()
 	c := l.slab.coldOf(s)
 	if c == nil || c.out.empty() {
 		l.queueControl(i, s, frame.OpPong, p)

@@ -199,6 +199,7 @@ func (srv *Server) release() {
 
 // shutdown sends 1001 to everyone and ends the loop when the last one is gone.
 func (l *loop) shutdown() {
+	l.own.Check()
 	if l.life.stopping {
 		return
 	}
@@ -231,6 +232,7 @@ func (l *loop) shutdown() {
 
 // abortAll ends every connection, and with the last one the loop.
 func (l *loop) abortAll() {
+	l.own.Check()
 	l.life.stopping = true
 	l.closeListener()
 	l.each(func(i uint32, s *slot) {

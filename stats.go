@@ -147,6 +147,7 @@ type snapshot struct {
 }
 
 func (l *loop) publishStats() {
+	l.own.Check()
 	l.visible.stats.mu.Lock()
 	l.visible.stats.stats = l.stats
 	l.visible.stats.mu.Unlock()
@@ -155,6 +156,7 @@ func (l *loop) publishStats() {
 // account reports the loop's queued bytes, and ends it when it was told to and
 // nothing is left.
 func (l *loop) account() {
+	l.own.Check()
 	l.report()
 	if l.life.stopping && l.slab.live == 0 {
 		l.life.stopped = true

@@ -35,6 +35,7 @@ var errNotTLS = errors.New("perch: the first bytes are no TLS handshake")
 // firstState is what a fresh connection begins with, behind a PROXY header if
 // there is one.
 func (l *loop) firstState() (connState, slotFlags) {
+	l.own.Check()
 	if l.srv.tls != nil {
 		return stateSecuring, flagTLS
 	}
@@ -45,6 +46,7 @@ func (l *loop) firstState() (connState, slotFlags) {
 // for one to begin with: who only connects, or sends byte by byte, takes nobody's
 // turn.
 func (l *loop) readSecuring(i uint32, s *slot) {
+	l.own.Check()
 	w := l.slab.wire(i)
 	c := l.slab.coldOf(s)
 	into := l.input.buf[:readBudget]
@@ -87,6 +89,7 @@ func (l *loop) readSecuring(i uint32, s *slot) {
 
 // hello acts on the first input of a handshake.
 func (l *loop) hello(i uint32, s *slot, b []byte) {
+	l.own.Check()
 	l.keep(s, b)
 	b = l.slab.coldOf(s).in.B
 	switch {
@@ -106,6 +109,7 @@ func recordLength(b []byte) int { return int(b[3])<<8 | int(b[4]) }
 
 // refuseRecord answers what is no TLS: to plain HTTP as net/http does.
 func (l *loop) refuseRecord(i uint32, s *slot, b []byte) {
+	l.own.Check()
 	s.flags &^= flagTLS
 	if b[0] >= 'A' && b[0] <= 'Z' { // a method
 		l.stats.BadHandshakes++
@@ -125,6 +129,7 @@ func (l *loop) refuseRecord(i uint32, s *slot, b []byte) {
 // secure begins the connection's TLS handshake, or has it wait for its turn,
 // without being read.
 func (l *loop) secure(i uint32, s *slot) {
+	l.own.Check()
 	t, share := l.srv.dialTurns, addrKey{} // as a client we take turns apart: we may be both ends
 	if s.flags&flagClient == 0 {
 		t, share = l.srv.turns, shareOf(l.peerAddr(i, s).Addr())
@@ -139,6 +144,7 @@ func (l *loop) secure(i uint32, s *slot) {
 
 // turn is a turn for a connection that has waited, if it still does.
 func (l *loop) turn(p *post) {
+	l.own.Check()
 	s := l.slab.at(p.slot)
 	if s.gen.Load() == p.gen && s.state == stateSecuring {
 		p.do(l.conn(p.slot, s))
@@ -150,6 +156,7 @@ func (l *loop) turn(p *post) {
 // shake starts the goroutine of the handshake. It lives only as long, and does
 // not know the descriptor, which means something else on its thread.
 func (l *loop) shake(i uint32, s *slot, t *turns, share addrKey) {
+	l.own.Check()
 	var in []byte
 	c := l.slab.coldOf(s)
 	if c != nil && c.in != nil {
@@ -188,6 +195,7 @@ func (w *wire) shake(t *turns, share addrKey) {
 
 // shaking acts on what the goroutine of a handshake has posted.
 func (l *loop) shaking(i uint32, s *slot, kind postKind, data []byte) {
+	l.own.Check()
 	if s.state != stateSecuring { // it has ended meanwhile
 		return
 	}
@@ -213,6 +221,7 @@ func (l *loop) shaking(i uint32, s *slot, kind postKind, data []byte) {
 // secured goes on with a connection whose handshake is over: from now on the loop
 // has its records opened and sealed.
 func (l *loop) secured(i uint32, s *slot) {
+	l.own.Check()
 	w := l.slab.wire(i)
 	f := w.feed
 	w.feed = nil
@@ -247,6 +256,7 @@ func (l *loop) secured(i uint32, s *slot) {
 
 // secureConn is the connection's TLS, for a Request; nil: it has none.
 func (l *loop) secureConn(i uint32, s *slot) *tls.Conn {
+	l.own.Check()
 	if s.flags&flagTLS == 0 {
 		return nil
 	}
@@ -256,6 +266,7 @@ func (l *loop) secureConn(i uint32, s *slot) *tls.Conn {
 // noteTLS notes that a client's TLS handshake has failed. Servers that we dial are told
 // of in OnClose.
 func (l *loop) noteTLS(i uint32, s *slot, err error) {
+	l.own.Check()
 	if s.flags&flagClient == 0 {
 		l.noteOf(i, s, &refused{kind: RefusedTLS, reason: err.Error()})
 	}
@@ -264,6 +275,7 @@ func (l *loop) noteTLS(i uint32, s *slot, err error) {
 // unsecured ends a connection whose handshake has failed. The alert that says so
 // is sent already, or waits.
 func (l *loop) unsecured(i uint32, s *slot, w *wire, f *feed) {
+	l.own.Check()
 	l.stats.TLSFailed++
 	l.noteTLS(i, s, f.err)
 	w.last = true

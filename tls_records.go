@@ -22,6 +22,7 @@ const sealLimit = 256 << 10
 
 // readTLS is readable for a connection with TLS.
 func (l *loop) readTLS(i uint32, s *slot) {
+	l.own.Check()
 	if s.state == stateSecuring {
 		l.readSecuring(i, s)
 		return
@@ -48,6 +49,7 @@ func (l *loop) readTLS(i uint32, s *slot) {
 // unseal has crypto/tls open the records in b, at most a read of the loop, and
 // acts on what was in them. What crypto/tls cannot use yet it keeps.
 func (l *loop) unseal(i uint32, s *slot, w *wire, b []byte) {
+	l.own.Check()
 	c := l.slab.coldOf(s)
 	had := 0
 	if c != nil && c.in != nil {
@@ -88,6 +90,7 @@ func (l *loop) unseal(i uint32, s *slot, w *wire, b []byte) {
 // endOfRecords acts on close_notify, of which no event will tell again, when all
 // that has come before it is acted on.
 func (l *loop) endOfRecords(i uint32, s *slot) {
+	l.own.Check()
 	if s.state.reads() && s.state != stateLingering && s.flags&(flagPaused|flagLags) == 0 && l.slab.wire(i).over {
 		l.endOfInput(i, s)
 	}
@@ -96,6 +99,7 @@ func (l *loop) endOfRecords(i uint32, s *slot) {
 // nothing acts on input that no byte has come out of yet. It is life, and it
 // counts like any.
 func (l *loop) nothing(i uint32, s *slot, fresh int) {
+	l.own.Check()
 	if s.state == stateOpen {
 		s.see(l.coarse)
 		if s.flags&flagPinged != 0 {
@@ -108,6 +112,7 @@ func (l *loop) nothing(i uint32, s *slot, fresh int) {
 // broken ends a connection whose records cannot be opened, or whose peer says so
 // of ours. The alert is sealed; nothing else can be any more.
 func (l *loop) broken(i uint32, s *slot, w *wire, err error) {
+	l.own.Check()
 	l.stats.ProtocolErrors++
 	w.last = true
 	if s.flags&flagClient != 0 {
@@ -127,6 +132,7 @@ func (l *loop) broken(i uint32, s *slot, w *wire, err error) {
 // sealCork is flushCork for a connection with TLS. The whole cork is sealed: what
 // the socket does not take waits sealed.
 func (l *loop) sealCork(i uint32, s *slot, b []byte) {
+	l.own.Check()
 	w := l.slab.wire(i)
 	if err := l.writeRecords(i, s, w, b); err != nil {
 		l.fail(i, s, err)
@@ -138,6 +144,7 @@ func (l *loop) sealCork(i uint32, s *slot, b []byte) {
 // push sends what is in l.sealed for the connection; what the socket does not take
 // waits with it.
 func (l *loop) push(i uint32, s *slot, w *wire) {
+	l.own.Check()
 	b := l.tls.sealed
 	l.tls.sealed = l.tls.sealed[:0]
 	n := 0
@@ -167,6 +174,7 @@ func (l *loop) push(i uint32, s *slot, w *wire) {
 
 // hold keeps sealed bytes that the socket has not taken.
 func (l *loop) hold(c *cold, w *wire, b []byte) {
+	l.own.Check()
 	if w.out == nil {
 		w.out, w.sent = l.bufs.Get(), 0
 	}
@@ -177,6 +185,7 @@ func (l *loop) hold(c *cold, w *wire, b []byte) {
 
 // sendAll sends b as far as the socket takes it: EAGAIN if that is not all.
 func (l *loop) sendAll(fd int, b []byte) (sent int, errno unix.Errno) {
+	l.own.Check()
 	for sent < len(b) {
 		want := min(len(b)-sent, sock.MaxRaw)
 		n, e := sock.Send(fd, b[sent:])
@@ -195,6 +204,7 @@ func (l *loop) sendAll(fd int, b []byte) (sent int, errno unix.Errno) {
 // sendSealed is outbox.send for a connection with TLS: it seals what is queued,
 // as the socket takes it.
 func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, errno unix.Errno) {
+	l.own.Check()
 	w := l.slab.wire(i)
 	if l.tls.gathered == nil {
 		l.tls.gathered = make([]byte, 0, sealSize)
@@ -237,6 +247,7 @@ func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, err
 // notifyClose sends close_notify (RFC 8446 §6.1), without which the peer cannot
 // know that our last byte was our last. It reports that it is on its way.
 func (l *loop) notifyClose(i uint32, s *slot) bool {
+	l.own.Check()
 	w := l.slab.wire(i)
 	if w == nil || w.last {
 		return true
@@ -268,6 +279,7 @@ func (t *slab) setWire(i uint32, w *wire) {
 
 // dropWire lets go of the TLS side of a connection that has ended.
 func (l *loop) dropWire(i uint32) {
+	l.own.Check()
 	w := l.slab.wire(i)
 	if w == nil {
 		return

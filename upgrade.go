@@ -25,6 +25,7 @@ type upgrading struct {
 
 // readHead parses what has arrived of a request's head (RFC 6455 §4.2).
 func (l *loop) readHead(i uint32, s *slot, b []byte) {
+	l.own.Check()
 	c := l.slab.coldOf(s)
 	parser := l.input.parser
 	if c != nil && c.parser != nil {
@@ -56,6 +57,7 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 
 // requested decides about a whole request; b[n:] is what came behind it.
 func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
+	l.own.Check()
 	l.stats.Handshakes++
 	if path := l.srv.reservedFor(r.head); path != nil {
 		l.serveReserved(i, s, path, r)
@@ -138,6 +140,7 @@ func (r *Request) choose(subprotocol string) error {
 // answer sends the response and, if it accepts, opens the connection: OnOpen,
 // then what the client has already sent behind its request.
 func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, resp Response, rest []byte) {
+	l.own.Check()
 	if resp.refuses() {
 		l.refuse(i, s, refused{kind: resp.refusalKind(), status: l.srv.refusal(&resp), reason: resp.Reason, header: resp.Header, request: r})
 		return
@@ -181,17 +184,20 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 
 // refuseOurs refuses because OnUpgrade has answered what cannot be sent.
 func (l *loop) refuseOurs(i uint32, s *slot, r *Request, err error) {
+	l.own.Check()
 	l.srv.often(frequentAnswer, slog.LevelError, "OnUpgrade's response cannot be sent", slog.String("error", err.Error()))
 	l.refuse(i, s, refused{kind: RefusedFault, status: http.StatusInternalServerError, reason: "internal server error", request: r})
 }
 
 // refuseStopping refuses because the server is going away. r may be nil.
 func (l *loop) refuseStopping(i uint32, s *slot, r *Request) {
+	l.own.Check()
 	l.refuse(i, s, refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away", header: retryAfter, request: r})
 }
 
 // opened enters the open state.
 func (l *loop) opened(i uint32, s *slot, value any) {
+	l.own.Check()
 	l.setState(s, stateOpen)
 	s.flags |= flagOpened
 	l.stats.Opened++
@@ -203,6 +209,7 @@ func (l *loop) opened(i uint32, s *slot, value any) {
 
 // refuseError answers a request that is at fault; r is nil if it cannot be read.
 func (l *loop) refuseError(i uint32, s *slot, r *Request, err error) {
+	l.own.Check()
 	var he *handshake.Error
 	if !errors.As(err, &he) {
 		he = &handshake.Error{Status: http.StatusBadRequest, Reason: "bad request"}
@@ -224,6 +231,7 @@ func kindOf(fault *handshake.Error) Refusal {
 
 // readAnswer is the client's side of it: the response to our request.
 func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
+	l.own.Check()
 	c := l.slab.thaw(s)
 	d := c.dial
 	if d.refused != nil {

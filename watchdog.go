@@ -104,7 +104,8 @@ func (l *loop) isStuck() bool {
 	return began != 0 && began == l.visible.watched.stuck.Load() && l.awake()
 }
 
-// nameStuck logs, once, that the tick which began then does not end, and where it is.
+// nameStuck logs, once, that the tick which began then does not end, and where it is. Any
+// goroutine.
 func (l *loop) nameStuck(began int64) {
 	if l.visible.watched.stuck.Swap(began) == began {
 		return
@@ -120,7 +121,7 @@ func (l *loop) nameStuck(began int64) {
 }
 
 // currentID is the connection whose callback runs, as far as another goroutine can
-// know. The loop writes current without an atomic, which every callback would pay for;
+// know. Any goroutine. The loop writes current without an atomic, which every callback would pay for;
 // it is one word, and was written before the callback began to block.
 //
 //go:norace
@@ -170,7 +171,7 @@ func (srv *Server) ask(p post) (stuck []*loop) {
 }
 
 // answers waits for done, unless the time is over. A loop that has ended is no longer
-// waited for.
+// waited for. Any goroutine but a loop's.
 func (l *loop) answers(done chan struct{}, late <-chan time.Time, over *bool) bool {
 	if !*over {
 		select {

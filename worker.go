@@ -63,6 +63,7 @@ func (b *batch) reset() {
 
 // workOf is the connection's work, made when it is first needed.
 func (l *loop) workOf(i uint32, s *slot) *work {
+	l.own.Check()
 	c := l.slab.thaw(s)
 	if c.work == nil {
 		c.work = l.takeWork()
@@ -75,6 +76,7 @@ func (l *loop) workOf(i uint32, s *slot) *work {
 const spareWorks = 1024
 
 func (l *loop) takeWork() *work {
+	l.own.Check()
 	n := len(l.workers.spare)
 	if n == 0 {
 		return new(work)
@@ -86,6 +88,7 @@ func (l *loop) takeWork() *work {
 
 // dropWork ends the connection's work; nothing of it may be under way.
 func (l *loop) dropWork(c *cold) {
+	l.own.Check()
 	w := c.work
 	c.work = nil
 	if w == nil || len(l.workers.spare) == spareWorks {
@@ -99,6 +102,7 @@ func (l *loop) dropWork(c *cold) {
 
 // decideLater hands OnUpgrade to the pool.
 func (l *loop) decideLater(i uint32, s *slot, u *upgrading) {
+	l.own.Check()
 	l.setState(s, stateDeciding)
 	l.slab.thaw(s).upgrade = u
 	l.workOf(i, s).next.upgrade = u
@@ -108,6 +112,7 @@ func (l *loop) decideLater(i uint32, s *slot, u *upgrading) {
 
 // workOpen hands OnOpen to the pool.
 func (l *loop) workOpen(i uint32, s *slot, route *Route, r *Request) {
+	l.own.Check()
 	if route.blocking.OnOpen == nil {
 		return
 	}
@@ -120,6 +125,7 @@ func (l *loop) workOpen(i uint32, s *slot, route *Route, r *Request) {
 
 // workMessage hands a copy of a message to the pool.
 func (l *loop) workMessage(i uint32, s *slot, r *Route, op Opcode, p []byte) {
+	l.own.Check()
 	if r.blocking.OnMessage == nil {
 		return
 	}
@@ -135,6 +141,7 @@ func (l *loop) workMessage(i uint32, s *slot, r *Route, op Opcode, p []byte) {
 
 // list readies the connection's next batch, unless one is under way.
 func (l *loop) list(i uint32, s *slot) {
+	l.own.Check()
 	w := l.workOf(i, s)
 	if w.listed || w.next.empty() {
 		return
@@ -146,6 +153,7 @@ func (l *loop) list(i uint32, s *slot) {
 
 // submit hands the tick's batches over, in one piece.
 func (l *loop) submit() {
+	l.own.Check()
 	if len(l.workers.ready) == 0 {
 		return
 	}
@@ -159,6 +167,7 @@ func (l *loop) submit() {
 // wait keeps what the route's full queue refused, stops reading there, and asks to
 // be told when there is room.
 func (l *loop) wait(w *work) {
+	l.own.Check()
 	lane := w.Lane()
 	if len(l.workers.waiting[lane]) == 0 {
 		l.stats.PoolFull++
@@ -177,6 +186,7 @@ func (l *loop) wait(w *work) {
 
 // submitWaiting tries again for a route whose queue has room.
 func (l *loop) submitWaiting(lane uint32) {
+	l.own.Check()
 	for _, w := range l.workers.waiting[lane] {
 		l.workers.ready = append(l.workers.ready, w)
 	}
@@ -235,6 +245,7 @@ func (w *work) call(f func()) (ok bool) {
 // workPanicked ends a connection whose handler has panicked on a worker. What has
 // gathered for it meanwhile is not delivered.
 func (l *loop) workPanicked(i uint32, s *slot) {
+	l.own.Check()
 	l.stats.Panics++
 	if c := l.slab.coldOf(s); c != nil && c.work != nil {
 		b := &c.work.next
@@ -247,6 +258,7 @@ func (l *loop) workPanicked(i uint32, s *slot) {
 
 // workDone takes a batch back and hands over the next.
 func (l *loop) workDone(i uint32, s *slot, w *work) {
+	l.own.Check()
 	u, ended := w.cur.upgrade, w.cur.close != nil
 	w.cur.reset()
 	w.listed = false
@@ -288,6 +300,7 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 
 // decided goes on with an upgrade that a worker has decided about.
 func (l *loop) decided(i uint32, s *slot, c *cold, u *upgrading) {
+	l.own.Check()
 	c.upgrade = nil
 	defer l.recovered()
 	n := copy(l.input.buf, u.rest)
@@ -297,6 +310,7 @@ func (l *loop) decided(i uint32, s *slot, c *cold, u *upgrading) {
 // workEnds reports whether a closed connection may be released: no worker has
 // it, and OnClose of a blocking handler has run.
 func (l *loop) workEnds(i uint32, s *slot, c *cold) bool {
+	l.own.Check()
 	r := l.routeOf(s)
 	if c.work != nil && c.work.listed {
 		return false // workDone comes back

@@ -12,6 +12,7 @@ import (
 // flushCork sends what the connection whose event this is has answered, in one
 // call; what the socket does not take waits in the outbox.
 func (l *loop) flushCork(i uint32, s *slot) {
+	l.own.Check()
 	b, head := l.cork.buf, l.cork.head
 	l.cork.buf, l.cork.head = l.cork.buf[:0], 0
 	if s.state == stateClosed {
@@ -58,6 +59,7 @@ func unfinished(b []byte, head, n int) int {
 
 // markDirty lists the connection for the flush at the end of the tick.
 func (l *loop) markDirty(i uint32, s *slot) {
+	l.own.Check()
 	if s.flags&flagDirty == 0 {
 		s.flags |= flagDirty
 		l.lists.dirty = append(l.lists.dirty, i)
@@ -67,6 +69,7 @@ func (l *loop) markDirty(i uint32, s *slot) {
 // flushDirty sends what the tick has queued: once for each connection, however
 // much it is. With the cork, the only place that writes.
 func (l *loop) flushDirty() {
+	l.own.Check()
 	if len(l.lists.dirty) == 0 {
 		return
 	}
@@ -100,6 +103,7 @@ func (l *loop) writable(i uint32, s *slot) {
 
 // flush sends the outbox.
 func (l *loop) flush(i uint32, s *slot) {
+	l.own.Check()
 	c := l.slab.coldOf(s)
 	if c == nil || s.state == stateClosed {
 		return
@@ -134,6 +138,7 @@ func (l *loop) flush(i uint32, s *slot) {
 // it, before the end of the tick: who is sent a lot in one tick is not slow for
 // that. It calls callbacks, so it is not for inside one.
 func (l *loop) unload(i uint32, s *slot) {
+	l.own.Check()
 	c := l.slab.coldOf(s)
 	if c == nil || s.flags&(flagPaused|flagOut) != flagPaused {
 		return
@@ -146,6 +151,7 @@ func (l *loop) unload(i uint32, s *slot) {
 // pressure stops reading from a connection that does not take its answers, so
 // that only what others send to it can cross the limit.
 func (l *loop) pressure(s *slot, out *outbox) {
+	l.own.Check()
 	if s.state == stateOpen && s.flags&flagPaused == 0 && out.load() >= max(l.srv.cfg.MaxOutput/2, 1) {
 		s.flags |= flagPaused
 		l.stats.Pauses++
@@ -156,6 +162,7 @@ func (l *loop) pressure(s *slot, out *outbox) {
 // closing handshake goes on, and a connection with nothing unfinished loses its
 // cold part.
 func (l *loop) settle(i uint32, s *slot) {
+	l.own.Check()
 	c := l.slab.coldOf(s)
 	if c == nil || s.state == stateClosed {
 		return
@@ -179,6 +186,7 @@ func (l *loop) settle(i uint32, s *slot) {
 // drained ends a pause: the silence, and the wait for the rest of a message, was
 // ours.
 func (l *loop) drained(i uint32, s *slot, c *cold) {
+	l.own.Check()
 	s.flags &^= flagPaused
 	s.see(l.coarse)
 	c.begun = l.coarse
@@ -193,6 +201,7 @@ func (l *loop) drained(i uint32, s *slot, c *cold) {
 
 // tellGap reports messages that were not queued.
 func (l *loop) tellGap(i uint32, s *slot, c *cold) {
+	l.own.Check()
 	n := c.dropped
 	c.dropped = 0
 	defer l.recovered()
