@@ -24,7 +24,7 @@ type Conn struct {
 
 // misused is the panic of a method that another goroutine than the loop's calls. It
 // is a bug of the program, as a concurrent write to a map is; the loop's own state is
-// untouched.
+// untouched. Any goroutine.
 func (c Conn) misused() {
 	panic("perch: Conn used outside its callback; keep Ref")
 }
@@ -178,8 +178,8 @@ func (c Conn) Queued() int {
 	return n
 }
 
-// ID names the connection for ever.
+// ID names the connection for ever. Any goroutine.
 func (c Conn) ID() ID { return c.Ref().ID() }
 
-// Ref is the handle for other goroutines, and for later.
+// Ref is the handle for other goroutines, and for later. Any goroutine.
 func (c Conn) Ref() Ref { return Ref(c) }

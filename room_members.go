@@ -20,10 +20,10 @@ func (srv *Server) Ref(m room.Member) Ref {
 	return Ref{srv.loops[m.Loop], m.Slot, m.Gen}
 }
 
-// Member is what rooms know the connection as.
+// Member is what rooms know the connection as. Any goroutine.
 func (c Conn) Member() room.Member { return c.Ref().Member() }
 
-// Member is what rooms know the connection as.
+// Member is what rooms know the connection as. Any goroutine.
 func (r Ref) Member() room.Member {
 	if r.l == nil {
 		return room.Member{}
