@@ -51,7 +51,7 @@ fuzz: ## run every fuzz target for T (60s) each
 .PHONY: soak
 soak: T = 10m
 soak: ## run the model test of rooms for T (10m), each time with another seed
-	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 0 -run '^TestRoomsModel$$' . -rooms.for $(T)
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 0 -run '^TestRoomsModel$$' ./internal/enginetest/rooms -rooms.for $(T)
 
 # Peers in Go come from the module proxy; those in other languages, and the yardstick in C, are skipped with
 # a note where what they need is missing.

@@ -15,6 +15,8 @@ import (
 	"github.com/perchws/perch/room"
 )
 
+func TestMain(m *testing.M) { wstest.Main(m) }
+
 // driven is a loop without a goroutine: the test turns it tick by tick on its
 // own thread and moves its clock, so that nothing depends on time.
 type driven struct {

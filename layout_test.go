@@ -94,16 +94,28 @@ var mayImport = map[string][]string{
 	"cmd/perchbench":           {all},
 	"cmd/perchvet":             {"internal/connescape"},
 
-	// For tests alone; nobody lists them.
-	"internal/testrun":     {},
-	"internal/puff":        {},
-	"internal/wstest":      {"frame", "handshake"},
-	"internal/conformance": {all},
-	"internal/interop":     {all},
+	// For tests alone; nobody lists them. Below enginetest are the tests of the engine from outside.
+	"internal/enginetest":             {all},
+	"internal/enginetest/roommodel":   {".", "room"},
+	"internal/enginetest/callbacks":   {},
+	"internal/enginetest/closing":     {},
+	"internal/enginetest/compression": {},
+	"internal/enginetest/http":        {},
+	"internal/enginetest/lifecycle":   {},
+	"internal/enginetest/limits":      {},
+	"internal/enginetest/listen":      {},
+	"internal/enginetest/liveness":    {},
+	"internal/enginetest/rooms":       {},
+	"internal/enginetest/tls":         {},
+	"internal/testrun":                {},
+	"internal/puff":                   {},
+	"internal/wstest":                 {"frame", "handshake"},
+	"internal/conformance":            {all},
+	"internal/interop":                {all},
 }
 
 // testOnly packages are out of reach for non-test files, "*" or not.
-var testOnly = []string{"session/storetest", "room/brokertest", "internal/testrun", "internal/puff", "internal/wstest", "internal/conformance", "internal/interop"}
+var testOnly = []string{"internal/enginetest", "internal/enginetest/roommodel", "session/storetest", "room/brokertest", "internal/testrun", "internal/puff", "internal/wstest", "internal/conformance", "internal/interop"}
 
 // mayRequire holds the packages of other modules that non-test files may import, and who may.
 // Everything else in go.mod is there for tests and tools.

@@ -1,0 +1,322 @@
+//go:build linux
+
+package rooms_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/enginetest"
+	"github.com/perchws/perch/internal/enginetest/roommodel"
+	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
+)
+
+var (
+	roomsSeed = flag.Uint64("rooms.seed", 0, "seed of the rooms model test; 0: a few fixed ones")
+	roomsFor  = flag.Duration("rooms.for", 0, "how long the rooms model test takes fresh seeds; 0: it does not")
+)
+
+// TestRoomsModel lets many visitors do at random what can be done with rooms, on
+// several loops, while plain goroutines publish, and holds what everybody sees
+// against a simple model: one list of messages for each life of a room.
+func TestRoomsModel(t *testing.T) {
+	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 8}
+	if *roomsSeed != 0 {
+		seeds = []uint64{*roomsSeed}
+	}
+	for _, seed := range seeds {
+		runRoomsModel(t, seed)
+	}
+	for end := time.Now().Add(*roomsFor); time.Now().Before(end) && !t.Failed(); {
+		runRoomsModel(t, rand.Uint64()|1<<32)
+	}
+}
+
+func runRoomsModel(t *testing.T, seed uint64) {
+	t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+		m := newModel(t, seed)
+		defer m.stop(seed)
+		for range modelRounds {
+			m.round()
+			if m.quiet(); t.Failed() {
+				break
+			}
+		}
+		m.end()
+	})
+}
+
+const (
+	modelRounds = 3
+	modelSteps  = 250 // of the visitors, in a round
+	modelActors = 24
+)
+
+// model is one run.
+type model struct {
+	*roommodel.Stage
+	t          *testing.T
+	random     *rand.Rand
+	slow       bool // some stop reading while much is sent
+	summaries  bool // who comes and goes is told in summaries, and empty rooms go at once
+	nobodies   bool // some do not sign in: rooms count them, and tell nobody
+	actors     []*actor
+	visitors   int
+	publishers []*roommodel.Publisher
+	publishing sync.WaitGroup
+
+	ending  atomic.Bool // whatever ends now was told to
+	tooSlow atomic.Int64
+	faults  atomic.Int64
+
+	mu    sync.Mutex
+	tails []tail
+}
+
+// tail is what a visitor has not got: one offset, or all from it on. It must have
+// been excepted from them.
+type tail struct {
+	k, life string
+	from    uint64
+	all     bool
+}
+
+func newModel(t *testing.T, seed uint64) *model {
+	m := &model{t: t, random: rand.New(rand.NewPCG(seed, seed)), slow: seed&1 == 0, nobodies: seed&2 == 0, summaries: seed&4 == 0}
+	m.Stage = roommodel.NewStage(m.faulty)
+	cfg := perch.Config{
+		Loops: 4, Rate: enginetest.Unlimited, NewConnectionsPerSecond: -1, PingInterval: -1, PingTimeout: -1,
+		Rooms: m.Config(room.Config{PresenceEach: 100}),
+	}
+	if m.slow {
+		cfg.MaxOutput = 128 << 10
+	}
+	if m.summaries {
+		cfg.Rooms.PresenceEach, m.TTL = 2, time.Millisecond
+	}
+	enginetest.Start(t, cfg, func(srv *perch.Server) {
+		m.Server, m.Hub = srv, srv.Rooms()
+		srv.Handle("/ws", perch.Handler{OnOpen: m.Open, OnMessage: m.Message})
+	})
+	for i := range roommodel.Rooms {
+		m.Make(roommodel.RoomID(i))
+	}
+	for i := range modelActors {
+		a := &actor{seen: make(map[string]room.Position)}
+		if i%8 != 0 || !m.nobodies {
+			a.user = roommodel.UserID(i % roommodel.Users)
+		}
+		m.actors = append(m.actors, a)
+	}
+	for i := range 3 {
+		m.publishers = append(m.publishers, roommodel.NewPublisher(m.Stage, fmt.Sprint("g", i)))
+	}
+	return m
+}
+
+func (m *model) faulty(format string, args ...any) {
+	m.t.Helper()
+	if m.faults.Add(1) <= 5 {
+		m.t.Errorf(format, args...)
+	}
+}
+
+// expectSeen takes note of a message that a visitor has not got.
+func (m *model) expectSeen(k, life string, from uint64, all bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tails = append(m.tails, tail{k, life, from, all})
+}
+
+// round is a stretch of everything at once.
+func (m *model) round() {
+	for i, p := range m.publishers {
+		random := rand.New(rand.NewPCG(m.random.Uint64(), 0))
+		m.publishing.Go(func() {
+			p.GoOn(random, modelSteps/2, 400)
+			if m.slow && i == 0 {
+				if r := m.Hub.Room(roommodel.RoomID(random.IntN(roommodel.Rooms))); r != nil {
+					for range 100 {
+						p.Publish(r, 40<<10, nil)
+					}
+				}
+			}
+		})
+	}
+	for range modelSteps {
+		m.step(m.actors[m.random.IntN(len(m.actors))])
+	}
+	m.publishing.Wait()
+}
+
+// step lets one actor do something.
+func (m *model) step(a *actor) {
+	if a.visitor == nil {
+		m.connect(a)
+		return
+	}
+	select {
+	case <-a.visitor.over:
+		m.connect(a)
+		return
+	default:
+	}
+	c := a.visitor
+	id := roommodel.RoomID(m.random.IntN(roommodel.Rooms))
+	switch k := m.random.IntN(100); {
+	case k < 26:
+		m.join(c, id)
+	case k < 40:
+		m.leave(c)
+	case k < 66:
+		c.ask(request{verb: "pub"}, id, m.random.IntN(400), []string{"none", "self", "user"}[m.random.IntN(3)])
+	case k < 74:
+		c.ask(request{verb: "send"}, id, m.random.IntN(3))
+	case k < 78:
+		c.ask(request{verb: "tell"}, roommodel.UserID(m.random.IntN(roommodel.Users)))
+	case k < 80:
+		c.ask(request{verb: "drop"}, id)
+	case k < 84:
+		c.ask(request{verb: "make"}, id)
+	case k < 92:
+		c.stop(m.slow && m.random.IntN(2) == 0)
+	default:
+		m.finish(c, m.random.IntN(4))
+	}
+}
+
+// connect opens the next connection of an actor.
+func (m *model) connect(a *actor) {
+	m.visitors++
+	c := &visitor{
+		model: m, who: a, k: strconv.Itoa(m.visitors), user: a.user, dialect: "0", over: make(chan struct{}),
+		asked: make(map[string]request), in: make(map[string]*membership), ended: make(map[string]bool), direct: make(map[string]int),
+	}
+	if a.user != "" && m.random.IntN(2) == 0 {
+		c.dialect = "1"
+	}
+	c.gate = sync.NewCond(&c.mu)
+	c.Conn = wstest.Dial(m.t, m.Server.Addr().String(), fmt.Sprintf("/ws?k=%s&user=%s&dialect=%s", c.k, c.user, c.dialect))
+	c.Timeout = time.Minute
+	a.visitor = c
+	go c.read()
+}
+
+// join asks for a room, and often for what was missed of it.
+func (m *model) join(c *visitor, id string) {
+	since, epoch := room.Position{}, "-"
+	c.who.mu.Lock()
+	if seen, ok := c.who.seen[id]; ok && m.random.IntN(4) != 0 {
+		since, epoch = seen, seen.Epoch
+	}
+	c.who.mu.Unlock()
+	verb, recent := "join", m.random.IntN(10)
+	if m.random.IntN(5) == 0 {
+		verb = "hop"
+	}
+	c.ask(request{verb: verb, room: id, since: since, recent: uint64(recent)}, id, epoch, since.Offset, recent)
+}
+
+// leave leaves one of the rooms that the visitor knows it is in.
+func (m *model) leave(c *visitor) {
+	c.mu.Lock()
+	lives := c.rooms()
+	c.mu.Unlock()
+	if len(lives) == 0 {
+		return
+	}
+	slices.Sort(lives)
+	c.ask(request{verb: "leave"}, lives[m.random.IntN(len(lives))])
+}
+
+// stop stops reading, or goes on.
+func (c *visitor) stop(yes bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = yes
+	c.gate.Signal()
+}
+
+// finish ends a connection in one of several ways.
+func (m *model) finish(c *visitor, way int) {
+	c.mu.Lock()
+	c.ending = true
+	c.note("> ", "end "+strconv.Itoa(way))
+	c.mu.Unlock()
+	c.stop(false)
+	switch way {
+	case 0:
+		c.TrySend(wstest.Close(frame.CloseNormal, ""))
+	case 1:
+		c.TCP().CloseWrite()
+	case 2:
+		c.Conn.Close()
+	default:
+		c.Reset()
+	}
+}
+
+// stop lets everything come to its end, whatever ended the run, and says how to
+// see a failure again.
+func (m *model) stop(seed uint64) {
+	m.ending.Store(true)
+	m.publishing.Wait()
+	for _, a := range m.actors {
+		if a.visitor != nil {
+			a.visitor.stop(false)
+		}
+	}
+	if m.t.Failed() {
+		s := m.Server.Stats()
+		m.t.Logf("%d slow ticks, the longest below %v", s.SlowTicks, s.Ticks.Quantile(1))
+		m.t.Logf("again: go test -race -run '^TestRoomsModel$' ./internal/enginetest/rooms -rooms.seed %d", seed)
+	}
+}
+
+// end ends the run, one way or another, and looks for what is left.
+func (m *model) end() {
+	m.ending.Store(true)
+	random := rand.New(rand.NewPCG(m.random.Uint64(), 0))
+	m.publishing.Go(func() { m.publishers[0].GoOn(random, modelSteps, 100) })
+	way := m.random.IntN(3)
+	for _, a := range m.actors {
+		if a.visitor != nil && way == 2 {
+			m.finish(a.visitor, m.random.IntN(4))
+		}
+	}
+	if way == 0 {
+		ctx, cancel := context.WithTimeout(m.t.Context(), wstest.DefaultTimeout)
+		defer cancel()
+		for _, a := range m.actors {
+			if a.visitor != nil {
+				a.visitor.stop(false)
+			}
+		}
+		if err := m.Server.Shutdown(ctx); err != nil {
+			m.Fault("Shutdown: %v", err)
+		}
+	}
+	m.Server.Close()
+	m.Server.Wait()
+	m.publishing.Wait() // they have gone on meanwhile
+	for _, a := range m.actors {
+		if a.visitor != nil {
+			a.visitor.stop(false)
+			<-a.visitor.over
+		}
+	}
+	m.nothingLeft()
+	m.t.Logf("%d connections, %d lives of rooms, %d messages, %d refused, %d too slow, %d left out",
+		m.visitors, m.Lives.Load(), m.Accepted.Load(), m.Refused.Load(), m.tooSlow.Load(), m.Hub.Stats().Shed)
+}

@@ -1,0 +1,125 @@
+//go:build linux
+
+package tls_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/enginetest"
+	"github.com/perchws/perch/internal/owner"
+	"github.com/perchws/perch/internal/wstest"
+)
+
+// idleTLS is the most that an idle connection may cost, in bytes of live heap and
+// stack: two AES-GCM states, a tls.Conn and its secrets. A goroutine per
+// connection costs five times as much.
+const idleTLS = 4 << 10
+
+// An idle connection has given back what its records were read into. The server is
+// a process of its own here, so that its memory is nobody else's.
+// PERCH_TEST_IDLE=8000 is the number of connections, 1000 by default.
+func TestTLSIdleMemory(t *testing.T) {
+	if owner.Enabled {
+		t.Skip("the race detector's own memory counts")
+	}
+	clients := 1000
+	if v := os.Getenv("PERCH_TEST_IDLE"); v != "" {
+		clients, _ = strconv.Atoi(v)
+	}
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			if !enginetest.InChild(t, func(say io.Reader) { connectIdle(t, say, clients, v.id) }) {
+				return
+			}
+			srv, _ := startSecure(t, perch.Config{MaxConnectionsPerIP: -1, NewConnectionsPerSecond: -1, PingInterval: -1, PingTimeout: -1}, enginetest.Echo())
+			before, resident := liveMemory(), residentBytes(t)
+			fmt.Printf("\naddress %s\n", srv.Addr())
+			enginetest.AwaitStats(t, srv, "all have echoed", func(s *perch.Stats) bool { return s.MessagesSent == uint64(clients) })
+			var each int64
+			wstest.Eventually(t, "the sweep has come by", func() bool {
+				last := each
+				each = (liveMemory() - before) / int64(clients)
+				time.Sleep(300 * time.Millisecond) // a sweep of some connections
+				return each <= idleTLS && each > last-last/100 && each < last+last/100
+			})
+			debug.FreeOSMemory()
+			fmt.Printf("\nmemory %d connections, each %d bytes live, %d resident\n", clients, each, (residentBytes(t)-resident)/clients)
+			enginetest.AwaitParent()
+		})
+	}
+}
+
+// connectIdle opens the connections to the child, has each echo once, and leaves
+// them open until the test ends. It logs what the child says of its memory.
+func connectIdle(t *testing.T, say io.Reader, clients int, version uint16) {
+	lines := bufio.NewScanner(say)
+	await := func(what string) (rest string) {
+		for found := false; !found && lines.Scan(); {
+			rest, found = strings.CutPrefix(lines.Text(), what+" ")
+		}
+		return rest
+	}
+	addr := await("address")
+	config := &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}
+	message := wstest.Binary(make([]byte, 128)).Append(nil, true)
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			for n := g; n < clients; n += 8 {
+				c, err := tls.Dial("tcp", addr, config)
+				if err != nil {
+					t.Errorf("client %d: %v", n, err)
+					return
+				}
+				t.Cleanup(func() { c.NetConn().Close() })
+				c.Write(append(wstest.Request("a", "/ws"), message...))
+				var got []byte
+				for b := make([]byte, 512); !bytes.HasSuffix(got, make([]byte, 128)); {
+					k, err := c.Read(b)
+					if err != nil {
+						t.Errorf("client %d: %v", n, err)
+						return
+					}
+					got = append(got, b[:k]...)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if !t.Failed() {
+		t.Log(await("memory"))
+	}
+}
+
+// liveMemory is what the collector finds alive, and the stacks, in bytes.
+func liveMemory() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// residentBytes is the RSS of this process.
+func residentBytes(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, _ := strconv.Atoi(strings.Fields(string(b))[1])
+	return pages * os.Getpagesize()
+}
