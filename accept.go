@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perchws/perch/handshake"
-	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/poller"
 )
 
@@ -28,10 +27,10 @@ func (l *loop) accept() {
 		if l.accepting.listener < 0 || l.accepting.pausedUntil != 0 || l.accepting.overflow.pushed >= pushBudget { // their descriptors are open until reap
 			return
 		}
-		fd, peer, e := sock.Accept(l.accepting.listener)
-		spare := e == unix.EMFILE && l.accepting.overflow.lend()
+		fd, peer, e := l.kernel.Accept(l.accepting.listener)
+		spare := e == unix.EMFILE && l.accepting.overflow.lend(l.kernel)
 		if spare {
-			fd, peer, e = sock.Accept(l.accepting.listener)
+			fd, peer, e = l.kernel.Accept(l.accepting.listener)
 		}
 		switch e {
 		case 0:
@@ -40,7 +39,7 @@ func (l *loop) accept() {
 			}
 			l.accepted(fd, peer, spare)
 		case unix.EAGAIN:
-			l.accepting.overflow.replenish()
+			l.accepting.overflow.replenish(l.kernel)
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			l.stats.AcceptPauses++
@@ -103,7 +102,7 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 		}
 		l.stats.Refused++
 		srv.note(&refused{kind: RefusedLimit, reason: err.Error(), peer: peer})
-		sock.Reset(fd)
+		l.kernel.Reset(fd)
 		return
 	}
 	switch {
@@ -174,7 +173,7 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	peer := p.Source.Addr()
 	if p.Source.IsValid() && !peer.IsUnspecified() {
 		l.slab.setProxied(i, p.Source)
-	} else if peer = sock.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
+	} else if peer = l.kernel.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
 		peer = unixPeer
 	}
 	state, more := l.firstState()

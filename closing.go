@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perchws/perch/frame"
-	"github.com/perchws/perch/internal/sock"
 )
 
 // closeOpen begins our side of the closing handshake, behind what is queued.
@@ -159,7 +158,7 @@ func (l *loop) flushed(i uint32, s *slot) {
 	case stateReplying, stateDraining:
 		if s.flags&flagClient == 0 && !l.slab.coldOf(s).unread { // RFC 6455 §7.1.1: the server closes first
 			if s.flags&flagTLS != 0 { // the peer's close_notify may be here already
-				sock.Recv(int(s.fd), l.tls.records)
+				l.kernel.Recv(int(s.fd), l.tls.records)
 			}
 			l.kill(i, s)
 			return
@@ -168,7 +167,7 @@ func (l *loop) flushed(i uint32, s *slot) {
 	case stateFailing:
 		// Closing with unread input would send RST, and the peer might never read
 		// our close frame.
-		sock.ShutdownWrite(int(s.fd))
+		l.kernel.ShutdownWrite(int(s.fd))
 		l.setState(s, stateLingering)
 	}
 }
@@ -176,20 +175,21 @@ func (l *loop) flushed(i uint32, s *slot) {
 // discard reads what nobody wants any more.
 func (l *loop) discard(i uint32, s *slot) {
 	l.own.Check()
-	n, e := sock.Recv(int(s.fd), l.input.buf[:readBudget])
+	n, e := l.kernel.Recv(int(s.fd), l.input.buf[:readBudget])
 	if e == unix.EAGAIN {
 		return
 	}
 	c := l.slab.thaw(s)
 	c.discard += n
-	if e != 0 || n == 0 || c.discard > lingerBytes && !sock.Delivered(int(s.fd)).Waiting {
+	if e != 0 || n == 0 || c.discard > lingerBytes && !l.kernel.Delivered(int(s.fd)).Waiting {
 		l.kill(i, s)
 	}
 }
 
 // brokenCause is the error behind EPOLLERR or EPOLLHUP.
-func brokenCause(fd int) error {
-	if e := sock.Error(fd); e != 0 {
+func (l *loop) brokenCause(fd int) error {
+	l.own.Check()
+	if e := l.kernel.Error(fd); e != 0 {
 		return e
 	}
 	return io.EOF

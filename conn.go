@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/perchws/perch/frame"
-	"github.com/perchws/perch/internal/sock"
 )
 
 // Conn is one WebSocket connection, inside a callback of its loop. It is a
@@ -158,7 +157,7 @@ func (l *loop) peerAddr(i uint32, s *slot) netip.AddrPort {
 	if a := l.slab.proxiedFor(i); a.IsValid() {
 		return a
 	}
-	return sock.PeerAddr(int(s.fd))
+	return l.kernel.PeerAddr(int(s.fd))
 }
 
 // Queued is the number of bytes queued for the peer and not yet taken by the

@@ -19,7 +19,6 @@ import (
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
-	"github.com/perchws/perch/internal/sock"
 )
 
 // DialOptions are what DialWith adds to a Dial. All of it is copied before DialWith
@@ -235,7 +234,7 @@ func (l *loop) connect(i uint32, s *slot, d *dialing) {
 		addr := d.addrs[0]
 		d.addrs = d.addrs[1:]
 		var e unix.Errno
-		if fd, e = sock.Connect(addr, d.local); e != 0 {
+		if fd, e = l.kernel.Connect(addr, d.local); e != 0 {
 			d.err = e
 		}
 	}
@@ -255,8 +254,8 @@ func (l *loop) connect(i uint32, s *slot, d *dialing) {
 func (l *loop) connected(i uint32, s *slot) {
 	l.own.Check()
 	d := l.slab.coldOf(s).dial
-	if e := sock.Error(int(s.fd)); e != 0 {
-		sock.Close(int(s.fd))
+	if e := l.kernel.Error(int(s.fd)); e != 0 {
+		l.kernel.Close(int(s.fd))
 		s.fd = -1
 		d.err = e
 		l.connect(i, s, d)

@@ -359,8 +359,8 @@ func (l *loop) take(t *taking) {
 		}
 		l.srv.note(&refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away", request: t.request})
 		t.route.abandon(&t.response, because(ErrNeverOpened, err))
-		sock.Send(fd, b)
-		sock.Close(fd)
+		l.kernel.Send(fd, b)
+		l.kernel.Close(fd)
 		l.srv.uncount(t.counted)
 		return
 	}

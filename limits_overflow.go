@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/sock"
 )
@@ -147,7 +145,7 @@ func (l *loop) pushOut(below int) {
 		l.kill(i, s)
 	case stateHandshake:
 		if c := l.slab.coldOf(s); s.flags&flagTLS == 0 && c.refusal != nil {
-			sock.Send(int(s.fd), handshake.AppendError(nil, c.refusal.status, c.refusal.reason, retryAfter))
+			l.kernel.Send(int(s.fd), handshake.AppendError(nil, c.refusal.status, c.refusal.reason, retryAfter))
 			l.kill(i, s)
 			return
 		}
@@ -205,21 +203,21 @@ func (o *overflow) remove(at int) {
 }
 
 // lend closes a spare, so that one connection can be accepted. false: there is none.
-func (o *overflow) lend() bool {
+func (o *overflow) lend(k sock.Kernel) bool {
 	n := len(o.spares)
 	if n == 0 {
 		return false
 	}
-	sock.Close(o.spares[n-1])
+	k.Close(o.spares[n-1])
 	o.spares = o.spares[:n-1]
 	return true
 }
 
 // replenish opens the spares that are missing, as far as there are descriptors.
-func (o *overflow) replenish() {
+func (o *overflow) replenish(k sock.Kernel) {
 	for len(o.spares) < o.kept {
-		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
+		fd, e := k.Spare()
+		if e != 0 {
 			return
 		}
 		o.spares = append(o.spares, fd)
@@ -227,8 +225,8 @@ func (o *overflow) replenish() {
 }
 
 // close closes the spares for good.
-func (o *overflow) close() {
+func (o *overflow) close(k sock.Kernel) {
 	o.kept = 0
-	for o.lend() {
+	for o.lend(k) {
 	}
 }

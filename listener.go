@@ -99,7 +99,7 @@ func (l *loop) listen() (err error) {
 	case srv.shared != nil:
 		l.accepting.listener, l.accepting.interest = srv.shared.fd, poller.In|poller.Exclusive
 	case srv.addr.IsValid():
-		if l.accepting.listener, err = sock.Listen(srv.addr, true); err != nil {
+		if l.accepting.listener, err = l.kernel.Listen(srv.addr, true); err != nil {
 			l.accepting.listener = -1
 			return err
 		}
@@ -126,7 +126,7 @@ func (l *loop) closeListener() {
 		}
 		l.srv.shared.leave()
 	case l.accepting.listener >= 0:
-		sock.Close(l.accepting.listener)
+		l.kernel.Close(l.accepting.listener)
 	}
 	l.accepting.listener = -1
 	l.accepting.pausedUntil = 0

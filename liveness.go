@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"os"
 	"time"
-
-	"github.com/perchws/perch/internal/sock"
 )
 
 // sweepPass is in how many sweeps the clock hand goes round a large slab; of a
@@ -168,7 +166,7 @@ func (l *loop) unsent(s *slot) int {
 	l.own.Check()
 	n := 0
 	if s.fd >= 0 {
-		n = sock.Unacked(int(s.fd))
+		n = l.kernel.Unacked(int(s.fd))
 	}
 	if s.state == stateLingering && n > 0 {
 		n-- // FIN counts as one

@@ -39,7 +39,7 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 // has refused waits too, and is a backlog; what this tick has queued is none.
 func (l *loop) delivered(s *slot) sock.Delivery {
 	l.own.Check()
-	d := sock.Delivered(int(s.fd))
+	d := l.kernel.Delivered(int(s.fd))
 	if s.flags&flagOut != 0 {
 		d.Waiting, d.Backlog = true, true
 	}
@@ -70,7 +70,7 @@ func (l *loop) alive(i uint32, s *slot) (pinged bool) {
 	silent := l.coarse - s.seen()
 	if r.pingInterval == 0 || s.flags&flagPinged != 0 {
 		// Input that nobody has read yet is a sign of life that we are late to see.
-		if r.pingTimeout != 0 && silent > r.pingTimeout && !sock.Unread(int(s.fd)) && !l.taking(s, silent) {
+		if r.pingTimeout != 0 && silent > r.pingTimeout && !l.kernel.Unread(int(s.fd)) && !l.taking(s, silent) {
 			l.stats.HeartbeatTimeouts++
 			l.failWith(i, s, CloseHeartbeatTimeout, "heartbeat timeout", ErrHeartbeat)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/internal/owner"
+	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/poller"
 	"github.com/perchws/perch/pool"
 	"github.com/perchws/perch/room"
@@ -50,7 +51,9 @@ type loop struct {
 	// Immutable after newLoop.
 	srv    *Server
 	id     int
-	poller *poller.Poller
+	kernel sock.Kernel
+	poller readiness
+	asleep func() time.Duration // idle, made once: Wait is behind an interface, where it would be made each time
 
 	// Owned by the loop; see own.Check.
 	own         owner.Owner
@@ -81,17 +84,14 @@ type loop struct {
 }
 
 func newLoop(s *Server, id, most int) (*loop, error) {
-	p, err := poller.New()
+	p, err := s.seams.poller(id, s.cfg.KeepGOMAXPROCS)
 	if err != nil {
 		return nil, err
-	}
-	if s.cfg.KeepGOMAXPROCS {
-		p.Yield()
 	}
 	var seed [32]byte
 	cryptorand.Read(seed[:])
 	l := &loop{
-		srv: s, id: id, poller: p,
+		srv: s, id: id, kernel: s.seams.kernel(id), poller: p,
 		slab:        newSlab(most),
 		rooms:       room.NewShards(s.rooms, id),
 		cork:        newCork(s.cfg.MaxOutput),
@@ -103,6 +103,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		hand:        clockHand{period: s.period, wanted: s.period},
 		keys:        rand.NewChaCha8(seed),
 	}
+	l.asleep = l.idle
 	l.accepting.overflow.most = s.overflow
 	if len(s.reserved) > 0 {
 		l.accepting.overflow.kept = sparesKept
@@ -128,7 +129,7 @@ func (l *loop) run() error {
 // tick is one turn of the loop. The order is the contract: docs/architecture.md.
 func (l *loop) tick() error {
 	l.own.Check()
-	n, err := l.poller.Wait(l.input.events, l.idle)
+	n, err := l.poller.Wait(l.input.events, l.asleep)
 	if err != nil {
 		return err
 	}
@@ -226,7 +227,7 @@ func (l *loop) dispatch(ev *poller.Event) {
 		l.readable(i, s)
 	case ev.Broken() && s.state != stateClosed && s.state != stateConnecting:
 		// Not to be masked, so not to be waited for: what is unread is lost.
-		l.fail(i, s, brokenCause(int(s.fd)))
+		l.fail(i, s, l.brokenCause(int(s.fd)))
 	}
 }
 
@@ -290,7 +291,7 @@ func (l *loop) end() {
 	}
 	l.reap()
 	l.submit() // OnClose of blocking handlers
-	l.accepting.overflow.close()
+	l.accepting.overflow.close(l.kernel)
 	l.account()
 	l.publishStats()
 }

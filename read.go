@@ -9,7 +9,6 @@ import (
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/owner"
-	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/pool"
 )
 
@@ -32,7 +31,7 @@ func (l *loop) readable(i uint32, s *slot) {
 		l.readTLS(i, s)
 		return
 	}
-	n, e := sock.Recv(int(s.fd), l.input.buf[had:had+readBudget])
+	n, e := l.kernel.Recv(int(s.fd), l.input.buf[had:had+readBudget])
 	switch {
 	case e == unix.EAGAIN:
 		return

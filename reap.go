@@ -4,8 +4,6 @@ package perch
 
 import (
 	"net/netip"
-
-	"github.com/perchws/perch/internal/sock"
 )
 
 // reap closes descriptors and frees slots: the only place that does. OnClose
@@ -37,12 +35,12 @@ func (l *loop) reapOne(i uint32, s *slot) {
 	c := l.slab.thaw(s)
 	if s.fd >= 0 {
 		if c.reset {
-			sock.Reset(int(s.fd))
+			l.kernel.Reset(int(s.fd))
 		} else {
-			sock.Close(int(s.fd))
+			l.kernel.Close(int(s.fd))
 		}
 		s.fd = -1
-		l.accepting.overflow.replenish()
+		l.accepting.overflow.replenish(l.kernel)
 		l.resumeAccept()
 	}
 	if l.workEnds(i, s, c) {

@@ -18,6 +18,7 @@ import (
 type Request struct {
 	head    handshake.Head
 	fd      int            // −1: addr is known
+	kernel  sock.Kernel    // asked about fd
 	addr    netip.AddrPort // of the socket's other end; asked for when it is needed
 	unix    bool           // the socket is one: it has no address
 	trusted []netip.Prefix
@@ -127,7 +128,7 @@ func (r *Request) RemoteAddr() netip.Addr {
 // says it is; the zero value if it is gone, or the socket is a unix one.
 func (r *Request) PeerAddr() netip.AddrPort {
 	if !r.addr.IsValid() && r.fd >= 0 {
-		r.addr = sock.PeerAddr(r.fd)
+		r.addr = r.kernel.PeerAddr(r.fd)
 	}
 	return r.addr
 }
@@ -142,6 +143,6 @@ func (r *Request) detached() *Request {
 	}
 	d := *r
 	d.PeerAddr()
-	d.fd, d.head = -1, parser.Head(head)
+	d.fd, d.kernel, d.head = -1, nil, parser.Head(head)
 	return &d
 }

@@ -81,6 +81,7 @@ type Server struct {
 
 	dog   watchdog
 	lines logQueue
+	seams seams // immutable
 
 	mu      sync.Mutex // guards starting and stopping, and table.free
 	started bool
@@ -89,8 +90,10 @@ type Server struct {
 }
 
 // New makes a Server. What is wrong with c is reported by Start.
-func New(c Config) *Server {
-	srv := &Server{ctx: context.Background(), seed: maphash.MakeSeed(), start: time.Now(), ended: make(chan struct{}), attempt: newAttempt()}
+func New(c Config) *Server { return newServer(c, realSeams()) }
+
+func newServer(c Config, on seams) *Server {
+	srv := &Server{ctx: context.Background(), seed: maphash.MakeSeed(), start: time.Now(), ended: make(chan struct{}), attempt: newAttempt(), seams: on}
 	srv.patience, srv.hurry = context.WithCancel(context.Background())
 	srv.cfg, srv.bad = c.withDefaults()
 	srv.log = slog.New(logHandler{&srv.lines, srv.cfg.Logger.Handler()})

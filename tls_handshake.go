@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perchws/perch/frame"
-	"github.com/perchws/perch/internal/sock"
 )
 
 // The record header of TLS (RFC 8446 §5.1): type, version, length.
@@ -56,7 +55,7 @@ func (l *loop) readSecuring(i uint32, s *slot) {
 	case c != nil && c.in != nil:
 		into = l.input.buf[:readBudget-len(c.in.B)]
 	}
-	n, e := sock.Recv(int(s.fd), into)
+	n, e := l.kernel.Recv(int(s.fd), into)
 	switch {
 	case e == unix.EAGAIN:
 		return
@@ -163,7 +162,7 @@ func (l *loop) shake(i uint32, s *slot, t *turns, share addrKey) {
 		in = append(in, c.in.B...)
 		l.dropInput(c)
 	}
-	local, remote := sock.LocalAddr(int(s.fd)), l.peerAddr(i, s)
+	local, remote := l.kernel.LocalAddr(int(s.fd)), l.peerAddr(i, s)
 	w := newWire(l.conn(i, s).Ref(), in, net.TCPAddrFromAddrPort(local), net.TCPAddrFromAddrPort(remote))
 	if s.flags&flagClient != 0 {
 		w.conn = tls.Client(w, c.dial.tls)

@@ -30,7 +30,7 @@ func (l *loop) readTLS(i uint32, s *slot) {
 	if l.tls.records == nil {
 		l.tls.records = make([]byte, readBudget)
 	}
-	n, e := sock.Recv(int(s.fd), l.tls.records)
+	n, e := l.kernel.Recv(int(s.fd), l.tls.records)
 	switch {
 	case e == unix.EAGAIN:
 	case e != 0:
@@ -188,7 +188,7 @@ func (l *loop) sendAll(fd int, b []byte) (sent int, errno unix.Errno) {
 	l.own.Check()
 	for sent < len(b) {
 		want := min(len(b)-sent, sock.MaxRaw)
-		n, e := sock.Send(fd, b[sent:])
+		n, e := l.kernel.Send(fd, b[sent:])
 		sent += n
 		l.stats.BytesSent += uint64(n)
 		if e != 0 {

@@ -6,7 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perchws/perch/frame"
-	"github.com/perchws/perch/internal/sock"
 )
 
 // flushCork sends what the connection whose event this is has answered, in one
@@ -22,7 +21,7 @@ func (l *loop) flushCork(i uint32, s *slot) {
 		l.sealCork(i, s, b)
 		return
 	}
-	n, e := sock.Send(int(s.fd), b)
+	n, e := l.kernel.Send(int(s.fd), b)
 	if e != 0 && e != unix.EAGAIN {
 		l.fail(i, s, e)
 		return
