@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"internal/spawn":      {},
 	"internal/connescape": {},
 	"internal/label":      {},
+	"internal/outbox":     {"frame", "internal/sock", "pool"},
 	"internal/wire":       {},
 	"room":                {"frame", "internal/beside", "internal/clock", "internal/entropy", "internal/label", "internal/spawn"},
 	"room/brokertest":     {"room", "frame"},
@@ -60,6 +61,7 @@ var mayImport = map[string][]string{
 		"internal/closing",
 		"internal/entropy",
 		"internal/limit",
+		"internal/outbox",
 		"internal/owner",
 		"internal/procs",
 		"internal/sock",
@@ -120,7 +122,7 @@ var testOnly = []string{"internal/enginetest", "internal/enginetest/roommodel", 
 // mayRequire holds the packages of other modules that non-test files may import, and who may.
 // Everything else in go.mod is there for tests and tools.
 var mayRequire = map[string][]string{
-	"golang.org/x/sys/unix":             {".", "poller", "bench", "bench/suite", "internal/clock", "internal/sock", "internal/owner", "internal/procs"},
+	"golang.org/x/sys/unix":             {".", "poller", "bench", "bench/suite", "internal/clock", "internal/outbox", "internal/sock", "internal/owner", "internal/procs"},
 	"github.com/valyala/bytebufferpool": {".", "pool"},
 	"github.com/golang-jwt/jwt/v5":      {"internal/server/auth"},
 	"github.com/BurntSushi/toml":        {"internal/server/config"},

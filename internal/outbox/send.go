@@ -1,0 +1,147 @@
+//go:build linux
+
+package outbox
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/pool"
+)
+
+// Writer is what a Box sends to: sockets, or what stands for them in a test. Both methods move at most
+// [sock.MaxRaw] bytes, and return how many they have. Fewer than there were, without an errno, mean that the socket
+// is full, as EAGAIN does. They must not keep what they are given.
+type Writer interface {
+	Send(fd int, b []byte) (n int, errno unix.Errno)
+	SendVector(fd int, v *sock.Vector) (n int, errno unix.Errno)
+}
+
+// Send sends from the control lane and the queue what the socket takes, and stops when that was budget bytes or
+// more. It takes one call of to where it can. v is memory for that, empty before and after. errno is EAGAIN when the
+// socket is full, 0 when nothing waits or the budget is used up. Nothing may be sealed.
+func (o *Box) Send(to Writer, fd int, v *sock.Vector, bufs *pool.Buffers, budget int) (sent int, errno unix.Errno) {
+	for !o.Empty() && sent < budget {
+		n, want, e := o.sendSome(to, fd, v)
+		sent += n
+		o.Sent(n, bufs)
+		if e != 0 {
+			return sent, e
+		}
+		if n < want {
+			return sent, unix.EAGAIN
+		}
+	}
+	return sent, 0
+}
+
+// sendSome is one call of to, for want bytes.
+func (o *Box) sendSome(to Writer, fd int, v *sock.Vector) (n, want int, errno unix.Errno) {
+	segs := o.segs[o.first:]
+	if len(o.control) == 0 && len(segs) == 1 { // nearly always
+		b := segs[0].b
+		b = b[:min(len(b), sock.MaxRaw)]
+		n, errno = to.Send(fd, b)
+		return n, len(b), errno
+	}
+	if len(o.control) > 0 && o.unfinished > 0 { // first the frame that is begun
+		b := segs[0].b[:min(o.unfinished, sock.MaxRaw)]
+		n, errno = to.Send(fd, b)
+		return n, len(b), errno
+	}
+	defer v.Reset()
+	if len(o.control) > 0 {
+		v.Add(o.control)
+	}
+	for _, s := range segs {
+		b := s.b
+		if room := sock.MaxRaw - v.Len(); len(b) > room {
+			b = b[:room]
+		}
+		if len(b) == 0 || !v.Add(b) {
+			break
+		}
+	}
+	want = v.Len()
+	n, errno = to.SendVector(fd, v)
+	return n, want, errno
+}
+
+// Front is the beginning of what Send would send, in one piece of at most most bytes, for TLS to seal. It is a part
+// of the queue itself where that is in one piece, else it is copied behind buf, which must be empty and of that
+// size. What is done with it is to be told by Sent.
+func (o *Box) Front(buf []byte, most int) []byte {
+	segs := o.segs[o.first:]
+	switch {
+	case len(o.control) > 0 && o.unfinished > 0: // first the frame that is begun
+		return segs[0].b[:min(o.unfinished, most)]
+	case len(o.control) > 0:
+		buf = append(buf, o.control[:min(len(o.control), most)]...)
+	case len(segs) == 1 || len(segs[0].b) >= most:
+		return segs[0].b[:min(len(segs[0].b), most)]
+	}
+	for _, s := range segs {
+		if buf = append(buf, s.b[:min(len(s.b), most-len(buf))]...); len(buf) == most {
+			break
+		}
+	}
+	return buf
+}
+
+// Sent removes the first n bytes of what waits, sealed bytes apart: those of the control lane first, unless a frame
+// before it is unfinished.
+func (o *Box) Sent(n int, bufs *pool.Buffers) {
+	if len(o.control) > 0 && o.unfinished == 0 && n > 0 {
+		k := min(n, len(o.control))
+		n -= k
+		if k < len(o.control) { // what is left of a control frame is a frame begun, like any other
+			o.cutControl(k, bufs)
+			return
+		}
+		o.clearControl()
+	}
+	for n > 0 {
+		s := &o.segs[o.first]
+		k := min(n, len(s.b))
+		o.follow(s.b, k)
+		s.b = s.b[k:]
+		o.bytes -= k
+		o.taken += k
+		n -= k
+		if len(s.b) == 0 {
+			o.drop(o.first, bufs)
+			o.first++
+		}
+	}
+	if o.first == len(o.segs) {
+		o.segs, o.first = o.spareSegs(), 0
+		o.taken, o.pace = 0, pace{}
+	} else if o.first >= manySegments {
+		o.segs = slices.Delete(o.segs, 0, o.first)
+		o.first = 0
+	}
+	if checked && o.unfinished > 0 && o.unfinished > len(o.segs[o.first].b) {
+		panic("outbox: a frame spans two segments")
+	}
+}
+
+// cutControl moves what is left of the control lane, of which k bytes were sent, to the front of the queue. All of
+// it is unfinished, a whole pong behind the ping too: neither may be dropped for a newer one any more.
+func (o *Box) cutControl(k int, bufs *pool.Buffers) {
+	own := bufs.Get()
+	own.B = append(own.B, o.control[k:]...)
+	o.clearControl()
+	o.prepend(segment{own.B, own})
+	o.unfinished = len(own.B)
+}
+
+// follow moves along the frames in b, the front of the queue, over the k bytes of it that were sent.
+func (o *Box) follow(b []byte, k int) {
+	if o.unfinished >= k {
+		o.unfinished -= k
+		return
+	}
+	o.unfinished = border(b, o.unfinished, k) - k
+}
