@@ -20,6 +20,6 @@
 //
 // # Goroutines
 //
-// Everything runs on the connections' loops, but for the check of a room's password, for which the client is
-// suspended.
+// Everything runs on the connections' loops, but for the check of a room's password, for which the client
+// waits.
 package chat

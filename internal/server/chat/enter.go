@@ -39,8 +39,8 @@ func (e *entry) secret() bool { return e.password != "" || e.creation != "" }
 // silence, what is said there would be thought to be among few.
 var errNoPassword = &protocol.Error{Code: protocol.CodeNoPassword, Field: "password"}
 
-// find brings the client to the room, which may have to be made, or opened with a password: then the client is
-// suspended until another goroutine has done with it. An error is the caller's to tell, if it comes at once.
+// find brings the client to the room, which may have to be made, or opened with a password: then the client waits
+// until another goroutine has done with it. An error is the caller's to tell, if it comes at once.
 func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry) error {
 	if err := room.CheckID(e.room); err != nil {
 		return endpoint.RoomError(err)
@@ -60,10 +60,9 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 			return &protocol.Error{Code: protocol.CodeRateLimited, Message: "Too many rooms made; try again later."}
 		}
 		if e.creation != "" {
-			s.later(conn, c, e, func(ctx context.Context) (*room.Room, room.Key, error) {
+			return s.later(conn, c, e, func(ctx context.Context) (*room.Room, room.Key, error) {
 				return s.createLocked(ctx, e)
 			})
-			return nil
 		}
 		var err error
 		if r, err = s.hub.Create(e.room, *e.create); errors.Is(err, room.ErrExists) && !s.alike(err, e.room) {
@@ -78,14 +77,13 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 		if !m.rarely().attempts.Take(s.now(), maxAttempts) || !s.mayTry(r) {
 			return &protocol.Error{Code: protocol.CodeTooManyAttempts}
 		}
-		s.later(conn, c, e, func(ctx context.Context) (*room.Room, room.Key, error) {
+		return s.later(conn, c, e, func(ctx context.Context) (*room.Room, room.Key, error) {
 			key, err := r.Unlock(ctx, e.password)
 			if errors.Is(err, room.ErrPassword) {
 				s.failed(r)
 			}
 			return r, key, err
 		})
-		return nil
 	}
 	return endpoint.RoomError(e.enter(conn, c, r, e, room.Key{}))
 }
@@ -135,24 +133,35 @@ func (s *Service) createLocked(ctx context.Context, e *entry) (*room.Room, room.
 	return r, key, err
 }
 
-// later does work that takes its time on a goroutine of its own. How many there are at a time is bounded by the
-// hub, which answers others with ErrBusy.
-func (s *Service) later(conn perch.Conn, c *endpoint.Client, e *entry, work func(context.Context) (*room.Room, room.Key, error)) {
-	c.Suspend()
+// opened is a room with a key to it.
+type opened struct {
+	room *room.Room
+	key  room.Key
+}
+
+// later does work that takes its time on a goroutine of its own, while the client waits. How many there are at a
+// time is bounded by the hub, which answers others with ErrBusy.
+func (s *Service) later(conn perch.Conn, c *endpoint.Client, e *entry, work func(context.Context) (*room.Room, room.Key, error)) error {
 	e.id = bytes.Clone(e.id)
-	ref := conn.Ref()
-	go func() {
-		r, key, err := work(context.Background())
-		_ = ref.Do(func(conn perch.Conn) { // if it is closed there is nobody to tell
+	return endpoint.Await(conn, c, endpoint.Wait[opened]{
+		ID:       e.id,
+		Patience: -1, // the hub bounds how much there is to do
+		Start: func(answer func(opened, error)) {
+			s.realm.Go(func() {
+				r, key, err := work(context.Background())
+				answer(opened{r, key}, err)
+			})
+		},
+		Then: func(conn perch.Conn, c *endpoint.Client, o opened, err error) error {
 			if err == nil {
-				err = e.enter(conn, c, r, e, key)
+				err = e.enter(conn, c, o.room, e, o.key)
 			}
 			if err != nil {
 				e.fail(conn, c, e.id, endpoint.RoomError(err))
 			}
-			c.Resume(conn)
-		})
-	}()
+			return nil
+		},
+	})
 }
 
 // mayTry reports whether another password may be tried on a room: with a new connection for each try a

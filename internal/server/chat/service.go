@@ -59,6 +59,7 @@ type Service struct {
 	cfg   Config
 	each  int // up to how many members of a room are told of each other's status
 	hub   *room.Hub
+	realm *endpoint.Realm
 	own   []*room.Room // that there always are: general, random and those of the configuration
 	isOwn map[*room.Room]bool
 	names *names
@@ -107,7 +108,7 @@ func (s *Service) Rooms(c room.Config) room.Config {
 
 // Mount makes the rooms that there always are, and puts the endpoints on a server that has not started.
 func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
-	s.hub = srv.Rooms()
+	s.hub, s.realm = srv.Rooms(), realm
 	s.watch.audience = s.hub.Audience()
 	if err := s.furnish(); err != nil {
 		return err

@@ -113,39 +113,67 @@ func (c *Client) refresh(conn perch.Conn, m protocol.Message) error {
 	return nil
 }
 
-// arm sets the alarm for what comes next: the end of the token, or of the time for the first message.
+// arm sets the alarm for the end of the client's token.
 func (c *Client) arm(conn perch.Conn) {
-	r := c.realm()
-	at := c.Identity().Expires
-	if c.phase == greeting && r.cfg.FirstFrame > 0 {
-		if first := r.Now().Add(r.cfg.FirstFrame); at.IsZero() || first.Before(at) {
-			at = first
-		}
-	}
+	at, expiries := c.Identity().Expires, c.realm().expiries
 	switch {
 	case !at.IsZero():
 		rare := c.rarely()
-		if rare.alarm == nil {
-			rare.alarm = newAlarm(conn.Ref())
+		if rare.expiry == nil {
+			rare.expiry = newAlarm(conn.Ref())
 		}
-		r.alarms.set(rare.alarm, at)
-	case c.rare != nil && c.rare.alarm != nil:
-		r.alarms.cancel(c.rare.alarm)
-		c.rare.alarm = nil
+		expiries.setWall(rare.expiry, at)
+	case c.rare != nil && c.rare.expiry != nil:
+		expiries.cancel(c.rare.expiry)
+		c.rare.expiry = nil
 		c.tidy()
 	}
 }
 
-// ring is where alarms go off: on the connection's loop, perhaps a little after they were cancelled.
-func (r *Realm) ring(conn perch.Conn) {
-	c := clientOf(conn)
-	switch {
-	case c.Identity().Expired(r.Now()):
-		c.Close(conn, CloseTokenExpired, reasonExpired)
-	case c.phase == greeting:
-		r.cfg.Meter.Error(c.at.Name, kindTimeout)
-		c.Close(conn, CloseNoFirstFrame, reasonFirstFrame)
-	default:
-		c.arm(conn)
+// await begins the time for the first message.
+func (c *Client) await(conn perch.Conn) {
+	r := c.realm()
+	c.phase = greeting
+	if r.cfg.FirstFrame > 0 {
+		c.rarely().first = r.deadlines.in(conn.Ref(), r.cfg.FirstFrame)
 	}
+}
+
+// disarm is for when the connection has closed.
+func (c *Client) disarm() {
+	if c.rare == nil {
+		return
+	}
+	if c.rare.expiry != nil {
+		c.realm().expiries.cancel(c.rare.expiry)
+	}
+	c.rare.first.cancel()
+}
+
+// expired is where the alarms of tokens go off: on the connection's loop, perhaps a little after they were
+// cancelled.
+func (r *Realm) expired(conn perch.Conn) {
+	c := clientOf(conn)
+	if c.Identity().Expired(r.Now()) {
+		c.Close(conn, CloseTokenExpired, reasonExpired)
+		return
+	}
+	c.arm(conn)
+}
+
+// overdue is where all other alarms go off, in the same way.
+func (r *Realm) overdue(conn perch.Conn) {
+	c := clientOf(conn)
+	switch e := c.held(); {
+	case e != nil && e.wait != nil: // the first message, if it is that, has come in time
+		e.wait.ring(conn)
+	case c.phase == greeting && c.rare != nil && c.rare.first.over():
+		c.noFirst(conn)
+	}
+}
+
+// noFirst closes a client that has not sent a first message, or none that was good.
+func (c *Client) noFirst(conn perch.Conn) {
+	c.realm().cfg.Meter.Error(c.at.Name, kindTimeout)
+	c.Close(conn, CloseNoFirstFrame, reasonFirstFrame)
 }

@@ -2,68 +2,87 @@ package endpoint
 
 import (
 	"container/heap"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/clock"
 )
 
 const (
-	// maxNap bounds how long the clock is not looked at: it may be set, and machines sleep.
+	// maxNap bounds how long the time of day is not looked at: it may be set, and machines sleep.
 	maxNap = time.Minute
 	// alarmBatch bounds how long loops that set an alarm wait for one that rings many.
 	alarmBatch = 256
+	// overloadPause is when a loop that took no more is asked again.
+	overloadPause = 20 * time.Millisecond
 )
 
-// alarm is a time at which a connection is to be looked at. Between set and stop it belongs to its alarms.
+// alarm is a time at which a connection is to be looked at. Between set and cancel it belongs to its alarms.
 type alarm struct {
 	ref   perch.Ref
-	at    int64 // ms since 1970
+	at    int64 // in milliseconds, as the alarms count them
 	index int32 // in alarms.heap; −1: not there
 }
 
 func newAlarm(ref perch.Ref) *alarm { return &alarm{ref: ref, index: -1} }
 
-// alarms are all alarms of a Realm, and the one goroutine that waits for them. A connection that has
-// nothing to wait for costs nothing here. Any goroutine.
+// alarms are the alarms of all clients of a Realm that go by one kind of time: by the time of day, as the ends
+// of tokens do, or by the monotonic clock, as all else. There is one timer, for the next of them, and no
+// goroutine but while it rings. A connection that has nothing to wait for costs nothing here. Any goroutine.
 type alarms struct {
 	// Immutable after newAlarms.
-	clock func() time.Time
+	clock clock.Clock
+	now   func() int64 // in milliseconds
 	ring  func(perch.Conn)
-	again chan struct{} // holds one: look at the clock and the heap again
-	stop  chan struct{}
-	ended chan struct{}
 
-	mu   sync.Mutex
-	heap alarmHeap
+	ringing sync.WaitGroup // calls of run
+
+	mu     sync.Mutex // short
+	heap   alarmHeap
+	next   int64       // when the timer goes off; 0: it is not set
+	stop   func() bool // stops the timer
+	closed bool
 }
 
-func newAlarms(clock func() time.Time, ring func(perch.Conn)) *alarms {
-	a := &alarms{
-		clock: clock, ring: ring,
-		again: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
-	}
-	go a.run()
-	return a
+// wallAlarms go by the time of day.
+func wallAlarms(c clock.Clock, ring func(perch.Conn)) *alarms {
+	return &alarms{clock: c, now: func() int64 { return c.Wall().UnixMilli() }, ring: ring}
 }
+
+// monotonicAlarms go by the monotonic clock.
+func monotonicAlarms(c clock.Clock, ring func(perch.Conn)) *alarms {
+	return &alarms{clock: c, now: func() int64 { return milliseconds(c.Now()) }, ring: ring}
+}
+
+// milliseconds of a moment of the monotonic clock.
+func milliseconds(moment int64) int64 { return moment / int64(time.Millisecond) }
 
 // set has the connection looked at, on its loop, at a time: once, and not at the one set before.
-func (a *alarms) set(w *alarm, at time.Time) {
+func (a *alarms) set(w *alarm, at int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.put(w, at)
+	a.wind()
+}
+
+// setWall is set for a time of day.
+func (a *alarms) setWall(w *alarm, at time.Time) {
 	ms := at.UnixMilli()
 	if at.Nanosecond()%int(time.Millisecond) != 0 {
 		ms++ // never early
 	}
-	a.mu.Lock()
-	w.at = ms
+	a.set(w, ms)
+}
+
+// put is set without the timer. a.mu is held.
+func (a *alarms) put(w *alarm, at int64) {
+	w.at = at
 	if w.index < 0 {
 		heap.Push(&a.heap, w)
 	} else {
 		heap.Fix(&a.heap, int(w.index))
-	}
-	first := w.index == 0
-	a.mu.Unlock()
-	if first {
-		a.look()
 	}
 }
 
@@ -71,60 +90,110 @@ func (a *alarms) set(w *alarm, at time.Time) {
 func (a *alarms) cancel(w *alarm) {
 	a.mu.Lock()
 	if w.index >= 0 {
-		heap.Remove(&a.heap, int(w.index))
+		heap.Remove(&a.heap, int(w.index)) // the timer may go off in vain
 	}
 	a.mu.Unlock()
 }
 
-// look makes the goroutine look at clock and heap.
-func (a *alarms) look() {
-	select {
-	case a.again <- struct{}{}:
-	default: // it will, anyway
-	}
-}
-
+// close stops the timer, and waits until nothing rings any more.
 func (a *alarms) close() {
-	close(a.stop)
-	<-a.ended
+	a.mu.Lock()
+	a.closed = true
+	if a.stop != nil {
+		a.stop()
+	}
+	a.mu.Unlock()
+	a.ringing.Wait()
 }
 
+// wind sets the timer for the next alarm, unless it is set for that or for an earlier one. a.mu is held.
+func (a *alarms) wind() {
+	if a.closed || len(a.heap) == 0 {
+		return
+	}
+	now := a.now()
+	at := min(a.heap[0].at, now+maxNap.Milliseconds())
+	if a.next != 0 && a.next <= at {
+		return
+	}
+	if a.next != 0 {
+		a.stop()
+	}
+	a.next = at
+	a.stop = a.clock.AfterFunc(time.Duration(max(at-now, 0))*time.Millisecond, a.run)
+}
+
+// run rings what is due, and winds the timer again.
 func (a *alarms) run() {
-	defer close(a.ended)
-	var due []perch.Ref
-	timer := time.NewTimer(maxNap)
-	defer timer.Stop()
-	for {
-		var nap time.Duration
-		due, nap = a.due(due[:0])
-		for _, ref := range due {
-			_ = ref.Do(a.ring) // one that is closed needs no looking at
-		}
-		timer.Reset(nap)
-		select {
-		case <-timer.C:
-		case <-a.again:
-		case <-a.stop:
-			return
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return
+	}
+	a.ringing.Add(1)
+	a.next = 0
+	a.mu.Unlock()
+	defer a.ringing.Done()
+	for more := true; more; {
+		var due []*alarm
+		due, more = a.due()
+		for _, w := range due {
+			// A connection that is closed needs no looking at.
+			if err := w.ref.Do(a.ring); errors.Is(err, perch.ErrOverloaded) {
+				a.again(w)
+			}
 		}
 	}
 }
 
-// due takes what is due, a batch at most, and says how long to wait then.
-func (a *alarms) due(dst []perch.Ref) ([]perch.Ref, time.Duration) {
-	now := a.clock().UnixMilli()
+// due takes what is due, a batch at most; more says that there is another. When there is none it winds the timer.
+func (a *alarms) due() (due []*alarm, more bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := a.now()
 	for len(a.heap) > 0 && a.heap[0].at <= now {
-		if len(dst) == alarmBatch {
-			return dst, 0
+		if len(due) == alarmBatch {
+			return due, true
 		}
-		dst = append(dst, heap.Pop(&a.heap).(*alarm).ref)
+		due = append(due, heap.Pop(&a.heap).(*alarm))
 	}
-	if len(a.heap) == 0 {
-		return dst, maxNap
+	a.wind()
+	return due, false
+}
+
+// again rings a little later, unless the alarm has been set anew.
+func (a *alarms) again(w *alarm) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if w.index < 0 {
+		a.put(w, a.now()+overloadPause.Milliseconds())
+		a.wind()
 	}
-	return dst, min(maxNap, time.Duration(min(a.heap[0].at-now, maxNap.Milliseconds()))*time.Millisecond)
+}
+
+// deadline is a moment by which something must have happened to a connection. It is the loop's.
+type deadline struct {
+	alarm alarm
+	of    *alarms
+	at    int64
+}
+
+// in has a connection looked at when so much time has passed.
+func (a *alarms) in(ref perch.Ref, d time.Duration) *deadline {
+	at := a.now() + (d + time.Millisecond - 1).Milliseconds()
+	w := &deadline{alarm: alarm{ref: ref, index: -1}, of: a, at: at}
+	a.set(&w.alarm, at)
+	return w
+}
+
+// over reports that there is a deadline and that it has passed.
+func (d *deadline) over() bool { return d != nil && d.of.now() >= d.at }
+
+// cancel forgets it, if there is one.
+func (d *deadline) cancel() {
+	if d != nil {
+		d.of.cancel(&d.alarm)
+	}
 }
 
 // alarmHeap is a heap.Interface whose elements know where they are.

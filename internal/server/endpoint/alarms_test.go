@@ -6,22 +6,24 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// idle are alarms without their goroutine.
-func idle(now *time.Time) *alarms {
-	return &alarms{clock: func() time.Time { return *now }, again: make(chan struct{}, 1)}
+// manual are alarms by a clock that stands still.
+func manual() (*clock.Manual, *alarms) {
+	c := clock.NewManual(time.Unix(1e9, 0))
+	return c, wallAlarms(c, func(perch.Conn) {})
 }
 
 func TestAlarmsOrder(t *testing.T) {
 	start := time.Unix(1e9, 0)
-	now := start
-	a := idle(&now)
+	c, a := manual()
+	defer a.close()
 	var all [100]*alarm
 	for i := range all {
 		all[i] = newAlarm(perch.Ref{})
-		a.set(all[i], start.Add(time.Duration(1+i*37%len(all))*time.Second)) // in no order
+		a.setWall(all[i], start.Add(time.Duration(1+i*37%len(all))*time.Second)) // in no order
 	}
 	for i, w := range all {
 		switch i % 3 {
@@ -29,16 +31,16 @@ func TestAlarmsOrder(t *testing.T) {
 			a.cancel(w)
 			a.cancel(w) // the second time it does nothing
 		case 1:
-			a.set(w, start.Add(time.Hour))
+			a.setWall(w, start.Add(time.Hour))
 		}
 	}
 	for s := 1; s <= len(all); s++ {
-		now = start.Add(time.Duration(s)*time.Second - time.Millisecond)
-		if due, _ := a.due(nil); len(due) != 0 {
+		c.Set(start.Add(time.Duration(s)*time.Second - time.Millisecond))
+		if due, _ := a.due(); len(due) != 0 {
 			t.Fatalf("%d alarms before second %d", len(due), s)
 		}
-		now = now.Add(time.Millisecond)
-		due, _ := a.due(nil)
+		c.Set(start.Add(time.Duration(s) * time.Second))
+		due, _ := a.due()
 		want := 0
 		for i, w := range all {
 			if i%3 == 2 && 1+i*37%len(all) == s {
@@ -52,49 +54,56 @@ func TestAlarmsOrder(t *testing.T) {
 			t.Fatalf("%d alarms at second %d, want %d", len(due), s, want)
 		}
 	}
-	now = start.Add(time.Hour)
-	if due, nap := a.due(nil); len(due) != 33 || nap != maxNap || len(a.heap) != 0 {
-		t.Errorf("%d of 33 alarms that were put off, then %v, %d left", len(due), nap, len(a.heap))
+	c.Set(start.Add(time.Hour))
+	if due, more := a.due(); len(due) != 33 || more || len(a.heap) != 0 {
+		t.Errorf("%d of 33 alarms that were put off, then %v, %d left", len(due), more, len(a.heap))
 	}
 }
 
+// TestAlarmsNap: the timer goes off for the first of them, and no later than when the time of day must be looked at.
 func TestAlarmsNap(t *testing.T) {
-	now := time.Unix(1e9, 0)
-	a := idle(&now)
-	w := newAlarm(perch.Ref{})
 	for _, tt := range []struct{ in, nap time.Duration }{
 		{20 * time.Second, 20 * time.Second},
 		{time.Microsecond, time.Millisecond}, // never early
 		{24 * time.Hour, maxNap},
 		{290 * 365 * 24 * time.Hour, maxNap},
+		{-time.Hour, 0},
 	} {
-		a.set(w, now.Add(tt.in))
-		if due, nap := a.due(nil); len(due) != 0 || nap != tt.nap {
-			t.Errorf("in %v: %d due, nap of %v, want %v", tt.in, len(due), nap, tt.nap)
+		c, a := manual()
+		a.setWall(newAlarm(perch.Ref{}), c.Wall().Add(time.Hour))
+		a.setWall(newAlarm(perch.Ref{}), c.Wall().Add(tt.in))
+		if nap, ok := c.Next(); nap != tt.nap || !ok {
+			t.Errorf("in %v: a nap of %v (%v), want %v", tt.in, nap, ok, tt.nap)
+		}
+		a.close()
+		if _, ok := c.Next(); ok {
+			t.Error("a timer is left behind")
 		}
 	}
-	a.set(w, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
-	if due, _ := a.due(nil); len(due) != 0 {
+	c, a := manual()
+	defer a.close()
+	a.setWall(newAlarm(perch.Ref{}), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
+	if due, _ := a.due(); len(due) != 0 {
 		t.Error("the year 9999 is due")
 	}
-	a.set(w, now.Add(-time.Hour))
-	if due, _ := a.due(nil); len(due) != 1 {
-		t.Error("what is past is not due")
+	c.Advance(3 * maxNap)
+	if nap, ok := c.Next(); nap != maxNap || !ok {
+		t.Errorf("afterwards a nap of %v, %v", nap, ok)
 	}
 }
 
 // TestAlarmsBatch: many at once are taken in turns, without a pause.
 func TestAlarmsBatch(t *testing.T) {
-	now := time.Unix(1e9, 0)
-	a := idle(&now)
+	c, a := manual()
+	defer a.close()
 	for range alarmBatch + 1 {
-		a.set(newAlarm(perch.Ref{}), now)
+		a.setWall(newAlarm(perch.Ref{}), c.Wall())
 	}
-	if due, nap := a.due(nil); len(due) != alarmBatch || nap != 0 {
-		t.Errorf("%d due at first, then a nap of %v", len(due), nap)
+	if due, more := a.due(); len(due) != alarmBatch || !more {
+		t.Errorf("%d due at first, more: %v", len(due), more)
 	}
-	if due, _ := a.due(nil); len(due) != 1 {
-		t.Errorf("%d due then", len(due))
+	if due, more := a.due(); len(due) != 1 || more {
+		t.Errorf("%d due then, more: %v", len(due), more)
 	}
 }
 
@@ -106,22 +115,27 @@ func TestAlarmsWake(t *testing.T) {
 		t.Fatal(err)
 	}
 	rang := make(chan struct{}, 1)
-	a := newAlarms(time.Now, func(perch.Conn) { rang <- struct{}{} })
-	defer a.close()
-	for range 3 { // from the second on it naps
-		a.set(newAlarm(perch.Ref{}), time.Now().Add(time.Hour))
-		a.set(newAlarm(w.srv.Find(id)), time.Now().Add(5*time.Millisecond))
-		wstest.Receive(t, "an alarm", rang)
+	for _, kind := range []func(clock.Clock, func(perch.Conn)) *alarms{wallAlarms, monotonicAlarms} {
+		a := kind(clock.Real(), func(perch.Conn) { rang <- struct{}{} })
+		for range 3 { // from the second on it naps
+			a.set(newAlarm(perch.Ref{}), a.now()+time.Hour.Milliseconds())
+			a.set(newAlarm(w.srv.Find(id)), a.now()+5)
+			wstest.Receive(t, "an alarm", rang)
+		}
+		a.close()
 	}
 }
 
 // TestAlarmsForgotten: who has closed has nothing to wait for.
 func TestAlarmsForgotten(t *testing.T) {
 	w := newWorld(t, nil, first)
-	waiting := func() int {
-		w.realm.alarms.mu.Lock()
-		defer w.realm.alarms.mu.Unlock()
-		return len(w.realm.alarms.heap)
+	waiting := func() (n int) {
+		for _, a := range []*alarms{w.realm.expiries, w.realm.deadlines} {
+			a.mu.Lock()
+			n += len(a.heap)
+			a.mu.Unlock()
+		}
+		return n
 	}
 	greeting, expiring := w.dial("/ws/first"), w.client("/ws/7?token="+w.token("7", time.Hour))
 	wstest.Eventually(t, "there are two alarms", func() bool { return waiting() == 2 })

@@ -347,7 +347,7 @@ func TestAlarmForNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.srv.Find(id).Do(w.realm.ring); err != nil {
+	if err := w.srv.Find(id).Do(w.realm.expired); err != nil {
 		t.Fatal(err)
 	}
 	c.say(`{"type":"ping"}`)

@@ -1,54 +1,84 @@
 package endpoint
 
 import (
+	"sync/atomic"
+
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
 const (
-	maxBacklog     = 32       // messages
+	maxBacklog     = 32       // messages of one client
 	maxBacklogSize = 64 << 10 // bytes that may be there when another one comes
+	laterCost      = 64       // what a message takes beside its bytes, about
+	backlogShare   = 8        // a client may have one part in so many of what is free
 )
 
-// later is a message that waits until its client is resumed.
+// DefaultMaxWaiting is how many bytes of messages may wait, of all clients together.
+const DefaultMaxWaiting = 64 << 20
+
+// later is a message that waits until its client waits no more.
 type later struct {
 	op perch.Opcode
 	p  []byte
 }
 
-// Suspend has messages of the client wait until Resume: for an answer that another goroutine is working on.
-// What is too much to wait is answered with CodeBusy.
-func (c *Client) Suspend() { c.holding().suspended = true }
+// cost is what it takes of all bounds in bytes.
+func (m later) cost() int64 { return int64(len(m.p)) + laterCost }
 
-// Resume handles what has come since Suspend, in order, as if it came now. It stops when the client is
-// suspended again or closed. Without a Suspend before it it does nothing.
-func (c *Client) Resume(conn perch.Conn) {
+// backlogs is what the messages that wait take, of all clients. A client gets less the less there is left, so that
+// many that take all they can leave something for another. Any goroutine.
+type backlogs struct {
+	most  int64 // immutable; negative: no limit
+	bytes atomic.Int64
+}
+
+// reserve takes so many bytes more for a client that has some. false: it has had its share.
+func (b *backlogs) reserve(has, more int64) bool {
+	used := b.bytes.Add(more)
+	if b.most >= 0 && has+more > (b.most-used+more)/backlogShare {
+		b.bytes.Add(-more)
+		return false
+	}
+	return true
+}
+
+func (b *backlogs) release(bytes int64) { b.bytes.Add(-bytes) }
+
+// catchUp handles what has come while the client waited, in order, as if it came now. It stops when the client
+// waits again or is closed.
+func (c *Client) catchUp(conn perch.Conn) {
 	e := c.held()
 	if e == nil {
 		return
 	}
-	e.suspended = false
-	for len(e.backlog) > 0 && !e.suspended && !c.closing {
+	for len(e.backlog) > 0 && e.wait == nil && !c.closing {
 		next := e.backlog[0]
 		e.backlog[0] = later{}
 		e.backlog = e.backlog[1:]
-		e.size -= len(next.p)
+		e.size -= next.cost()
+		c.realm().backlogs.release(next.cost())
 		c.handle(conn, next.op, next.p)
 	}
-	if !e.suspended && c.phase != greeting && c.rare != nil {
-		c.rare.early = nil
-		c.tidy()
-	}
+	c.tidyEarly()
 }
 
-// postpone keeps a message for Resume.
+// postpone keeps a message for catchUp. What is too much to wait is answered with CodeBusy.
 func (c *Client) postpone(conn perch.Conn, op perch.Opcode, p []byte) {
 	e := c.held()
-	if len(e.backlog) < maxBacklog && e.size <= maxBacklogSize {
-		e.backlog = append(e.backlog, later{op, append([]byte(nil), p...)})
-		e.size += len(p)
+	m := later{op, append([]byte(nil), p...)}
+	if len(e.backlog) < maxBacklog && e.size <= maxBacklogSize && c.realm().backlogs.reserve(e.size, m.cost()) {
+		e.backlog = append(e.backlog, m)
+		e.size += m.cost()
 		return
 	}
-	m, _ := parse(op, p)
-	c.Fail(conn, m.ID(), &protocol.Error{Code: protocol.CodeBusy})
+	msg, _ := parse(op, p)
+	c.Fail(conn, msg.ID(), &protocol.Error{Code: protocol.CodeBusy})
+}
+
+// dropBacklog lets go of what waits.
+func (c *Client) dropBacklog() {
+	e := c.held()
+	c.realm().backlogs.release(e.size)
+	e.backlog, e.size = nil, 0
 }

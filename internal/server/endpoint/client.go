@@ -24,7 +24,8 @@ type Client struct {
 // rare is what an idle client without a token does not have.
 type rare struct {
 	identity *auth.Identity // nil: anonymous
-	alarm    *alarm         // nil: there is nothing to wait for
+	expiry   *alarm         // for the end of its token; nil: that has none
+	first    *deadline      // for its first message; nil: it has come, or may take its time
 	early    *early         // nil: nothing holds up what it sends
 	errors   protocol.Budget
 }
@@ -35,6 +36,14 @@ func (c *Client) rarely() *rare {
 		c.rare = new(rare)
 	}
 	return c.rare
+}
+
+// tidyEarly lets go of what is not needed once the first message has come and nothing is waited for.
+func (c *Client) tidyEarly() {
+	if e := c.held(); e != nil && e.wait == nil && len(e.backlog) == 0 && c.phase != greeting {
+		c.rare.early = nil
+		c.tidy()
+	}
 }
 
 // tidy lets go of a rare part with nothing in it.
@@ -85,14 +94,15 @@ const (
 	active
 )
 
-// early is what only a client needs whose first message is waited for, or that is suspended.
+// early is what only a client needs whose first message is waited for, or that waits for an answer.
 type early struct {
-	token     *[32]byte    // hash of the token that was shown last; nil: none that was good
-	carrier   auth.Carrier // of that, or of what was refused
-	refusal   error        // why a cookie or query was no good; nil: it was, or there was none
-	suspended bool
-	backlog   []later
-	size      int // bytes in backlog
+	token   *[32]byte    // hash of the token that was shown last; nil: none that was good
+	carrier auth.Carrier // of that, or of what was refused
+	refusal error        // why a cookie or query was no good; nil: it was, or there was none
+	wait    *wait        // the answer that is waited for; nil: none
+	greets  bool         // that answer is to the first message
+	backlog []later
+	size    int64 // of backlog, in bytes
 }
 
 // Identity is who the client is by its token; zero if it is anonymous.
@@ -110,7 +120,7 @@ func (c *Client) Authenticated() bool { return c.who() != nil }
 // zero: none.
 func (c *Client) Session() session.Key { return c.session }
 
-// Close closes the connection, as conn.Close does, and handles nothing that may be waiting in a Suspend.
+// Close closes the connection, as conn.Close does, and handles nothing that the client has sent while it waited.
 func (c *Client) Close(conn perch.Conn, code perch.CloseCode, reason string) {
 	c.closing = true
 	_ = conn.Close(code, reason) // its error says that it is closing already

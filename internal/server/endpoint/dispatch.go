@@ -17,7 +17,7 @@ const kindTimeout = "timeout"
 
 func message(conn perch.Conn, op perch.Opcode, p []byte) {
 	c := clientOf(conn)
-	if e := c.held(); e != nil && e.suspended {
+	if c.suspended() {
 		c.postpone(conn, op, p)
 		return
 	}
@@ -79,16 +79,32 @@ func (c *Client) greet(conn perch.Conn, m protocol.Message) error {
 	if ok, err := c.identify(conn, m); !ok {
 		return err
 	}
+	c.arm(conn)
 	if err := c.at.First(conn, c, m); err != nil {
 		return err
 	}
-	c.phase = active
-	if e := c.held(); e != nil && !e.suspended {
-		c.rare.early = nil
-		c.tidy()
+	if c.suspended() {
+		c.held().greets = true
+		return nil
 	}
-	c.arm(conn)
+	c.greeted(conn, true)
+	c.tidyEarly()
 	return nil
+}
+
+// greeted is for when the first message has been handled: ok says that it was good, otherwise another one may come.
+func (c *Client) greeted(conn perch.Conn, ok bool) {
+	switch {
+	case ok:
+		c.phase = active
+		if c.rare != nil {
+			c.rare.first.cancel()
+			c.rare.first = nil
+			c.tidy()
+		}
+	case c.rare != nil && c.rare.first.over(): // time ran out while it was handled
+		c.noFirst(conn)
+	}
 }
 
 // Fail tells the client of an error: an *auth.Error, a *protocol.Error, or a fault of ours, of which it is
@@ -106,9 +122,9 @@ func (c *Client) Fail(conn perch.Conn, id json.RawMessage, err error) {
 	switch e.Code {
 	case protocol.CodeInternal:
 		c.log(conn, slog.LevelError, "a message could not be handled", slog.String("error", err.Error()))
-	case protocol.CodeBusy, protocol.CodeQueueFull: // ours, too
+	case protocol.CodeBusy, protocol.CodeQueueFull, protocol.CodeUnavailable: // ours, too
 	default:
-		if !c.rarely().errors.Take(cfg.Clock(), cfg.MaxErrors) {
+		if !c.rarely().errors.Take(c.realm().Now(), cfg.MaxErrors) {
 			c.Close(conn, perch.ClosePolicyViolation, reasonErrors)
 		}
 	}

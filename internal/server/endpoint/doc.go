@@ -18,7 +18,7 @@
 // What Handler sees to, so that an Endpoint need not: tokens in every carrier and their expiry,
 // refresh_token, the deadline for the first message, messages that are no JSON, errors and how many
 // are too many, heartbeats in JSON, the end of the session, metering, and messages that arrive while
-// a client is suspended.
+// a client waits for an answer (see [Await]).
 //
 // A client that must not be here is accepted and then closed with a code and a reason, behind an
 // error message with a code: a browser cannot read the status of a refused handshake.
@@ -26,7 +26,7 @@
 // # Goroutines
 //
 // Methods of a Client, and the functions of an Endpoint, run on the connection's loop and must not
-// block. Methods of a Realm may be called by any goroutine.
+// block: what takes its time is awaited. Methods of a Realm may be called by any goroutine.
 //
 // # Not guaranteed
 //

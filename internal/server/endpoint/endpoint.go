@@ -105,7 +105,7 @@ func (s *served) open(conn perch.Conn, r *perch.Request) {
 		return
 	}
 	if s.First != nil {
-		c.phase = greeting
+		c.await(conn)
 	} else {
 		c.phase = fresh
 	}
@@ -117,9 +117,8 @@ func (s *served) open(conn perch.Conn, r *perch.Request) {
 
 func closed(conn perch.Conn, err *perch.CloseError) {
 	c := clientOf(conn)
-	if c.rare != nil && c.rare.alarm != nil {
-		c.realm().alarms.cancel(c.rare.alarm)
-	}
+	c.disarm()
+	c.leaveWait()
 	if errors.Is(err, perch.ErrHeartbeat) {
 		c.realm().cfg.Meter.Error(c.at.Name, kindTimeout)
 	}

@@ -2,9 +2,11 @@ package endpoint
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/session"
 )
@@ -33,10 +35,11 @@ type Config struct {
 
 	FirstFrame time.Duration // how long a client may take to say who it is; 10 s, −1: for ever
 	MaxErrors  int           // in a minute, of one connection; one more closes it with 1008. 10, −1: no limit
+	MaxWaiting int64         // bytes of what clients send while they wait for an answer, of all together; 64 MiB, −1: no limit
 
-	Meter Meter            // nil: nothing is measured
-	Log   *slog.Logger     // nil: nothing is logged
-	Clock func() time.Time // nil: time.Now
+	Meter Meter        // nil: nothing is measured
+	Log   *slog.Logger // nil: nothing is logged
+	Clock clock.Clock  // nil: the real one
 }
 
 // Meter is told of every message and every error, on event loops: it must not block. typ and kind are as
@@ -48,8 +51,11 @@ type Meter interface {
 
 // Realm is what endpoints share. Any goroutine. Make one with New; Close it when the server is closed.
 type Realm struct {
-	cfg    Config
-	alarms *alarms
+	cfg       Config
+	expiries  *alarms // of tokens
+	deadlines *alarms // all other
+	backlogs  backlogs
+	running   sync.WaitGroup // what Go has begun
 }
 
 // New makes a Realm.
@@ -59,6 +65,9 @@ func New(c Config) *Realm {
 	}
 	if c.MaxErrors == 0 {
 		c.MaxErrors = DefaultMaxErrors
+	}
+	if c.MaxWaiting == 0 {
+		c.MaxWaiting = DefaultMaxWaiting
 	}
 	if c.EmptyTTL == 0 {
 		c.EmptyTTL = DefaultEmptyTTL
@@ -76,23 +85,32 @@ func New(c Config) *Realm {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Clock == nil {
-		c.Clock = time.Now
+		c.Clock = clock.Real()
 	}
-	r := &Realm{cfg: c}
-	r.alarms = newAlarms(c.Clock, r.ring)
+	r := &Realm{cfg: c, backlogs: backlogs{most: c.MaxWaiting}}
+	r.expiries = wallAlarms(c.Clock, r.expired)
+	r.deadlines = monotonicAlarms(c.Clock, r.overdue)
 	return r
 }
 
-// Close ends the goroutine of the Realm. Connections are not closed; what would be due later no longer
+// Close ends what the Realm has begun. Connections are not closed; what would be due later no longer
 // happens.
-func (r *Realm) Close() { r.alarms.close() }
+func (r *Realm) Close() {
+	r.expiries.close()
+	r.deadlines.close()
+	r.running.Wait()
+}
 
-// Now is the Realm's time.
-func (r *Realm) Now() time.Time { return r.cfg.Clock() }
+// Go runs f on a goroutine of its own: work that would hold up a loop. It is the one place where the endpoints
+// begin goroutines, and Close waits for all of them.
+func (r *Realm) Go(f func()) { r.running.Go(f) }
+
+// Now is the time of day, as clients are told.
+func (r *Realm) Now() time.Time { return r.cfg.Clock.Wall() }
 
 // ClockJumped makes the Realm look at its clock again, which it trusts to run evenly for a minute at most.
 // It is for tests that set the clock.
-func (r *Realm) ClockJumped() { r.alarms.look() }
+func (r *Realm) ClockJumped() { r.expiries.run() }
 
 type unmetered struct{}
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/wstest"
@@ -21,8 +22,8 @@ import (
 
 func TestMain(m *testing.M) { wstest.Main(m) }
 
-// world is a server with the endpoints on a free port, and what they share. Its clock stands still until
-// it is set.
+// world is a server with the endpoints on a free port, and what they share. Its clock stands still but for
+// later.
 type world struct {
 	t     *testing.T
 	srv   *perch.Server
@@ -31,7 +32,7 @@ type world struct {
 	key   auth.Key
 	meter meter
 	log   lines
-	clock clock
+	clock *clock.Manual
 }
 
 // newWorld starts it. prepare may change the Config, routes may add to the server; both may be nil.
@@ -39,22 +40,22 @@ func newWorld(t *testing.T, prepare func(w *world, c *Config), routes func(w *wo
 	t.Helper()
 	wstest.NoLeaks(t)
 	w := &world{t: t}
-	w.clock.now = time.Date(2030, 1, 2, 3, 4, 5, 6e6, time.UTC)
-	w.store = session.NewMemory(session.Config{Clock: w.clock.Now})
+	w.clock = clock.NewManual(time.Date(2030, 1, 2, 3, 4, 5, 6e6, time.UTC))
+	w.store = session.NewMemory(session.Config{Clock: w.clock.Wall})
 	var err error
 	if w.key, err = auth.SecretKey("", bytes.Repeat([]byte("k"), 32)); err != nil {
 		t.Fatal(err)
 	}
 	w.srv = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2, Rooms: room.Config{Looks: label.Looks}})
 	c := Config{
-		Sessions: w.store, Cookie: "perch_token", Meter: &w.meter, Clock: w.clock.Now, Find: w.srv.Find,
+		Sessions: w.store, Cookie: "perch_token", Meter: &w.meter, Clock: w.clock, Find: w.srv.Find,
 		Log: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if prepare != nil {
 		prepare(w, &c)
 	}
 	if c.Auth == nil {
-		c.Auth, err = auth.New(auth.Config{Keys: []auth.Key{w.key}, Leeway: -1, Now: w.clock.Now})
+		c.Auth, err = auth.New(auth.Config{Keys: []auth.Key{w.key}, Leeway: -1, Now: w.clock.Wall})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,32 +81,15 @@ func required(_ *world, c *Config) { c.Required = true }
 // token is one for a subject, good for as long as said.
 func (w *world) token(subject string, d time.Duration) string {
 	w.t.Helper()
-	token, err := w.key.Sign(auth.Claims{Subject: subject, Expires: w.clock.Now().Add(d)})
+	token, err := w.key.Sign(auth.Claims{Subject: subject, Expires: w.clock.Wall().Add(d)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return token
 }
 
-// later sets the clock forward.
-func (w *world) later(d time.Duration) {
-	w.clock.mu.Lock()
-	w.clock.now = w.clock.now.Add(d)
-	w.clock.mu.Unlock()
-	w.realm.ClockJumped()
-}
-
-// clock is one that is set by hand. Any goroutine.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
+// later lets time pass.
+func (w *world) later(d time.Duration) { w.clock.Advance(d) }
 
 // meter is a Meter that remembers. Any goroutine.
 type meter struct {

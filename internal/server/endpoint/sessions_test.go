@@ -242,7 +242,7 @@ func TestExpired(t *testing.T) {
 // TestStoreFull: who comes then is told to come back.
 func TestStoreFull(t *testing.T) {
 	w := newWorld(t, func(w *world, c *Config) {
-		w.store = session.NewMemory(session.Config{MaxBytes: 300, Clock: w.clock.Now})
+		w.store = session.NewMemory(session.Config{MaxBytes: 300, Clock: w.clock.Wall})
 		c.Sessions = w.store
 	}, nil)
 	w.begin("")

@@ -164,7 +164,7 @@ func TestSubscribeOften(t *testing.T) {
 // TestSubscribeRooms: a token may name the rooms it is for.
 func TestSubscribeRooms(t *testing.T) {
 	w := newWorld(t, creating, nil)
-	token, err := w.key.Sign(auth.Claims{Subject: "7", Rooms: []string{"news"}, Expires: w.clock.Now().Add(time.Hour)})
+	token, err := w.key.Sign(auth.Claims{Subject: "7", Rooms: []string{"news"}, Expires: w.clock.Wall().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestSubscribeRooms(t *testing.T) {
 	if o := w.srv.Rooms().Room("news").Options(); o.Owner != "7" || o.MaxMembers != 2 {
 		t.Errorf("the room was made with %+v", o)
 	}
-	if token, err = w.key.Sign(auth.Claims{Subject: "7", Rooms: []string{"sports"}, Expires: w.clock.Now().Add(time.Hour)}); err != nil {
+	if token, err = w.key.Sign(auth.Claims{Subject: "7", Rooms: []string{"sports"}, Expires: w.clock.Wall().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	c.say(`{"type":"refresh_token","token":"` + token + `"}`) // for other rooms

@@ -51,6 +51,7 @@ const (
 const (
 	CodeRateLimited Code = "rate_limited"
 	CodeBusy        Code = "busy"
+	CodeUnavailable Code = "unavailable"
 	CodeInternal    Code = "internal"
 )
 
@@ -115,6 +116,7 @@ var codes = [...]CodeMeaning{
 
 	{CodeRateLimited, "That was done too often; try again later."},
 	{CodeBusy, "The server is too busy for this; try again later."},
+	{CodeUnavailable, "Something that the server needs for this does not answer; it may be done or not. Try again later."},
 	{CodeInternal, "The server failed; the fault is its own."},
 
 	{CodeValidationError, "The message is not a JSON object with a type."},

@@ -26,8 +26,8 @@ const REPLAY = 50;            // messages to show again after a reload
 const AGAIN = 1000;           // ms until a message that the server had no time for is sent again
 const REFUSED = 1008;
 
-// Codes of errors that pass. The server has not acted.
-const PASSING = new Set(['busy', 'queue_full', 'internal']);
+// Codes of errors that pass. The server has not acted, or acts once on what is sent twice.
+const PASSING = new Set(['busy', 'unavailable', 'queue_full', 'internal']);
 
 const PASSED = new Set(['system_message', 'user_typing', 'user_list', 'presence', 'room_list', 'rooms', 'history', 'room_left',
   'room_closed', 'room_deleted', 'token_refreshed']);

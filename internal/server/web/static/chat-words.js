@@ -38,6 +38,7 @@ const WORDS = {
   // What passes.
   rate_limited: 'That was too often. Wait a minute, then try again.',
   busy: 'The server is busy. Try again in a moment.',
+  unavailable: 'A part of the server does not answer. Try again in a moment.',
   internal: 'Something went wrong on the server.',
   // What a page should not see. If it does, it and the server are of different versions.
   ...Object.fromEntries(['invalid_json', 'not_an_object', 'too_deep', 'too_many_members', 'not_text', 'wrong_type', 'unknown_type',

@@ -1,0 +1,249 @@
+package endpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/protocol"
+)
+
+// DefaultPatience is how long a client waits for an answer unless Wait says more.
+const DefaultPatience = 5 * time.Second
+
+// ErrLate is what Wait.Then gets in place of an answer that has not come in time. What was asked for may have
+// been done, or may still be.
+var ErrLate error = &protocol.Error{Code: protocol.CodeUnavailable}
+
+// Wait is a question whose answer may take its time: another goroutine works on it, or another machine.
+type Wait[T any] struct {
+	// ID is the id of the message that is being answered, nil for none. It is copied.
+	ID json.RawMessage
+
+	// Patience is how long the client waits; 0: DefaultPatience; −1: as long as it takes.
+	Patience time.Duration
+
+	// Start asks. It is called once, at once, on the loop, and must not block. answer is to be called once, by any
+	// goroutine, during the call too; what comes after the first answer is ignored.
+	Start func(answer func(v T, err error))
+
+	// Then goes on, on the loop, with the answer or with ErrLate. An error that it returns goes to the client as
+	// Client.Fail sends it. It may await something more.
+	Then func(conn perch.Conn, c *Client, v T, err error) error
+
+	// Undo gets an answer that nobody waits for any more: the connection has closed, or Then was told ErrLate. It
+	// is called by any goroutine, loops too, and must not block. nil: there is nothing to undo.
+	Undo func(v T, err error)
+}
+
+// Await asks, and has the client wait: what it sends is handled, in order, when Then has returned and awaits
+// nothing more. If the answer comes while Await runs nobody waits: Then has run when Await returns, and its
+// error is returned. Otherwise Await returns nil. The first message of a client is not done with before that
+// (see Endpoint.First): if the last Then returns an error the client may send another first message.
+//
+// It is for the connection's loop, within a function of an Endpoint or a Then, one at a time.
+func Await[T any](conn perch.Conn, c *Client, q Wait[T]) error {
+	w := &wait{realm: c.realm(), ref: conn.Ref()}
+	w.late = func(conn perch.Conn) error {
+		var none T
+		return q.Then(conn, c, none, ErrLate)
+	}
+	q.Start(func(v T, err error) {
+		then := func(conn perch.Conn) error { return q.Then(conn, c, v, err) }
+		if q.Undo == nil {
+			w.answer(then, func() {})
+			return
+		}
+		w.answer(then, func() { q.Undo(v, err) })
+	})
+	if then := w.begin(); then != nil {
+		return then(conn)
+	}
+	c.suspend(w, q.ID, q.Patience)
+	return nil
+}
+
+// wait is an answer that a client waits for.
+type wait struct {
+	// Immutable.
+	realm *Realm
+	ref   perch.Ref
+	late  func(perch.Conn) error // goes on without an answer
+
+	// Owned by the loop.
+	id       json.RawMessage
+	deadline *deadline // nil: none
+
+	mu    sync.Mutex // short
+	state waitState
+	then  func(perch.Conn) error // goes on with the answer, once there is one
+	undo  func()                 // is what to do with it instead
+}
+
+// waitState says how far the answer to a wait has come.
+//
+//	from      event                       to
+//	asking    an answer, during Start     answered
+//	asking    Start returns               waiting
+//	answered  Start returns               taken
+//	waiting   an answer                   answered (and posted to the loop)
+//	waiting   time runs out               abandoned
+//	waiting   the connection closes       abandoned
+//	answered  the loop gets to it         taken
+//	answered  the connection closes       taken (it is undone)
+//	abandoned an answer                   taken (it is undone)
+type waitState uint8
+
+const (
+	asking waitState = iota
+	waiting
+	answered
+	abandoned
+	taken
+)
+
+// begin is for when Start has returned. It returns how to go on, if there is an answer already.
+func (w *wait) begin() (then func(perch.Conn) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == answered {
+		w.state = taken
+		return w.then
+	}
+	w.state = waiting
+	return nil
+}
+
+// answer takes the first answer. Any goroutine.
+func (w *wait) answer(then func(perch.Conn) error, undo func()) {
+	w.mu.Lock()
+	was := w.state
+	switch was {
+	case asking, waiting:
+		w.state, w.then, w.undo = answered, then, undo
+	case abandoned:
+		w.state = taken
+	}
+	w.mu.Unlock()
+	switch was {
+	case waiting:
+		w.post()
+	case abandoned:
+		undo()
+	}
+}
+
+// post brings the answer to the loop, a little later if the loop takes nothing more. If the connection is closed
+// the answer has been undone, or will be.
+func (w *wait) post() {
+	if err := w.ref.Do(w.take); errors.Is(err, perch.ErrOverloaded) {
+		a := w.realm.deadlines
+		a.set(newAlarm(w.ref), a.now()+overloadPause.Milliseconds())
+	}
+}
+
+// take goes on with the answer, unless it has been taken.
+func (w *wait) take(conn perch.Conn) {
+	w.mu.Lock()
+	is := w.state == answered
+	if is {
+		w.state = taken
+	}
+	w.mu.Unlock()
+	if is {
+		clientOf(conn).goOn(conn, w, w.then)
+	}
+}
+
+// ring is for when an alarm of the client has gone off: perhaps there is an answer that could not be posted, or
+// time has run out.
+func (w *wait) ring(conn perch.Conn) {
+	w.take(conn)
+	if !w.deadline.over() || !w.abandon() {
+		return
+	}
+	clientOf(conn).goOn(conn, w, w.late)
+}
+
+// abandon has an answer that is still to come undone. false: there was one.
+func (w *wait) abandon() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state != waiting {
+		return false
+	}
+	w.state = abandoned
+	return true
+}
+
+// close is for when the connection has closed.
+func (w *wait) close() {
+	if w.abandon() {
+		return
+	}
+	w.mu.Lock()
+	undo := w.undo
+	if w.state != answered {
+		undo = nil
+	}
+	w.state = taken
+	w.mu.Unlock()
+	if undo != nil {
+		undo()
+	}
+}
+
+// suspend has the client wait.
+func (c *Client) suspend(w *wait, id json.RawMessage, patience time.Duration) {
+	w.id = bytes.Clone(id)
+	c.holding().wait = w
+	if patience == 0 {
+		patience = DefaultPatience
+	}
+	if patience > 0 {
+		w.deadline = w.realm.deadlines.in(w.ref, patience)
+	}
+}
+
+// suspended reports that the client waits for an answer.
+func (c *Client) suspended() bool {
+	e := c.held()
+	return e != nil && e.wait != nil
+}
+
+// goOn runs then, which continues what awaited w, and handles what the client has sent since, unless something
+// more is awaited.
+func (c *Client) goOn(conn perch.Conn, w *wait, then func(perch.Conn) error) {
+	e := c.held()
+	e.wait = nil
+	w.deadline.cancel()
+	err := then(conn)
+	if err != nil {
+		c.Fail(conn, w.id, err)
+	}
+	if e.wait != nil || c.closing {
+		return
+	}
+	if e.greets {
+		e.greets = false
+		c.greeted(conn, err == nil)
+	}
+	c.catchUp(conn)
+}
+
+// leaveWait is for when the connection has closed.
+func (c *Client) leaveWait() {
+	e := c.held()
+	if e == nil {
+		return
+	}
+	if w := e.wait; w != nil {
+		e.wait = nil
+		w.deadline.cancel()
+		w.close()
+	}
+	c.dropBacklog()
+}
