@@ -3,21 +3,17 @@
 package perch
 
 import (
-	"cmp"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
-	"slices"
 	"syscall"
 	"time"
 
 	"github.com/perchws/perch/handshake"
-	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/room"
 )
 
@@ -146,169 +142,9 @@ const (
 	lingerBytes   = 1 << 20
 )
 
-// withDefaults returns c with every field meant as it stands: no zero defaults,
-// and math.MaxInt or a duration of 0 for "no limit".
-func (c Config) withDefaults() (Config, error) {
-	var errs []error
-	count := func(key string, p *int, def int) {
-		switch {
-		case *p == 0:
-			*p = def
-		case *p == -1:
-			*p = math.MaxInt
-		case *p < -1:
-			errs = append(errs, fmt.Errorf("%s: %d is neither a limit nor -1 (none)", key, *p))
-		}
-	}
-	period := func(key string, p *time.Duration, def time.Duration) {
-		switch {
-		case *p == 0:
-			*p = def
-		case *p == -1:
-			*p = 0
-		case *p < 0:
-			errs = append(errs, fmt.Errorf("%s: %v is neither a time nor -1 (never)", key, *p))
-		}
-	}
-	positive := func(key string, p *int, def int) {
-		if *p == 0 {
-			*p = def
-		}
-		if *p < 1 {
-			errs = append(errs, fmt.Errorf("%s: %d is less than 1", key, *p))
-		}
-	}
-	if c.Addr == "" {
-		c.Addr = "127.0.0.1:8000"
-	}
-	if c.Loops < 0 || c.Loops > maxLoops {
-		errs = append(errs, fmt.Errorf("Loops: %d is not within 1..%d", c.Loops, maxLoops))
-	}
-	positive("Workers", &c.Workers, 4*procs.Available())
-	if c.Workers > maxWorkers {
-		errs = append(errs, fmt.Errorf("Workers: %d is more than %d", c.Workers, maxWorkers))
-	}
-	if c.MaxConnections < -1 {
-		errs = append(errs, fmt.Errorf("MaxConnections: %d is neither a limit nor -1 (all the descriptors)", c.MaxConnections))
-	}
-	count("MaxConnectionsPerIP", &c.MaxConnectionsPerIP, 100)
-	count("NewConnectionsPerSecond", &c.NewConnectionsPerSecond, 1000)
-	count("NewConnectionsPerIP", &c.NewConnectionsPerIP, 100)
-	count("MaxHTTP", &c.MaxHTTP, 1024)
-	c.MaxHead, c.MaxHeaders = cmp.Or(c.MaxHead, handshake.MaxHead), cmp.Or(c.MaxHeaders, handshake.MaxHeaders)
-	if c.MaxHead < leastHead || c.MaxHead > handshake.MostHead {
-		errs = append(errs, fmt.Errorf("MaxHead: %d is not within %d..%d", c.MaxHead, leastHead, handshake.MostHead))
-	}
-	if c.MaxHeaders < leastHeaders || c.MaxHeaders > handshake.MostHeaders {
-		errs = append(errs, fmt.Errorf("MaxHeaders: %d is not within %d..%d", c.MaxHeaders, leastHeaders, handshake.MostHeaders))
-	}
-	count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
-	count("MaxFragments", &c.MaxFragments, 1024)
-	count("MaxOutput", &c.MaxOutput, 1<<20)
-	count("MaxTLSHandshakes", &c.MaxTLSHandshakes, 256*procs.Available())
-	if c.MaxTLSHandshakes < 1 {
-		c.MaxTLSHandshakes = 1 // reported above
-	}
-	if c.TLS != nil {
-		var err error
-		if c.TLS, err = serverTLS(c.TLS); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if err := checkReserved(&c); err != nil {
-		errs = append(errs, err)
-	}
-	if c.MaxOutputTotal == 0 {
-		c.MaxOutputTotal = 256 << 20
-	}
-	if c.MaxOutputTotal == -1 {
-		c.MaxOutputTotal = math.MaxInt64
-	}
-	if c.MaxOutputTotal < 0 {
-		errs = append(errs, fmt.Errorf("MaxOutputTotal: %d is neither a limit nor -1 (none)", c.MaxOutputTotal))
-	}
-	if err := c.Rate.defaults(Rate{Messages: 100, Burst: 200, Bytes: max(1<<20, c.MaxMessageSize)}); err != nil {
-		errs = append(errs, err)
-	} else if err := c.Rate.fits(c.MaxMessageSize); err != nil {
-		errs = append(errs, err)
-	}
-	period("HandshakeTimeout", &c.HandshakeTimeout, 5*time.Second)
-	period("MessageTimeout", &c.MessageTimeout, 30*time.Second)
-	period("CloseTimeout", &c.CloseTimeout, 5*time.Second)
-	period("WriteTimeout", &c.WriteTimeout, 30*time.Second)
-	period("IdleTimeout", &c.IdleTimeout, 75*time.Second)
-	pingTimes(&c.PingInterval, &c.PingTimeout)
-	period("PingInterval", &c.PingInterval, 30*time.Second)
-	period("PingTimeout", &c.PingTimeout, 60*time.Second)
-	if c.PingInterval != 0 && c.PingTimeout != 0 && c.PingTimeout <= c.PingInterval {
-		errs = append(errs, fmt.Errorf("PingTimeout: %v is not above PingInterval, %v", c.PingTimeout, c.PingInterval))
-	}
-	if err := checkOrigins(c.Origins); err != nil {
-		errs = append(errs, err)
-	}
-	compression, err := c.Compression.withDefaults()
-	if err != nil {
-		errs = append(errs, err)
-	}
-	c.Compression = compression
-	c.Origins = slices.Clone(c.Origins)
-	if c.TrustedProxies, err = prefixes("TrustedProxies", c.TrustedProxies); err != nil {
-		errs = append(errs, err)
-	}
-	if c.ProxyProtocol, err = prefixes("ProxyProtocol", c.ProxyProtocol); err != nil {
-		errs = append(errs, err)
-	}
-	c.Reserved = slices.Clone(c.Reserved)
-	if c.Logger == nil {
-		c.Logger = slog.New(errorsOnly{})
-	}
-	if err := errors.Join(errs...); err != nil {
-		return c, fmt.Errorf("perch: config: %w", err)
-	}
-	return c, nil
-}
-
-// pingTimes derives the one of the two that is zero from the other.
-func pingTimes(interval, timeout *time.Duration) {
-	switch {
-	case *interval == -1 && *timeout == 0:
-		*timeout = -1 // who does not ask must not miss an answer
-	case *interval > 0 && *timeout == 0:
-		*timeout = 2 * min(*interval, math.MaxInt64/2)
-	case *timeout > 0 && *interval == 0:
-		*interval = max(*timeout/2, 1)
-	}
-}
-
 // heads are the limits of heads.
 func (c *Config) heads() handshake.Limits {
 	return handshake.Limits{Head: c.MaxHead, Headers: c.MaxHeaders}
-}
-
-// prefixes is a copy of list as addresses are compared with it: IPv4 in IPv6 is IPv4,
-// as every address is that we look at.
-func prefixes(key string, list []netip.Prefix) ([]netip.Prefix, error) {
-	list = slices.Clone(list)
-	for i, p := range list {
-		switch {
-		case !p.IsValid():
-			return list, fmt.Errorf("%s: entry %d is no prefix", key, i)
-		case p.Addr().Is4In6() && p.Bits() >= 96:
-			list[i] = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-	}
-	return list, nil
-}
-
-// checkOrigins reports entries that no origin can match.
-func checkOrigins(list []string) error {
-	var errs []error
-	for _, entry := range list {
-		if err := handshake.CheckOrigin(entry); err != nil {
-			errs = append(errs, fmt.Errorf("Origins: %q: %w", entry, err))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // orNone is r without limits where it has none of its own.

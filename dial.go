@@ -74,47 +74,16 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	if ctx == nil {
 		return fmt.Errorf("%w: the context is nil", ErrDial)
 	}
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return because(ErrDial, err)
-	}
-	if u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("%w: %q is not a ws:// or wss:// URL", ErrDial, rawURL)
-	}
 	if o.Subprotocols == nil {
 		o.Subprotocols = h.Settings.Subprotocols
 	}
+	var err error
 	if o.Header, err = withOrigin(o.Header, h.Settings.Origins); err != nil {
 		return because(ErrDial, err)
 	}
-	d := &dialing{
-		host: withoutZone(u.Host), port: 80, local: o.LocalAddr,
-		key: handshake.NewKey(), protocols: slices.Clone(o.Subprotocols), parser: handshake.Parser{Limits: srv.cfg.heads()},
-	}
-	if u.Scheme == "wss" {
-		d.tls, d.port = clientTLS(o.TLS, u.Hostname()), 443
-	}
-	d.compression = srv.cfg.Compression
-	if o.Compression != nil {
-		if d.compression, err = o.Compression.withDefaults(); err != nil {
-			return because(ErrDial, err)
-		}
-	}
-	if !d.compression.Disabled {
-		d.offer = d.compression.wanted().Offer()
-	}
-	if p := u.Port(); p != "" {
-		n, err := strconv.ParseUint(p, 10, 16)
-		if err != nil || n == 0 {
-			return fmt.Errorf("%w: port %q", ErrDial, p)
-		}
-		d.port = uint16(n)
-	}
-	if d.request, err = handshake.AppendRequest(nil, d.host, u.RequestURI(), d.key, d.protocols, d.offer, o.Header); err != nil {
-		return because(ErrDial, err)
-	}
-	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
-		d.addrs = []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), d.port)}
+	d, err := srv.newDialing(rawURL, &o)
+	if err != nil {
+		return err
 	}
 	if !srv.running.Load() {
 		return ErrServerClosed
@@ -136,6 +105,64 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		return ErrServerClosed
 	}
 	return nil
+}
+
+// newDialing prepares a connection to rawURL: its request, and its address if the URL
+// has one. Errors wrap ErrDial.
+func (srv *Server) newDialing(rawURL string, o *DialOptions) (*dialing, error) {
+	u, port, err := parseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	d := &dialing{
+		host: withoutZone(u.Host), port: port, local: o.LocalAddr,
+		key: handshake.NewKey(), protocols: slices.Clone(o.Subprotocols), parser: handshake.Parser{Limits: srv.cfg.heads()},
+		compression: srv.cfg.Compression,
+	}
+	if u.Scheme == "wss" {
+		d.tls = clientTLS(o.TLS, u.Hostname())
+	}
+	if o.Compression != nil {
+		if d.compression, err = o.Compression.withDefaults(); err != nil {
+			return nil, because(ErrDial, err)
+		}
+	}
+	if !d.compression.Disabled {
+		d.offer = d.compression.wanted().Offer()
+	}
+	d.request, err = handshake.AppendRequest(nil, d.host, u.RequestURI(), d.key, d.protocols, d.offer, o.Header)
+	if err != nil {
+		return nil, because(ErrDial, err)
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
+		d.addrs = []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), d.port)}
+	}
+	return d, nil
+}
+
+// parseURL is the URL (RFC 6455 §3) and its port.
+func parseURL(rawURL string) (u *url.URL, port uint16, err error) {
+	if u, err = url.Parse(rawURL); err != nil {
+		return nil, 0, because(ErrDial, err)
+	}
+	switch {
+	case u.Hostname() == "" || u.Fragment != "" || u.User != nil:
+	case u.Scheme == "ws":
+		port = 80
+	case u.Scheme == "wss":
+		port = 443
+	}
+	if port == 0 {
+		return nil, 0, fmt.Errorf("%w: %q is not a ws:// or wss:// URL", ErrDial, rawURL)
+	}
+	if p := u.Port(); p != "" {
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || n == 0 {
+			return nil, 0, fmt.Errorf("%w: port %q", ErrDial, p)
+		}
+		port = uint16(n)
+	}
+	return u, port, nil
 }
 
 // withOrigin is header with the origin that a client's settings name, unless it has

@@ -28,15 +28,8 @@ var tallFuncs = map[string]string{
 	"frame.utf8Table":       "it makes the table of a machine: a row for each range of bytes",
 	"..loop.feed":           "the path of every message: another call for each frame would be felt",
 
-	"bench.Result.WriteTable":       "to be split",
-	"..Config.withDefaults":         "to be split",
-	"..Server.DialWith":             "to be split",
-	"frame/deflate.build":           "to be split",
-	"frame/deflate.inflater.header": "to be split",
-	"internal/puff.inflater.block":  "to be split",
-	"internal/wstest.readFrame":     "to be split",
-	"..loop.expire":                 "to be split",
-	"..loop.carryOut":               "to be split",
+	"..loop.expire":   "to be split",
+	"..loop.carryOut": "to be split",
 }
 
 // manyMethods may have more methods, each with the number that it may not exceed.

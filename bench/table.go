@@ -24,6 +24,20 @@ func (res *Result) WriteTable(w io.Writer) error {
 		fmt.Fprintf(t, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintf(t, "%s  %s\n", res.Mode, res.URL)
+	res.loadRows(row)
+	res.countRows(row)
+	res.latencyRows(row)
+	res.serverRows(row)
+	res.clientRows(row)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// loadRows says what was asked for.
+func (res *Result) loadRows(row func(name, format string, args ...any)) {
 	load := fmt.Sprintf("%s of %s open", thousands(float64(res.Opened)), thousands(float64(res.Conns)))
 	if res.Took > 0.5 {
 		load += fmt.Sprintf(" in %.1f s", res.Took)
@@ -45,6 +59,10 @@ func (res *Result) WriteTable(w io.Writer) error {
 	if res.Seconds > 0 {
 		row("measured", "%.2f s", res.Seconds)
 	}
+}
+
+// countRows says how much of it there was.
+func (res *Result) countRows(row func(name, format string, args ...any)) {
 	if name := countNames[res.Mode]; name != "" && res.Seconds > 0 {
 		row(name, "%s/s  (%s in all)", thousands(res.Rate), thousands(float64(res.Count)))
 	}
@@ -60,6 +78,10 @@ func (res *Result) WriteTable(w io.Writer) error {
 	if res.Pings > 0 {
 		row("pings answered", "%s", thousands(float64(res.Pings)))
 	}
+}
+
+// latencyRows has a row for each time that was measured.
+func (res *Result) latencyRows(row func(name, format string, args ...any)) {
 	for _, l := range []struct {
 		name string
 		l    *Latency
@@ -68,7 +90,10 @@ func (res *Result) WriteTable(w io.Writer) error {
 			row(l.name, "p50 %s  p90 %s  p99 %s  p99.9 %s  max %s", micros(l.l.P50), micros(l.l.P90), micros(l.l.P99), micros(l.l.P999), micros(l.l.Max))
 		}
 	}
-	res.serverRows(row)
+}
+
+// clientRows says what casts doubt on the rest.
+func (res *Result) clientRows(row func(name, format string, args ...any)) {
 	if res.Seconds > 0 {
 		row("client", "%.2f cores busy", res.ClientCPU)
 	}
@@ -79,7 +104,8 @@ func (res *Result) WriteTable(w io.Writer) error {
 		row("", "%s messages were due and not sent: the client was too slow for this rate", thousands(float64(res.Unsent)))
 	}
 	if res.Dropped > 0 {
-		row("", "the kernel dropped %s packets and TCP sent them again later: net.core.netdev_max_backlog is too low for this load", thousands(float64(res.Dropped)))
+		row("", "the kernel dropped %s packets and TCP sent them again later: net.core.netdev_max_backlog is too low for this load",
+			thousands(float64(res.Dropped)))
 	}
 	if res.Interrupted {
 		row("", "interrupted")
@@ -94,11 +120,6 @@ func (res *Result) WriteTable(w io.Writer) error {
 		}
 	}
 	row("errors", "%s", errors)
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 func (res *Result) serverRows(row func(name, format string, args ...any)) {

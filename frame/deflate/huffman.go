@@ -65,53 +65,27 @@ func distanceMeanings() (m [30]code) {
 // incomplete is one only if it has a single symbol, of one bit, or none at all: zlib
 // makes those.
 func build(t []code, root uint, lengths []uint8, meaning []code) (uint, bool) {
-	var count [maxCode + 1]uint16
-	for _, n := range lengths {
-		count[n]++
+	var o order
+	if !o.sort(lengths) {
+		return 0, false
 	}
-	longest := uint(maxCode)
-	for longest > 0 && count[longest] == 0 {
-		longest--
-	}
-	if longest == 0 {
+	if o.longest == 0 {
 		t[0], t[1] = 0, 0
 		return 1, true
 	}
-	var next, place [maxCode + 1]uint16 // of each length: its first code; its symbols in the order of codes
-	left := 1
-	for n := uint(1); n <= longest; n++ {
-		left = left<<1 - int(count[n])
-		if left < 0 {
-			return 0, false
-		}
-		if n < maxCode {
-			next[n+1] = (next[n] + count[n]) << 1
-			place[n+1] = place[n] + count[n]
-		}
-	}
-	if left > 0 && !(longest == 1 && count[1] == 1) {
-		return 0, false
-	}
-	var sorted [288]uint16
-	for s, n := range lengths {
-		if n > 0 {
-			sorted[place[n]] = uint16(s)
-			place[n]++
-		}
-	}
-	root = min(root, longest)
-	if left > 0 {
+	root = min(root, o.longest)
+	if o.left > 0 {
 		clear(t[:1<<root])
 	}
 	at, short := 1<<root, uint(0) // where the next table begins; the codes so far that are longer than root begin like this
 	var sub []code
 	var subBits uint
 	i := 0
-	for n := uint(1); n <= longest; n++ {
-		for ; count[n] > 0; count[n]-- {
-			c := uint(bits.Reverse16(next[n])) >> (16 - n) // the input has the first bit lowest
-			next[n]++
-			s := meaning[sorted[i]]
+	for n := uint(1); n <= o.longest; n++ {
+		for ; o.count[n] > 0; o.count[n]-- {
+			c := uint(bits.Reverse16(o.next[n])) >> (16 - n) // the input has the first bit lowest
+			o.next[n]++
+			s := meaning[o.symbols[i]]
 			i++
 			if n <= root {
 				for j := c; j < 1<<root; j += 1 << n {
@@ -120,13 +94,7 @@ func build(t []code, root uint, lengths []uint8, meaning []code) (uint, bool) {
 				continue
 			}
 			if begin := c & (1<<root - 1); begin != short || sub == nil { // another table: large enough for all that begin so
-				short, subBits = begin, n-root
-				for room := 1 << subBits; root+subBits < longest; room <<= 1 {
-					if room -= int(count[root+subBits]); room <= 0 {
-						break
-					}
-					subBits++
-				}
+				short, subBits = begin, o.tableBits(n, root)
 				end := at + 1<<subBits
 				if end > len(t) {
 					return 0, false // never with a code that is complete
@@ -140,4 +108,63 @@ func build(t []code, root uint, lengths []uint8, meaning []code) (uint, bool) {
 		}
 	}
 	return root, true
+}
+
+// order is the symbols of a code in the order of their codes.
+type order struct {
+	count   [maxCode + 1]uint16 // of each length: the codes that are left
+	next    [maxCode + 1]uint16 // and the first of them
+	symbols [288]uint16
+	longest uint // 0: no symbol has a code
+	left    int  // codes of the greatest length that no symbol has
+}
+
+// sort puts them in order. It reports false if the code has too many symbols, or too
+// few: only a code of one symbol may be incomplete.
+func (o *order) sort(lengths []uint8) bool {
+	for _, n := range lengths {
+		o.count[n]++
+	}
+	o.longest = maxCode
+	for o.longest > 0 && o.count[o.longest] == 0 {
+		o.longest--
+	}
+	if o.longest == 0 {
+		return true
+	}
+	var place [maxCode + 1]uint16 // of each length: where its symbols begin
+	o.left = 1
+	for n := uint(1); n <= o.longest; n++ {
+		o.left = o.left<<1 - int(o.count[n])
+		if o.left < 0 {
+			return false
+		}
+		if n < maxCode {
+			o.next[n+1] = (o.next[n] + o.count[n]) << 1
+			place[n+1] = place[n] + o.count[n]
+		}
+	}
+	if o.left > 0 && !(o.longest == 1 && o.count[1] == 1) {
+		return false
+	}
+	for s, n := range lengths {
+		if n > 0 {
+			o.symbols[place[n]] = uint16(s)
+			place[n]++
+		}
+	}
+	return true
+}
+
+// tableBits is how many bits the table needs behind a first one of root bits for all
+// codes from length n on that begin alike.
+func (o *order) tableBits(n, root uint) uint {
+	size := n - root
+	for room := 1 << size; root+size < o.longest; room <<= 1 {
+		if room -= int(o.count[root+size]); room <= 0 {
+			break
+		}
+		size++
+	}
+	return size
 }

@@ -197,16 +197,31 @@ func (f *inflater) header() error {
 		}
 		sizes[s] = uint8(v)
 	}
-	if f.sizes.root, ok = build(f.sizes.codes, sizeRoot, sizes[:], sizeMeaning[:]); !ok {
+	if f.sizes.root, ok = build(f.sizes.codes, sizeRoot, sizes[:], sizeMeaning[:]); !ok || !f.codeLengths(all) {
 		return ErrCorrupt
 	}
+	if f.size[256] == 0 { // such a block has no end
+		return ErrCorrupt
+	}
+	if f.lengths.root, ok = build(f.lengths.codes, lengthRoot, f.size[:lengths], lengthMeaning[:]); !ok {
+		return ErrCorrupt
+	}
+	if f.distances.root, ok = build(f.distances.codes, distanceRoot, f.size[lengths:all], distanceMeaning[:]); !ok {
+		return ErrCorrupt
+	}
+	return nil
+}
+
+// codeLengths reads the lengths of all codes of a block into f.size (RFC 1951 §3.2.7).
+// It reports false where they are corrupt.
+func (f *inflater) codeLengths(all int) bool {
 	for i := 0; i < all; {
 		if f.n < 14 {
 			f.fill()
 		}
 		c := f.sizes.codes[f.bits&(1<<f.sizes.root-1)]
 		if c == 0 || f.n < c.size() {
-			return ErrCorrupt
+			return false
 		}
 		f.bits >>= c.size()
 		f.n -= c.size()
@@ -221,7 +236,7 @@ func (f *inflater) header() error {
 		switch s {
 		case 16:
 			if i == 0 {
-				return ErrCorrupt
+				return false
 			}
 			last = f.size[i-1]
 		case 17:
@@ -232,22 +247,13 @@ func (f *inflater) header() error {
 		more, ok := f.take(extra)
 		end := i + least + int(more)
 		if !ok || end > all {
-			return ErrCorrupt
+			return false
 		}
 		for ; i < end; i++ {
 			f.size[i] = last
 		}
 	}
-	if f.size[256] == 0 { // such a block has no end
-		return ErrCorrupt
-	}
-	if f.lengths.root, ok = build(f.lengths.codes, lengthRoot, f.size[:lengths], lengthMeaning[:]); !ok {
-		return ErrCorrupt
-	}
-	if f.distances.root, ok = build(f.distances.codes, distanceRoot, f.size[lengths:all], distanceMeaning[:]); !ok {
-		return ErrCorrupt
-	}
-	return nil
+	return true
 }
 
 // codes reads the content of a compressed block. A length with its distance has 48

@@ -130,61 +130,71 @@ func (p *inflater) block() (final bool) {
 			p.out = append(p.out, byte(p.bits(8)))
 		}
 	case 1:
-		lengths := make([]int, 288)
-		for i := range lengths {
-			lengths[i] = 8
-			if i >= 144 && i < 256 {
-				lengths[i] = 9
-			} else if i >= 256 && i < 280 {
-				lengths[i] = 7
-			}
-		}
-		distances := make([]int, 30)
-		for i := range distances {
-			distances[i] = 5
-		}
-		p.codes(newHuffman(lengths), newHuffman(distances))
+		p.fixed()
 	case 2:
-		literals, distances, codes := p.bits(5)+257, p.bits(5)+1, p.bits(4)+4
-		if literals > 286 || distances > 30 {
-			panic(ErrCorrupt)
-		}
-		lengths := make([]int, 19)
-		for _, i := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}[:codes] {
-			lengths[i] = p.bits(3)
-		}
-		h := newHuffman(lengths)
-		p.odd = p.odd || !h.complete()
-		lengths = nil
-		for len(lengths) < literals+distances {
-			s, last, times := p.symbol(&h), 0, 1
-			switch s {
-			case 16:
-				if len(lengths) == 0 {
-					panic(ErrCorrupt)
-				}
-				last, times = lengths[len(lengths)-1], 3+p.bits(2)
-			case 17:
-				times = 3 + p.bits(3)
-			case 18:
-				times = 11 + p.bits(7)
-			default:
-				last = s
-			}
-			for range times {
-				lengths = append(lengths, last)
-			}
-		}
-		if len(lengths) != literals+distances {
-			panic(ErrCorrupt)
-		}
-		l, d := newHuffman(lengths[:literals]), newHuffman(lengths[literals:])
-		p.odd = p.odd || !l.complete() || !d.complete()
-		p.codes(l, d)
+		p.dynamic()
 	default:
 		panic(ErrCorrupt)
 	}
 	return final
+}
+
+// fixed reads a block with the codes of RFC 1951 §3.2.6.
+func (p *inflater) fixed() {
+	lengths := make([]int, 288)
+	for i := range lengths {
+		lengths[i] = 8
+		if i >= 144 && i < 256 {
+			lengths[i] = 9
+		} else if i >= 256 && i < 280 {
+			lengths[i] = 7
+		}
+	}
+	distances := make([]int, 30)
+	for i := range distances {
+		distances[i] = 5
+	}
+	p.codes(newHuffman(lengths), newHuffman(distances))
+}
+
+// dynamic reads a block that brings its codes (RFC 1951 §3.2.7).
+func (p *inflater) dynamic() {
+	literals, distances, codes := p.bits(5)+257, p.bits(5)+1, p.bits(4)+4
+	if literals > 286 || distances > 30 {
+		panic(ErrCorrupt)
+	}
+	lengths := make([]int, 19)
+	for _, i := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}[:codes] {
+		lengths[i] = p.bits(3)
+	}
+	h := newHuffman(lengths)
+	p.odd = p.odd || !h.complete()
+	lengths = nil
+	for len(lengths) < literals+distances {
+		s, last, times := p.symbol(&h), 0, 1
+		switch s {
+		case 16:
+			if len(lengths) == 0 {
+				panic(ErrCorrupt)
+			}
+			last, times = lengths[len(lengths)-1], 3+p.bits(2)
+		case 17:
+			times = 3 + p.bits(3)
+		case 18:
+			times = 11 + p.bits(7)
+		default:
+			last = s
+		}
+		for range times {
+			lengths = append(lengths, last)
+		}
+	}
+	if len(lengths) != literals+distances {
+		panic(ErrCorrupt)
+	}
+	l, d := newHuffman(lengths[:literals]), newHuffman(lengths[literals:])
+	p.odd = p.odd || !l.complete() || !d.complete()
+	p.codes(l, d)
 }
 
 func (p *inflater) codes(literals, distances huffman) {

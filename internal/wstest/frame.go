@@ -201,38 +201,12 @@ func readFrame(r *bufio.Reader, fromClient bool) (Frame, error) {
 	f.Op, f.More, f.Rsv = frame.Opcode(b0&0x0f), b0&0x80 == 0, b0>>4&7
 
 	length := uint64(b1 & 0x7f)
-	switch {
-	case f.Op > 2 && f.Op < 8 || f.Op > 10:
-		return f, &ViolationError{"reserved " + f.Op.String()}
-	case f.Op >= 8 && f.More:
-		return f, &ViolationError{"a fragmented " + f.Op.String()}
-	case f.Op >= 8 && length > 125:
-		return f, &ViolationError{"a long " + f.Op.String()}
-	case fromClient && b1&0x80 == 0:
-		return f, &ViolationError{"an unmasked frame, as a client"}
-	case !fromClient && b1&0x80 != 0:
-		return f, &ViolationError{"a masked frame, as a server"}
+	if err := f.check(fromClient, b1); err != nil {
+		return f, err
 	}
-
-	var wide [8]byte
-	switch length {
-	case 126:
-		if _, err := io.ReadFull(r, wide[6:]); err != nil {
-			return f, inFrame(err)
-		}
-		length = binary.BigEndian.Uint64(wide[:])
-		f.Form = Length16
-	case 127:
-		if _, err := io.ReadFull(r, wide[:]); err != nil {
-			return f, inFrame(err)
-		}
-		length = binary.BigEndian.Uint64(wide[:])
-		f.Form = Length64
+	if length, err = f.readLength(r, length); err != nil {
+		return f, err
 	}
-	if f.Form != LengthMinimal && f.Form != (Frame{}).form(length) {
-		return f, &ViolationError{fmt.Sprintf("length %d in %d bits", length, f.Form)}
-	}
-	f.Form = LengthMinimal
 	if length > maxPayload {
 		return f, &ViolationError{fmt.Sprintf("%d bytes in one frame", length)}
 	}
@@ -249,6 +223,49 @@ func readFrame(r *bufio.Reader, fromClient bool) (Frame, error) {
 		mask(f.Payload, f.Key)
 	}
 	return f, nil
+}
+
+// check judges the first two bytes (RFC 6455 §5.1, §5.2, §5.5).
+func (f *Frame) check(fromClient bool, b1 byte) error {
+	switch {
+	case f.Op > 2 && f.Op < 8 || f.Op > 10:
+		return &ViolationError{"reserved " + f.Op.String()}
+	case f.Op >= 8 && f.More:
+		return &ViolationError{"a fragmented " + f.Op.String()}
+	case f.Op >= 8 && b1&0x7f > 125:
+		return &ViolationError{"a long " + f.Op.String()}
+	case fromClient && b1&0x80 == 0:
+		return &ViolationError{"an unmasked frame, as a client"}
+	case !fromClient && b1&0x80 != 0:
+		return &ViolationError{"a masked frame, as a server"}
+	}
+	return nil
+}
+
+// readLength reads the rest of the payload's length, of which the second byte has said
+// short.
+func (f *Frame) readLength(r *bufio.Reader, short uint64) (length uint64, err error) {
+	length = short
+	var wide [8]byte
+	switch length {
+	case 126:
+		if _, err := io.ReadFull(r, wide[6:]); err != nil {
+			return 0, inFrame(err)
+		}
+		length = binary.BigEndian.Uint64(wide[:])
+		f.Form = Length16
+	case 127:
+		if _, err := io.ReadFull(r, wide[:]); err != nil {
+			return 0, inFrame(err)
+		}
+		length = binary.BigEndian.Uint64(wide[:])
+		f.Form = Length64
+	}
+	if f.Form != LengthMinimal && f.Form != (Frame{}).form(length) {
+		return 0, &ViolationError{fmt.Sprintf("length %d in %d bits", length, f.Form)}
+	}
+	f.Form = LengthMinimal
+	return length, nil
 }
 
 func inFrame(err error) error {

@@ -1,0 +1,199 @@
+//go:build linux
+
+package perch
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/procs"
+)
+
+// withDefaults returns c with every field meant as it stands: no zero defaults,
+// and math.MaxInt or a duration of 0 for "no limit".
+func (c Config) withDefaults() (Config, error) {
+	var f faults
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:8000"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(errorsOnly{})
+	}
+	c.Reserved = slices.Clone(c.Reserved)
+	c.threads(&f)
+	c.limits(&f)
+	c.lists(&f)
+	c.times(&f)
+	var err error
+	if c.TLS != nil {
+		c.TLS, err = serverTLS(c.TLS)
+		f.add(err)
+	}
+	c.Compression, err = c.Compression.withDefaults()
+	f.add(err)
+	if err := errors.Join(f.errs...); err != nil {
+		return c, fmt.Errorf("perch: config: %w", err)
+	}
+	return c, nil
+}
+
+// threads judges how much runs at once.
+func (c *Config) threads(f *faults) {
+	if c.Loops < 0 || c.Loops > maxLoops {
+		f.addf("Loops: %d is not within 1..%d", c.Loops, maxLoops)
+	}
+	if c.Workers == 0 {
+		c.Workers = 4 * procs.Available()
+	}
+	switch {
+	case c.Workers < 1:
+		f.addf("Workers: %d is less than 1", c.Workers)
+	case c.Workers > maxWorkers:
+		f.addf("Workers: %d is more than %d", c.Workers, maxWorkers)
+	}
+	f.count("MaxTLSHandshakes", &c.MaxTLSHandshakes, 256*procs.Available())
+	if c.MaxTLSHandshakes < 1 {
+		c.MaxTLSHandshakes = 1 // reported above
+	}
+}
+
+// limits judges what bounds a connection, an address and the process.
+func (c *Config) limits(f *faults) {
+	if c.MaxConnections < -1 {
+		f.addf("MaxConnections: %d is neither a limit nor -1 (all the descriptors)", c.MaxConnections)
+	}
+	f.count("MaxConnectionsPerIP", &c.MaxConnectionsPerIP, 100)
+	f.count("NewConnectionsPerSecond", &c.NewConnectionsPerSecond, 1000)
+	f.count("NewConnectionsPerIP", &c.NewConnectionsPerIP, 100)
+	f.count("MaxHTTP", &c.MaxHTTP, 1024)
+	c.MaxHead, c.MaxHeaders = cmp.Or(c.MaxHead, handshake.MaxHead), cmp.Or(c.MaxHeaders, handshake.MaxHeaders)
+	if c.MaxHead < leastHead || c.MaxHead > handshake.MostHead {
+		f.addf("MaxHead: %d is not within %d..%d", c.MaxHead, leastHead, handshake.MostHead)
+	}
+	if c.MaxHeaders < leastHeaders || c.MaxHeaders > handshake.MostHeaders {
+		f.addf("MaxHeaders: %d is not within %d..%d", c.MaxHeaders, leastHeaders, handshake.MostHeaders)
+	}
+	f.count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
+	f.count("MaxFragments", &c.MaxFragments, 1024)
+	f.count("MaxOutput", &c.MaxOutput, 1<<20)
+	switch {
+	case c.MaxOutputTotal == 0:
+		c.MaxOutputTotal = 256 << 20
+	case c.MaxOutputTotal == -1:
+		c.MaxOutputTotal = math.MaxInt64
+	case c.MaxOutputTotal < 0:
+		f.addf("MaxOutputTotal: %d is neither a limit nor -1 (none)", c.MaxOutputTotal)
+	}
+	err := c.Rate.defaults(Rate{Messages: 100, Burst: 200, Bytes: max(1<<20, c.MaxMessageSize)})
+	if err == nil {
+		err = c.Rate.fits(c.MaxMessageSize)
+	}
+	f.add(err)
+}
+
+// lists judges paths, origins and addresses, and keeps copies.
+func (c *Config) lists(f *faults) {
+	f.add(checkReserved(c))
+	f.add(checkOrigins(c.Origins))
+	c.Origins = slices.Clone(c.Origins)
+	var err error
+	c.TrustedProxies, err = prefixes("TrustedProxies", c.TrustedProxies)
+	f.add(err)
+	c.ProxyProtocol, err = prefixes("ProxyProtocol", c.ProxyProtocol)
+	f.add(err)
+}
+
+// times judges timeouts and the heartbeat.
+func (c *Config) times(f *faults) {
+	f.period("HandshakeTimeout", &c.HandshakeTimeout, 5*time.Second)
+	f.period("MessageTimeout", &c.MessageTimeout, 30*time.Second)
+	f.period("CloseTimeout", &c.CloseTimeout, 5*time.Second)
+	f.period("WriteTimeout", &c.WriteTimeout, 30*time.Second)
+	f.period("IdleTimeout", &c.IdleTimeout, 75*time.Second)
+	pingTimes(&c.PingInterval, &c.PingTimeout)
+	f.period("PingInterval", &c.PingInterval, 30*time.Second)
+	f.period("PingTimeout", &c.PingTimeout, 60*time.Second)
+	if c.PingInterval != 0 && c.PingTimeout != 0 && c.PingTimeout <= c.PingInterval {
+		f.addf("PingTimeout: %v is not above PingInterval, %v", c.PingTimeout, c.PingInterval)
+	}
+}
+
+// pingTimes derives the one of the two that is zero from the other.
+func pingTimes(interval, timeout *time.Duration) {
+	switch {
+	case *interval == -1 && *timeout == 0:
+		*timeout = -1 // who does not ask must not miss an answer
+	case *interval > 0 && *timeout == 0:
+		*timeout = 2 * min(*interval, math.MaxInt64/2)
+	case *timeout > 0 && *interval == 0:
+		*interval = max(*timeout/2, 1)
+	}
+}
+
+// prefixes is a copy of list as addresses are compared with it: IPv4 in IPv6 is IPv4,
+// as every address is that we look at.
+func prefixes(key string, list []netip.Prefix) ([]netip.Prefix, error) {
+	list = slices.Clone(list)
+	for i, p := range list {
+		switch {
+		case !p.IsValid():
+			return list, fmt.Errorf("%s: entry %d is no prefix", key, i)
+		case p.Addr().Is4In6() && p.Bits() >= 96:
+			list[i] = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+	}
+	return list, nil
+}
+
+// checkOrigins reports entries that no origin can match.
+func checkOrigins(list []string) error {
+	var errs []error
+	for _, entry := range list {
+		if err := handshake.CheckOrigin(entry); err != nil {
+			errs = append(errs, fmt.Errorf("Origins: %q: %w", entry, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// faults gathers what is wrong with a configuration, so that one error names all of it.
+type faults struct{ errs []error }
+
+func (f *faults) add(err error) {
+	if err != nil {
+		f.errs = append(f.errs, err)
+	}
+}
+
+func (f *faults) addf(format string, args ...any) { f.add(fmt.Errorf(format, args...)) }
+
+// count resolves a limit: 0 means the default, -1 means none.
+func (f *faults) count(key string, p *int, def int) {
+	switch {
+	case *p == 0:
+		*p = def
+	case *p == -1:
+		*p = math.MaxInt
+	case *p < -1:
+		f.addf("%s: %d is neither a limit nor -1 (none)", key, *p)
+	}
+}
+
+// period resolves a time: 0 means the default, -1 means never, which is 0 from then on.
+func (f *faults) period(key string, p *time.Duration, def time.Duration) {
+	switch {
+	case *p == 0:
+		*p = def
+	case *p == -1:
+		*p = 0
+	case *p < 0:
+		f.addf("%s: %v is neither a time nor -1 (never)", key, *p)
+	}
+}
