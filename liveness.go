@@ -25,6 +25,7 @@ func (l *loop) sweep() {
 	if l.now >= l.hand.nextTrim {
 		l.hand.nextTrim = l.now + int64(trimPeriod)
 		l.slab.trim()
+		l.rooms.Trim()
 	}
 	l.trimCodec()
 	l.srv.turns.hurry(l.now)

@@ -30,14 +30,14 @@ func (w *world) audit() {
 		}
 		for _, m := range u.all() {
 			members++
-			if p := w.loops[m.Loop].shards.has(m.Slot); p == nil || p.user != u || p.gen != m.Gen {
+			if p := w.loops[m.Loop].shards.has(m.Slot); p == nil || w.loops[m.Loop].shards.User(m.Slot) != u || p.gen != m.Gen {
 				w.t.Errorf("user %q: %v is not its connection", id, m)
 			}
 		}
 	}
 	for _, l := range w.loops {
-		for _, p := range l.shards.seats {
-			if p.user != nil && p.link&linkGone == 0 {
+		for slot := range l.shards.users.Len() {
+			if l.shards.User(slot) != nil && l.shards.seats.Get(slot).link&linkGone == 0 {
 				members--
 			}
 		}
@@ -59,8 +59,8 @@ func (w *world) auditShards(s *Shards) {
 	want := make([][Dialects][]uint32, len(s.shards))
 	links := make([]int, len(s.shards))
 	lists := 1 // the first is not used
-	for slot := range s.seats {
-		p := &s.seats[slot]
+	for slot := range s.seats.Len() {
+		p := s.seats.At(slot)
 		in := s.rooms(p)
 		if p.link&linkOne == 0 && len(in) > 0 {
 			lists++
@@ -71,7 +71,7 @@ func (w *world) auditShards(s *Shards) {
 		for _, i := range in {
 			links[i]++
 			d := p.link & linkDialect
-			want[i][d] = append(want[i][d], uint32(slot))
+			want[i][d] = append(want[i][d], slot)
 		}
 	}
 	if lists+len(s.spare) != len(s.lists) {
@@ -101,16 +101,15 @@ func (w *world) auditRoom(r *Room) {
 	nobody := 0
 	for _, l := range w.loops {
 		at := place{loop: l.shards.loop}
-		for slot := range l.shards.seats {
-			p := &l.shards.seats[slot]
-			if !l.shards.In(uint32(slot), r) {
+		for slot := range l.shards.seats.Len() {
+			if !l.shards.In(slot, r) {
 				continue
 			}
-			at.n[p.link&linkDialect]++
-			if p.user == nil {
+			at.n[l.shards.seats.Get(slot).link&linkDialect]++
+			if u := l.shards.User(slot); u == nil {
 				nobody++
 			} else {
-				users[p.user]++
+				users[u]++
 			}
 		}
 		if at.n != [Dialects]int32{} {

@@ -42,10 +42,13 @@ func (c *Cursor) Next() bool {
 	case c.d.room != nil:
 		return c.nextMember()
 	case c.d.all:
-		for c.next < len(c.s.seats) {
+		for uint32(c.next) < c.s.users.Len() {
 			slot := uint32(c.next)
 			c.next++
-			if p := &c.s.seats[slot]; p.user != nil && c.found(slot, p.gen, p.link&linkDialect) {
+			if c.s.users.Get(slot) == nil {
+				continue
+			}
+			if p := c.s.seats.Get(slot); c.found(slot, p.gen, p.link&linkDialect) {
 				return true
 			}
 		}

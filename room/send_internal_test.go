@@ -264,12 +264,12 @@ func TestSendAllPassesOver(t *testing.T) {
 	const n = 1 << 20
 	w := newWorld(t, 1, Config{})
 	s := w.loops[0].shards
-	s.seat(n, 1)
 	u := new(User)
-	for i := range s.seats {
-		s.seats[i] = seat{user: u, gen: 1, link: 1}
+	for i := range uint32(n + 1) {
+		s.seats.Set(i, seat{gen: 1, link: 1})
+		s.users.Set(i, u)
 	}
-	s.seats[n].link = 0
+	s.seats.At(n).link = 0
 	at := s.Cursor(&Delivery{all: true, frames: Text([]byte("x"))})
 	if !at.Next() || at.Slot != n || at.Next() {
 		t.Errorf("it went to %d, want %d alone", at.Slot, n)

@@ -2,28 +2,30 @@ package room
 
 import (
 	"slices"
+
+	"github.com/perchws/perch/internal/beside"
 )
 
 // Shards is one loop's part of all rooms: which of its connections are in which.
-// It belongs to that loop; the engine has one for each. A connection in one room
-// costs 8 bytes, in many 8 for each and 24 besides; and 16 once it has signed in
-// or joined.
+// It belongs to that loop; the engine has one for each. A connection that joins costs 8 bytes, and 8
+// more if it signs in; and 4 bytes if it is in one room, 8 for each and 24 besides if it is in several.
 type Shards struct {
 	hub     *Hub
 	loop    uint32
-	seats   []seat           // by slot
-	index   map[*Room]uint32 // of shards
+	seats   beside.Table[seat]  // by slot
+	users   beside.Table[*User] // by slot, of those who have signed in
+	index   map[*Room]uint32    // of shards
 	shards  []shard
 	free    []uint32   // indices of shards
 	lists   [][]uint32 // shards of connections in several rooms
 	spare   []uint32   // indices of lists
 	joining map[joining]uint64
 	ticket  uint64
+	recycle []*Delivery // of joins, for the next ones
 }
 
-// seat is what is known of a connection.
+// seat is what is known of a connection. A zero gen: nothing, it has neither signed in nor joined.
 type seat struct {
-	user *User
 	gen  uint32
 	link uint32 // rooms: index of the one shard, or of lists, above these bits
 }
@@ -59,44 +61,49 @@ func NewShards(h *Hub, loop int) *Shards {
 	}
 }
 
+// keepJoins is how many deliveries of joins are kept for the next ones.
+const keepJoins = 256
+
+// Trim gives back memory that connections which are gone have left. The engine calls it a few times a second.
+func (s *Shards) Trim() {
+	s.seats.Trim(nil)
+	s.users.Trim(nil)
+	half := len(s.recycle) / 2
+	clear(s.recycle[half:])
+	s.recycle = s.recycle[:half]
+}
+
 // seat is the connection's seat, made if there is none.
 func (s *Shards) seat(slot, gen uint32) *seat {
-	if int(slot) >= len(s.seats) {
-		s.seats = append(s.seats, make([]seat, int(slot)+1-len(s.seats))...)
-	}
-	p := &s.seats[slot]
+	p := s.seats.At(slot)
 	p.gen = gen
 	return p
 }
 
 // has is the connection's seat; nil: none.
 func (s *Shards) has(slot uint32) *seat {
-	if int(slot) >= len(s.seats) {
-		return nil
+	if p := s.seats.Find(slot); p != nil && p.gen != 0 {
+		return p
 	}
-	return &s.seats[slot]
+	return nil
 }
 
 // SignIn says whose connection it is. Errors: ErrSignedIn, ErrUserID.
 func (s *Shards) SignIn(slot, gen uint32, id Identity) (u *User, first bool, err error) {
 	p := s.seat(slot, gen)
-	if p.user != nil || p.link>>linkShift != 0 || p.link&linkOne != 0 {
+	if s.users.Get(slot) != nil || p.link>>linkShift != 0 || p.link&linkOne != 0 {
 		return nil, false, ErrSignedIn
 	}
 	u, first, err = s.hub.signIn(Member{s.loop, slot, gen}, id)
 	if err == nil {
-		p.user, p.link = u, uint32(id.Dialect)
+		s.users.Set(slot, u)
+		p.link = uint32(id.Dialect)
 	}
 	return u, first, err
 }
 
 // User is whose connection it is; nil: nobody's.
-func (s *Shards) User(slot uint32) *User {
-	if p := s.has(slot); p != nil {
-		return p.user
-	}
-	return nil
-}
+func (s *Shards) User(slot uint32) *User { return s.users.Get(slot) }
 
 // rooms are the shards that a seat is in, or will be.
 func (s *Shards) rooms(p *seat) []uint32 {
@@ -149,9 +156,10 @@ func (s *Shards) Join(slot, gen uint32, r *Room, o JoinOptions) (Joined, error) 
 	}
 	dialect := Dialect(p.link & linkDialect)
 	s.ticket++
-	d := &Delivery{hub: s.hub, room: r, admit: s.ticket, to: []Member{{s.loop, slot, gen}}}
-	j, err := r.join(s.loop, p.user, dialect, o, d)
+	d := s.joinOf(r, Member{s.loop, slot, gen})
+	j, err := r.join(s.loop, s.users.Get(slot), dialect, o, d)
 	if err != nil {
+		s.joinIsOver(d)
 		return j, err
 	}
 	i := s.shardOf(r)
@@ -163,6 +171,26 @@ func (s *Shards) Join(slot, gen uint32, r *Room, o JoinOptions) (Joined, error) 
 		}
 	}
 	return j, nil
+}
+
+// joinOf is the delivery of a join, which goes through the loop's mailbox.
+func (s *Shards) joinOf(r *Room, m Member) (d *Delivery) {
+	if n := len(s.recycle); n > 0 {
+		d = s.recycle[n-1]
+		s.recycle = s.recycle[:n-1]
+	} else {
+		d = &Delivery{to: make([]Member, 1)}
+	}
+	d.hub, d.room, d.admit, d.to[0] = s.hub, r, s.ticket, m
+	return d
+}
+
+// joinIsOver keeps d for another join. Nobody else has it: a join is posted to its own loop alone.
+func (s *Shards) joinIsOver(d *Delivery) {
+	if len(s.recycle) < keepJoins {
+		*d = Delivery{to: d.to}
+		s.recycle = append(s.recycle, d)
+	}
 }
 
 // shardOf is the room's shard, made if there is none.
@@ -244,8 +272,11 @@ func (s *Shards) Admit(d *Delivery) bool {
 		k := joining{slot, i}
 		if ok && s.joining[k] == d.admit {
 			delete(s.joining, k)
-			s.shards[i].insert(Dialect(s.seats[slot].link&linkDialect), slot)
+			s.shards[i].insert(Dialect(s.seats.Get(slot).link&linkDialect), slot)
 		}
+		d.Walked(0, 0)
+		s.joinIsOver(d)
+		return true
 	default:
 		return false
 	}
@@ -261,7 +292,7 @@ func (s *Shards) evict(r *Room) {
 	}
 	for _, slots := range s.shards[i].slots {
 		for _, slot := range slices.Backward(slices.Clone(slots)) { // the last one goes at no cost
-			s.remove(slot, &s.seats[slot], i)
+			s.remove(slot, s.seats.At(slot), i)
 		}
 	}
 }
@@ -304,15 +335,15 @@ func (s *Shards) Leave(slot uint32, r *Room) (last bool, err error) {
 	if !s.In(slot, r) {
 		return false, ErrNotIn
 	}
-	p := &s.seats[slot]
+	p := s.seats.At(slot)
 	s.remove(slot, p, s.index[r])
-	return r.leave(s.loop, p.user, Dialect(p.link&linkDialect)), nil
+	return r.leave(s.loop, s.users.Get(slot), Dialect(p.link&linkDialect)), nil
 }
 
 // LeaveAll forgets a connection that is gone.
 func (s *Shards) LeaveAll(slot uint32) {
 	p := s.has(slot)
-	if p == nil || p.gen == 0 {
+	if p == nil {
 		return
 	}
 	returned := false
@@ -328,24 +359,25 @@ func (s *Shards) LeaveAll(slot uint32) {
 		}
 		r := s.shards[in[len(in)-1]].room
 		s.remove(slot, p, in[len(in)-1])
-		r.leave(s.loop, p.user, Dialect(p.link&linkDialect))
+		r.leave(s.loop, s.users.Get(slot), Dialect(p.link&linkDialect))
 	}
 	s.SignOut(slot)
 	*p = seat{}
+	s.users.Clear(slot)
 	returned = true
 }
 
 // SignOut ends what SignIn began, ahead of LeaveAll: the connection stays in its
 // rooms. last: the user has no connection left. It says so once.
 func (s *Shards) SignOut(slot uint32) (last bool) {
-	p := s.has(slot)
-	if p == nil || p.user == nil || p.link&linkGone != 0 {
+	p, u := s.has(slot), s.users.Get(slot)
+	if u == nil || p.link&linkGone != 0 {
 		return false
 	}
 	p.link |= linkGone
-	last = s.hub.signOut(Member{s.loop, slot, p.gen}, p.user)
+	last = s.hub.signOut(Member{s.loop, slot, p.gen}, u)
 	if last {
-		s.hub.cfg.Offline(p.user)
+		s.hub.cfg.Offline(u)
 	}
 	return last
 }

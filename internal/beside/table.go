@@ -55,6 +55,14 @@ func (t *Table[T]) At(i uint32) *T {
 	return t.grow(i)
 }
 
+// Find is At for a value that may not be there: it returns nil where there is no page, and makes none.
+func (t *Table[T]) Find(i uint32) *T {
+	if p := i / PageSize; int(p) < len(t.pages) && t.pages[p] != nil {
+		return &t.pages[p][i%PageSize]
+	}
+	return nil
+}
+
 // grow makes the page of i and returns the place of its value.
 func (t *Table[T]) grow(i uint32) *T {
 	p := int(i / PageSize)

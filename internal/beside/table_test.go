@@ -34,6 +34,9 @@ func TestTableModel(t *testing.T) {
 			case 4:
 				table.Trim(nil)
 			}
+			if v := table.Find(i); v != nil && *v != model[i] || v == nil && model[i] != 0 {
+				t.Fatalf("seed %d, step %d: Find of %d, want %d", seed, n, i, model[i])
+			}
 			if got := table.Get(i); got != model[i] {
 				t.Fatalf("seed %d, step %d: %d has %d, want %d", seed, n, i, got, model[i])
 			}
@@ -68,7 +71,7 @@ func TestTableNothing(t *testing.T) {
 		table.Set(1<<31, nil)
 		table.Clear(7)
 		table.Trim(nil)
-		if table.Get(^uint32(0)) != nil {
+		if table.Get(^uint32(0)) != nil || table.Find(7) != nil {
 			t.Error("a value of nobody")
 		}
 	}); n != 0 || table.Pages() != 0 || table.Len() != 0 {

@@ -241,10 +241,15 @@ func leftInShards(srv *perch.Server) (left []string) {
 				left = append(left, fmt.Sprintf("loop %d: %d in %s", i, n, name))
 			}
 		}
-		for _, name := range []string{"seats", "lists"} {
-			for k, all := 0, shards.FieldByName(name); k < all.Len(); k++ {
-				if !all.Index(k).IsZero() {
-					left = append(left, fmt.Sprintf("loop %d: %s[%d] is %v", i, name, k, all.Index(k)))
+		for k, lists := 0, shards.FieldByName("lists"); k < lists.Len(); k++ {
+			if !lists.Index(k).IsZero() {
+				left = append(left, fmt.Sprintf("loop %d: lists[%d] is %v", i, k, lists.Index(k)))
+			}
+		}
+		for _, name := range []string{"seats", "users"} {
+			for k, pages := 0, shards.FieldByName(name).FieldByName("pages"); k < pages.Len(); k++ {
+				if page := pages.Index(k); !page.IsNil() && !page.Elem().IsZero() {
+					left = append(left, fmt.Sprintf("loop %d: page %d of %s is %v", i, k, name, page.Elem()))
 				}
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -45,18 +44,18 @@ func TestTLSIdleMemory(t *testing.T) {
 				return
 			}
 			srv, _ := startSecure(t, perch.Config{MaxConnectionsPerIP: -1, NewConnectionsPerSecond: -1, PingInterval: -1, PingTimeout: -1}, enginetest.Echo())
-			before, resident := liveMemory(), residentBytes(t)
+			before, resident := enginetest.LiveMemory(), enginetest.ResidentBytes(t)
 			fmt.Printf("\naddress %s\n", srv.Addr())
 			enginetest.AwaitStats(t, srv, "all have echoed", func(s *perch.Stats) bool { return s.MessagesSent == uint64(clients) })
 			var each int64
 			wstest.Eventually(t, "the sweep has come by", func() bool {
 				last := each
-				each = (liveMemory() - before) / int64(clients)
+				each = (enginetest.LiveMemory() - before) / int64(clients)
 				time.Sleep(300 * time.Millisecond) // a sweep of some connections
 				return each <= idleTLS && each > last-last/100 && each < last+last/100
 			})
 			debug.FreeOSMemory()
-			fmt.Printf("\nmemory %d connections, each %d bytes live, %d resident\n", clients, each, (residentBytes(t)-resident)/clients)
+			fmt.Printf("\nmemory %d connections, each %d bytes live, %d resident\n", clients, each, (enginetest.ResidentBytes(t)-resident)/clients)
 			enginetest.AwaitParent()
 		})
 	}
@@ -102,24 +101,4 @@ func connectIdle(t *testing.T, say io.Reader, clients int, version uint16) {
 	if !t.Failed() {
 		t.Log(await("memory"))
 	}
-}
-
-// liveMemory is what the collector finds alive, and the stacks, in bytes.
-func liveMemory() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
-}
-
-// residentBytes is the RSS of this process.
-func residentBytes(t *testing.T) int {
-	t.Helper()
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, _ := strconv.Atoi(strings.Fields(string(b))[1])
-	return pages * os.Getpagesize()
 }
