@@ -44,9 +44,9 @@ func (l *loop) slow(i uint32, s *slot, cause error) {
 	l.own.Check()
 	l.stats.SlowConsumers++
 	c := l.slab.thaw(s)
-	before := c.out.bytes
-	c.out.truncate(&l.bufs)
-	l.ledger.queued += int64(c.out.bytes - before)
+	before := c.out.Queued()
+	c.out.Truncate(&l.bufs)
+	l.ledger.queued += int64(c.out.Queued() - before)
 	l.failWith(i, s, CloseSlowConsumer, "slow consumer", cause)
 }
 
@@ -132,7 +132,7 @@ func (l *loop) endOfInput(i uint32, s *slot) {
 		l.interest(i, s)
 		return
 	}
-	if (s.state == stateOpen || s.state == stateClosing) && c != nil && !c.out.empty() {
+	if (s.state == stateOpen || s.state == stateClosing) && c != nil && !c.out.Empty() {
 		l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: io.EOF})
 		l.unanswered(s, io.EOF)
 		l.setState(s, stateDraining)

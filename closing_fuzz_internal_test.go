@@ -231,7 +231,7 @@ func (y *play) check() {
 	var queued int64
 	y.l.each(func(i uint32, s *slot) {
 		if c := y.l.slab.coldOf(s); c != nil {
-			queued += int64(c.out.bytes)
+			queued += int64(c.out.Queued())
 		}
 	})
 	if queued != y.l.ledger.queued {

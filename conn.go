@@ -169,7 +169,7 @@ func (c Conn) Queued() int {
 	}
 	n := 0
 	if cold := c.l.slab.coldOf(s); cold != nil {
-		n = cold.out.len()
+		n = cold.out.Len()
 	}
 	if c.l.cork.of == c.slot {
 		n += len(c.l.cork.buf)

@@ -2,47 +2,16 @@
 
 package perch
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // When all queues together near the bound of the process, some have to go, so that
 // there is room for the others. Which ones:
 //
 //   - A connection that is sent more than MaxOutput is in the middle of a long
 //     message, which was accepted as it is. It is let finish as long as it takes
-//     steadyPace; a slower one is reset, the largest first. So are closing ones with
+//     outbox.SteadyPace; a slower one is reset, the largest first. So are closing ones with
 //     as much, for which the last frame is still sent.
 //   - Of all others the largest queue goes first: 3000, as a slow consumer.
-
-// steadyPace is what a peer must take, in bytes a second, for its long message not to
-// be given up when memory is short. It is judged over paceTime at least.
-const (
-	steadyPace = 32 << 10
-	paceTime   = time.Second
-)
-
-// pace is how fast a peer takes what is queued for it, from one look to the next.
-type pace struct {
-	at    uint64 // coarse time of the look; 0: nobody has looked
-	taken int    // outbox.taken then
-	slow  bool   // it took less than steadyPace
-}
-
-// dawdles measures the pace. It reports that it is too slow.
-func (o *outbox) dawdles(now uint64) (slow bool) {
-	p := &o.pace
-	span := coarseTime(now - p.at)
-	switch {
-	case p.at == 0:
-		*p = pace{at: now, taken: o.taken}
-	case span >= paceTime:
-		took := float64(o.taken-p.taken) / span.Seconds()
-		*p = pace{at: now, taken: o.taken, slow: took < steadyPace}
-	}
-	return p.slow
-}
 
 // relieve ends connections when all queues together hold three quarters of what they
 // may.
@@ -61,12 +30,12 @@ func (l *loop) relieve() {
 	var all []queue
 	l.each(func(i uint32, s *slot) {
 		c := l.slab.coldOf(s)
-		if c == nil || c.out.bytes == 0 || s.state < stateOpen || s.state == stateClosed {
+		if c == nil || c.out.Queued() == 0 || s.state < stateOpen || s.state == stateClosed {
 			return
 		}
-		long := c.out.bytes/2 >= l.srv.cfg.MaxOutput || s.state != stateOpen
-		if slow := c.out.dawdles(l.coarse); !long || slow {
-			all = append(all, queue{i, c.out.bytes, long})
+		long := c.out.Queued()/2 >= l.srv.cfg.MaxOutput || s.state != stateOpen
+		if slow := c.out.Slow(coarseTime(l.coarse)); !long || slow {
+			all = append(all, queue{i, c.out.Queued(), long})
 		}
 	})
 	slices.SortFunc(all, func(a, b queue) int { return b.bytes - a.bytes })

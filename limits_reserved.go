@@ -184,10 +184,8 @@ func (l *loop) answerReserved(i uint32, s *slot, b []byte) {
 	}
 	l.setState(s, stateFailing)
 	c := l.slab.thaw(s)
-	c.out.since = l.coarse
-	c.out.share(b, &l.bufs)
-	c.out.rest = len(b) // it is no frame, and not to be cut
-	l.ledger.queued += int64(len(b))
+	c.out.Started(l.coarse)
+	l.ledger.queued += int64(c.out.ShareRaw(b)) // it is no frame, and not to be cut
 	l.markDirty(i, s)
 }
 

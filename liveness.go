@@ -141,10 +141,10 @@ func (l *loop) expire(i uint32, s *slot) {
 func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
 	l.own.Check()
 	out := &l.slab.thaw(s).out
-	if out.watch.on && !out.watch.waiting && out.empty() && !l.past(l.coarse-s.seen(), timeout) {
+	if out.Watched() && !out.Waiting() && out.Empty() && !l.past(l.coarse-s.seen(), timeout) {
 		return false // it has everything, and its time to answer
 	}
-	if !out.look(l.delivered(s), l.coarse, false) {
+	if !out.Look(l.delivered(s), l.coarse, false) {
 		return false
 	}
 	s.see(l.coarse)
@@ -157,7 +157,7 @@ func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
 func (l *loop) expireLingering(i uint32, s *slot, inState uint64) {
 	l.own.Check()
 	timeout := max(lingerTimeout, l.srv.cfg.CloseTimeout)
-	if !l.stillTaking(s, lingerTimeout) && (l.past(inState, timeout) || l.past(inState, lingerTimeout) && !l.slab.coldOf(s).out.watch.waiting) {
+	if !l.stillTaking(s, lingerTimeout) && (l.past(inState, timeout) || l.past(inState, lingerTimeout) && !l.slab.coldOf(s).out.Waiting()) {
 		l.kill(i, s)
 	}
 }
@@ -173,7 +173,7 @@ func (l *loop) unsent(s *slot) int {
 		n-- // FIN counts as one
 	}
 	if c := l.slab.coldOf(s); c != nil {
-		n += c.out.len()
+		n += c.out.Len()
 	}
 	return n
 }

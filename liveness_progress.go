@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/outbox"
 	"github.com/perchws/perch/internal/sock"
 )
 
@@ -15,11 +16,11 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 	l.own.Check()
 	cfg := &l.srv.cfg
 	l.hasten(l.routeOf(s).period)
-	if s.flags&flagOut != 0 || c.out.watch.backlog {
+	if s.flags&flagOut != 0 || c.out.Backlog() {
 		l.observe(s, &c.out)
 	}
 	switch {
-	case !c.out.empty() && l.past(l.coarse-c.out.since, cfg.WriteTimeout):
+	case !c.out.Empty() && l.past(l.coarse-c.out.Since(), cfg.WriteTimeout):
 		l.stats.WriteTimeouts++
 		l.abort(i, s, ErrWriteTimeout)
 	case s.flags&(flagPaused|flagLags) != 0: // while we do not read, its silence is ours
@@ -29,8 +30,8 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 	default:
 		l.alive(i, s)
 	}
-	if w := &c.out.watch; w.on && !w.backlog && s.state == stateOpen && s.flags&flagPinged == 0 && c.out.empty() && s.seen() != w.at {
-		*w = watch{} // the peer has said something: it has read what it was sent
+	if c.out.Watched() && !c.out.Backlog() && s.state == stateOpen && s.flags&flagPinged == 0 && c.out.Empty() && s.seen() != c.out.Life() {
+		c.out.Forget() // the peer has said something: it has read what it was sent
 		l.slab.freeze(s)
 	}
 }
@@ -47,14 +48,14 @@ func (l *loop) delivered(s *slot) sock.Delivery {
 }
 
 // observe looks once more at what the peer takes: that is life, like input.
-func (l *loop) observe(s *slot, out *outbox) (life bool) {
+func (l *loop) observe(s *slot, out *outbox.Box) (life bool) {
 	l.own.Check()
 	d := l.delivered(s)
-	if !out.look(d, l.coarse, true) {
+	if !out.Look(d, l.coarse, true) {
 		return false
 	}
 	s.see(l.coarse)
-	out.watch.at = l.coarse
+	out.SetLife(l.coarse)
 	if !d.Backlog { // the ping has been taken too, and has its next turn when this life is over
 		s.flags &^= flagPinged
 	}
@@ -83,9 +84,8 @@ func (l *loop) alive(i uint32, s *slot) (pinged bool) {
 	s.flags |= flagPinged
 	l.stats.PingsSent++
 	p := l.pingPayload(i, s)
-	if c := l.slab.coldOf(s); c != nil && !c.out.empty() {
-		c.out.ping(p[:], s.flags&flagClient != 0, l.keyFor(s))
-		l.markDirty(i, s)
+	if l.waits(s) {
+		l.overtake(i, s, p[:])
 		if r.onPing != nil {
 			l.callPing(i, s, r)
 		}
@@ -113,7 +113,7 @@ const ackDelay = 250 * time.Millisecond
 // memory of the last acknowledgement has to do, once.
 func (l *loop) taking(s *slot, silent uint64) (life bool) {
 	l.own.Check()
-	if c := l.slab.coldOf(s); c != nil && c.out.watch.on {
+	if c := l.slab.coldOf(s); c != nil && c.out.Watched() {
 		return l.observe(s, &c.out)
 	}
 	d := l.delivered(s)
@@ -129,8 +129,8 @@ func (l *loop) taking(s *slot, silent uint64) (life bool) {
 		life = true
 	}
 	out := &l.slab.thaw(s).out
-	out.look(d, l.coarse, true)
-	out.watch.at = s.seen()
+	out.Look(d, l.coarse, true)
+	out.SetLife(s.seen())
 	return life
 }
 
@@ -139,7 +139,7 @@ func (l *loop) taking(s *slot, silent uint64) (life bool) {
 func (l *loop) answered(s *slot) {
 	l.own.Check()
 	s.flags &^= flagPinged
-	if c := l.slab.coldOf(s); c != nil && c.out.empty() {
-		c.out.watch = watch{} // settle takes the rest away
+	if c := l.slab.coldOf(s); c != nil && c.out.Empty() {
+		c.out.Forget() // settle takes the rest away
 	}
 }

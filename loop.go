@@ -238,7 +238,7 @@ func (l *loop) interest(i uint32, s *slot) {
 	if s.state.reads() && s.flags&(flagPaused|flagLags) == 0 {
 		want |= flagIn
 	}
-	if s.state == stateConnecting || s.cold != 0 && !l.slab.colds[s.cold].out.empty() {
+	if s.state == stateConnecting || l.waits(s) {
 		want |= flagOut
 	}
 	if s.flags&(flagIn|flagOut) == want {

@@ -119,8 +119,8 @@ func BenchmarkMailbox(b *testing.B) {
 		if n%batch == batch-1 {
 			d.l.drainMailbox()
 			c := d.l.slab.thaw(d.l.slab.at(p.slot))
-			d.l.ledger.queued -= int64(c.out.bytes)
-			c.out.reset(&d.l.bufs)
+			d.l.ledger.queued -= int64(c.out.Queued())
+			c.out.Reset(&d.l.bufs)
 		}
 	}
 	d.l.drainMailbox()

@@ -27,6 +27,9 @@ func newCork(maxOutput int) cork {
 	return cork{of: noSlot, buf: make([]byte, 0, min(corkSize, max(maxOutput/2, minCork)))}
 }
 
+// room is how many bytes more it takes.
+func (c *cork) room() int { return cap(c.buf) - len(c.buf) }
+
 // input is what one event needs to read: one of each for all connections.
 type input struct {
 	events  []poller.Event

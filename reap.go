@@ -67,8 +67,8 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 	l.slab.setProxied(i, netip.AddrPort{})
 	key := l.slab.peer(i)
 	l.slab.setPeer(i, addrKey{})
-	l.ledger.queued -= int64(c.out.load())
-	c.out.reset(&l.bufs)
+	l.ledger.queued -= int64(c.out.Counted())
+	c.out.Reset(&l.bufs)
 	if s.flags&flagTLS != 0 {
 		l.dropWire(i)
 	}

@@ -2,38 +2,89 @@
 
 package perch
 
-import "github.com/perchws/perch/frame"
+import (
+	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/outbox"
+)
 
-// send encodes a message for an open connection: into the cork if it is this
-// connection's own event and nothing is queued before it, else into its outbox.
+// What is sent to a connection goes one of two ways. In the connection's own event it goes into the cork, as long as
+// nothing waits before it: all answers of the event leave in one write. Everything else goes into the outbox, which is
+// flushed at the end of the tick: queueFor says whether it may, queued accounts for it.
+
+// send encodes a message for an open connection.
 func (l *loop) send(i uint32, s *slot, op Opcode, p []byte) error {
 	l.own.Check()
 	size := len(p) + frame.MaxHeaderSize
-	if l.cork.of == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) {
-		if len(l.cork.buf)+size > cap(l.cork.buf) && len(l.cork.buf) > 0 {
-			l.flushCork(i, s)
-		}
-		if size <= cap(l.cork.buf)-len(l.cork.buf) && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) {
-			l.cork.buf = l.encode(l.cork.buf, i, s, op, p)
-			l.stats.MessagesSent++
-			return nil
-		}
+	if l.corks(i, s, size) {
+		l.cork.buf = l.encode(l.cork.buf, i, s, op, p)
+		l.stats.MessagesSent++
+		return nil
 	}
-	if s.state != stateOpen { // the flush above found it broken
+	if s.state != stateOpen { // corks has flushed, and found the peer gone or too slow
 		return ErrClosed
 	}
-	out, err := l.admit(i, s, size)
+	out, err := l.queueFor(i, s, size)
 	if err != nil {
 		return err
 	}
-	buf := out.tail(size, &l.bufs)
-	before := len(buf.B)
-	buf.B = l.encode(buf.B, i, s, op, p)
-	out.grown(len(buf.B) - before)
-	l.ledger.queued += int64(len(buf.B) - before)
+	l.queued(i, s, out, out.Commit(l.encode(out.Extend(size, &l.bufs), i, s, op, p)))
 	l.stats.MessagesSent++
-	l.pressure(s, out)
-	l.markDirty(i, s)
+	return nil
+}
+
+// sendPrepared queues bytes that all receivers share. A client must mask, so it copies them; and so does a connection
+// whose compression context lives on, if the message is short.
+func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
+	l.own.Check()
+	b := p.Bytes()
+	if s.flags&(flagClient|flagDeflate) != 0 {
+		if s.flags&flagClient != 0 || s.ownCopy(p) {
+			return l.send(i, s, p.Opcode(), p.Payload())
+		}
+		b = l.deflated(s, p)
+	}
+	if l.cork.of == i && len(l.cork.buf) > 0 { // what is in the cork comes first
+		if len(b) <= l.cork.room() {
+			l.cork.buf = append(l.cork.buf, b...)
+			l.sentPrepared(i, s, p, b)
+			return nil
+		}
+		l.flushCork(i, s)
+		if s.state != stateOpen {
+			return ErrClosed
+		}
+	}
+	if err := l.share(i, s, b); err != nil {
+		return err
+	}
+	l.sentPrepared(i, s, p, b)
+	return nil
+}
+
+// sendPosted is send for a message that was posted. A long one that is sent as it is has memory of its own already,
+// with room for the frame header, and is not copied again.
+func (l *loop) sendPosted(i uint32, s *slot, p *post, data []byte) error {
+	l.own.Check()
+	if p.own == nil || len(data) < ownSize || s.flags&(flagClient|flagDeflate) != 0 {
+		return l.send(i, s, p.op, data)
+	}
+	at := frame.MaxHeaderSize - frame.HeaderSize(len(data), false)
+	frame.AppendHeader(p.own[at:at], frame.Header{Fin: true, Opcode: p.op, Length: int64(len(data))})
+	if err := l.share(i, s, p.own[at:]); err != nil {
+		return err
+	}
+	l.stats.MessagesSent++
+	return nil
+}
+
+// share queues the bytes of a message that nobody will change.
+func (l *loop) share(i uint32, s *slot, b []byte) error {
+	l.own.Check()
+	out, err := l.queueFor(i, s, len(b))
+	if err != nil {
+		return err
+	}
+	l.queued(i, s, out, out.Share(b, &l.bufs))
 	return nil
 }
 
@@ -64,84 +115,43 @@ func (l *loop) encode(dst []byte, i uint32, s *slot, op Opcode, p []byte) []byte
 	return dst
 }
 
-// sendPrepared queues shared bytes. A client must mask, so it copies; and so does a
-// connection whose context lives on, if the message is short.
-func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
+// corks reports whether n bytes more of the connection go into the cork: it is its own event, and nothing waits before
+// them. A cork without room for them is flushed first, which may end the connection.
+func (l *loop) corks(i uint32, s *slot, n int) bool {
 	l.own.Check()
-	b := p.Bytes()
-	if s.flags&(flagClient|flagDeflate) != 0 {
-		if s.flags&flagClient != 0 || s.ownCopy(p) {
-			return l.send(i, s, p.Opcode(), p.Payload())
-		}
-		b = l.deflated(s, p)
+	if l.cork.of != i || l.waits(s) {
+		return false
 	}
-	if l.cork.of == i && len(l.cork.buf) > 0 {
-		if len(b) <= cap(l.cork.buf)-len(l.cork.buf) {
-			l.cork.buf = append(l.cork.buf, b...)
-			l.sentPrepared(i, s, p, b)
-			return nil
-		}
-		l.flushCork(i, s)
-		if s.state != stateOpen {
-			return ErrClosed
+	if n > l.cork.room() && len(l.cork.buf) > 0 {
+		state := s.state
+		if l.flushCork(i, s); s.state != state || l.waits(s) {
+			return false
 		}
 	}
-	if err := l.share(i, s, b); err != nil {
-		return err
-	}
-	l.sentPrepared(i, s, p, b)
-	return nil
+	return n <= l.cork.room()
 }
 
-// share queues bytes that nobody will change.
-func (l *loop) share(i uint32, s *slot, b []byte) error {
+// waits reports that output of the connection waits for its socket, or for the end of the tick.
+func (l *loop) waits(s *slot) bool {
 	l.own.Check()
-	out, err := l.admit(i, s, len(b))
-	if err != nil {
-		return err
-	}
-	out.share(b, &l.bufs)
-	l.ledger.queued += int64(len(b))
-	l.pressure(s, out)
-	l.markDirty(i, s)
-	return nil
+	return s.cold != 0 && !l.slab.colds[s.cold].out.Empty()
 }
 
-// sendPosted is send for what was posted: a long message that goes as it is has
-// memory of its own already, and is not copied again.
-func (l *loop) sendPosted(i uint32, s *slot, p *post, data []byte) error {
-	l.own.Check()
-	if p.own == nil || len(data) < ownSize || s.flags&(flagClient|flagDeflate) != 0 {
-		return l.send(i, s, p.op, data)
-	}
-	at := frame.MaxHeaderSize - frame.HeaderSize(len(data), false)
-	frame.AppendHeader(p.own[at:at], frame.Header{Fin: true, Opcode: p.op, Length: int64(len(data))})
-	if err := l.share(i, s, p.own[at:]); err != nil {
-		return err
-	}
-	l.stats.MessagesSent++
-	return nil
-}
-
-// admit returns the connection's outbox if it may take a message of n bytes
-// more. Of the connection's own limit what counts is what was queued before: an
-// empty queue takes any one message. Over a limit the route's policy is applied,
-// except to a connection with nothing queued, for which all others leave no room:
-// the error is errNoRoom then.
-func (l *loop) admit(i uint32, s *slot, n int) (*outbox, error) {
+// queueFor returns the outbox of a connection that may have a message of n bytes more waiting. What counts for the
+// connection's own limit is what waited before: an empty queue takes any one message. Over a limit the policy of the
+// route is carried out, but not on a connection with nothing queued, for which the others leave no room: then the
+// error is errNoRoom.
+func (l *loop) queueFor(i uint32, s *slot, n int) (*outbox.Box, error) {
 	l.own.Check()
 	c := l.slab.thaw(s)
-	over := !l.fits(n)
+	waiting, over := c.out.Counted(), !l.fits(n)
 	switch {
-	case c.out.load() == 0 && over:
+	case waiting == 0 && over:
 		l.srv.overloads.Add(1)
 		l.markDirty(i, s) // which gives the cold part back
 		return nil, errNoRoom
-	case c.out.load() == 0:
-		c.out.since = l.coarse
-		return &c.out, nil
-	}
-	if c.out.load() < l.srv.cfg.MaxOutput && !over {
+	case !over && (waiting == 0 || waiting < l.srv.cfg.MaxOutput):
+		c.out.Started(l.coarse)
 		return &c.out, nil
 	}
 	cause := ErrSlowConsumer
@@ -157,57 +167,11 @@ func (l *loop) admit(i uint32, s *slot, n int) (*outbox, error) {
 	return nil, cause
 }
 
-// keyFor is a masking key where one is needed.
-func (l *loop) keyFor(s *slot) uint32 {
+// queued accounts for n bytes that were added to the connection's outbox, and lists it to be flushed. Everything that
+// is added to an outbox is told here.
+func (l *loop) queued(i uint32, s *slot, out *outbox.Box, n int) {
 	l.own.Check()
-	if s.flags&flagClient != 0 {
-		return l.maskKey()
-	}
-	return 0
-}
-
-// queueClose queues a close frame as the last one.
-func (l *loop) queueClose(i uint32, s *slot, code CloseCode, reason string) {
-	l.own.Check()
-	var payload [frame.MaxControlPayload]byte
-	l.queueControl(i, s, frame.OpClose, frame.AppendClose(payload[:0], code, reason))
-}
-
-// queueControl queues a control frame behind everything.
-func (l *loop) queueControl(i uint32, s *slot, op Opcode, p []byte) {
-	l.own.Check()
-	masked, key := s.flags&flagClient != 0, l.keyFor(s)
-	if l.cork.of == i && (s.cold == 0 || l.slab.colds[s.cold].out.empty()) && cap(l.cork.buf)-len(l.cork.buf) >= len(p)+frame.MaxHeaderSize {
-		l.cork.buf = appendFrame(l.cork.buf, op, p, masked, key)
-		return
-	}
-	if l.cork.of == i && len(l.cork.buf) > 0 {
-		l.flushCork(i, s)
-		if s.state == stateClosed {
-			return
-		}
-	}
-	c := l.slab.thaw(s)
-	if c.out.empty() {
-		c.out.since = l.coarse
-	}
-	buf := c.out.tail(len(p)+frame.MaxHeaderSize, &l.bufs)
-	before := len(buf.B)
-	buf.B = appendFrame(buf.B, op, p, masked, key)
-	c.out.grown(len(buf.B) - before)
-	l.ledger.queued += int64(len(buf.B) - before)
-	l.markDirty(i, s)
-}
-
-// pong answers a ping: at once, or ahead of what is queued. Pings that come
-// while the socket is full get one pong, the newest (RFC 6455 §5.5.3).
-func (l *loop) pong(i uint32, s *slot, p []byte) {
-	l.own.Check()
-	c := l.slab.coldOf(s)
-	if c == nil || c.out.empty() {
-		l.queueControl(i, s, frame.OpPong, p)
-		return
-	}
-	c.out.pong(p, s.flags&flagClient != 0, l.keyFor(s))
+	l.ledger.queued += int64(n)
+	l.pressure(s, out)
 	l.markDirty(i, s)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/outbox"
 	"github.com/perchws/perch/pool"
 )
 
@@ -71,7 +72,7 @@ type cold struct {
 	asmBuf  *pool.Buffer      // whose memory asm uses
 	begun   uint64            // coarse time at which the cut message, or header, began, or has last come on
 	came    int               // bytes of the message that had come then
-	out     outbox
+	out     outbox.Box
 	cause   *CloseError
 	dial    *dialing
 	upgrade *upgrading
@@ -85,7 +86,7 @@ type cold struct {
 
 // empty reports that nothing is unfinished.
 func (c *cold) empty() bool {
-	return c.in == nil && c.parser == nil && c.asmBuf == nil && c.out.empty() && !c.out.watch.on && c.cause == nil &&
+	return c.in == nil && c.parser == nil && c.asmBuf == nil && c.out.Empty() && !c.out.Watched() && c.cause == nil &&
 		c.dial == nil && c.upgrade == nil && c.refusal == nil && c.work == nil && c.dropped == 0
 }
 

@@ -123,9 +123,8 @@ func (l *loop) broken(i uint32, s *slot, w *wire, err error) {
 	l.unanswered(s, err)
 	l.setState(s, stateFailing)
 	c := l.slab.thaw(s)
-	l.ledger.queued -= int64(c.out.bytes)
-	c.out.rest = 0
-	c.out.truncate(&l.bufs)
+	l.ledger.queued -= int64(c.out.Queued())
+	c.out.Drop(&l.bufs)
 	l.settle(i, s)
 }
 
@@ -160,11 +159,9 @@ func (l *loop) push(i uint32, s *slot, w *wire) {
 		}
 	}
 	c := l.slab.thaw(s)
-	if c.out.empty() {
-		c.out.since = l.coarse
-	}
+	c.out.Started(l.coarse)
 	l.hold(c, w, b[n:])
-	if c.out.sealed > sealLimit {
+	if c.out.Sealed() > sealLimit {
 		l.abort(i, s, ErrSlowConsumer)
 		return
 	}
@@ -179,7 +176,7 @@ func (l *loop) hold(c *cold, w *wire, b []byte) {
 		w.out, w.sent = l.bufs.Get(), 0
 	}
 	w.out.B = append(w.out.B, b...)
-	c.out.sealed += len(b)
+	c.out.AddSealed(len(b))
 	l.ledger.queued += int64(len(b))
 }
 
@@ -209,12 +206,12 @@ func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, err
 	if l.tls.gathered == nil {
 		l.tls.gathered = make([]byte, 0, sealSize)
 	}
-	for !c.out.empty() && sent < budget {
+	for !c.out.Empty() && sent < budget {
 		if w.out != nil {
 			n, e := l.sendAll(int(s.fd), w.out.B[w.sent:])
 			sent += n
 			w.sent += n
-			c.out.sealed -= n
+			c.out.SentSealed(n)
 			l.ledger.queued -= int64(n)
 			if e != 0 {
 				return sent, e
@@ -223,13 +220,13 @@ func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, err
 			w.out = nil
 			continue
 		}
-		b := c.out.front(l.tls.gathered[:0], sealSize)
+		b := c.out.Front(l.tls.gathered[:0], sealSize)
 		if err := l.writeRecords(i, s, w, b); err != nil {
 			return sent, unix.EPROTO // not to be: broken has dropped what was queued
 		}
-		before := c.out.bytes
-		c.out.sent(len(b), &l.bufs)
-		l.ledger.queued += int64(c.out.bytes - before)
+		before := c.out.Queued()
+		c.out.Sent(len(b), &l.bufs)
+		l.ledger.queued += int64(c.out.Queued() - before)
 		sealed := l.tls.sealed
 		l.tls.sealed = l.tls.sealed[:0]
 		n, e := l.sendAll(int(s.fd), sealed)

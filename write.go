@@ -3,9 +3,8 @@
 package perch
 
 import (
+	"github.com/perchws/perch/internal/outbox"
 	"golang.org/x/sys/unix"
-
-	"github.com/perchws/perch/frame"
 )
 
 // flushCork sends what the connection whose event this is has answered, in one
@@ -30,30 +29,14 @@ func (l *loop) flushCork(i uint32, s *slot) {
 	if n == len(b) {
 		return
 	}
-	c := l.slab.thaw(s)
-	buf := c.out.tail(len(b)-n, &l.bufs)
-	buf.B = append(buf.B, b[n:]...)
-	c.out.grown(len(b) - n)
-	c.out.rest = unfinished(b, head, n)
-	c.out.since = l.coarse
-	l.ledger.queued += int64(len(b) - n)
+	out := &l.slab.thaw(s).out
+	out.Started(l.coarse)
+	l.queued(i, s, out, out.Remainder(b, head, n, &l.bufs))
 	if s.state == stateOpen && !l.fits(0) { // nobody may have more, and this one's socket is full
 		l.slow(i, s, ErrOverloaded)
 		return
 	}
-	l.pressure(s, &c.out)
 	l.interest(i, s)
-}
-
-// unfinished is how much of the frame that b[:n] ends in is left. The first
-// head bytes are no frame, and are not to be cut either.
-func unfinished(b []byte, head, n int) int {
-	at := head
-	for at < n {
-		h, size, _ := frame.ParseHeader(b[at:])
-		at += size + int(h.Length)
-	}
-	return at - n
 }
 
 // markDirty lists the connection for the flush at the end of the tick.
@@ -107,26 +90,25 @@ func (l *loop) flush(i uint32, s *slot) {
 	if c == nil || s.state == stateClosed {
 		return
 	}
-	if !c.out.empty() {
+	if !c.out.Empty() {
 		var n int
 		var e unix.Errno
 		if s.flags&flagTLS != 0 {
 			n, e = l.sendSealed(i, s, c, flushBudget)
 		} else {
-			before := c.out.bytes
-			n, e = c.out.send(int(s.fd), &l.cork.vector, &l.bufs, flushBudget)
-			l.ledger.queued += int64(c.out.bytes - before)
+			before := c.out.Queued()
+			n, e = c.out.Send(l.kernel, int(s.fd), &l.cork.vector, &l.bufs, flushBudget)
+			l.ledger.queued += int64(c.out.Queued() - before)
 			l.stats.BytesSent += uint64(n)
 		}
 		if n > 0 {
-			c.out.since = l.coarse
-			c.out.freed = c.out.freed || s.flags&flagOut != 0
+			c.out.Progressed(l.coarse, s.flags&flagOut != 0)
 		}
 		if e != 0 && e != unix.EAGAIN {
 			l.fail(i, s, e)
 			return
 		}
-		if e == 0 && !c.out.empty() {
+		if e == 0 && !c.out.Empty() {
 			l.markDirty(i, s) // the budget is used up: others first
 		}
 	}
@@ -142,16 +124,16 @@ func (l *loop) unload(i uint32, s *slot) {
 	if c == nil || s.flags&(flagPaused|flagOut) != flagPaused {
 		return
 	}
-	for rounds := c.out.bytes/flushBudget + 1; rounds > 0 && s.cold != 0; rounds-- {
+	for rounds := c.out.Queued()/flushBudget + 1; rounds > 0 && s.cold != 0; rounds-- {
 		l.flush(i, s)
 	}
 }
 
 // pressure stops reading from a connection that does not take its answers, so
 // that only what others send to it can cross the limit.
-func (l *loop) pressure(s *slot, out *outbox) {
+func (l *loop) pressure(s *slot, out *outbox.Box) {
 	l.own.Check()
-	if s.state == stateOpen && s.flags&flagPaused == 0 && out.load() >= max(l.srv.cfg.MaxOutput/2, 1) {
+	if s.state == stateOpen && s.flags&flagPaused == 0 && out.Counted() >= max(l.srv.cfg.MaxOutput/2, 1) {
 		s.flags |= flagPaused
 		l.stats.Pauses++
 	}
@@ -167,13 +149,13 @@ func (l *loop) settle(i uint32, s *slot) {
 		return
 	}
 	l.pressure(s, &c.out)
-	if s.flags&flagPaused != 0 && c.out.load() <= l.srv.cfg.MaxOutput/4 {
+	if s.flags&flagPaused != 0 && c.out.Counted() <= l.srv.cfg.MaxOutput/4 {
 		l.drained(i, s, c)
 	}
-	if c.dropped > 0 && c.out.load() <= l.srv.cfg.MaxOutput/2 && s.state == stateOpen {
+	if c.dropped > 0 && c.out.Counted() <= l.srv.cfg.MaxOutput/2 && s.state == stateOpen {
 		l.tellGap(i, s, c)
 	}
-	if c.out.empty() {
+	if c.out.Empty() {
 		l.flushed(i, s)
 	}
 	if s.state != stateClosed {

@@ -135,12 +135,12 @@ func (o *Box) Remainder(b []byte, raw, sent int, bufs *pool.Buffers) (added int)
 	return o.bytes
 }
 
-// AddSealed counts n bytes that TLS has sealed and that the caller keeps: they are sent before all that waits here.
-// It returns how many there are now.
-func (o *Box) AddSealed(n int) int {
-	o.sealed += n
-	return o.sealed
-}
+// Sealed is the number of bytes that TLS has sealed and that the caller keeps: they are sent before all that waits
+// here.
+func (o *Box) Sealed() int { return o.sealed }
+
+// AddSealed counts n more of them.
+func (o *Box) AddSealed(n int) { o.sealed += n }
 
 // SentSealed counts n of them as sent.
 func (o *Box) SentSealed(n int) { o.sealed -= n }
