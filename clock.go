@@ -41,7 +41,7 @@ const (
 // clock reads the time, once a tick.
 func (l *loop) clock() {
 	l.own.Check()
-	l.now = l.srv.since()
+	l.now = l.srv.clock.Now()
 	l.coarse = uint64(l.now) >> coarseShift
 }
 

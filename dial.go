@@ -116,7 +116,7 @@ func (srv *Server) newDialing(rawURL string, o *DialOptions) (*dialing, error) {
 	}
 	d := &dialing{
 		host: withoutZone(u.Host), port: port, local: o.LocalAddr,
-		key: handshake.NewKey(), protocols: slices.Clone(o.Subprotocols), parser: handshake.Parser{Limits: srv.cfg.heads()},
+		key: srv.handshakeKey(), protocols: slices.Clone(o.Subprotocols), parser: handshake.Parser{Limits: srv.cfg.heads()},
 		compression: srv.cfg.Compression,
 	}
 	if u.Scheme == "wss" {

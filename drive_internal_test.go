@@ -4,12 +4,14 @@ package perch
 
 import (
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
@@ -24,7 +26,7 @@ type driven struct {
 	srv *Server
 	l   *loop
 
-	frozen int64 // see freeze
+	clock *testClock
 }
 
 // drive makes a loop of a server that has no listener.
@@ -34,7 +36,10 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = 64
 	}
-	srv := New(cfg)
+	on := realSeams()
+	moved := &testClock{Clock: on.clock}
+	on.clock = moved
+	srv := newServer(cfg, on)
 	routes(srv)
 	if err := srv.prepare(); err != nil {
 		t.Fatal(err)
@@ -61,7 +66,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 		}
 		runtime.UnlockOSThread()
 	})
-	return &driven{t: t, srv: srv, l: l}
+	return &driven{t: t, srv: srv, l: l, clock: moved}
 }
 
 // turn is one tick that does not sleep.
@@ -82,16 +87,27 @@ func (d *driven) turns(n int) {
 }
 
 // pass lets time pass, in one piece.
-func (d *driven) pass(t time.Duration) {
-	d.srv.start = d.srv.start.Add(-t)
-	d.frozen += int64(t)
-}
+func (d *driven) pass(t time.Duration) { d.clock.passed.Add(int64(t)) }
 
 // freeze stops the real time: only pass lets any pass from now on.
 func (d *driven) freeze() *driven {
-	d.frozen = d.srv.since()
-	d.srv.clock = func() int64 { return d.frozen }
+	d.clock.frozen.Store(d.clock.Clock.Now())
 	return d
+}
+
+// testClock is the real clock, but for the time that the test lets pass.
+type testClock struct {
+	clock.Clock
+	passed atomic.Int64
+	frozen atomic.Int64 // the moment at which real time has stopped; 0: it goes on
+}
+
+// Now implements clock.Clock.
+func (c *testClock) Now() int64 {
+	if at := c.frozen.Load(); at != 0 {
+		return at + c.passed.Load()
+	}
+	return c.Clock.Now() + c.passed.Load()
 }
 
 // audience is a room that every connection open now is in.

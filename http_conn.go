@@ -71,7 +71,7 @@ func (c *webConn) awaitInput(n int) (ours bool) {
 	// One byte is what net/http waits for while a handler works, to learn that
 	// the client is gone: that may take as long as the handler.
 	if n > 1 {
-		by = time.Now().Add(c.patience)
+		by = c.web.srv.clock.Wall().Add(c.patience)
 	}
 	c.socket.SetReadDeadline(by)
 	return true
@@ -91,7 +91,7 @@ func (c *webConn) send(p []byte) (n int, err error) {
 		c.mu.Lock()
 		ours := c.patience > 0 && !c.writeSet
 		if ours {
-			c.socket.SetWriteDeadline(time.Now().Add(c.patience))
+			c.socket.SetWriteDeadline(c.web.srv.clock.Wall().Add(c.patience))
 		}
 		c.mu.Unlock()
 		k, err := c.socket.Write(p[n:])

@@ -312,7 +312,7 @@ func (srv *Server) countTaken(t *taking, own *webConn) error {
 	if own != nil && key == t.counted { // it is no new connection, and counted
 		return nil
 	}
-	if status, reason := srv.admit(key, own == nil, srv.since()); status != 0 {
+	if status, reason := srv.admit(key, own == nil, srv.clock.Now()); status != 0 {
 		srv.uncountTaken(t, own)
 		return tooMany(status, reason)
 	}

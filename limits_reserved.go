@@ -169,7 +169,7 @@ func (path *reservedPath) answer(p *probe) (response []byte) {
 			done <- b
 		}()
 		path.srv.cfg.HTTP.ServeHTTP(&answer, req)
-		if b, err = answer.response(req); err != nil {
+		if b, err = answer.response(req, path.srv.clock.Wall()); err != nil {
 			b = failed("answer of a reserved path cannot be sent", slog.String("path", req.URL.Path), slog.String("error", err.Error()))
 		}
 	}()
@@ -219,8 +219,8 @@ func (g *gathered) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// response is what has been written, as it goes onto the connection.
-func (g *gathered) response(req *http.Request) ([]byte, error) {
+// response is what has been written, as it goes onto the connection now.
+func (g *gathered) response(req *http.Request, now time.Time) ([]byte, error) {
 	g.WriteHeader(http.StatusOK)
 	h := g.sent
 	h.Del("Content-Length")
@@ -228,7 +228,7 @@ func (g *gathered) response(req *http.Request) ([]byte, error) {
 		h.Set("Content-Type", http.DetectContentType(g.body))
 	}
 	if h.Get("Date") == "" {
-		h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+		h.Set("Date", now.UTC().Format(http.TimeFormat))
 	}
 	resp := http.Response{
 		StatusCode: g.status, ProtoMajor: 1, ProtoMinor: 1, Request: req, Header: h, Close: true,

@@ -3,8 +3,8 @@
 package perch
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
-	"hash/maphash"
 	"net/http"
 	"os"
 	"time"
@@ -37,7 +37,7 @@ func (l *loop) sweep() {
 		l.hand.next = l.now + l.hand.period
 		return
 	}
-	l.coarse = uint64(l.srv.since()) >> coarseShift // the tick may have taken its time until here
+	l.coarse = uint64(l.srv.clock.Now()) >> coarseShift // the tick may have taken its time until here
 	stretch := uint32(max(chunkSize, l.slab.made/sweepPass))
 	pings := 0
 	for n := uint32(0); n < min(stretch, uint32(l.slab.made)) && pings < pingBudget; n++ {
@@ -188,12 +188,14 @@ func (l *loop) pingPayload(i uint32, s *slot) [8]byte {
 
 func (l *loop) signPing(t uint64, i uint32, s *slot) (p [8]byte) {
 	l.own.Check()
-	var m [20]byte
-	binary.LittleEndian.PutUint64(m[:], t)
-	binary.LittleEndian.PutUint32(m[8:], i)
-	binary.LittleEndian.PutUint32(m[12:], s.gen.Load())
-	binary.LittleEndian.PutUint32(m[16:], uint32(l.id))
-	check := maphash.Bytes(l.srv.seed, m[:])
+	var m [len(l.srv.pings) + 20]byte
+	b := m[copy(m[:], l.srv.pings[:]):]
+	binary.LittleEndian.PutUint64(b, t)
+	binary.LittleEndian.PutUint32(b[8:], i)
+	binary.LittleEndian.PutUint32(b[12:], s.gen.Load())
+	binary.LittleEndian.PutUint32(b[16:], uint32(l.id))
+	sum := sha256.Sum256(m[:])
+	check := binary.LittleEndian.Uint64(sum[:])
 	binary.LittleEndian.PutUint64(p[:], t|check<<40)
 	return p
 }

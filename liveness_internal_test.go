@@ -127,7 +127,7 @@ func (p *peer) passing(what string, begun int64, limit time.Duration, cond func(
 	for n := 0; ; n++ {
 		p.d.turn()
 		p.read()
-		passed := time.Duration(p.d.srv.since() - begun)
+		passed := time.Duration(p.d.srv.clock.Now() - begun)
 		if cond() {
 			if passed < limit {
 				p.d.t.Fatalf("%s after %v, wanted %v", what, passed, limit)

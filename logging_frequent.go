@@ -41,7 +41,7 @@ var frequentMore = [frequentPanic + 1]struct {
 
 // newFrequent makes the tally of a server's frequent lines.
 func newFrequent(srv *Server) *tally {
-	return newTally(frequentKinds, tallyLines, 1, tallyInterval, func(kind int, left unsaid) {
+	return newTally(srv.clock, frequentKinds, tallyLines, 1, tallyInterval, func(kind int, left unsaid) {
 		more := frequentMore[min(frequent(kind), frequentPanic)]
 		srv.log.LogAttrs(srv.ctx, more.level, more.message, slog.Uint64("count", left.count))
 	})

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/perchws/perch/internal/clock"
 )
 
 // maxLogged bounds the records that wait for a Logger that does not keep up.
@@ -17,6 +19,8 @@ const maxLogged = 1024
 // of the user's: it may block, panic, or write to a descriptor that means
 // something else on a loop's thread. All of that costs log lines at most.
 type logQueue struct {
+	clock clock.Clock // immutable
+
 	mu      sync.Mutex
 	records []logRecord
 	lost    uint64        // since the last line that said so
@@ -83,7 +87,7 @@ func (q *logQueue) next() ([]logRecord, bool) {
 		return nil, false
 	}
 	if q.lost > 0 {
-		r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines lost: the Logger does not keep up", 0)
+		r := slog.NewRecord(q.clock.Wall(), slog.LevelWarn, "log lines lost: the Logger does not keep up", 0)
 		r.AddAttrs(slog.Uint64("lines", q.lost))
 		all = append(all, logRecord{all[0].to, r})
 		q.lost = 0
@@ -140,11 +144,11 @@ func (q *logQueue) flush(most time.Duration) {
 	if written == nil {
 		return
 	}
-	t := time.NewTimer(most)
-	defer t.Stop()
+	late, stop := clock.After(q.clock, most)
+	defer stop()
 	select {
 	case <-written:
-	case <-t.C:
+	case <-late:
 	}
 }
 

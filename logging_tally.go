@@ -5,6 +5,8 @@ package perch
 import (
 	"sync"
 	"time"
+
+	"github.com/perchws/perch/internal/clock"
 )
 
 // tally keeps what may happen often from filling the log. Of each kind the first lines
@@ -13,6 +15,7 @@ import (
 // none.
 type tally struct {
 	// Immutable.
+	clock       clock.Clock
 	interval    time.Duration
 	first, next int                         // lines of a kind in its first interval, and in those that follow at once
 	told        func(kind int, left unsaid) // writes the line for those left out
@@ -29,8 +32,8 @@ type unsaid struct {
 
 // tallied is one kind of a tally.
 type tallied struct {
-	until time.Time // the end of the interval
-	lines int       // that may still be written in it
+	until int64 // the end of the interval, as clock tells it
+	lines int   // that may still be written in it
 	left  unsaid
 }
 
@@ -40,8 +43,8 @@ const (
 	tallyLines    = 5 // of one kind in its first interval
 )
 
-func newTally(kinds, first, next int, interval time.Duration, told func(kind int, left unsaid)) *tally {
-	return &tally{interval: interval, first: first, next: next, told: told, kinds: make([]tallied, kinds)}
+func newTally(c clock.Clock, kinds, first, next int, interval time.Duration, told func(kind int, left unsaid)) *tally {
+	return &tally{clock: c, interval: interval, first: first, next: next, told: told, kinds: make([]tallied, kinds)}
 }
 
 // take counts one of a kind, and reports whether it may have a line of its own. size is
@@ -50,9 +53,9 @@ func (t *tally) take(kind int, size int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	k := &t.kinds[kind]
-	now := time.Now()
-	if k.left.count == 0 && now.After(k.until) {
-		k.until, k.lines = now.Add(t.interval), t.first
+	now := t.clock.Now()
+	if k.left.count == 0 && now > k.until {
+		k.until, k.lines = now+int64(t.interval), t.first
 	}
 	if k.lines > 0 {
 		k.lines--
@@ -60,7 +63,7 @@ func (t *tally) take(kind int, size int64) bool {
 	}
 	k.left.most = max(k.left.most, size)
 	if k.left.count++; k.left.count == 1 {
-		time.AfterFunc(k.until.Sub(now), func() { t.tell(kind) })
+		t.clock.AfterFunc(time.Duration(k.until-now), func() { t.tell(kind) })
 	}
 	return false
 }
@@ -71,7 +74,7 @@ func (t *tally) tell(kind int) {
 	k := &t.kinds[kind]
 	left := k.left
 	if left.count > 0 {
-		*k = tallied{until: time.Now().Add(t.interval), lines: t.next}
+		*k = tallied{until: t.clock.Now() + int64(t.interval), lines: t.next}
 	}
 	t.mu.Unlock()
 	if left.count > 0 {

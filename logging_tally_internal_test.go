@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/perchws/perch/internal/clock"
 )
 
 // The first lines of an interval are written; the others are one line at its end, each
@@ -16,7 +18,7 @@ func TestTally(t *testing.T) {
 		left uint64
 	}
 	var lines []line
-	tally := newTally(2, tallyLines, 1, time.Hour, func(kind int, left unsaid) { lines = append(lines, line{kind, left.count}) })
+	tally := newTally(clock.Real(), 2, tallyLines, 1, time.Hour, func(kind int, left unsaid) { lines = append(lines, line{kind, left.count}) })
 	take := func(kind, n int) (taken int) {
 		for range n {
 			if tally.take(kind, 0) {
@@ -33,7 +35,7 @@ func TestTally(t *testing.T) {
 	if n := take(1, 100); n != 1 {
 		t.Errorf("%d of the next interval's 100 have lines", n)
 	}
-	tally.kinds[0].until = time.Now().Add(-time.Second) // the interval is over, and nobody was left out
+	tally.kinds[0].until = 1 // the interval is over, and nobody was left out
 	if n := take(0, 100); n != tallyLines {
 		t.Errorf("%d of 100 after a quiet interval have lines", n)
 	}
@@ -46,7 +48,7 @@ func TestTally(t *testing.T) {
 // The line for those left out comes by itself.
 func TestTallyTells(t *testing.T) {
 	told := make(chan uint64, 1)
-	tally := newTally(1, tallyLines, 1, 20*time.Millisecond, func(_ int, left unsaid) { told <- left.count })
+	tally := newTally(clock.Real(), 1, tallyLines, 1, 20*time.Millisecond, func(_ int, left unsaid) { told <- left.count })
 	for tally.take(0, 0) { // until the first is left out
 	}
 	select {
@@ -63,7 +65,7 @@ func TestTallyTells(t *testing.T) {
 // one while it goes on.
 func TestTallyOfOneLine(t *testing.T) {
 	var lines []unsaid
-	tally := newTally(1, 1, 0, time.Hour, func(_ int, left unsaid) { lines = append(lines, left) })
+	tally := newTally(clock.Real(), 1, 1, 0, time.Hour, func(_ int, left unsaid) { lines = append(lines, left) })
 	taken := 0
 	for range 3 {
 		for _, size := range []int64{9, 3, 7, 2} {

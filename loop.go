@@ -3,12 +3,12 @@
 package perch
 
 import (
-	cryptorand "crypto/rand"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
 
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/poller"
@@ -74,7 +74,7 @@ type loop struct {
 	lists       lists
 	life        life
 	bufs        pool.Buffers
-	keys        *rand.ChaCha8 // masking keys, seeded by the system
+	keys        *rand.ChaCha8 // masking keys
 	stats       Stats
 
 	// Any goroutine.
@@ -84,14 +84,12 @@ type loop struct {
 }
 
 func newLoop(s *Server, id, most int) (*loop, error) {
-	p, err := s.seams.poller(id, s.cfg.KeepGOMAXPROCS)
+	p, err := s.poller(id, s.cfg.KeepGOMAXPROCS)
 	if err != nil {
 		return nil, err
 	}
-	var seed [32]byte
-	cryptorand.Read(seed[:])
 	l := &loop{
-		srv: s, id: id, kernel: s.seams.kernel(id), poller: p,
+		srv: s, id: id, kernel: s.kernel(id), poller: p,
 		slab:        newSlab(most),
 		rooms:       room.NewShards(s.rooms, id),
 		cork:        newCork(s.cfg.MaxOutput),
@@ -101,7 +99,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		http:        passing{pair: -1},
 		calling:     calling{current: noSlot},
 		hand:        clockHand{period: s.period, wanted: s.period},
-		keys:        rand.NewChaCha8(seed),
+		keys:        entropy.Stream(s.entropy),
 	}
 	l.asleep = l.idle
 	l.accepting.overflow.most = s.overflow
@@ -154,7 +152,7 @@ func (l *loop) tick() error {
 // idle ends a tick: how long may the loop sleep if no event is ready?
 func (l *loop) idle() time.Duration {
 	l.own.Check()
-	now := l.srv.since()
+	now := l.srv.clock.Now()
 	l.watch(now)
 	if len(l.lists.dirty) > 0 || len(l.lists.resumed) > 0 || len(l.lists.dead) > 0 || len(l.workers.ready) > 0 || l.mail.next < len(l.mail.taken) || l.lists.walking.d != nil || l.mail.waiting() {
 		return 0
@@ -181,7 +179,7 @@ func (l *loop) watch(now int64) {
 
 // newSlow makes the tally of slow ticks: they come in thousands, and one says all.
 func newSlow(srv *Server) *tally {
-	return newTally(1, 1, 0, tallyInterval, func(_ int, left unsaid) {
+	return newTally(srv.clock, 1, 1, 0, tallyInterval, func(_ int, left unsaid) {
 		srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "more slow ticks: a handler blocks its loop, or the machine is overloaded",
 			slog.Uint64("count", left.count), slog.Duration("longest", time.Duration(left.most)))
 	})

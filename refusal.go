@@ -95,7 +95,7 @@ type refusals struct {
 
 func newRefusals(srv *Server) refusals {
 	kinds := RefusalKinds * len(refusalStatus)
-	return refusals{lines: newTally(kinds, tallyLines, 1, tallyInterval, func(kind int, left unsaid) {
+	return refusals{lines: newTally(srv.clock, kinds, tallyLines, 1, tallyInterval, func(kind int, left unsaid) {
 		of := refusalKind[kind/len(refusalStatus)]
 		attrs := []slog.Attr{slog.String("kind", of.name), slog.Uint64("count", left.count)}
 		if status := refusalStatus[kind%len(refusalStatus)]; status != 0 {

@@ -5,15 +5,22 @@ package perch
 import (
 	"time"
 
+	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/internal/spawn"
 	"github.com/perchws/perch/poller"
 )
 
 // seams are what a Server stands on. Tests put others in the place of the real ones:
 // there is one way through the engine, with them and without.
 type seams struct {
-	kernel func(loop int) sock.Kernel                     // of the sockets of one loop
-	poller func(loop int, yields bool) (readiness, error) // of one loop; yields: see poller.Poller.Yield
+	clock   clock.Clock
+	entropy entropy.Source
+	spawn   *spawn.Spawner
+	kernel  func(loop int) sock.Kernel                     // of the sockets of one loop
+	poller  func(loop int, yields bool) (readiness, error) // of one loop; yields: see poller.Poller.Yield
 }
 
 // readiness is what a loop asks of its poller: poller.Poller, which says what the
@@ -31,7 +38,10 @@ type readiness interface {
 // realSeams are those of this machine.
 func realSeams() seams {
 	return seams{
-		kernel: func(int) sock.Kernel { return sock.System{} },
+		clock:   clock.Real(),
+		entropy: entropy.System{},
+		spawn:   new(spawn.Spawner),
+		kernel:  func(int) sock.Kernel { return sock.System{} },
 		poller: func(_ int, yields bool) (readiness, error) {
 			p, err := poller.New()
 			if err == nil && yields {
@@ -40,4 +50,11 @@ func realSeams() seams {
 			return p, err
 		},
 	}
+}
+
+// handshakeKey is a fresh Sec-WebSocket-Key (RFC 6455 §4.1 item 7).
+func (srv *Server) handshakeKey() string {
+	var nonce [16]byte
+	srv.entropy.Fill(nonce[:])
+	return handshake.EncodeKey(nonce)
 }

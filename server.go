@@ -4,12 +4,9 @@ package perch
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"math"
 	"net"
@@ -22,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/pool"
@@ -30,16 +28,16 @@ import (
 
 // Server is an engine: its loops, its routes and its limits. Make one with New.
 type Server struct {
+	seams // immutable
+
 	// Immutable after Start.
 	cfg            Config
 	bad            error // of the configuration
 	log            *slog.Logger
 	ctx            context.Context
-	epoch          uint64 // of the IDs
-	seed           maphash.Seed
-	start          time.Time
-	clock          func() int64 // for tests, instead of the time since start
-	period         int64        // ns between the sweeps of a loop, at most
+	epoch          uint64   // of the IDs
+	pings          [16]byte // a key: what it signs is our own, see signPing
+	period         int64    // ns between the sweeps of a loop, at most
 	maxConnections int
 	overflow       int // connections over a limit that each loop holds
 	routing        routing
@@ -81,7 +79,6 @@ type Server struct {
 
 	dog   watchdog
 	lines logQueue
-	seams seams // immutable
 
 	mu      sync.Mutex // guards starting and stopping, and table.free
 	started bool
@@ -93,7 +90,8 @@ type Server struct {
 func New(c Config) *Server { return newServer(c, realSeams()) }
 
 func newServer(c Config, on seams) *Server {
-	srv := &Server{ctx: context.Background(), seed: maphash.MakeSeed(), start: time.Now(), ended: make(chan struct{}), attempt: newAttempt(), seams: on}
+	srv := &Server{seams: on, ctx: context.Background(), ended: make(chan struct{}), attempt: newAttempt()}
+	srv.lines.clock = srv.clock
 	srv.patience, srv.hurry = context.WithCancel(context.Background())
 	srv.cfg, srv.bad = c.withDefaults()
 	srv.log = slog.New(logHandler{&srv.lines, srv.cfg.Logger.Handler()})
@@ -115,9 +113,8 @@ func newServer(c Config, on seams) *Server {
 	srv.refusals, srv.frequent, srv.slow = newRefusals(srv), newFrequent(srv), newSlow(srv)
 	srv.rooms = room.New(srv.cfg.Rooms)
 	srv.routing = routing{literal: make(map[string]*Route), mux: http.NewServeMux()}
-	var b [8]byte
-	rand.Read(b[:])
-	srv.epoch = binary.LittleEndian.Uint64(b[:])
+	srv.epoch = entropy.Uint64(srv.entropy)
+	srv.entropy.Fill(srv.pings[:])
 	srv.table.routes.Store(&[]*Route{{srv: srv}}) // index 0: not routed yet
 	return srv
 }
@@ -226,14 +223,6 @@ func (srv *Server) releaseRoute(i uint32) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	srv.table.free = append(srv.table.free, i)
-}
-
-// since is the time since New in ns.
-func (srv *Server) since() int64 {
-	if srv.clock != nil {
-		return srv.clock()
-	}
-	return int64(time.Since(srv.start))
 }
 
 // prepare does what comes before the loops.

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
 )
@@ -55,9 +55,11 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	}
 	stuck := srv.abort()
 	if stuck == 0 && srv.onLoops() == 0 { // else handlers still block on workers: nobody waits for them
+		late, stop := clock.After(srv.clock, patience)
+		defer stop()
 		select {
 		case <-srv.ended:
-		case <-time.After(patience): // a callback of the end
+		case <-late: // a callback of the end
 			stuck = len(srv.ask(post{kind: postSnapshot}))
 		}
 	}
@@ -187,9 +189,11 @@ func (srv *Server) release() {
 		defer close(closed)
 		srv.rooms.Close()
 	}()
+	late, stop := clock.After(srv.clock, patience)
+	defer stop()
 	select {
 	case <-closed:
-	case <-time.After(patience): // a function of the rooms blocks
+	case <-late: // a function of the rooms blocks
 	}
 	close(srv.ended)
 	if srv.workers != nil {

@@ -113,7 +113,7 @@ func (t *turns) first(share addrKey) Ref {
 func (t *turns) rest(f *feed) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.stalled[f] = f.ref.l.srv.since()
+	t.stalled[f] = f.ref.l.srv.clock.Now()
 }
 
 func (t *turns) work(f *feed) {

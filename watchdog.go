@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/perchws/perch/internal/clock"
 )
 
 // patience is how long a loop may take to answer before its callback is called stuck.
@@ -21,15 +23,15 @@ const patience = time.Second
 type watchdog struct {
 	armed atomic.Bool // it will look
 
-	mu    sync.Mutex
-	timer *time.Timer // nil before the first look
-	over  bool
+	mu   sync.Mutex
+	stop func() bool // the next look; nil before the first
+	over bool
 }
 
 // watched is what the watchdog knows of a loop.
 type watched struct {
 	goroutine atomic.Int64 // its number in stack traces
-	began     atomic.Int64 // when the tick under way began, or the last one; ns as of Server.since
+	began     atomic.Int64 // when the tick under way began, or the last one; as the clock tells it
 	stuck     atomic.Int64 // began of the tick that the log was told about; 0: none
 	seen      int64        // began at the last look, 0: it slept. Under watchdog.mu
 }
@@ -42,12 +44,8 @@ func (srv *Server) arm() {
 	}
 	dog.mu.Lock()
 	defer dog.mu.Unlock()
-	switch {
-	case dog.over:
-	case dog.timer == nil:
-		dog.timer = time.AfterFunc(patience, srv.look)
-	default:
-		dog.timer.Reset(patience)
+	if !dog.over {
+		dog.stop = srv.clock.AfterFunc(patience, srv.look)
 	}
 }
 
@@ -81,7 +79,7 @@ func (srv *Server) look() {
 			return
 		}
 	}
-	dog.timer.Reset(patience)
+	dog.stop = srv.clock.AfterFunc(patience, srv.look)
 }
 
 // endWatch ends it: the loops have ended.
@@ -89,8 +87,8 @@ func (srv *Server) endWatch() {
 	srv.dog.mu.Lock()
 	defer srv.dog.mu.Unlock()
 	srv.dog.over = true
-	if srv.dog.timer != nil {
-		srv.dog.timer.Stop()
+	if srv.dog.stop != nil {
+		srv.dog.stop()
 	}
 }
 
@@ -110,7 +108,7 @@ func (l *loop) nameStuck(began int64) {
 	if l.visible.watched.stuck.Swap(began) == began {
 		return
 	}
-	attrs := []slog.Attr{slog.Int("loop", l.id), slog.Duration("for", time.Duration(l.srv.since()-began).Round(time.Millisecond))}
+	attrs := []slog.Attr{slog.Int("loop", l.id), slog.Duration("for", time.Duration(l.srv.clock.Now()-began).Round(time.Millisecond))}
 	if id := l.currentID(); id != (ID{}) {
 		attrs = append(attrs, slog.String("connection_id", id.String()))
 	}
@@ -156,11 +154,11 @@ func (srv *Server) ask(p post) (stuck []*loop) {
 			asked[i] = p.done
 		}
 	}
-	late := time.NewTimer(patience)
-	defer late.Stop()
+	late, stop := clock.After(srv.clock, patience)
+	defer stop()
 	over := false
 	for i, l := range srv.loops {
-		if done := asked[i]; done != nil && !l.answers(done, late.C, &over) {
+		if done := asked[i]; done != nil && !l.answers(done, late, &over) {
 			stuck = append(stuck, l)
 			if l.awake() {
 				l.nameStuck(l.visible.watched.began.Load())
@@ -172,7 +170,7 @@ func (srv *Server) ask(p post) (stuck []*loop) {
 
 // answers waits for done, unless the time is over. A loop that has ended is no longer
 // waited for. Any goroutine but a loop's.
-func (l *loop) answers(done chan struct{}, late <-chan time.Time, over *bool) bool {
+func (l *loop) answers(done chan struct{}, late <-chan struct{}, over *bool) bool {
 	if !*over {
 		select {
 		case <-done:

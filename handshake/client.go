@@ -12,8 +12,11 @@ import (
 func NewKey() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails: crypto/rand crashes the process instead
-	return base64.StdEncoding.EncodeToString(b[:])
+	return EncodeKey(b)
 }
+
+// EncodeKey is NewKey for a nonce of the caller's, which must be random.
+func EncodeKey(nonce [16]byte) string { return base64.StdEncoding.EncodeToString(nonce[:]) }
 
 // AppendRequest appends the client's opening handshake, RFC 6455 §4.1. host is
 // host[:port], the port left out if it is the scheme's default; target is the
