@@ -81,7 +81,7 @@ func (l *loop) recovered() {
 	}
 	i := l.calling.current
 	s := l.slab.at(i)
-	l.calling.current = noSlot
+	l.calling.end()
 	l.stats.Panics++
 	defer l.srv.notePanic(handlerPanicked, l.conn(i, s).ID().String(), p)
 	if !l.input.asm.Idle() {
@@ -111,9 +111,9 @@ func (l *loop) recovered() {
 func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
 	l.own.Check()
 	defer l.recovered()
-	l.calling.current = i
+	l.calling.begin(i)
 	f(l.conn(i, s))
-	l.calling.current = noSlot
+	l.calling.end()
 }
 
 // callClose calls OnClose; a panic in it has nothing left to close. c is the zero
@@ -122,14 +122,14 @@ func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
 	l.own.Check()
 	returned := false
 	defer func() {
-		l.calling.current = noSlot
+		l.calling.end()
 		if !returned {
 			l.stats.Panics++
 			l.srv.notePanic(handlerPanicked, c.ID().String(), recover())
 		}
 	}()
-	if l.calling.current = noSlot; c.l != nil {
-		l.calling.current = c.slot
+	if c.l != nil {
+		l.calling.begin(c.slot)
 	}
 	f(c, cause)
 	returned = true

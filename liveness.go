@@ -67,9 +67,9 @@ func (l *loop) sweep() {
 func (l *loop) callPing(i uint32, s *slot, r *Route) {
 	l.own.Check()
 	defer l.recovered()
-	l.calling.current = i
+	l.calling.begin(i)
 	r.onPing(l.conn(i, s))
-	l.calling.current = noSlot
+	l.calling.end()
 }
 
 // expire enforces the timeout of the state that a connection is in.
@@ -215,8 +215,8 @@ func (l *loop) ponged(i uint32, s *slot, r *Route, p []byte) {
 	rtt := max(time.Duration((uint64(l.now>>14)-t)&(1<<40-1))<<14, 0)
 	l.stats.RoundTrips.add(int64(rtt))
 	if r.onPong != nil {
-		l.calling.current = i
+		l.calling.begin(i)
 		r.onPong(l.conn(i, s), rtt)
-		l.calling.current = noSlot
+		l.calling.end()
 	}
 }

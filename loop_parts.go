@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"github.com/perchws/perch/frame"
@@ -89,6 +90,18 @@ type calling struct {
 	current uint32 // slot whose callback runs, noSlot: none
 	unwound int    // callbacks that have called runtime.Goexit; counted with a private table alone
 }
+
+// begin notes that a callback of connection i begins. Race builds panic if another one
+// is under way: no callback runs inside a callback.
+func (c *calling) begin(i uint32) {
+	if owner.Enabled && c.current != noSlot {
+		panic(fmt.Sprintf("perch: a callback of connection %d inside one of connection %d", i, c.current))
+	}
+	c.current = i
+}
+
+// end notes that it is over.
+func (c *calling) end() { c.current = noSlot }
 
 // clockHand is how far the sweep has come, and when it goes on.
 type clockHand struct {

@@ -175,9 +175,9 @@ func (l *loop) deliver(r *Route, b []byte) (rest []byte, err error) {
 		}
 		b = b[n:]
 		l.stats.MessagesReceived++
-		l.calling.current = c.slot
+		l.calling.begin(c.slot)
 		r.onMessage(c, ev.Opcode, ev.Payload)
-		l.calling.current = noSlot
+		l.calling.end()
 		if owner.Enabled {
 			pool.Poison(ev.Payload)
 		}
@@ -259,9 +259,9 @@ func (l *loop) message(i uint32, s *slot, r *Route, op Opcode, p []byte, compres
 	case r.blocking != nil:
 		l.workMessage(i, s, r, op, p)
 	case r.onMessage != nil:
-		l.calling.current = i
+		l.calling.begin(i)
 		r.onMessage(l.conn(i, s), op, p)
-		l.calling.current = noSlot
+		l.calling.end()
 	}
 	if owner.Enabled {
 		pool.Poison(p)

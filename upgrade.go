@@ -104,9 +104,9 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 	}
 	var resp Response
 	if route.onUpgrade != nil {
-		l.calling.current = i
+		l.calling.begin(i)
 		resp = route.onUpgrade(r)
-		l.calling.current = noSlot
+		l.calling.end()
 	}
 	l.answer(i, s, route, r, key, resp, b[n:])
 }
@@ -174,9 +174,9 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 	if route.blocking != nil {
 		l.workOpen(i, s, route, r)
 	} else if route.onOpen != nil {
-		l.calling.current = i
+		l.calling.begin(i)
 		route.onOpen(l.conn(i, s), r)
-		l.calling.current = noSlot
+		l.calling.end()
 	}
 	l.input.request = Request{}
 	l.feed(i, s, rest, len(rest))
@@ -281,9 +281,9 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 	l.opened(i, s, nil)
 	l.cork.of, l.cork.slot = i, s
 	if route.onOpen != nil {
-		l.calling.current = i
+		l.calling.begin(i)
 		route.onOpen(l.conn(i, s), r)
-		l.calling.current = noSlot
+		l.calling.end()
 	}
 	l.feed(i, s, b[n:], len(b)-n)
 }

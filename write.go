@@ -174,9 +174,9 @@ func (l *loop) drained(i uint32, s *slot, c *cold) {
 	l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
 	if f := l.routeOf(s).onDrain; f != nil {
 		defer l.recovered()
-		l.calling.current = i
+		l.calling.begin(i)
 		f(l.conn(i, s))
-		l.calling.current = noSlot
+		l.calling.end()
 	}
 }
 
@@ -186,7 +186,7 @@ func (l *loop) tellGap(i uint32, s *slot, c *cold) {
 	n := c.dropped
 	c.dropped = 0
 	defer l.recovered()
-	l.calling.current = i
+	l.calling.begin(i)
 	l.routeOf(s).onGap(l.conn(i, s), n)
-	l.calling.current = noSlot
+	l.calling.end()
 }
