@@ -91,6 +91,7 @@ func TestPublishWhileServerEnds(t *testing.T) {
 			}
 			wstest.Eventually(t, "many are published", func() bool { return accepted.Load() > 2000 })
 			end(t, srv)
+			srv.Wait() // Close has not waited for a loop that took a second for a turn
 			after := asked.Load()
 			wstest.Eventually(t, "some are published after the end", func() bool { return asked.Load() > after+100 })
 			stop.Store(true)
