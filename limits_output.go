@@ -117,8 +117,8 @@ func (l *loop) discharge(p *post) {
 // roomBudget is what rooms may have on their way to loops.
 type roomBudget struct{ srv *Server }
 
-// Take implements room.Budget.
-func (b roomBudget) Take(n int64) bool {
+// Reserve implements room.Budget.
+func (b roomBudget) Reserve(n int64) bool {
 	if b.srv.called.Add(n) > b.srv.cfg.MaxOutputTotal/2 {
 		b.srv.called.Add(-n)
 		b.srv.overloads.Add(1)
@@ -127,8 +127,8 @@ func (b roomBudget) Take(n int64) bool {
 	return true
 }
 
-// Give implements room.Budget.
-func (b roomBudget) Give(n int64) { b.srv.called.Add(-n) }
+// Release implements room.Budget.
+func (b roomBudget) Release(n int64) { b.srv.called.Add(-n) }
 
 // missed acts on a message that was not queued and whose sender cannot be told: the
 // route's policy holds. What admit has said already is not said again.

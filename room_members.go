@@ -57,7 +57,7 @@ func (c Conn) User() *room.User {
 // is published to the room from now on will be sent to it, behind what this
 // callback sends; what was published before is asked for by o and returned.
 // Errors: ErrClosed, room.ErrJoined, ErrTooManyRooms, ErrNotFound, ErrPassword,
-// ErrFull.
+// ErrFull; ErrOpening for a room that is not open yet, see JoinLater.
 func (c Conn) Join(r *room.Room, o room.JoinOptions) (room.Joined, error) {
 	if c.live() == nil {
 		return room.Joined{}, ErrClosed
@@ -109,7 +109,7 @@ const stretch = 128
 // touches is still in the cache. It returns how many there were.
 func (l *loop) deliverRoom(d *room.Delivery) int {
 	l.own.Check()
-	if l.rooms.Admit(d) {
+	if l.rooms.Change(d) {
 		return 0
 	}
 	return l.walk(walking{d: d, at: l.rooms.Cursor(d)})

@@ -5,11 +5,13 @@ package room
 // Config.MaxRoomsPerMember. Connections that join it get what is sent to it with Send. Nobody is told of others who come and go,
 // and nothing is kept. Publish and Hub.Delete return ErrNotFound.
 func (h *Hub) Audience() *Room {
-	return &Room{hub: h, created: h.cfg.Now(), topic: noOrder{}, audience: true}
+	r := &Room{hub: h, created: h.cfg.Now(), topic: noOrder{}, audience: true}
+	r.settings.Store(&settings{created: r.created})
+	return r
 }
 
 // noOrder is the Topic of an audience.
 type noOrder struct{}
 
-func (noOrder) Publish(p Publication) { p.Settle(ErrNotFound) }
-func (noOrder) Close(bool)            {}
+func (noOrder) Publish(p Publication) { p.Settle(Outcome{Err: ErrNotFound}) }
+func (noOrder) Close(Ending, string)  {}

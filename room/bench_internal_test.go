@@ -14,6 +14,9 @@ func (l *deaf) Post(d *Delivery) error {
 	return nil
 }
 
+// Do implements Loop.
+func (l *deaf) Do(Member, func()) error { return nil }
+
 func benchHub(b testing.TB, c Config) (*Hub, *Shards, *deaf) {
 	b.Helper()
 	h, l := New(c), new(deaf)
@@ -22,9 +25,9 @@ func benchHub(b testing.TB, c Config) (*Hub, *Shards, *deaf) {
 	return h, NewShards(h, 0), l
 }
 
-func (l *deaf) admit(s *Shards) {
+func (l *deaf) change(s *Shards) {
 	for _, d := range l.posts {
-		s.Admit(d)
+		s.Change(d)
 	}
 	clear(l.posts)
 	l.posts = l.posts[:0]
@@ -47,7 +50,7 @@ func loopBytes(tb testing.TB, conns, rooms int) float64 {
 				tb.Fatal(err)
 			}
 		}
-		l.admit(s)
+		l.change(s)
 	}
 	l.posts = nil
 	runtime.GC()
@@ -79,13 +82,13 @@ func BenchmarkJoinLeave(b *testing.B) {
 			for slot := range uint32(members) {
 				s.Join(slot, 1, r, JoinOptions{})
 			}
-			l.admit(s)
+			l.change(s)
 			slot := uint32(members / 2)
 			b.ReportAllocs()
 			for b.Loop() {
 				s.Leave(slot, r)
 				s.Join(slot, 1, r, JoinOptions{})
-				l.admit(s)
+				l.change(s)
 			}
 		})
 	}
@@ -99,7 +102,7 @@ func BenchmarkWalk(b *testing.B) {
 	for slot := range uint32(members) {
 		s.Join(slot, 1, r, JoinOptions{})
 	}
-	l.admit(s)
+	l.change(s)
 	r.Publish(Message{Payload: []byte("x")}, nil)
 	d := l.posts[0]
 	n := 0

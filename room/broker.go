@@ -1,56 +1,81 @@
 package room
 
 import (
-	"crypto/rand"
-	"encoding/hex"
-	"slices"
-	"sync"
+	"time"
 
 	"github.com/perchws/perch/frame"
 )
 
 // Broker gives the messages of a room their order and brings them to every node
-// that has opened it. [Memory] is the one of a single process. The contract,
-// which brokertest checks:
+// that has opened the room. [Memory] is the broker of a single process. A broker
+// never blocks its caller: what needs a network is answered later, by a function
+// that it is given or by [Publication.Settle]. The contract, which package
+// brokertest checks:
 //
 //   - All nodes see a room's publications in the same order, with the offsets
 //     1, 2, 3 … of its epoch, none left out and none twice.
-//   - A node gets all that come after the opening it was given; what came before is
-//     in Opening.History as far as the broker still has it, the latest ones.
-//   - When the order cannot be continued (data lost) every node is told by Reset,
-//     before anything of the new epoch.
-//   - A room that was removed, or whose history is lost, has another epoch when
-//     it is opened again.
+//   - A node gets all publications that come after the opening it was given. Earlier
+//     ones are in Opening.History as far as the broker still has them, the latest ones.
+//   - When the order cannot be continued (data was lost) every node is told by
+//     Reset, before anything of the new epoch.
+//   - A room that was deleted, or whose history is lost, has another epoch when it
+//     is opened again.
+//   - What one node asks about one room is carried out in the order in which it was
+//     asked: a room that is closed and opened again is the next one.
+//
+// Answers of different rooms may come in any order. The hub lives with a broker
+// that breaks its word: a second answer is ignored, one that does not come is
+// replaced by ErrTimeout after Config.BrokerTimeout, and one that comes after that
+// is given back (the Topic is closed).
 type Broker interface {
-	// Open follows a room. Deliver may be called before Open returns. It may wait for
-	// a network, except for Memory: then it is not for event loops.
-	Open(room string, s Subscriber) (Topic, Opening, error)
+	// Open begins to follow a room. create is what the room is made with if there is
+	// none; nil: then the answer is ErrNotFound. opened is called once, before Open
+	// returns or later, on any goroutine, with no lock held. Deliver and Reset may be
+	// called before it.
+	Open(room string, create *Options, s Subscriber, opened func(Topic, Opening, error))
 }
 
-// Opening is where a room stood when it was opened.
+// Opening is how a room was found, or made.
 type Opening struct {
 	Position
-	History []Publication // the latest before that position and up to it, in order; may be empty
+	Options Options       // the room's; the zero value: those that were asked for
+	Created time.Time     // when it was made; zero: now
+	Made    bool          // by this opening
+	History []Publication // the latest ones up to Position, in order: what can still be had begins with the first
 }
 
-// Topic is one node's access to one room's order. Any goroutine.
+// Topic is one node's access to one room's order. Any goroutine. No method blocks.
 type Topic interface {
-	// Publish takes p into the order; it does not wait. On this node Deliver gets the
-	// very p that was published, with its offset; then p.Settle is called. An
-	// error is told by p.Settle too. p.Payload is the publisher's again when Publish
-	// has returned: a broker that needs it for longer copies it.
+	// Publish takes p into the order. On this node Deliver gets the very p that was
+	// published, with its offset, as every node gets it; p.Settle tells the
+	// publisher. p.Payload is the publisher's again when Publish has returned: a
+	// broker that needs it for longer copies it.
 	Publish(p Publication)
 
-	// Close ends the following. With remove the room's order and history end for all
-	// nodes. Nothing is delivered after it returns.
-	Close(remove bool)
+	// Close ends the following. Nothing is delivered after it returns. What was
+	// published before is still settled. reason is for people, where the room is Deleted.
+	Close(how Ending, reason string)
 }
 
+// Ending says what becomes of a room that one node follows no more.
+type Ending uint8
+
+const (
+	Left    Ending = iota // the room goes on for others, and its history is kept for later if the broker can
+	Expired               // it had no members here for Options.TTL: it ends, unless another node follows it
+	Deleted               // it ends for all nodes, order, history and options
+)
+
 // Subscriber is a node's side of a room. Its methods are called one at a time,
-// in order, and do not block.
+// in order, perhaps with the broker's locks held. They do not block, and do not call the broker.
 type Subscriber interface {
 	Deliver(p Publication)
 	Reset(at Position)
+	// Changed tells that the room's options are others from now on.
+	Changed(o Options)
+	// Removed tells that the room was deleted on another node. Nothing follows, and
+	// the topic need not be closed.
+	Removed(reason string)
 }
 
 // Publication is one message on its way through a broker.
@@ -58,112 +83,34 @@ type Publication struct {
 	Offset  uint64
 	Op      frame.Opcode // text or binary
 	Payload []byte       // not to be changed; valid until Deliver returns
+	Once    *Once        // not to be changed; nil: the message has no name
 
 	order *order // on the node that published it
 }
 
-// Settle tells the publisher how it went. The broker calls it once, after Deliver
-// on this node, with no lock held.
-func (p Publication) Settle(err error) {
+// Once names a message, so that a publisher that does not know what became of it
+// can publish it again. A broker that keeps names for a while gives a message
+// whose Key it knows no second place in the order: it answers with the first one
+// (Outcome.First). Memory keeps none.
+type Once struct {
+	Key     [16]byte // of the publisher's choice, the same for the same message
+	Content [16]byte // a hash of the message: two messages of one key are told apart by it
+	ID      string   // what the publisher wants to have back
+	At      time.Time
+}
+
+// Outcome is a broker's answer to a publish. The zero value says that the message was
+// delivered on this node. (How safe the message is at that moment is a field to come.)
+type Outcome struct {
+	Position       // of the message. Not needed once Deliver has had it
+	First    *Once // the message was published before under the same key: Position and this are those of the first
+	Err      error // it has no place in the order, or nobody knows: ErrTimeout
+}
+
+// Settle tells the publisher how it went. The broker calls it once, on any
+// goroutine, with no lock held; after Deliver on this node, if it can.
+func (p Publication) Settle(o Outcome) {
 	if p.order != nil {
-		p.order.settle(err)
-	}
-}
-
-// Memory is the Broker of a single process. It keeps no history: the rooms do,
-// and they are all here.
-type Memory struct {
-	mu     sync.Mutex
-	topics map[string]*memoryOrder
-}
-
-// NewMemory returns a broker without rooms.
-func NewMemory() *Memory { return &Memory{topics: make(map[string]*memoryOrder)} }
-
-// memoryOrder is a room's order.
-type memoryOrder struct {
-	mu    sync.Mutex
-	at    Position
-	nodes []*memoryTopic
-}
-
-type memoryTopic struct {
-	broker *Memory
-	room   string
-	order  *memoryOrder
-	to     Subscriber
-}
-
-// Open implements Broker.
-func (b *Memory) Open(room string, s Subscriber) (Topic, Opening, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	o := b.topics[room]
-	if o == nil {
-		o = &memoryOrder{at: Position{Epoch: newEpoch()}}
-		b.topics[room] = o
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	t := &memoryTopic{broker: b, room: room, order: o, to: s}
-	o.nodes = append(o.nodes, t)
-	return t, Opening{Position: o.at}, nil
-}
-
-// newEpoch is 64 random bits: another epoch is never taken for this one.
-func newEpoch() string {
-	var b [8]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
-
-// Publish implements Topic.
-func (t *memoryTopic) Publish(p Publication) {
-	defer p.Settle(nil) // whatever happens to those it is delivered to
-	t.deliver(p)
-}
-
-// deliver gives p its place; a topic that is closed has none to give: its order
-// may be somebody else's by now.
-func (t *memoryTopic) deliver(p Publication) {
-	o := t.order
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !slices.Contains(o.nodes, t) {
-		return
-	}
-	o.at.Offset++
-	p.Offset = o.at.Offset
-	for _, n := range o.nodes {
-		q := p
-		if n != t {
-			q.order = nil
-		}
-		n.to.Deliver(q)
-	}
-}
-
-// Close implements Topic.
-func (t *memoryTopic) Close(remove bool) {
-	t.broker.mu.Lock()
-	defer t.broker.mu.Unlock()
-	o := t.order
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i, n := range o.nodes {
-		if n == t {
-			o.nodes = append(o.nodes[:i:i], o.nodes[i+1:]...)
-			break
-		}
-	}
-	switch {
-	case t.broker.topics[t.room] != o: // closed before
-	case len(o.nodes) == 0:
-		delete(t.broker.topics, t.room)
-	case remove:
-		o.at = Position{Epoch: newEpoch()}
-		for _, n := range o.nodes {
-			n.to.Reset(o.at)
-		}
+		p.order.settle(o)
 	}
 }

@@ -13,3 +13,22 @@ func TestMemoryContract(t *testing.T) {
 		return brokertest.Harness{Nodes: []room.Broker{m, m}}
 	})
 }
+
+// The broker that answers late keeps the contract as well, in whatever order it answers.
+func TestLateContract(t *testing.T) {
+	for seed := range uint64(3) {
+		brokertest.Run(t, func(t *testing.T) brokertest.Harness {
+			b := brokertest.NewLate()
+			over, ended := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(ended)
+				b.Run(seed, over)
+			}()
+			t.Cleanup(func() {
+				close(over)
+				<-ended
+			})
+			return brokertest.Harness{Nodes: []room.Broker{b, b}, Durable: true, Lose: b.Lose, Change: b.Change}
+		})
+	}
+}

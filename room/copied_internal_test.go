@@ -16,9 +16,8 @@ type laterTopic struct {
 	b *later
 }
 
-func (b *later) Open(room string, s Subscriber) (Topic, Opening, error) {
-	topic, at, err := b.Memory.Open(room, s)
-	return laterTopic{topic, b}, at, err
+func (b *later) Open(room string, create *Options, s Subscriber, opened func(Topic, Opening, error)) {
+	b.Memory.Open(room, create, s, func(topic Topic, at Opening, err error) { opened(laterTopic{topic, b}, at, err) })
 }
 
 func (t laterTopic) Publish(p Publication) {

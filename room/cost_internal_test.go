@@ -40,7 +40,7 @@ func TestWalkAllocatesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.admit(s)
+	l.change(s)
 	r.Publish(Message{Payload: []byte("x"), Except: []Member{{0, 3, 1}, {0, 4, 1}}}, nil)
 	d := l.posts[0]
 	walked := 0

@@ -15,14 +15,15 @@ type lateBroker struct {
 	again func()
 }
 
-func (b *lateBroker) Open(id string, to room.Subscriber) (room.Topic, room.Opening, error) {
-	topic, at, err := b.Broker.Open(id, to)
-	if again := b.again; again != nil {
-		b.again = nil
-		again()
-		return lateTopic{topic, to}, at, err
+func (b *lateBroker) Open(id string, o *room.Options, to room.Subscriber, opened func(room.Topic, room.Opening, error)) {
+	again := b.again
+	if again == nil {
+		b.Broker.Open(id, o, to, opened)
+		return
 	}
-	return topic, at, err
+	b.again = nil
+	again()
+	b.Broker.Open(id, o, to, func(topic room.Topic, at room.Opening, err error) { opened(lateTopic{topic, to}, at, err) })
 }
 
 type lateTopic struct {
@@ -30,9 +31,9 @@ type lateTopic struct {
 	to room.Subscriber
 }
 
-func (t lateTopic) Close(remove bool) {
+func (t lateTopic) Close(how room.Ending, reason string) {
 	t.to.Deliver(room.Publication{Offset: 1, Op: frame.OpText, Payload: []byte("in the last moment")})
-	t.Topic.Close(remove)
+	t.Topic.Close(how, reason)
 }
 
 // A room that somebody else was quicker to make leaves nothing in the books, whatever

@@ -7,7 +7,7 @@ import (
 
 // Delivery is one message on its way to its receivers, or a join on its way to
 // take effect: what is posted to loops. The engine carries it out with
-// [Shards.Admit] and [Shards.Cursor] and says so with Walked. Immutable, but for
+// [Shards.Change] or [Shards.Cursor] and says so with Walked. Immutable, but for
 // the counts.
 type Delivery struct {
 	hub    *Hub
@@ -20,10 +20,10 @@ type Delivery struct {
 	to   []Member
 	all  bool
 
-	admit uint64 // not 0: the ticket of a join in room
-	evict bool   // everybody leaves room, which is deleted
+	ticket uint64 // not 0: of a join in room
+	evict  bool   // everybody leaves room, which is deleted
 
-	left   atomic.Int32 // loops that have not walked yet
+	left   atomic.Int32 // loops that have not walked yet, and one for a publisher that is not told yet
 	taken  atomic.Int64
 	cost   int64           // that it has taken of the budget
 	kept   bool            // frames[0] is in the history
@@ -69,13 +69,17 @@ func (d *Delivery) Class() Class { return d.class }
 // then calls finish, without a lock.
 func (d *Delivery) post(loops []uint32) (over bool) {
 	d.left.Store(int32(len(loops)) + 1) // one for ourselves, so that it is not over before we are done
-	gone := int32(1)
+	return d.left.Add(-1-d.hand(loops)) == 0
+}
+
+// hand gives d to loops, and returns how many of them have ended.
+func (d *Delivery) hand(loops []uint32) (gone int32) {
 	for _, l := range loops {
 		if d.hub.loops[l].Post(d) != nil {
 			gone++
 		}
 	}
-	return d.left.Add(-gone) == 0
+	return gone
 }
 
 // Walked says that one loop has carried d out: how many connections took it,
@@ -93,7 +97,7 @@ func (d *Delivery) Walked(taken, shed int) {
 
 // finish is for when all loops have walked.
 func (d *Delivery) finish() {
-	d.hub.give(d.cost)
+	d.hub.release(d.cost)
 	if d.kept {
 		d.frames[0].Forget() // the history's bytes are bounded
 	}
@@ -108,18 +112,18 @@ func (d *Delivery) finish() {
 // deliveryCost is what a delivery takes of the budget beside its message, in bytes.
 const deliveryCost = 256
 
-// take asks for a place for so many bytes of messages; 0: there is none.
-func (h *Hub) take(n int) int64 {
+// reserve asks the budget for so many bytes of messages; 0: they are not to be had.
+func (h *Hub) reserve(n int) int64 {
 	cost := int64(n) + deliveryCost
-	if h.budget != nil && !h.budget.Take(cost) {
+	if h.budget != nil && !h.budget.Reserve(cost) {
 		return 0
 	}
 	return cost
 }
 
-func (h *Hub) give(cost int64) {
+func (h *Hub) release(cost int64) {
 	if h.budget != nil && cost != 0 {
-		h.budget.Give(cost)
+		h.budget.Release(cost)
 	}
 }
 

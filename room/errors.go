@@ -1,6 +1,9 @@
 package room
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What callers branch on. Compare with errors.Is.
 var (
@@ -15,9 +18,24 @@ var (
 	ErrJoined          = errors.New("room: in it already")
 	ErrNotIn           = errors.New("room: not in it")
 	ErrTooManyRooms    = errors.New("room: in as many rooms as a connection may be")
-	ErrQueueFull       = errors.New("room: too many messages are under way")
+	ErrQueueFull       = errors.New("room: too much is under way")
 	ErrSignedIn        = errors.New("room: signed in already, or in a room")
 	ErrUserID          = errors.New("room: the user id is empty or over 256 bytes")
-	ErrBroker          = errors.New("room: the broker panicked")
 	ErrClosed          = errors.New("room: the hub is closed")
+
+	// ErrUnavailable is what the broker's own errors are, too, and those below.
+	ErrUnavailable = errors.New("room: cannot be reached now")
+	ErrOpening     = fmt.Errorf("%w: it is being opened", ErrUnavailable)
+	ErrTimeout     = fmt.Errorf("%w: the broker has not answered in time", ErrUnavailable)
+	ErrBroker      = fmt.Errorf("%w: the broker panicked", ErrUnavailable)
 )
+
+// unavailable makes an ErrUnavailable of an error of the broker that is none of ours.
+func unavailable(err error) error {
+	for _, known := range [...]error{ErrUnavailable, ErrNotFound, ErrExists, ErrTooMany, ErrFull, ErrQueueFull, ErrClosed} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}

@@ -40,14 +40,14 @@ func (b *byDue) Pop() any {
 // isEmpty notes that a room has lost its last member, or never had one. If the room is listed already it is looked at when it
 // was due, and then stays listed: joining and leaving need no place of their own.
 func (h *Hub) isEmpty(r *Room) {
-	if r.options.TTL <= 0 {
+	if r.Options().TTL <= 0 {
 		return
 	}
 	h.isEmptySince(r, h.cfg.Now())
 }
 
 func (h *Hub) isEmptySince(r *Room, t time.Time) {
-	if r.options.TTL <= 0 {
+	if r.Options().TTL <= 0 {
 		return
 	}
 	since := t.UnixNano()
@@ -55,7 +55,7 @@ func (h *Hub) isEmptySince(r *Room, t time.Time) {
 	h.expiry.mu.Lock()
 	defer h.expiry.mu.Unlock()
 	if r.place == 0 {
-		r.due = after(since, r.options.TTL)
+		r.due = after(since, r.Options().TTL)
 		heap.Push(&h.expiry.due, r)
 	}
 }
@@ -77,7 +77,7 @@ func (h *Hub) expire(now time.Time) {
 			return
 		}
 		if r.expire(since) {
-			h.forget(r) // one whose broker ends the goroutine: the others are looked at in a second
+			h.end(r, Expired, "") // one whose broker ends the goroutine: the others are looked at in a second
 		}
 	}
 }
@@ -89,7 +89,7 @@ func (e *expiry) next(now int64) (r *Room, since int64) {
 	for len(e.due) > 0 && e.due[0].due <= now {
 		r = e.due[0]
 		since = r.emptySince.Load()
-		if r.due = after(since, r.options.TTL); r.due <= now {
+		if r.due = after(since, r.Options().TTL); r.due <= now {
 			heap.Pop(&e.due)
 			return r, since
 		}

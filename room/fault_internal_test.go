@@ -40,10 +40,9 @@ type faultyTopic struct {
 	f *fault
 }
 
-func (b faultyBroker) Open(room string, s Subscriber) (Topic, Opening, error) {
+func (b faultyBroker) Open(room string, create *Options, s Subscriber, opened func(Topic, Opening, error)) {
 	b.f.in("Broker.Open")
-	t, at, err := b.Memory.Open(room, s)
-	return faultyTopic{t, b.f}, at, err
+	b.Memory.Open(room, create, s, func(t Topic, at Opening, err error) { opened(faultyTopic{t, b.f}, at, err) })
 }
 
 func (t faultyTopic) Publish(p Publication) {
@@ -52,8 +51,8 @@ func (t faultyTopic) Publish(p Publication) {
 	t.f.in("Topic.Publish after")
 }
 
-func (t faultyTopic) Close(remove bool) {
-	t.Topic.Close(remove)
+func (t faultyTopic) Close(how Ending, reason string) {
+	t.Topic.Close(how, reason)
 	t.f.in("Topic.Close")
 }
 

@@ -18,7 +18,7 @@ import (
 type Config struct {
 	MaxRooms          int   // 100,000
 	MaxRoomsPerMember int   // a connection may be in; 100
-	MaxQueue          int   // publishes of a room accepted and not yet walked by all loops; 1000
+	MaxQueue          int   // publishes of a room accepted and not yet settled and walked by all loops; 1000
 	MaxHistory        int   // messages kept of a room; 1000
 	MaxHistoryBytes   int   // the same in bytes; 1 MiB
 	MaxHistoryTotal   int64 // bytes of all histories; 256 MiB
@@ -27,7 +27,14 @@ type Config struct {
 	PresenceEach      int   // members up to which each coming and going is told; 100
 	PresenceNames     int   // members up to which the summary has names; 1000
 
-	Broker Broker // nil: of this process alone
+	Broker        Broker        // nil: of this process alone
+	BrokerTimeout time.Duration // within which the broker must have answered, to the second; 10 s
+
+	// What waits for the broker while a room is being opened: calls, a publish, a join and so on, of
+	// which each counts as 512 bytes and its message.
+	MaxWaiting      int   // calls for one room; 1000
+	MaxWaitingBytes int   // the same in bytes; 1 MiB
+	MaxWaitingTotal int64 // bytes for all rooms; 64 MiB
 
 	// Encode makes a message of dialect 0 from what was published; nil: it is the
 	// payload. Called with locks held: it computes, and calls nothing of the hub. What
@@ -74,6 +81,7 @@ type Hub struct {
 
 	// Atomic.
 	waiting      atomic.Int64 // for their password to be checked
+	waitingBytes atomic.Int64 // of what waits for rooms to be opened
 	historyBytes atomic.Int64
 	published    atomic.Uint64
 	delivered    atomic.Uint64
@@ -91,6 +99,9 @@ type Hub struct {
 
 	changedMu sync.Mutex
 	changed   []*Room // with changes to be told
+
+	owedMu sync.Mutex
+	owed   map[*Room]struct{} // whose broker owes an answer
 
 	expiry expiry
 }
@@ -117,6 +128,14 @@ func New(c Config) *Hub {
 	total := int(c.MaxHistoryTotal)
 	def(&total, 256<<20)
 	c.MaxHistoryTotal = int64(total)
+	def(&c.MaxWaiting, 1000)
+	def(&c.MaxWaitingBytes, 1<<20)
+	total = int(c.MaxWaitingTotal)
+	def(&total, 64<<20)
+	c.MaxWaitingTotal = int64(total)
+	if c.BrokerTimeout == 0 {
+		c.BrokerTimeout = 10 * time.Second
+	}
 	if c.Broker == nil {
 		c.Broker = NewMemory()
 	}
@@ -140,6 +159,7 @@ func New(c Config) *Hub {
 	return &Hub{
 		cfg: c, verbatim: verbatim, seed: maphash.MakeSeed(),
 		rooms: make(map[string]*Room), alike: make(map[uint64]*Room), users: make(map[string]*User),
+		owed:    make(map[*Room]struct{}),
 		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		stop:    make(chan struct{}), over: make(chan struct{}),
 	}
@@ -167,57 +187,6 @@ func CheckID(id string) error {
 	return nil
 }
 
-// Create makes a room, which is there until Delete, unless Options.TTL says
-// otherwise. Errors: ErrID, ErrExists, also as an *AlikeError, ErrTooMany,
-// ErrClosed, those of the broker.
-func (h *Hub) Create(id string, o Options) (*Room, error) {
-	if err := CheckID(id); err != nil {
-		return nil, err
-	}
-	if o.Name == "" {
-		o.Name = id
-	}
-	r := &Room{hub: h, id: id, options: o, created: h.cfg.Now(), users: make(map[*User]presence), looks: h.looks(id, o.Name)}
-	if err := h.mayCreate(r); err != nil {
-		return nil, err
-	}
-	topic, at, err := h.cfg.Broker.Open(id, r)
-	if err != nil {
-		return nil, err
-	}
-	listed := false
-	defer func() {
-		if !listed {
-			defer r.dropHistory() // until then more may have come
-			h.cfg.call("Broker.Close", func() { topic.Close(false) })
-		}
-	}()
-	r.open(topic, at)
-	if err := h.list(r); err != nil { // somebody was quicker
-		return nil, err
-	}
-	listed = true
-	return r, nil
-}
-
-// list makes the room known.
-func (h *Hub) list(r *Room) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err := h.mayCreateLocked(r); err != nil {
-		return err
-	}
-	h.rooms[r.id] = r
-	if !r.options.Private {
-		for _, l := range r.looks {
-			h.alike[l] = r
-		}
-	}
-	h.isEmptySince(r, r.created)
-	h.start()
-	return nil
-}
-
 // start runs the hub's goroutine as soon as there is something for it. h.mu is
 // held.
 func (h *Hub) start() {
@@ -227,34 +196,15 @@ func (h *Hub) start() {
 	}
 }
 
-func (h *Hub) mayCreate(r *Room) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.mayCreateLocked(r)
-}
-
-func (h *Hub) mayCreateLocked(r *Room) error {
-	switch {
-	case h.closed:
-		return ErrClosed
-	case h.rooms[r.id] != nil:
-		return ErrExists
-	case h.alikeLocked(r.looks) != nil:
-		return &AlikeError{h.alikeLocked(r.looks)}
-	case len(h.rooms) >= h.cfg.MaxRooms:
-		return ErrTooMany
-	}
-	return nil
-}
-
-// Room is the room of an id; nil: there is none.
+// Room is the room of an id; nil: there is none on this node. With a broker that does not answer at once
+// it may not be open yet.
 func (h *Hub) Room(id string) *Room {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.rooms[id]
 }
 
-// Each calls f for every room, in no order. f may call the hub.
+// Each calls f for every room that is open on this node, in no order. f may call the hub.
 func (h *Hub) Each(f func(*Room)) {
 	for _, r := range h.all() {
 		f(r)
@@ -266,43 +216,34 @@ func (h *Hub) all() []*Room {
 	defer h.mu.Unlock()
 	all := make([]*Room, 0, len(h.rooms))
 	for _, r := range h.rooms {
-		all = append(all, r)
+		if !r.opening.Load() {
+			all = append(all, r)
+		}
 	}
 	return all
 }
 
-// Rooms are all rooms, by id.
+// Rooms are all rooms that are open on this node, by id.
 func (h *Hub) Rooms() []*Room {
 	all := h.all()
 	slices.SortFunc(all, func(a, b *Room) int { return cmp.Compare(a.id, b.id) })
 	return all
 }
 
-// Delete ends a room: its members are told why, then are out of it; its history
-// is gone. Error: ErrNotFound if it is deleted already.
+// Delete ends a room on all nodes: its members are told why, then are out of it; its history
+// is gone. It does not wait for the broker. Errors: ErrNotFound if it is deleted already, ErrOpening.
 func (h *Hub) Delete(r *Room, reason string) error {
-	if r == nil || r.audience || !r.close(reason, func() { h.forget(r) }) {
+	if r == nil || r.audience {
 		return ErrNotFound
 	}
-	return nil
+	return r.close(reason, func() { h.end(r, Deleted, reason) })
 }
 
-// forget removes a closed room: first its order, which one of the same id must
+// end ends the following of a closed room: first its order, which one of the same id must
 // not continue.
-func (h *Hub) forget(r *Room) {
+func (h *Hub) end(r *Room, how Ending, reason string) {
 	defer h.unlist(r) // whatever the broker does
-	h.cfg.call("Broker.Close", func() { r.topic.Close(true) })
-}
-
-func (h *Hub) unlist(r *Room) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.rooms, r.id)
-	for _, l := range r.looks {
-		if h.alike[l] == r {
-			delete(h.alike, l)
-		}
-	}
+	h.cfg.call("Broker.Close", func() { r.topic.Close(how, reason) })
 }
 
 // run does once a second what is not done at once.
@@ -331,12 +272,13 @@ func (h *Hub) run() {
 	}
 }
 
-// Sweep does what is due: tells members of large rooms who came and went, drops
-// rooms that were empty for too long, and histories over the limit. The hub
-// calls it itself, once a second.
+// Sweep does what is due: tells members of large rooms who came and went, gives up
+// what the broker does not answer, drops rooms that were empty for too long, and
+// histories over the limit. The hub calls it itself, once a second.
 func (h *Hub) Sweep() {
 	now := h.cfg.Now()
 	h.tellChanges(now)
+	h.overdue(now, nil)
 	h.expire(now)
 	h.trim()
 }
@@ -370,8 +312,8 @@ func (h *Hub) trim() {
 	}
 	all := h.Rooms()
 	slices.SortStableFunc(all, func(a, b *Room) int {
-		switch stays := b.options.TTL <= 0; {
-		case stays == (a.options.TTL <= 0):
+		switch stays := b.Options().TTL <= 0; {
+		case stays == (a.Options().TTL <= 0):
 			return cmp.Compare(a.latest.Load(), b.latest.Load())
 		case stays:
 			return -1
@@ -386,8 +328,8 @@ func (h *Hub) trim() {
 	}
 }
 
-// Close ends the hub's own goroutine and refuses new rooms. Members stay: the
-// engine ends them.
+// Close ends the hub's own goroutine and refuses new rooms. What waits for the broker
+// gets ErrClosed. Members stay: the engine ends them.
 func (h *Hub) Close() {
 	h.mu.Lock()
 	running, closed := h.running, h.closed
@@ -400,6 +342,7 @@ func (h *Hub) Close() {
 	if running {
 		<-h.over
 	}
+	h.overdue(time.Time{}, ErrClosed)
 }
 
 // Stats are counters since the start, and a few gauges.

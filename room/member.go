@@ -15,13 +15,17 @@ type Loop interface {
 	// before it. Any goroutine may call it, with locks held; it never blocks. An
 	// error means that the loop has ended: d will not be carried out.
 	Post(d *Delivery) error
+
+	// Do hands f over to be run on the loop as a callback of the connection m, after
+	// all that was posted before it, unless m is closed by then. Otherwise like Post.
+	Do(m Member, f func()) error
 }
 
 // Budget bounds the messages that are on their way to loops, in bytes, for all rooms
 // together. The engine implements it. Any goroutine, with locks held.
 type Budget interface {
-	Take(n int64) bool // false: there is no room for n bytes
-	Give(n int64)      // gives back what was taken
+	Reserve(n int64) bool // false: n bytes are more than there may be
+	Release(n int64)      // gives back what was reserved
 }
 
 // Dialect is one of the shapes that messages go out in. A connection speaks one,

@@ -13,15 +13,22 @@ import (
 type scripted struct {
 	*Memory
 	open   func(room string, s Subscriber) (Opening, error)
-	closed func(room string, remove bool)
+	closed func(room string, how Ending)
 }
 
-func (b *scripted) Open(room string, s Subscriber) (Topic, Opening, error) {
-	topic, at, err := b.Memory.Open(room, s)
-	if err == nil && b.open != nil {
+func (b *scripted) Open(room string, create *Options, s Subscriber, opened func(Topic, Opening, error)) {
+	var at Opening
+	var err error
+	if b.open != nil {
 		at, err = b.open(room, s)
 	}
-	return scriptedTopic{topic, b, room}, at, err
+	b.Memory.Open(room, create, s, func(t Topic, o Opening, e error) {
+		at.Made = o.Made
+		if b.open == nil {
+			at, err = o, e
+		}
+		opened(scriptedTopic{t, b, room}, at, err)
+	})
 }
 
 type scriptedTopic struct {
@@ -30,9 +37,9 @@ type scriptedTopic struct {
 	room string
 }
 
-func (t scriptedTopic) Close(remove bool) {
-	if t.Topic.Close(remove); t.b.closed != nil {
-		t.b.closed(t.room, remove)
+func (t scriptedTopic) Close(how Ending, reason string) {
+	if t.Topic.Close(how, reason); t.b.closed != nil {
+		t.b.closed(t.room, how)
 	}
 }
 
@@ -47,7 +54,7 @@ func published(from, to uint64) (all []Publication) {
 // A room takes over where the broker has it, with the history that there is.
 func TestOpenWithHistory(t *testing.T) {
 	b := &scripted{Memory: NewMemory(), open: func(string, Subscriber) (Opening, error) {
-		return Opening{Position{"e", 7}, published(4, 7)}, nil
+		return Opening{Position: Position{"e", 7}, History: published(4, 7)}, nil
 	}}
 	w := newWorld(t, 1, Config{Broker: b})
 	r := w.create("r", Options{})
@@ -74,7 +81,7 @@ func TestOpenWhileDelivering(t *testing.T) {
 		for _, p := range published(4, 5) {
 			s.Deliver(p)
 		}
-		return Opening{Position{"e", 3}, published(2, 3)}, nil
+		return Opening{Position: Position{"e", 3}, History: published(2, 3)}, nil
 	}}
 	w := newWorld(t, 1, Config{Broker: b})
 	r := w.create("r", Options{})
@@ -97,7 +104,7 @@ func TestOpenWhileResetting(t *testing.T) {
 	b := &scripted{Memory: NewMemory(), open: func(_ string, s Subscriber) (Opening, error) {
 		s.Reset(Position{"f", 0})
 		s.Deliver(published(1, 1)[0])
-		return Opening{Position{"e", 3}, published(2, 3)}, nil
+		return Opening{Position: Position{"e", 3}, History: published(2, 3)}, nil
 	}}
 	w := newWorld(t, 1, Config{Broker: b})
 	r := w.create("r", Options{})
@@ -141,17 +148,19 @@ func TestCreateTwiceAtOnce(t *testing.T) {
 	var w *world
 	var first *Room
 	closed := 0
-	b := &scripted{Memory: NewMemory(), closed: func(_ string, remove bool) {
-		if remove {
+	b := &scripted{Memory: NewMemory(), closed: func(_ string, how Ending) {
+		if how == Deleted {
 			t.Error("the room of the quicker one is removed")
 		}
 		w.Room("r") // nothing is locked
 		closed++
 	}}
 	b.open = func(string, Subscriber) (Opening, error) {
-		b.open = func(string, Subscriber) (Opening, error) { return Opening{Position{"e", 9}, published(1, 9)}, nil }
+		b.open = func(string, Subscriber) (Opening, error) {
+			return Opening{Position: Position{"e", 9}, History: published(1, 9)}, nil
+		}
 		first = w.create("r", Options{})
-		return Opening{Position{"e", 9}, published(1, 9)}, nil
+		return Opening{Position: Position{"e", 9}, History: published(1, 9)}, nil
 	}
 	w = newWorld(t, 1, Config{Broker: b})
 	_, err := w.Create("r", Options{})
@@ -171,7 +180,7 @@ func TestCreateWhileDeleting(t *testing.T) {
 	old := w.create("r", Options{})
 	at := w.publish(old, "old").Position
 	tried := false
-	b.closed = func(id string, remove bool) {
+	b.closed = func(id string, _ Ending) {
 		tried = true
 		if r, err := w.Create(id, Options{}); err == nil && r.Position().Epoch == at.Epoch || err != nil && !errors.Is(err, ErrExists) {
 			t.Errorf("Create: %v", err)

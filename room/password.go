@@ -83,6 +83,7 @@ func (h *Hub) hash(ctx context.Context, password string, n *hash) error {
 // room alone.
 type Key struct {
 	room  *Room
+	hash  *hash // of the password that was shown
 	admin bool
 }
 
@@ -90,7 +91,8 @@ type Key struct {
 func MasterKey() Key { return Key{admin: true} }
 
 func (k Key) opens(r *Room) bool {
-	return !r.options.Password.IsSet() || k.admin || k.room == r
+	want := r.settings.Load().Password.hash
+	return want == nil || k.admin || k.room == r && k.hash == want
 }
 
 // Unlock checks a password, in constant time. It waits, like Hash: not for event
@@ -101,7 +103,7 @@ func (r *Room) Unlock(ctx context.Context, password string) (Key, error) {
 	if r.Closed() {
 		return Key{}, ErrNotFound
 	}
-	want := r.options.Password.hash
+	want := r.settings.Load().Password.hash
 	if want == nil {
 		return Key{room: r}, nil
 	}
@@ -116,5 +118,5 @@ func (r *Room) Unlock(ctx context.Context, password string) (Key, error) {
 	if subtle.ConstantTimeCompare(got.sum[:], want.sum[:]) == 0 {
 		return Key{}, ErrPassword
 	}
-	return Key{room: r}, nil
+	return Key{room: r, hash: want}, nil
 }

@@ -2,6 +2,7 @@ package room
 
 import (
 	"bytes"
+	"container/list"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -16,12 +17,14 @@ type Message struct {
 	Payload []byte
 	Except  []Member    // connections that do not get it: its sender's, mostly
 	Taken   func(n int) // told, on a loop, how many connections' queues took it; nil: nobody asks
+	Once    *Once       // the name of the message, for a broker that keeps names; nil: it has none
 }
 
 // Receipt is what a publisher learns.
 type Receipt struct {
-	Position     // of the message
-	Members  int // at that moment
+	Position       // of the message
+	Members  int   // at that moment
+	First    *Once // not nil: the broker knew Message.Once; the message is the one published first, and not published again
 }
 
 // order is a publish under way: it goes with the Publication, which comes back.
@@ -30,46 +33,66 @@ type order struct {
 	except  exclusion
 	taken   func(int)
 	done    func(Receipt, error)
-	receipt Receipt
-	cost    int64     // that it has taken of the budget, until it is placed
-	placed  bool      // it has come back
-	over    *Delivery // it was for nobody
-	settled atomic.Bool
+	at      Position // of the message, once it is placed
+	members int32    // at that moment
+	state   atomic.Uint32
+	cost    int64         // that it has reserved of the budget, until it is placed
+	way     *Delivery     // to the loops, once it is placed
+	flight  *list.Element // in Room.flights, under Room.mu; nil: not there
 }
+
+// What has happened to an order: bits of its state.
+const (
+	orderPlaced  = 1 << iota // Deliver has had it: at, members and way are set
+	orderFlying              // the broker has taken it and not settled it at once
+	orderSettled             // its publisher is told
+)
 
 // Publish sends a message to all members and keeps it in the history. done is
 // called once, with the receipt as soon as the message has its place in the
-// order; with the Memory broker before Publish returns. It may be nil. Members
-// get the message by the end of their loop's turn, all in the same order.
+// order; with a broker that answers at once, as Memory does, before Publish returns. Else it
+// is called on any goroutine, the broker's own: it must not block. It may be nil. Members
+// get the message by the end of their loop's turn, all in the same order. What one goroutine
+// publishes to a room has its places in that order.
 //
-// Errors: ErrQueueFull when loops do not keep up with the room, or with all that is on
+// Errors: ErrQueueFull when loops or the broker do not keep up with the room, or with all that is on
 // its way to them, ErrNotFound when the room is
-// deleted, ErrBroker when the broker panics, those of the broker; of the message frame.ErrNotData (it is neither text
+// deleted, ErrBroker when the broker panics, ErrTimeout when it does not answer in time, other
+// ErrUnavailable of the broker; of the message frame.ErrNotData (it is neither text
 // nor binary) and, without Config.Encode, frame.ErrNotText (it is text and not
-// UTF-8). A message with an error has no place in the order: nobody gets it.
+// UTF-8). A message with an error has no place in the order: nobody gets it. Only
+// after ErrTimeout, ErrBroker and ErrUnavailable nobody knows.
 func (r *Room) Publish(m Message, done func(Receipt, error)) {
 	o := &order{room: r, except: excluding(m.Except), taken: m.Taken, done: done}
 	r.pending.Add(1)
 	if err := r.accept(&m); err != nil {
-		o.settle(err)
+		o.settle(Outcome{Err: err})
 		return
 	}
-	if o.cost = r.hub.take(len(m.Payload)); o.cost == 0 {
-		o.settle(ErrQueueFull)
+	if o.cost = r.hub.reserve(len(m.Payload)); o.cost == 0 {
+		o.settle(Outcome{Err: ErrQueueFull})
 		return
 	}
-	r.order(o, Publication{Op: m.Op, Payload: m.Payload, order: o})
+	p := Publication{Op: m.Op, Payload: m.Payload, Once: m.Once, order: o}
+	if r.opening.Load() && r.publishLater(p) {
+		return
+	}
+	r.order(p)
 	if most := r.hub.cfg.MaxHistoryTotal; r.hub.historyBytes.Load()-most > most/8 { // else the next sweep will do
 		r.hub.trim()
 	}
 }
 
 // order hands a message to the broker, whose code may be the application's.
-func (r *Room) order(o *order, p Publication) {
+func (r *Room) order(p Publication) {
+	o := p.order
 	returned := false
 	defer func() {
-		if !returned {
-			o.settle(ErrBroker)
+		switch {
+		case !returned:
+			o.settle(Outcome{Err: ErrBroker})
+		case o.state.Load()&orderSettled == 0:
+			r.fly(o)
 		}
 	}()
 	returned = r.hub.cfg.call("Broker.Publish", func() { r.topic.Publish(p) })
@@ -91,53 +114,67 @@ func (r *Room) accept(m *Message) error {
 	return nil
 }
 
-func (o *order) settle(err error) {
-	if o.settled.Swap(true) {
+// settle tells the publisher, once. It may run while Deliver has the same order, on
+// another goroutine: a broker has two ways to hear of a message.
+func (o *order) settle(out Outcome) {
+	was := o.state.Or(orderSettled)
+	if was&orderSettled != 0 {
 		return
 	}
+	r := o.room
+	if was&orderFlying != 0 {
+		r.land(o)
+	}
+	receipt, err := Receipt{Position: out.Position, First: out.First}, out.Err
 	defer func() {
 		if o.done != nil {
-			o.room.hub.cfg.call("Publish's done", func() { o.done(o.receipt, err) })
+			r.hub.cfg.call("Publish's done", func() { o.done(receipt, err) })
 		}
 	}()
-	if !o.placed {
-		o.room.pending.Add(-1)
-		o.room.hub.give(o.cost)
-		if err == nil {
-			err = ErrNotFound // deleted meanwhile
+	if was&orderPlaced != 0 {
+		receipt.Position, receipt.Members, err = o.at, int(o.members), nil
+		if o.way.left.Add(-1) == 0 {
+			o.way.finish()
 		}
+		return
 	}
-	if o.over != nil {
-		o.over.finish()
+	r.pending.Add(-1)
+	r.hub.release(o.cost)
+	switch {
+	case err != nil:
+		err = unavailable(err)
+	case out.Epoch != "":
+		receipt.Members = r.Count()
+	default:
+		err = ErrNotFound // deleted meanwhile
 	}
 }
 
-// open takes the room to where the broker has it. What came after that may have
-// been delivered already.
-func (r *Room) open(t Topic, at Opening) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.topic = t
-	if r.at.Epoch != "" { // Reset was quicker
+// place notes that Deliver has the order, and that d is its way to the members, which
+// is not over before settle. If the publisher was told before, d is a message like
+// any other. r.mu is held.
+func (o *order) place(d *Delivery, at Position, members int) {
+	was := o.state.Load()
+	if was&(orderPlaced|orderSettled) != 0 {
 		return
 	}
-	early := r.history
-	r.history = history{}
-	r.hub.historyBytes.Add(-int64(early.bytes))
-	for _, p := range at.History {
-		r.keep(p.Offset, r.encode(p))
+	o.at, o.members, o.way = at, int32(members), d
+	d.queued, d.done, d.cost = true, o.taken, o.cost
+	d.left.Add(1)
+	for !o.state.CompareAndSwap(was, was|orderPlaced) {
+		if was = o.state.Load(); was&orderSettled != 0 {
+			d.queued, d.done, d.cost = false, nil, 0
+			d.left.Add(-1)
+			return
+		}
 	}
-	for i, f := range early.ring[early.head:] {
-		r.keep(early.first+uint64(i), f)
-	}
-	r.at = Position{at.Epoch, max(at.Offset, r.at.Offset)}
 }
 
 // Deliver implements Subscriber: the broker calls it, and nobody else.
 func (r *Room) Deliver(p Publication) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.closed || p.Offset <= r.at.Offset { // or it comes twice
 		return
 	}
 	var f Frames
@@ -168,23 +205,17 @@ func (r *Room) enter(p Publication, f Frames, now time.Time) {
 	r.at.Offset = p.Offset
 	r.latest.Store(now.UnixNano())
 	d := &Delivery{hub: r.hub, frames: f, room: r, kept: true}
+	loops := r.on.loops()
+	d.left.Store(int32(len(loops)))
 	if o := p.order; o != nil {
-		d.queued, d.done, d.cost = true, o.taken, o.cost
 		d.except = o.except
-		o.placed, o.receipt = true, Receipt{r.at, r.count()}
 		r.hub.published.Add(1)
+		o.place(d, r.at, r.count())
 	}
-	if d.post(r.on.loops()) && p.order != nil {
-		p.order.over = d
+	if gone := d.hand(loops); gone > 0 && d.left.Add(-gone) == 0 {
+		d.done = nil // the loops have ended, and our locks are held
+		d.finish()
 	}
-}
-
-// Reset implements Subscriber.
-func (r *Room) Reset(at Position) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.hub.historyBytes.Add(-int64(r.history.clear()))
-	r.at = at
 }
 
 func (r *Room) encode(p Publication) *frame.Prepared {
@@ -236,7 +267,7 @@ func (r *Room) send(f Frames, class Class, except []Member) error {
 	if f == (Frames{}) || len(r.on) == 0 {
 		return nil
 	}
-	cost := r.hub.take(f.size())
+	cost := r.hub.reserve(f.size())
 	if cost == 0 {
 		return ErrQueueFull
 	}

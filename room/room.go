@@ -1,6 +1,7 @@
 package room
 
 import (
+	"container/list"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +13,7 @@ import (
 // without a password or a limit.
 type Options struct {
 	Name       string // for people; the id, if empty
-	Owner      string // user id of who may delete it
+	Owner      string // user id of the person that may delete it
 	Private    bool   // not listed to others than its members
 	Password   Password
 	MaxMembers int           // users and connections without one; 0: no limit
@@ -26,17 +27,22 @@ type Options struct {
 // what is published or sent to it, and whoever joins it, gets ErrNotFound, and
 // it has no members.
 type Room struct {
-	// Immutable after Create.
+	// Immutable once the room is known.
 	hub     *Hub
 	id      string
-	options Options
-	created time.Time
-	topic   Topic
-	looks   []uint64 // its places in Hub.alike, unless it is private
+	created time.Time // on this node, or when it was asked for
+
+	// Immutable once the room is open.
+	topic Topic
+	made  bool // by the opening
+
+	looks []uint64 // its places in Hub.alike, unless it is private; under Hub.mu once the room is known
 
 	audience bool // made by Hub.Audience
 
 	// Atomic.
+	settings   atomic.Pointer[settings]
+	opening    atomic.Bool  // what is published waits
 	pending    atomic.Int64 // publishes accepted and not yet walked by all loops
 	latest     atomic.Int64 // unix ns of the last message
 	emptySince atomic.Int64 // unix ns: when it was empty last, if it has a TTL
@@ -48,12 +54,20 @@ type Room struct {
 	nobody  int // connections without a user
 	at      Position
 	history history
-	changes *changes  // not told yet
-	told    time.Time // when changes were told last
+	waiting *opening   // nil: the room is open
+	flights *list.List // publishes that the broker has not settled; nil: none
+	changes *changes   // not told yet
+	told    time.Time  // when changes were told last
 
 	// Under Hub.expiry.mu.
 	due   int64 // unix ns: when it is to be looked at
 	place int   // in the heap, from 1; 0: it is not there
+}
+
+// settings are a room's options, and when it was made. Immutable.
+type settings struct {
+	Options
+	created time.Time
 }
 
 // presence is a user's presence in one room.
@@ -65,18 +79,18 @@ type presence struct {
 // ID names the room.
 func (r *Room) ID() string { return r.id }
 
-// Options are those it was made with.
-func (r *Room) Options() Options { return r.options }
+// Options are those it was made with, or has been given since.
+func (r *Room) Options() Options { return r.settings.Load().Options }
 
 // Created is when it was made.
-func (r *Room) Created() time.Time { return r.created }
+func (r *Room) Created() time.Time { return r.settings.Load().created }
 
 // Active is when its latest message was published; when it was made, if there was none.
 func (r *Room) Active() time.Time {
 	if ns := r.latest.Load(); ns != 0 {
 		return time.Unix(0, ns)
 	}
-	return r.created
+	return r.Created()
 }
 
 // Count is the number of members: users, and connections without one.
@@ -170,12 +184,15 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 		u = nil // it knows connections alone
 	}
 	p, known := r.users[u]
+	most := r.settings.Load().MaxMembers
 	switch {
 	case r.closed:
 		return j, ErrNotFound
+	case r.waiting != nil && !r.waiting.answered:
+		return j, ErrOpening
 	case !o.Key.opens(r):
 		return j, ErrPassword
-	case !known && r.options.MaxMembers > 0 && r.count() >= r.options.MaxMembers:
+	case !known && most > 0 && r.count() >= most:
 		return j, ErrFull
 	}
 	joined, before := false, p
@@ -243,19 +260,23 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	return last
 }
 
-// close ends the room, and calls then without a lock; false: it was closed before.
-// Both happen whatever Announce does.
-func (r *Room) close(reason string, then func()) bool {
+// close ends the room, and calls then without a lock. Both happen whatever Announce
+// does. Errors: ErrNotFound when it was closed before, ErrOpening.
+func (r *Room) close(reason string, then func()) error {
 	r.mu.Lock()
-	if r.closed {
+	switch {
+	case r.closed:
 		r.mu.Unlock()
-		return false
+		return ErrNotFound
+	case r.waiting != nil:
+		r.mu.Unlock()
+		return ErrOpening
 	}
 	defer then()
 	defer r.mu.Unlock()
 	defer r.end()
 	r.tell(Event{Room: r, Kind: Closed, Reason: reason, Count: r.count()})
-	return true
+	return nil
 }
 
 // expire is close for a room that has been empty since then.

@@ -22,6 +22,7 @@ type Shards struct {
 	joining map[joining]uint64
 	ticket  uint64
 	recycle []*Delivery // of joins, for the next ones
+	waits   map[uint32][]*wait // by slot: what connections have asked of rooms that are being opened
 }
 
 // seat is what is known of a connection. A zero gen: nothing, it has neither signed in nor joined.
@@ -141,7 +142,7 @@ func (s *Shards) In(slot uint32, r *Room) bool {
 }
 
 // Join makes the connection a member. Errors: ErrJoined, ErrTooManyRooms,
-// ErrNotFound, ErrPassword, ErrFull.
+// ErrNotFound, ErrPassword, ErrFull, ErrOpening.
 func (s *Shards) Join(slot, gen uint32, r *Room, o JoinOptions) (Joined, error) {
 	if r == nil || r.hub != s.hub {
 		return Joined{}, ErrNotFound
@@ -164,7 +165,7 @@ func (s *Shards) Join(slot, gen uint32, r *Room, o JoinOptions) (Joined, error) 
 	}
 	i := s.shardOf(r)
 	s.link(p, i)
-	s.joining[joining{slot, i}] = d.admit
+	s.joining[joining{slot, i}] = d.ticket
 	if dialect != 0 {
 		for i, f := range j.Missed {
 			j.Missed[i] = r.translate(dialect, f)
@@ -181,7 +182,7 @@ func (s *Shards) joinOf(r *Room, m Member) (d *Delivery) {
 	} else {
 		d = &Delivery{to: make([]Member, 1)}
 	}
-	d.hub, d.room, d.admit, d.to[0] = s.hub, r, s.ticket, m
+	d.hub, d.room, d.ticket, d.to[0] = s.hub, r, s.ticket, m
 	return d
 }
 
@@ -261,16 +262,16 @@ func (s *Shards) unlink(p *seat, i uint32) {
 	}
 }
 
-// Admit carries out a join or the end of a room; false: d is a message.
-func (s *Shards) Admit(d *Delivery) bool {
+// Change carries out a join or the end of a room; false: d is a message.
+func (s *Shards) Change(d *Delivery) bool {
 	switch {
 	case d.evict:
 		s.evict(d.room)
-	case d.admit != 0:
+	case d.ticket != 0:
 		slot := d.to[0].Slot
 		i, ok := s.index[d.room]
 		k := joining{slot, i}
-		if ok && s.joining[k] == d.admit {
+		if ok && s.joining[k] == d.ticket {
 			delete(s.joining, k)
 			s.shards[i].insert(Dialect(s.seats.Get(slot).link&linkDialect), slot)
 		}
@@ -342,6 +343,9 @@ func (s *Shards) Leave(slot uint32, r *Room) (last bool, err error) {
 
 // LeaveAll forgets a connection that is gone.
 func (s *Shards) LeaveAll(slot uint32) {
+	if len(s.waits) > 0 {
+		s.cancelWaits(slot)
+	}
 	p := s.has(slot)
 	if p == nil {
 		return

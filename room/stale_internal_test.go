@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// A topic that is closed gives no place in an order that goes on for others:
-// what its publisher is told is refused reaches nobody.
+// A topic that is closed gives no place in an order: what its publisher is told is
+// refused reaches nobody. A room that is deleted is gone for all nodes.
 func TestPublishOnClosedTopic(t *testing.T) {
-	w := newWorld(t, 1, Config{})
+	b := NewMemory()
+	w, elsewhere := newWorld(t, 1, Config{Broker: b}), newWorld(t, 1, Config{Broker: b})
 	first := w.create("a", Options{})
-	second := &Room{hub: w.Hub, id: "a", created: w.now, users: make(map[*User]presence)} // opened while the first was there
-	topic, at, err := w.cfg.Broker.Open("a", second)
-	if err != nil {
-		t.Fatal(err)
+	second, made, err := elsewhere.Open("a", nil)
+	if err != nil || made {
+		t.Fatal(made, err)
 	}
-	second.open(topic, at)
+	at := second.Position()
 	if err := w.Delete(first, ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err = w.tryPublish(first, Message{Payload: []byte("refused")})
 	w.is(err, ErrNotFound, "publish to a deleted room")
-	if p := second.Position(); p.Offset != 0 || p.Epoch == at.Epoch {
-		t.Errorf("the second is at %v, opened at %v", p, at.Position)
+	if p := second.Position(); p != at || !second.Closed() || elsewhere.Room("a") != nil {
+		t.Errorf("the second is at %v, opened at %v, closed %t", p, at, second.Closed())
 	}
 	if n := first.Queue(); n != 0 {
 		t.Errorf("%d under way", n)

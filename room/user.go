@@ -172,7 +172,7 @@ func (h *Hub) sendTo(to []Member, f Frames) error {
 	if len(to) == 0 || len(h.loops) == 0 {
 		return nil
 	}
-	cost := h.take(f.size())
+	cost := h.reserve(f.size())
 	if cost == 0 {
 		return ErrQueueFull
 	}
@@ -196,7 +196,7 @@ func (h *Hub) SendAll(f Frames, except ...Member) error {
 	for i := range loops {
 		loops[i] = uint32(i)
 	}
-	cost := h.take(f.size())
+	cost := h.reserve(f.size())
 	if cost == 0 {
 		return ErrQueueFull
 	}

@@ -56,6 +56,7 @@ type turnstile struct {
 
 	mu    sync.Mutex
 	posts []*Delivery
+	calls map[*Delivery]func() // of Do, by their places in posts
 	total int
 	ended bool
 }
@@ -74,7 +75,27 @@ func (l *turnstile) Post(d *Delivery) error {
 	return nil
 }
 
-// step carries out one delivery, as the engine does; false: there is none.
+// Do implements Loop.
+func (l *turnstile) Do(m Member, f func()) error {
+	d := new(Delivery)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return errEnded
+	}
+	if l.calls == nil {
+		l.calls = make(map[*Delivery]func())
+	}
+	l.calls[d] = func() {
+		if c := l.conns[m.Slot]; c != nil && c.Gen == m.Gen {
+			f()
+		}
+	}
+	l.posts = append(l.posts, d)
+	return nil
+}
+
+// step carries out one delivery or call, as the engine does; false: there is none.
 func (l *turnstile) step() bool {
 	l.mu.Lock()
 	if len(l.posts) == 0 {
@@ -83,8 +104,14 @@ func (l *turnstile) step() bool {
 	}
 	d := l.posts[0]
 	l.posts = l.posts[1:]
+	call := l.calls[d]
+	delete(l.calls, d)
 	l.mu.Unlock()
-	if l.shards.Admit(d) {
+	if call != nil {
+		call()
+		return true
+	}
+	if l.shards.Change(d) {
 		return true
 	}
 	var taken, shed int

@@ -1,5 +1,6 @@
 // Package brokertest is the contract of room.Broker as a test: every broker
-// calls [Run] from a test of its own. It is imported by tests alone.
+// calls [Run] from a test of its own. Beside it is [Late], a broker that answers when a test
+// wants it to, with faults, for tests of what uses brokers. It is imported by tests alone.
 //
 //	func TestMemoryContract(t *testing.T) {
 //		brokertest.Run(t, func(t *testing.T) brokertest.Harness { … })
@@ -22,6 +23,10 @@ type Harness struct {
 	Nodes []room.Broker
 	// Durable: what was published outlives the last one that follows the room.
 	Durable bool
+	// Lose, if the broker can be made to, has it lose what it has of a room's messages; nil: it cannot.
+	Lose func(room string)
+	// Change, if options can be changed, gives a room others; nil: they cannot.
+	Change func(room string, o room.Options)
 }
 
 // Run tests a broker against the contract. open is called once for each subtest;
@@ -44,6 +49,11 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"CloseLast", closeLast},
 		{"CloseRemoves", closeRemoves},
 		{"CloseRemovesForAll", closeRemovesForAll},
+		{"Expires", expires},
+		{"Finds", finds},
+		{"Options", options},
+		{"Loses", loses},
+		{"Changes", changes},
 		{"CloseTwice", closeTwice},
 		{"NothingAfterClose", nothingAfterClose},
 	} {
@@ -75,20 +85,35 @@ type follower struct {
 	opening room.Opening
 }
 
-// follow opens a room on a node. It is closed at the end of the test at the latest.
+// follow opens a room on a node, or makes it. It is closed at the end of the test at the latest.
 func (c *check) follow(node int, id string) *follower {
 	c.Helper()
-	r := newRecorder(c.T)
-	topic, opening, err := c.Nodes[node].Open(id, r)
+	f, err := c.open(node, id, &room.Options{Name: id})
 	if err != nil {
 		c.Fatalf("Open on node %d: %v", node, err)
 	}
-	if opening.Epoch == "" {
+	return f
+}
+
+// open is Open, and waits for the answer.
+func (c *check) open(node int, id string, create *room.Options) (*follower, error) {
+	c.Helper()
+	f := &follower{recorder: newRecorder(c.T), c: c}
+	var failed error
+	answered := make(chan struct{})
+	c.Nodes[node].Open(id, create, f.recorder, func(t room.Topic, at room.Opening, err error) {
+		f.topic, f.opening, failed = t, at, err
+		close(answered) // a second answer is a panic
+	})
+	c.within("the answer to Open", answered)
+	if failed != nil {
+		return nil, failed
+	}
+	if f.opening.Epoch == "" {
 		c.Errorf("Open on node %d: no epoch", node)
 	}
-	f := &follower{r, c, topic, opening}
-	c.Cleanup(func() { f.topic.Close(false) })
-	return f
+	c.Cleanup(func() { f.topic.Close(room.Left, "") })
+	return f, nil
 }
 
 func (f *follower) publish(payload string) {
@@ -164,7 +189,10 @@ func (f *follower) order() map[room.Position]string {
 		all[room.Position{Epoch: at.Epoch, Offset: p.Offset}] = describe(p)
 	}
 	for _, e := range f.events {
-		if e.reset {
+		switch {
+		case e.changed, e.removed:
+			continue
+		case e.reset:
 			if e.epoch == at.Epoch {
 				f.c.Fatalf("a reset to the epoch that it was in, %s", at.Epoch)
 			}

@@ -1,8 +1,10 @@
 package brokertest
 
 import (
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/perchws/perch/room"
 )
@@ -13,7 +15,7 @@ func closeKeeps(c *check) {
 	a, b := c.follow(0, "r"), c.follow(1, "r")
 	a.publishAll("first", 3)
 	b.awaitOffset(3)
-	a.topic.Close(false)
+	a.topic.Close(room.Left, "")
 	b.publishAll("second", 2)
 	back := c.follow(0, "r")
 	if want := (room.Position{Epoch: a.opening.Epoch, Offset: 5}); back.opening.Position != want {
@@ -33,8 +35,8 @@ func closeLast(c *check) {
 	a, b := c.follow(0, "r"), c.follow(1, "r")
 	a.publishAll("message", 20)
 	b.awaitOffset(20)
-	a.topic.Close(false)
-	b.topic.Close(false)
+	a.topic.Close(room.Left, "")
+	b.topic.Close(room.Left, "")
 	for node := range c.Nodes {
 		back := c.follow(node, "r")
 		at := back.opening.Position
@@ -48,7 +50,7 @@ func closeLast(c *check) {
 		}
 		back.publishAll("more", 3)
 		c.agree(a, b, back)
-		back.topic.Close(false)
+		back.topic.Close(room.Left, "")
 		if c.Durable {
 			break
 		}
@@ -68,39 +70,123 @@ func closeRemoves(c *check) {
 			c.Fatalf("opened at %d with %d messages", f.opening.Offset, len(f.opening.History))
 		}
 		f.publishAll(fmt.Sprint("life ", i), 5)
-		f.topic.Close(true)
+		f.topic.Close(room.Deleted, "gone")
 	}
 }
 
-// closeRemovesForAll: who still follows a room that was removed goes on in
-// another epoch, together with who opens it again.
+// closeRemovesForAll: all that follow a room are told that it was deleted, and nothing after
+// that. A room of the same id is another one.
 func closeRemovesForAll(c *check) {
 	a, b := c.follow(0, "r"), c.follow(1, "r")
 	a.publishAll("before", 3)
 	b.awaitOffset(3)
-	a.topic.Close(true)
-	if !b.await("the reset", func() bool { return len(b.events) > 3 && b.events[3].reset }) {
+	a.topic.Close(room.Deleted, "gone")
+	if !b.await("the end", func() bool { return len(b.events) > 3 && b.events[3].removed }) {
 		return
 	}
+	if reason := b.events[3].message; reason != "gone" {
+		c.Errorf("deleted because of %q", reason)
+	}
 	again := c.follow(0, "r")
-	if again.opening.Epoch == a.opening.Epoch {
-		c.Fatal("the epoch is the old one")
+	if again.opening.Epoch == a.opening.Epoch || !again.opening.Made {
+		c.Fatalf("it is the old one: %+v", again.opening)
 	}
-	b.publishAll("after", 3)
-	again.awaitMessage("after 2")
 	again.publishAll("mine", 1)
-	b.awaitMessage("mine 0")
-	if n := len(again.order()); n != 4 {
-		c.Errorf("%d messages, want 4", n)
+	c.agree(a, again)
+	if n, m := a.count(), b.count(); n != 3 || m != 4 {
+		c.Errorf("%d and %d events for those of the deleted room, want 3 and 4", n, m)
 	}
-	for at := range again.order() {
-		if at.Epoch != again.opening.Epoch {
-			c.Errorf("at %v", at)
+}
+
+// expires: a room that is empty here goes on while it is followed elsewhere, and ends with the last.
+func expires(c *check) {
+	a, b := c.follow(0, "r"), c.follow(1, "r")
+	a.publishAll("first", 2)
+	b.awaitOffset(2)
+	a.topic.Close(room.Expired, "")
+	b.publishAll("second", 1)
+	b.topic.Close(room.Expired, "")
+	if f, err := c.open(0, "r", nil); !errors.Is(err, room.ErrNotFound) {
+		c.Fatalf("the room that has expired is opened: %+v, %v", f, err)
+	}
+	if again := c.follow(1, "r"); again.opening.Offset != 0 || again.opening.Epoch == b.opening.Epoch || len(again.opening.History) != 0 {
+		c.Errorf("made again at %+v", again.opening)
+	}
+}
+
+// finds: a room is found by all nodes once one has made it, and not before.
+func finds(c *check) {
+	for node := range c.Nodes {
+		if f, err := c.open(node, "r", nil); !errors.Is(err, room.ErrNotFound) {
+			c.Fatalf("node %d has found a room that is not there: %+v, %v", node, f, err)
 		}
 	}
+	a := c.follow(0, "r")
+	for node := range c.Nodes {
+		f, err := c.open(node, "r", nil)
+		if err != nil || f.opening.Made || f.opening.Epoch != a.opening.Epoch {
+			c.Fatalf("node %d: %+v, %v", node, f, err)
+		}
+	}
+	if !a.opening.Made {
+		c.Error("nobody has made it")
+	}
+}
+
+// options: a room has those that it was made with, whatever the next one would like.
+func options(c *check) {
+	all := room.Options{Name: "Sea", Owner: "ada", Private: true, MaxMembers: 7, TTL: time.Hour}
+	a, err := c.open(0, "r", &all)
+	if err != nil {
+		c.Fatal(err)
+	}
+	b := c.follow(1, "r")
+	for _, f := range []*follower{a, b} {
+		if got := f.opening.Options; got != all {
+			c.Errorf("options %+v, want %+v", got, all)
+		}
+	}
+	if !a.opening.Made || b.opening.Made {
+		c.Errorf("made: %t and %t, want the first alone", a.opening.Made, b.opening.Made)
+	}
+}
+
+// loses: all nodes are told before anything of the new epoch.
+func loses(c *check) {
+	if c.Lose == nil {
+		c.Skip("the broker cannot be made to lose anything")
+	}
+	a, b := c.follow(0, "r"), c.follow(1, "r")
+	a.publishAll("before", 3)
+	b.awaitOffset(3)
+	c.Lose("r")
+	for _, f := range []*follower{a, b} {
+		f.await("the reset", func() bool { return len(f.events) > 3 && f.events[3].reset })
+	}
+	a.publishAll("after", 3)
+	b.awaitMessage("after 2")
+	again := c.follow(1, "r")
+	if again.opening.Epoch == a.opening.Epoch {
+		c.Error("the epoch is the old one")
+	}
 	c.agree(a, b, again)
-	if n := a.count(); n != 3 {
-		c.Errorf("%d messages for who has removed it, want 3", n)
+}
+
+// changes: all nodes are told, and those that come later have the new options.
+func changes(c *check) {
+	if c.Change == nil {
+		c.Skip("options cannot be changed")
+	}
+	a, b := c.follow(0, "r"), c.follow(1, "r")
+	o := room.Options{Name: "another", MaxMembers: 3}
+	c.Change("r", o)
+	for _, f := range []*follower{a, b} {
+		f.await("the change", func() bool { return len(f.events) == 1 && f.events[0].changed && f.options == o })
+	}
+	a.publishAll("on it goes", 1)
+	b.awaitOffset(1)
+	if again := c.follow(0, "r"); again.opening.Options != o {
+		c.Errorf("opened with %+v", again.opening.Options)
 	}
 }
 
@@ -109,9 +195,9 @@ func closeRemovesForAll(c *check) {
 func closeTwice(c *check) {
 	old := c.follow(0, "r")
 	old.publishAll("before", 1)
-	old.topic.Close(true)
+	old.topic.Close(room.Deleted, "gone")
 	a, b := c.follow(0, "r"), c.follow(1, "r")
-	old.topic.Close(true)
+	old.topic.Close(room.Deleted, "gone")
 	a.publishAll("after", 2)
 	b.awaitOffset(2)
 	later := c.follow(1, "r")
@@ -132,7 +218,7 @@ func nothingAfterClose(c *check) {
 	for range rounds {
 		f := c.follow(1, "r")
 		f.awaitOffset(f.opening.Offset + 2)
-		f.topic.Close(false)
+		f.topic.Close(room.Left, "")
 		closed[f] = f.count()
 	}
 	close(stop)

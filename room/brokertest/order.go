@@ -142,7 +142,7 @@ func openInTheMiddle(c *check) {
 		middle = middle || f.opening.Offset > 0
 		all = append(all, f)
 		if i%3 == 0 {
-			f.topic.Close(false)
+			f.topic.Close(room.Left, "")
 		}
 	}
 	close(stop)

@@ -19,13 +19,15 @@ type recorder struct {
 	events   []event
 	payloads map[string]int // how often each was delivered
 	news     chan struct{}  // closed with the next event
+	options  room.Options   // the latest
 }
 
 type event struct {
-	reset   bool
+	reset, changed, removed bool
+
 	epoch   string // of a reset
 	offset  uint64
-	message string
+	message string // or the reason of an end
 }
 
 func newRecorder(t *testing.T) *recorder {
@@ -42,6 +44,17 @@ func (r *recorder) Reset(at room.Position) {
 	r.record(event{reset: true, epoch: at.Epoch, offset: at.Offset}, "")
 }
 
+// Changed implements room.Subscriber.
+func (r *recorder) Changed(o room.Options) {
+	r.mu.Lock()
+	r.options = o
+	r.mu.Unlock()
+	r.record(event{changed: true}, "")
+}
+
+// Removed implements room.Subscriber.
+func (r *recorder) Removed(reason string) { r.record(event{removed: true, message: reason}, "") }
+
 func (r *recorder) record(e event, payload string) {
 	if r.busy.Swap(true) {
 		r.t.Error("a subscriber was called while it was called")
@@ -49,7 +62,7 @@ func (r *recorder) record(e event, payload string) {
 	runtime.Gosched() // let another try
 	r.mu.Lock()
 	r.events = append(r.events, e)
-	if !e.reset {
+	if e.offset > 0 && !e.reset {
 		r.payloads[payload]++
 	}
 	close(r.news)

@@ -218,7 +218,7 @@ func TestSameIDUnderWay(t *testing.T) {
 	two.fails("id_reused")
 	two.say(say)
 	two.fails("busy")
-	p.Settle(errors.New("lost"))
+	p.Settle(room.Outcome{Err: errors.New("lost")})
 	for _, c := range []*client{one, two} {
 		c.fails("internal")
 	}
@@ -247,13 +247,14 @@ type slowBroker struct {
 	topic room.Topic // of general
 }
 
-func (b *slowBroker) Open(id string, s room.Subscriber) (room.Topic, room.Opening, error) {
-	topic, at, err := b.Memory.Open(id, s)
-	if id == generalID {
-		b.topic = topic
-		topic = &slowTopic{topic, b}
-	}
-	return topic, at, err
+func (b *slowBroker) Open(id string, o *room.Options, s room.Subscriber, opened func(room.Topic, room.Opening, error)) {
+	b.Memory.Open(id, o, s, func(topic room.Topic, at room.Opening, err error) {
+		if id == generalID {
+			b.topic = topic
+			topic = &slowTopic{topic, b}
+		}
+		opened(topic, at, err)
+	})
 }
 
 func (b *slowBroker) pass(p room.Publication) { b.topic.Publish(p) }

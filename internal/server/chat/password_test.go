@@ -183,22 +183,24 @@ type rivalTopic struct {
 	lost func()
 }
 
-func (r *rival) Open(id string, to room.Subscriber) (room.Topic, room.Opening, error) {
-	topic, at, err := r.Memory.Open(id, to)
+func (r *rival) Open(id string, o *room.Options, to room.Subscriber, opened func(room.Topic, room.Opening, error)) {
 	if !r.armed.CompareAndSwap(true, false) {
-		return topic, at, err
+		r.Memory.Open(id, o, to, opened)
+		return
 	}
 	theirs, theirErr := r.hub.Create(id, room.Options{})
-	return &rivalTopic{topic, func() {
-		if !r.keep {
-			_ = r.hub.Delete(theirs, "quick")
-		}
-	}}, at, errors.Join(err, theirErr)
+	r.Memory.Open(id, o, to, func(topic room.Topic, at room.Opening, err error) {
+		opened(&rivalTopic{topic, func() {
+			if !r.keep {
+				_ = r.hub.Delete(theirs, "quick")
+			}
+		}}, at, errors.Join(err, theirErr))
+	})
 }
 
-func (t *rivalTopic) Close(remove bool) {
-	t.Topic.Close(remove)
-	if !remove {
+func (t *rivalTopic) Close(how room.Ending, reason string) {
+	t.Topic.Close(how, reason)
+	if how == room.Left {
 		t.lost()
 	}
 }

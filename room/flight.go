@@ -1,0 +1,111 @@
+package room
+
+import (
+	"container/list"
+	"time"
+)
+
+// flight is a publish that the broker has taken and did not settle at once.
+type flight struct {
+	order *order
+	due   time.Time // zero: the broker may take its time
+}
+
+// due is until when the broker must have answered what it is asked now; zero: there is no limit.
+func (h *Hub) due() time.Time {
+	if h.cfg.BrokerTimeout <= 0 {
+		return time.Time{}
+	}
+	return h.cfg.Now().Add(h.cfg.BrokerTimeout)
+}
+
+// fly notes an order that is not settled yet.
+func (r *Room) fly(o *order) {
+	due := r.hub.due()
+	r.mu.Lock()
+	flying := o.state.Or(orderFlying)&orderSettled == 0
+	if flying {
+		if r.flights == nil {
+			r.flights = list.New()
+		}
+		o.flight = r.flights.PushBack(flight{o, due})
+	}
+	first := flying && r.flights.Len() == 1
+	r.mu.Unlock()
+	if first {
+		r.hub.watch(r)
+	}
+}
+
+// land forgets an order that is settled.
+func (r *Room) land(o *order) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o.flight != nil {
+		r.flights.Remove(o.flight)
+		o.flight = nil
+	}
+}
+
+// watch has Sweep look after a room that the broker owes an answer.
+func (h *Hub) watch(r *Room) {
+	h.owedMu.Lock()
+	defer h.owedMu.Unlock()
+	h.owed[r] = struct{}{}
+}
+
+// overdue gives up what the broker should have answered before now. With why it gives up everything.
+func (h *Hub) overdue(now time.Time, why error) {
+	h.owedMu.Lock()
+	all := make([]*Room, 0, len(h.owed))
+	for r := range h.owed {
+		all = append(all, r)
+	}
+	h.owedMu.Unlock()
+	for _, r := range all {
+		late, failed := r.overdue(now, why != nil)
+		if failed {
+			r.giveUp(orTimeout(why))
+		}
+		for _, o := range late {
+			o.settle(Outcome{Err: orTimeout(why)})
+		}
+	}
+}
+
+func orTimeout(why error) error {
+	if why == nil {
+		return ErrTimeout
+	}
+	return why
+}
+
+// overdue takes out the orders whose time is over, and says whether that of the opening is.
+func (r *Room) overdue(now time.Time, all bool) (late []*order, failed bool) {
+	over := func(due time.Time) bool { return all || !due.IsZero() && !now.Before(due) }
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := r.waiting
+	owed := o != nil && !o.answered && o.failed == nil
+	if owed {
+		failed = over(o.due)
+	}
+	for r.flights != nil && r.flights.Len() > 0 {
+		e := r.flights.Front()
+		f := e.Value.(flight)
+		if !over(f.due) {
+			break
+		}
+		r.flights.Remove(e)
+		f.order.flight = nil
+		late = append(late, f.order)
+	}
+	if owed && !failed || r.flights != nil && r.flights.Len() > 0 {
+		return late, failed
+	}
+	r.flights = nil
+	r.hub.owedMu.Lock()
+	defer r.hub.owedMu.Unlock()
+	delete(r.hub.owed, r)
+	return late, failed
+}

@@ -1,0 +1,102 @@
+package room
+
+// What a connection asks of a room whose broker may answer later. then is called
+// once: before the method returns if the answer is there, else on this loop, as a
+// callback of the connection. It is not called for a connection that is closed by then: whatever
+// it has asked is forgotten with it. What one connection asks of one room is answered in order.
+
+// Open is [Hub.Open] for event loops.
+func (s *Shards) Open(slot, gen uint32, id string, create *Options, then func(r *Room, made bool, err error)) {
+	w := &wait{create: create, shards: s, member: Member{s.loop, slot, gen}}
+	w.then = func(err error) {
+		switch {
+		case w.again(err):
+			s.Open(slot, gen, id, create, then)
+		case err != nil:
+			then(nil, false, err)
+		default:
+			then(w.room, w.hasMade(w.room), nil)
+		}
+	}
+	r, _, err := s.hub.open(id, w)
+	if err != errWaiting {
+		w.room = r
+	}
+	s.await(w, err)
+}
+
+// Await calls then when the room is open, or cannot be: errors are those of
+// Hub.Open.
+func (s *Shards) Await(slot, gen uint32, r *Room, then func(error)) {
+	w := &wait{room: r, shards: s, member: Member{s.loop, slot, gen}, then: then}
+	s.await(w, r.await(w))
+}
+
+// await ends a wait at once, unless it is to come behind another one of the same connection and room.
+func (s *Shards) await(w *wait, err error) {
+	switch {
+	case err == errWaiting:
+		s.remember(w)
+	case w.room != nil && s.waitsFor(w.member.Slot, w.room):
+		s.remember(w)
+		w.tell(err)
+	default:
+		w.then(err)
+	}
+}
+
+// JoinLater is Join, which waits until the room is open.
+func (s *Shards) JoinLater(slot, gen uint32, r *Room, o JoinOptions, then func(Joined, error)) {
+	if r == nil || r.hub != s.hub || !r.opening.Load() && len(s.waits) == 0 {
+		then(s.Join(slot, gen, r, o))
+		return
+	}
+	s.Await(slot, gen, r, func(err error) {
+		if err != nil {
+			then(Joined{}, err)
+			return
+		}
+		then(s.Join(slot, gen, r, o))
+	})
+}
+
+// remember notes a wait, which ends with its connection.
+func (s *Shards) remember(w *wait) {
+	if s.waits == nil {
+		s.waits = make(map[uint32][]*wait)
+	}
+	s.waits[w.member.Slot] = append(s.waits[w.member.Slot], w)
+}
+
+// forget is for a wait that is over.
+func (s *Shards) forget(w *wait) {
+	slot := w.member.Slot
+	all := s.waits[slot]
+	for i := range all {
+		if all[i] == w {
+			all = append(all[:i], all[i+1:]...)
+			break
+		}
+	}
+	if s.waits[slot] = all; len(all) == 0 {
+		delete(s.waits, slot)
+	}
+}
+
+// waitsFor reports that the connection waits for the room.
+func (s *Shards) waitsFor(slot uint32, r *Room) bool {
+	for _, w := range s.waits[slot] {
+		if w.room == r {
+			return true
+		}
+	}
+	return false
+}
+
+// cancelWaits forgets what a connection that is gone waits for.
+func (s *Shards) cancelWaits(slot uint32) {
+	for _, w := range s.waits[slot] {
+		w.cancel()
+	}
+	delete(s.waits, slot)
+}

@@ -1,0 +1,119 @@
+package room
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"slices"
+	"sync"
+)
+
+// Memory is the Broker of a single process. It answers at once. It keeps no
+// history: the rooms do, and they are all here.
+type Memory struct {
+	mu     sync.Mutex
+	topics map[string]*memoryOrder
+}
+
+// NewMemory returns a broker without rooms.
+func NewMemory() *Memory { return &Memory{topics: make(map[string]*memoryOrder)} }
+
+// memoryOrder is a room's order.
+type memoryOrder struct {
+	mu      sync.Mutex
+	at      Position
+	options Options
+	nodes   []*memoryTopic
+}
+
+type memoryTopic struct {
+	broker *Memory
+	room   string
+	order  *memoryOrder
+	to     Subscriber
+}
+
+// Open implements Broker.
+func (b *Memory) Open(room string, create *Options, s Subscriber, opened func(Topic, Opening, error)) {
+	t, at, err := b.follow(room, create, s)
+	if err != nil {
+		opened(nil, at, err)
+		return
+	}
+	opened(t, at, nil)
+}
+
+func (b *Memory) follow(room string, create *Options, s Subscriber) (*memoryTopic, Opening, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.topics[room]
+	made := o == nil
+	switch {
+	case !made:
+	case create == nil:
+		return nil, Opening{}, ErrNotFound
+	default:
+		o = &memoryOrder{at: Position{Epoch: newEpoch()}, options: *create}
+		b.topics[room] = o
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	t := &memoryTopic{broker: b, room: room, order: o, to: s}
+	o.nodes = append(o.nodes, t)
+	return t, Opening{Position: o.at, Options: o.options, Made: made}, nil
+}
+
+// newEpoch is 64 random bits: another epoch is never taken for this one.
+func newEpoch() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// Publish implements Topic.
+func (t *memoryTopic) Publish(p Publication) {
+	defer p.Settle(Outcome{}) // whatever happens to those it is delivered to
+	t.place(p)
+}
+
+// place gives p its offset. A closed topic has none to give: its order may be
+// somebody else's by now.
+func (t *memoryTopic) place(p Publication) {
+	o := t.order
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Contains(o.nodes, t) {
+		return
+	}
+	o.at.Offset++
+	p.Offset = o.at.Offset
+	for _, n := range o.nodes {
+		q := p
+		if n != t {
+			q.order = nil
+		}
+		n.to.Deliver(q)
+	}
+}
+
+// Close implements Topic.
+func (t *memoryTopic) Close(how Ending, reason string) {
+	t.broker.mu.Lock()
+	defer t.broker.mu.Unlock()
+	o := t.order
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := slices.Index(o.nodes, t)
+	if i < 0 { // closed before
+		return
+	}
+	o.nodes = append(o.nodes[:i:i], o.nodes[i+1:]...)
+	if how == Deleted {
+		for _, n := range o.nodes {
+			n.to.Removed(reason)
+		}
+		o.nodes = nil
+	}
+	if len(o.nodes) == 0 {
+		delete(t.broker.topics, t.room)
+	}
+}

@@ -1,0 +1,223 @@
+package room
+
+import (
+	"errors"
+	"time"
+)
+
+// errWaiting says that a call waits for the broker. It never leaves the package.
+var errWaiting = errors.New("room: waiting for the broker")
+
+// Create makes a room, which is there until Delete, unless Options.TTL says
+// otherwise. It waits for the broker, as Open does. Errors: those of Open, ErrExists.
+func (h *Hub) Create(id string, o Options) (*Room, error) {
+	r, made, err := h.Open(id, &o)
+	if err == nil && !made {
+		return nil, ErrExists
+	}
+	return r, err
+}
+
+// Open finds the room of an id, whichever node it was made on, or makes it with
+// the options of create; nil: none is made. made: this call has made it. It waits for the
+// broker: with one that does not answer at once, as Memory does, it is not for event loops, which
+// have [Shards.Open]. Errors: ErrID, ErrNotFound if there is no such room and create is nil, *AlikeError,
+// ErrTooMany, ErrClosed, ErrQueueFull, and ErrUnavailable, as which the broker's errors come, too.
+func (h *Hub) Open(id string, create *Options) (r *Room, made bool, err error) {
+	for {
+		w := &wait{create: create, over: make(chan struct{})}
+		r, made, err = h.open(id, w)
+		if err == errWaiting {
+			w.block()
+			r, err = w.room, w.err
+			made = w.hasMade(r)
+		}
+		if err != nil {
+			r = nil
+		}
+		if !w.again(err) {
+			return r, made && err == nil, err
+		}
+	}
+}
+
+// again reports that a call of Open is to be made again: it wanted to make the room, but waited
+// for another call that only looked for it.
+func (w *wait) again(err error) bool {
+	return w.create != nil && !w.first && errors.Is(err, ErrNotFound)
+}
+
+// block waits for the end of a goroutine's wait. The hub looks after what is due as well, but not before
+// it is attached to loops.
+func (w *wait) block() {
+	if limit := w.room.hub.cfg.BrokerTimeout; limit > 0 {
+		timer := time.AfterFunc(limit, func() { w.room.giveUp(ErrTimeout) })
+		defer timer.Stop()
+	}
+	<-w.over
+}
+
+// open is Open, which may have w wait: then the error is errWaiting.
+func (h *Hub) open(id string, w *wait) (r *Room, made bool, err error) {
+	if err := CheckID(id); err != nil {
+		return nil, false, err
+	}
+	if there := h.Room(id); there != nil {
+		return h.join(there, w, nil)
+	}
+	o := Options{Name: id}
+	if w.create != nil {
+		o = *w.create
+		if o.Name == "" {
+			o.Name = id
+		}
+	}
+	now := h.cfg.Now()
+	r = &Room{hub: h, id: id, created: now, users: make(map[*User]presence), looks: h.looks(id, o.Name), waiting: &opening{}}
+	r.settings.Store(&settings{o, now})
+	r.opening.Store(true)
+	if there, err := h.mayOpen(r, w.create != nil); there != nil || err != nil {
+		return h.join(there, w, err)
+	}
+	w.first = true
+	h.ask(r, w, &o)
+	if failed := r.failed(); failed != nil {
+		return nil, false, failed
+	}
+	if there, err := h.list(r, w.create != nil); there != nil || err != nil { // somebody was quicker
+		how := Expired
+		if there != nil {
+			how = Left
+		}
+		w.first, w.made = false, r.abandon(how)
+		return h.join(there, w, err)
+	}
+	switch err = r.await(w); {
+	case err == errWaiting:
+		h.watch(r)
+		return r, false, err
+	case err != nil:
+		r.giveUp(err)
+		h.unlist(r)
+		return nil, false, err
+	}
+	return r, w.hasMade(r), err
+}
+
+// hasMade reports that r, which is open, was made by w's call.
+func (w *wait) hasMade(r *Room) bool { return w.made || w.first && r.made }
+
+// join has w wait for a room that is listed, if it is not open.
+func (h *Hub) join(there *Room, w *wait, err error) (*Room, bool, error) {
+	if there == nil || err != nil {
+		return nil, false, err
+	}
+	if err = there.await(w); err != nil && err != errWaiting {
+		if there.failed() != nil { // just now
+			h.unlist(there)
+		}
+		return nil, false, err
+	}
+	return there, w.made, err
+}
+
+// ask asks the broker, whose code may be the application's.
+func (h *Hub) ask(r *Room, w *wait, o *Options) {
+	returned := false
+	defer func() {
+		if !returned {
+			r.abandon(Left)
+		}
+	}()
+	r.waiting.due = h.due()
+	if w.create == nil {
+		o = nil
+	}
+	h.cfg.Broker.Open(r.id, o, r, r.answer)
+	returned = true
+}
+
+// failed is why the room could not be opened; nil: it is open, or nobody knows yet.
+func (r *Room) failed() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting == nil {
+		return nil
+	}
+	return r.waiting.failed
+}
+
+// list makes the room known, unless there is one.
+func (h *Hub) list(r *Room, create bool) (there *Room, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if there, err := h.mayOpenLocked(r, create); there != nil || err != nil {
+		return there, err
+	}
+	h.rooms[r.id] = r
+	h.listLooks(r)
+	h.start()
+	return nil, nil
+}
+
+// listLooks makes a public room's looks known, but for those that others have. h.mu is held.
+func (h *Hub) listLooks(r *Room) {
+	if r.Options().Private {
+		return
+	}
+	for _, l := range r.looks {
+		if h.alike[l] == nil {
+			h.alike[l] = r
+		}
+	}
+}
+
+func (h *Hub) unlistLooks(r *Room) {
+	for _, l := range r.looks {
+		if h.alike[l] == r {
+			delete(h.alike, l)
+		}
+	}
+}
+
+// relist is for a room whose options are others now.
+func (h *Hub) relist(r *Room, looks []uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unlistLooks(r)
+	r.looks = looks
+	if h.rooms[r.id] == r {
+		h.listLooks(r)
+	}
+}
+
+func (h *Hub) unlist(r *Room) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rooms[r.id] == r {
+		delete(h.rooms, r.id)
+	}
+	h.unlistLooks(r)
+}
+
+func (h *Hub) mayOpen(r *Room, create bool) (there *Room, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mayOpenLocked(r, create)
+}
+
+// mayOpenLocked returns the room of r's id that is there, or why r cannot be. Only a room
+// that is to be made must look like no other.
+func (h *Hub) mayOpenLocked(r *Room, create bool) (there *Room, err error) {
+	switch there := h.rooms[r.id]; {
+	case h.closed:
+		return nil, ErrClosed
+	case there != nil:
+		return there, nil
+	case create && h.alikeLocked(r.looks) != nil:
+		return nil, &AlikeError{h.alikeLocked(r.looks)}
+	case len(h.rooms) >= h.cfg.MaxRooms:
+		return nil, ErrTooMany
+	}
+	return nil, nil
+}

@@ -1,0 +1,311 @@
+package room
+
+import (
+	"bytes"
+	"container/list"
+	"time"
+)
+
+// opening is what a room has until it is open: the broker has not answered yet, and
+// calls that need the room wait, in order. Under Room.mu, but for due.
+type opening struct {
+	waits    list.List // of *wait
+	bytes    int64     // that they cost
+	due      time.Time // when the broker must have answered; zero: it may take its time
+	answered bool
+	removed  bool  // the room was deleted elsewhere, because of reason
+	failed   error // not nil: the room could not be opened, and never will be
+	reason   string
+}
+
+// wait is one call that waits for a room to be open: of a publisher, of a connection, or of a
+// goroutine.
+type wait struct {
+	create *Options // of a call of Open that may make the room
+	first  bool     // of a call of Open: it has asked the broker
+	made   bool     // of a call of Open: it has made the room, which another call was quicker to find
+
+	publication Publication // of a publisher, with its order
+
+	shards *Shards // of a connection: then is run on its loop
+	member Member
+	then   func(error)
+
+	over chan struct{} // of a goroutine: closed in the end
+	err  error         // before that
+
+	// Under Room.mu, while it waits.
+	room *Room
+	at   *list.Element
+	cost int64
+}
+
+// waitCost is what a wait takes beside its message, in bytes.
+const waitCost = 512
+
+// queue has w wait. r.mu is held, and the room is not open. Error: ErrQueueFull.
+func (r *Room) queue(w *wait) error {
+	h, o := r.hub, r.waiting
+	cost := waitCost + int64(len(w.publication.Payload))
+	if o.waits.Len() >= h.cfg.MaxWaiting || o.bytes+cost > int64(h.cfg.MaxWaitingBytes) {
+		return ErrQueueFull
+	}
+	if h.waitingBytes.Add(cost) > h.cfg.MaxWaitingTotal {
+		h.waitingBytes.Add(-cost)
+		return ErrQueueFull
+	}
+	o.bytes += cost
+	w.room, w.cost, w.at = r, cost, o.waits.PushBack(w)
+	return nil
+}
+
+// unqueue takes w out. r.mu is held.
+func (r *Room) unqueue(w *wait) {
+	r.waiting.waits.Remove(w.at)
+	w.at = nil
+	r.waiting.bytes -= w.cost
+	r.hub.waitingBytes.Add(-w.cost)
+}
+
+// cancel forgets a wait; if it is told already its loop will not find the connection.
+func (w *wait) cancel() {
+	w.room.mu.Lock()
+	defer w.room.mu.Unlock()
+	if w.at != nil {
+		w.room.unqueue(w)
+	}
+}
+
+// await has w wait for the room; nil: it is open. Errors: errWaiting when w waits,
+// ErrQueueFull, why the room could not be opened.
+func (r *Room) await(w *wait) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch o := r.waiting; {
+	case o == nil:
+		return nil
+	case o.failed != nil:
+		return o.failed
+	}
+	if err := r.queue(w); err != nil {
+		return err
+	}
+	return errWaiting
+}
+
+// publishLater has a publication wait for the room; false: it is open.
+func (r *Room) publishLater(p Publication) bool {
+	p.Payload = bytes.Clone(p.Payload)
+	switch err := r.await(&wait{publication: p}); err {
+	case nil:
+		return false
+	case errWaiting:
+	default:
+		p.order.settle(Outcome{Err: err})
+	}
+	return true
+}
+
+// answer takes the broker's answer to Open. A second one is ignored.
+func (r *Room) answer(t Topic, at Opening, err error) {
+	h := r.hub
+	var looks []uint64
+	o := *r.settings.Load()
+	if err == nil && at.Options != (Options{}) {
+		if at.Options.Name != o.Name {
+			looks = h.looks(r.id, at.Options.Name)
+		}
+		o.Options = at.Options
+	}
+	if !at.Created.IsZero() {
+		o.created = at.Created
+	}
+	r.mu.Lock()
+	w := r.waiting
+	if w == nil || w.answered {
+		r.mu.Unlock()
+		return
+	}
+	w.answered = true
+	switch {
+	case w.failed != nil: // the answer comes too late
+		r.mu.Unlock()
+		if err == nil {
+			how := Left
+			if at.Made {
+				how = Expired
+			}
+			h.cfg.call("Broker.Close", func() { t.Close(how, "") })
+		}
+		return
+	case err == nil && w.removed:
+		err = ErrNotFound
+	}
+	if err != nil {
+		r.fail(unavailable(err))
+		return
+	}
+	r.mu.Unlock()
+	defer r.flush() // whatever Encode does
+	r.adopt(t, at, &o)
+	if looks != nil {
+		h.relist(r, looks)
+	}
+}
+
+// adopt takes the room to where the broker has it. What came after that may have
+// been delivered already.
+func (r *Room) adopt(t Topic, at Opening, o *settings) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.topic, r.made = t, at.Made
+	r.settings.Store(o)
+	if r.at.Epoch != "" { // Reset was quicker
+		return
+	}
+	early := r.history
+	r.history = history{}
+	r.hub.historyBytes.Add(-int64(early.bytes))
+	r.at = Position{at.Epoch, max(at.Offset, r.at.Offset)}
+	for _, p := range at.History {
+		r.keep(p.Offset, r.encode(p))
+	}
+	for i, f := range early.ring[early.head:] {
+		if offset := early.first + uint64(i); offset > at.Offset {
+			r.keep(offset, f)
+		}
+	}
+}
+
+// flush lets all that waits go on, in order, and opens the room when nothing waits any more.
+func (r *Room) flush() {
+	returned := false
+	defer func() {
+		if !returned { // a function of the application's has called runtime.Goexit
+			r.flush()
+		}
+	}()
+	for {
+		r.mu.Lock()
+		first := r.waiting.waits.Front()
+		if first == nil {
+			break
+		}
+		w := first.Value.(*wait)
+		r.unqueue(w)
+		r.mu.Unlock()
+		w.tell(nil)
+	}
+	removed, reason := r.waiting.removed, r.waiting.reason
+	r.waiting = nil
+	r.opening.Store(false)
+	r.mu.Unlock()
+	r.hub.isEmptySince(r, r.created)
+	if removed {
+		r.Removed(reason)
+	}
+	returned = true
+}
+
+// giveUp is fail for a room that the broker has not answered about.
+func (r *Room) giveUp(why error) {
+	r.mu.Lock()
+	if o := r.waiting; o == nil || o.answered || o.failed != nil {
+		r.mu.Unlock()
+		return
+	}
+	r.fail(why)
+}
+
+// fail ends a room that cannot be opened: all that wait for it are told why. r.mu is held, and released.
+func (r *Room) fail(why error) {
+	o := r.waiting
+	o.failed = why
+	r.closed = true
+	r.hub.historyBytes.Add(-int64(r.history.clear()))
+	var all []*wait
+	for e := o.waits.Front(); e != nil; e = o.waits.Front() {
+		w := e.Value.(*wait)
+		r.unqueue(w)
+		all = append(all, w)
+	}
+	r.mu.Unlock()
+	r.hub.unlist(r)
+	for _, w := range all {
+		w.tell(why)
+	}
+}
+
+// abandon ends a room that could not be listed. What the broker has opened is closed. made: it
+// was made by that.
+func (r *Room) abandon(how Ending) (made bool) {
+	r.mu.Lock()
+	t := r.topic
+	made = r.made
+	r.closed = true
+	if t == nil && r.waiting.failed == nil {
+		r.waiting.failed = ErrNotFound
+	}
+	r.mu.Unlock()
+	r.hub.isGone(r)
+	defer r.dropHistory() // whatever the broker does
+	if t != nil {
+		r.hub.cfg.call("Broker.Close", func() { t.Close(how, "") })
+	}
+	return made
+}
+
+// tell ends a wait: the room is open, or the error says why it never will be.
+func (w *wait) tell(err error) {
+	switch {
+	case w.publication.order != nil:
+		if err != nil {
+			w.publication.order.settle(Outcome{Err: err})
+			return
+		}
+		w.room.order(w.publication)
+	case w.shards != nil:
+		_ = w.room.hub.loops[w.member.Loop].Do(w.member, func() { // a loop that has ended has no connections
+			w.shards.forget(w)
+			w.then(err)
+		})
+	default:
+		w.err = err
+		close(w.over)
+	}
+}
+
+// Reset implements Subscriber.
+func (r *Room) Reset(at Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hub.historyBytes.Add(-int64(r.history.clear()))
+	r.at = at
+}
+
+// Changed implements Subscriber.
+func (r *Room) Changed(o Options) {
+	if o.Name == "" {
+		o.Name = r.id
+	}
+	looks := r.hub.looks(r.id, o.Name)
+	r.settings.Store(&settings{o, r.Created()})
+	r.hub.relist(r, looks)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed && r.waiting == nil && r.count() == 0 {
+		r.hub.isEmpty(r)
+	}
+}
+
+// Removed implements Subscriber.
+func (r *Room) Removed(reason string) {
+	r.mu.Lock()
+	if o := r.waiting; o != nil {
+		o.removed, o.reason = true, reason
+		r.mu.Unlock()
+		return
+	}
+	r.mu.Unlock()
+	_ = r.close(reason, func() { r.hub.unlist(r) }) // or it is closed here already
+}
