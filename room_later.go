@@ -17,7 +17,9 @@ func (c Conn) OpenRoom(id string, create *room.Options, then func(c Conn, r *roo
 		return
 	}
 	ref := c.Ref()
-	c.l.rooms.Open(c.slot, c.gen, id, create, func(r *room.Room, made bool, err error) { then(ref.conn(), r, made, err) })
+	c.l.rooms.Open(c.slot, c.gen, id, create, func(r *room.Room, made bool, err error) {
+		then(ref.conn(), r, made, err)
+	})
 }
 
 // AwaitRoom waits until the room is open: then its history can be read. Errors: ErrClosed, those
@@ -45,7 +47,7 @@ func (c Conn) JoinLater(r *room.Room, o room.JoinOptions, then func(c Conn, j ro
 // conn is the connection for its own callback, on its loop.
 func (r Ref) conn() Conn { return Conn(r) }
 
-// Do implements room.Loop. What rooms have to tell a connection is not counted like what a program
+// Do implements room.Loop. Any goroutine. What rooms have to tell a connection is not counted like what a program
 // asks of it: rooms bound what waits for them.
 func (l *loop) Do(m room.Member, f func()) error {
 	return l.post(post{kind: postDo, slot: m.Slot, gen: m.Gen, do: func(Conn) { f() }}, nil)

@@ -32,7 +32,9 @@ var (
 
 // unavailable makes an ErrUnavailable of an error of the broker that is none of ours.
 func unavailable(err error) error {
-	for _, known := range [...]error{ErrUnavailable, ErrNotFound, ErrExists, ErrTooMany, ErrFull, ErrQueueFull, ErrClosed} {
+	for _, known := range [...]error{
+		ErrUnavailable, ErrNotFound, ErrExists, ErrTooMany, ErrFull, ErrQueueFull, ErrClosed,
+	} {
 		if errors.Is(err, known) {
 			return err
 		}

@@ -37,8 +37,9 @@ func (b *byDue) Pop() any {
 	return r
 }
 
-// isEmpty notes that a room has lost its last member, or never had one. If the room is listed already it is looked at when it
-// was due, and then stays listed: joining and leaving need no place of their own.
+// isEmpty notes that a room has lost its last member, or never had one. If the room is listed
+// already it is looked at when it was due, and then stays listed: joining and leaving need no place
+// of their own.
 func (h *Hub) isEmpty(r *Room) {
 	if r.Options().TTL <= 0 {
 		return

@@ -73,7 +73,8 @@ func (h *Hub) open(id string, w *wait) (r *Room, made bool, err error) {
 		}
 	}
 	now := h.cfg.Now()
-	r = &Room{hub: h, id: id, created: now, users: make(map[*User]presence), looks: h.looks(id, o.Name), waiting: &opening{}}
+	r = &Room{hub: h, id: id, created: now, users: make(map[*User]presence), waiting: &opening{}}
+	r.looks = h.looks(id, o.Name)
 	r.settings.Store(&settings{o, now})
 	r.opening.Store(true)
 	if there, err := h.mayOpen(r, w.create != nil); there != nil || err != nil {

@@ -24,7 +24,7 @@ type Message struct {
 type Receipt struct {
 	Position       // of the message
 	Members  int   // at that moment
-	First    *Once // not nil: the broker knew Message.Once; the message is the one published first, and not published again
+	First    *Once // not nil: the broker knew Message.Once, and all of this is of the message published first
 }
 
 // order is a publish under way: it goes with the Publication, which comes back.
@@ -271,7 +271,8 @@ func (r *Room) send(f Frames, class Class, except []Member) error {
 	if cost == 0 {
 		return ErrQueueFull
 	}
-	r.hub.post(&Delivery{hub: r.hub, room: r, frames: f, class: class, except: excluding(except), cost: cost}, r.on.loops())
+	d := &Delivery{hub: r.hub, room: r, frames: f, class: class, except: excluding(except), cost: cost}
+	r.hub.post(d, r.on.loops())
 	return nil
 }
 

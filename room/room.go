@@ -224,7 +224,8 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 	r.on.add(loop, dialect, 1)
 	j.Position, j.Count = r.at, r.count()
 	if o.Since != nil && o.Since.Epoch == r.at.Epoch {
-		j.Missed, j.Recovered = r.history.after(o.Since.Offset, r.at.Offset, r.hub.cfg.MaxRecovery, r.hub.cfg.MaxRecoveryBytes)
+		c := &r.hub.cfg
+		j.Missed, j.Recovered = r.history.after(o.Since.Offset, r.at.Offset, c.MaxRecovery, c.MaxRecoveryBytes)
 	}
 	if !j.Recovered {
 		j.Missed, j.Recent = nil, r.history.recent(o.Recent, r.hub.cfg.MaxRecoveryBytes)

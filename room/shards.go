@@ -21,7 +21,7 @@ type Shards struct {
 	spare   []uint32   // indices of lists
 	joining map[joining]uint64
 	ticket  uint64
-	recycle []*Delivery // of joins, for the next ones
+	recycle []*Delivery        // of joins, for the next ones
 	waits   map[uint32][]*wait // by slot: what connections have asked of rooms that are being opened
 }
 

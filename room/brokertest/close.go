@@ -109,7 +109,8 @@ func expires(c *check) {
 	if f, err := c.open(0, "r", nil); !errors.Is(err, room.ErrNotFound) {
 		c.Fatalf("the room that has expired is opened: %+v, %v", f, err)
 	}
-	if again := c.follow(1, "r"); again.opening.Offset != 0 || again.opening.Epoch == b.opening.Epoch || len(again.opening.History) != 0 {
+	again := c.follow(1, "r")
+	if at := again.opening; at.Offset != 0 || at.Epoch == b.opening.Epoch || len(at.History) != 0 {
 		c.Errorf("made again at %+v", again.opening)
 	}
 }
