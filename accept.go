@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/poller"
 )
 
@@ -124,7 +123,7 @@ func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) {
 	}
 	key := keyOf(peer)
 	if contains(l.srv.cfg.TrustedProxies, peer) {
-		key = addrKey{} // whom it forwards for is in the head: see admitForwarded
+		key = addrKey{} // whom it forwards for is in the head: see countForwarded
 	}
 	if status, reason := l.srv.admit(key, true, l.now); status != 0 {
 		l.overLimit(i, s, peer, status, reason)
@@ -151,59 +150,6 @@ func (srv *Server) admit(key addrKey, fresh bool, now int64) (status int, reason
 
 func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
-}
-
-// readProxy parses what has arrived of a PROXY header. What follows it, TLS or a
-// request, is as if the client it names had connected; one that names nobody
-// leaves the socket's own other end.
-func (l *loop) readProxy(i uint32, s *slot, b []byte) {
-	l.own.Check()
-	p, n, err := handshake.ParseProxy(b)
-	switch {
-	case err != nil: // not to be answered: who knows what it speaks
-		l.stats.BadProxyHeaders++
-		l.noteOf(i, s, &refused{kind: RefusedProxy, reason: err.Error()})
-		l.fail(i, s, err)
-		return
-	case n == 0:
-		l.keep(s, b)
-		return
-	}
-	l.slab.freeze(s)
-	peer := p.Source.Addr()
-	if p.Source.IsValid() && !peer.IsUnspecified() {
-		l.slab.setProxied(i, p.Source)
-	} else if peer = l.kernel.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
-		peer = unixPeer
-	}
-	state, more := l.firstState()
-	l.setState(s, state)
-	s.flags |= more
-	if l.countPeer(i, s, peer); n == len(b) {
-		return
-	}
-	switch s.state {
-	case stateSecuring:
-		l.hello(i, s, b[n:])
-	case stateHandshake:
-		l.readHead(i, s, b[n:])
-	}
-}
-
-// admitForwarded counts a connection that came through a trusted proxy by its
-// client's address. false: it is refused.
-func (l *loop) admitForwarded(i uint32, s *slot, r *Request) bool {
-	l.own.Check()
-	if len(r.trusted) == 0 || l.slab.peer(i) != (addrKey{}) {
-		return true
-	}
-	key := keyOf(r.RemoteAddr())
-	if status, reason := l.srv.admit(key, false, l.now); status != 0 {
-		l.refuseBusy(i, s, r, status, reason)
-		return false
-	}
-	l.slab.setPeer(i, key)
-	return true
 }
 
 // adopt gives a socket a slot and registers it.

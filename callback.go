@@ -140,7 +140,7 @@ func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
 // records in no state to go on with.
 
 // readRecords is Read of a connection's TLS.
-func (l *loop) readRecords(i uint32, s *slot, w *wire, p []byte) (n int, err error) {
+func (l *loop) readRecords(i uint32, s *slot, t *tlsConn, p []byte) (n int, err error) {
 	l.own.Check()
 	returned := false
 	defer func() {
@@ -148,13 +148,13 @@ func (l *loop) readRecords(i uint32, s *slot, w *wire, p []byte) (n int, err err
 			err = l.tlsPanicked(i, s, recover())
 		}
 	}()
-	n, err = w.conn.Read(p)
+	n, err = t.conn.Read(p)
 	returned = true
 	return n, err
 }
 
 // writeRecords is Write of a connection's TLS.
-func (l *loop) writeRecords(i uint32, s *slot, w *wire, p []byte) (err error) {
+func (l *loop) writeRecords(i uint32, s *slot, t *tlsConn, p []byte) (err error) {
 	l.own.Check()
 	returned := false
 	defer func() {
@@ -162,13 +162,13 @@ func (l *loop) writeRecords(i uint32, s *slot, w *wire, p []byte) (err error) {
 			err = l.tlsPanicked(i, s, recover())
 		}
 	}()
-	_, err = w.conn.Write(p)
+	_, err = t.conn.Write(p)
 	returned = true
 	return err
 }
 
 // closeRecords is CloseWrite of a connection's TLS.
-func (l *loop) closeRecords(i uint32, s *slot, w *wire) (err error) {
+func (l *loop) closeRecords(i uint32, s *slot, t *tlsConn) (err error) {
 	l.own.Check()
 	returned := false
 	defer func() {
@@ -176,7 +176,7 @@ func (l *loop) closeRecords(i uint32, s *slot, w *wire) (err error) {
 			err = l.tlsPanicked(i, s, recover())
 		}
 	}()
-	err = w.conn.CloseWrite()
+	err = t.conn.CloseWrite()
 	returned = true
 	return err
 }
@@ -186,7 +186,7 @@ const tlsCallbackPanicked = "callback of the TLS configuration panicked"
 func (l *loop) tlsPanicked(i uint32, s *slot, p any) error {
 	l.own.Check()
 	l.stats.Panics++
-	l.tls.sealed = l.tls.sealed[:0]
+	l.tls.sealed.Drain()
 	defer l.srv.notePanic(tlsCallbackPanicked, l.conn(i, s).ID().String(), p)
 	if s.state != stateClosed {
 		l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Err: ErrPanic})

@@ -291,7 +291,7 @@ func (l *loop) connected(i uint32, s *slot) {
 	if d.tls != nil {
 		s.flags |= flagTLS
 		l.setState(s, stateSecuring)
-		l.secure(i, s)
+		l.requestTLSHandshake(i, s)
 		return
 	}
 	l.ask(i, s)

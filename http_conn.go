@@ -54,7 +54,7 @@ func (c *webConn) Read(p []byte) (n int, err error) {
 			}
 		}
 	}
-	if n > 0 && c.idle.Load() && !c.web.wake(c) {
+	if n > 0 && c.idle.Load() && !c.web.busy(c) {
 		return 0, net.ErrClosed
 	}
 	return n, err
@@ -172,29 +172,6 @@ func (c *webConn) RemoteAddr() net.Addr {
 
 // Close makes room for another.
 func (c *webConn) Close() error {
-	c.leave(true)
+	c.unlist(true)
 	return c.Conn.Close()
-}
-
-// leave takes the connection out of the books, once. over: it is no connection
-// any more; otherwise a loop has it.
-func (c *webConn) leave(over bool) {
-	c.web.mu.Lock()
-	defer c.web.mu.Unlock()
-	c.leaveLocked(over)
-}
-
-func (c *webConn) leaveLocked(over bool) {
-	if c.gone {
-		return
-	}
-	c.gone = true
-	if c.place != nil {
-		c.web.idle.Remove(c.place)
-		c.place = nil
-	}
-	c.web.inside.Add(-1)
-	if over {
-		c.web.srv.uncount(c.key)
-	}
 }

@@ -5,7 +5,6 @@ package perch
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 
@@ -14,24 +13,30 @@ import (
 	"github.com/perchws/perch/internal/sock"
 )
 
-// passage is how sockets go between a loop and net/http: through a pair of unix
-// sockets, which works out of a private descriptor table and into one. What
-// belongs to a socket waits in memory, in the same order.
+// passage is how sockets go between a loop and net/http: through a pair of unix sockets, which works out of a private
+// descriptor table and into one. What belongs to a socket waits in memory, in the same order.
+//
+// To pass a descriptor makes a copy of it at the other end, and the sender's is still there. So a socket has two
+// descriptors for a while, and the connection ends when both are closed. Each has one place that closes it:
+//
+//	on the way out
+//	the loop's          reap, as for every slot; never with a RST, which would end the connection for net/http
+//	what receive has    web.open, when net.FileConn has made a copy; the kernel, if no number was free for it
+//	that copy           webConn.Close, which net/http calls
+//
+//	on the way in
+//	net/http's          takeOver, when the socket is in the pair; until then it is webConn.Close, or that of the
+//	                    foreign server
+//	the loop's          reap, when it has a slot; takeoverArrived, if it gets none; the kernel, if no number was free
+//
+// What is in the pair when both its ends are closed is closed by the kernel.
 type passage struct {
-	outer *net.UnixConn // net/http's end; the loop's is loop.pair
+	outer *net.UnixConn // net/http's end; the loop's is loop.http.pair
 
-	mu      sync.Mutex
-	leaving []leaver // with the sockets on their way out
+	mu  sync.Mutex
+	out []handoff // those whose sockets are on their way out
 
 	entry sync.Mutex // a socket on its way in and its post keep together
-}
-
-// leaver is what net/http is told about a connection that a loop passes to it.
-type leaver struct {
-	input []byte         // read by the loop, from the request's first line on
-	key   addrKey        // whom the connection is counted for, there from now on
-	peer  netip.AddrPort // as a PROXY header told it; not valid: ask the socket
-	wire  *wire          // its TLS; nil: it has none
 }
 
 // note is the byte that a descriptor travels with.
@@ -53,44 +58,23 @@ func openPassage() (w *passage, inner int, err error) {
 	return &passage{outer: c.(*net.UnixConn)}, inner, nil
 }
 
-// pass sends a connection's socket out, if the pair has room. The slot is free
-// afterwards; the socket lives on in the other descriptor.
-func (l *loop) pass(i uint32, s *slot, b []byte) unix.Errno {
-	l.own.Check()
-	w := l.http.way
-	leaving := leaver{input: append([]byte(nil), b...), key: l.slab.peer(i), peer: l.slab.proxiedFor(i)}
-	if s.flags&flagTLS != 0 {
-		leaving.wire = l.slab.wire(i)
-		if out := leaving.wire.out; out != nil {
-			leaving.wire.unsent = append([]byte(nil), out.B[leaving.wire.sent:]...)
-		}
-		l.slab.setWire(i, nil)
-	}
+// send passes a socket out. Of the loop.
+func (w *passage) send(pair, fd int, h handoff) unix.Errno {
 	w.mu.Lock()
-	w.leaving = append(w.leaving, leaving)
+	w.out = append(w.out, h) // first: the socket may be received before Pass returns
 	w.mu.Unlock()
-	if e := sock.Pass(l.http.pair, int(s.fd), note); e != 0 {
-		if leaving.wire != nil {
-			leaving.wire.unsent = nil
-			l.slab.setWire(i, leaving.wire)
-		}
-		w.mu.Lock() // nobody has taken it: what leaves is taken in order, and after its socket
-		w.leaving = w.leaving[:len(w.leaving)-1]
+	e := sock.Pass(pair, fd, note)
+	if e != 0 {
+		w.mu.Lock() // it is still the last, and nobody has received it: no socket came
+		w.out = w.out[:len(w.out)-1]
 		w.mu.Unlock()
-		return e
 	}
-	// Out of our epoll: the registration belongs to the file, not to the
-	// descriptor that is about to be closed.
-	l.poller.Del(int(s.fd))
-	l.stats.HandedOff++
-	s.flags |= flagPassed
-	l.kill(i, s)
-	return 0
+	return e
 }
 
-// receive waits for the next connection that leaves. fd is −1 if no descriptor
-// was free for it. An error says that the loop's end is closed.
-func (w *passage) receive() (fd int, c leaver, err error) {
+// receive waits for the next socket on its way out. fd is the caller's; −1: no descriptor was free for it. An error
+// says that the loop's end is closed.
+func (w *passage) receive() (fd int, h handoff, err error) {
 	var b [1]byte
 	oob := make([]byte, unix.CmsgSpace(4))
 	n, oobn, _, _, err := w.outer.ReadMsgUnix(b[:], oob)
@@ -98,25 +82,24 @@ func (w *passage) receive() (fd int, c leaver, err error) {
 		err = net.ErrClosed
 	}
 	if err != nil {
-		return -1, c, err
+		return -1, h, err
 	}
 	w.mu.Lock()
-	c = w.leaving[0]
-	w.leaving[0] = leaver{}
-	if w.leaving = w.leaving[1:]; len(w.leaving) == 0 {
-		w.leaving = nil
+	h = w.out[0]
+	w.out[0] = handoff{}
+	if w.out = w.out[1:]; len(w.out) == 0 {
+		w.out = nil
 	}
 	w.mu.Unlock()
 	fd, ok := sock.Rights(oob[:oobn])
 	if !ok {
 		fd = -1
 	}
-	return fd, c, nil
+	return fd, h, nil
 }
 
-// enter sends a socket in, and after it the post that tells the loop of it. It
-// waits while the pair is full. Any goroutine but a loop's. Errors: of the system; ErrClosed when the loop has
-// ended.
+// enter passes a socket in, and after it the post that tells the loop of it. The caller still owns its descriptor. It
+// waits while the pair is full. Any goroutine but a loop's. Errors: of the system; ErrClosed when the loop has ended.
 func (l *loop) enter(socket interface{ Control(func(fd uintptr)) error }, p post) error {
 	outer, err := l.http.way.outer.SyscallConn()
 	if err != nil {

@@ -12,7 +12,7 @@ func TestTakeoverLost(t *testing.T) {
 	key := addrKey{1}
 	d.srv.connections.Add(1)
 	d.srv.addrs.add(key, 1)
-	d.l.take(&taking{counted: key, upgrading: upgrading{route: d.srv.route(1)}}) // nothing is in the pair
+	d.l.takeoverArrived(&takeover{counted: key, upgrading: upgrading{route: d.srv.route(1)}}) // nothing is in the pair
 	if n := d.srv.connections.Load(); n != 0 || len(d.srv.addrs.count) != 0 || d.l.stats.AcceptErrors != 1 {
 		t.Errorf("%d connections, %d addresses, %d errors", n, len(d.srv.addrs.count), d.l.stats.AcceptErrors)
 	}

@@ -3,59 +3,150 @@
 package perch
 
 import (
-	"bufio"
-	"net"
+	"errors"
+	"fmt"
 	"net/http"
-	"strings"
+
+	"github.com/perchws/perch/handshake"
 )
 
-// serveHTTP has Config.HTTP answer a request. If that was an upgrade, for a path that
-// no route has, and it is answered as plain HTTP, then it is refused, and told so: a
-// client with a misspelt path looked like nothing at all.
-func (srv *Server) serveHTTP(w http.ResponseWriter, req *http.Request) {
+// Why an upgrade inside of net/http was refused, found with errors.Is in an
+// UpgradeError. A fault of the request is a *handshake.Error.
+var (
+	// ErrHTTPVersion: WebSocket over HTTP/2 is not spoken here.
+	ErrHTTPVersion = errors.New("perch: WebSocket needs HTTP/1.1")
+	// ErrHijack: the ResponseWriter, or the connection under it, cannot be taken
+	// out of net/http. A middleware or a listener has wrapped it, perhaps.
+	ErrHijack = errors.New("perch: connection cannot be taken over")
+	// ErrTLS: the connection's TLS is that of a listener which is not ours: see
+	// TLSListener.
+	ErrTLS = errors.New("perch: TLS of a foreign listener")
+	// ErrTooMany: a limit on connections, or on new ones, is reached.
+	ErrTooMany = errors.New("perch: too many connections")
+	// ErrRejected: OnUpgrade has refused, or panicked (ErrPanic too).
+	ErrRejected = errors.New("perch: rejected by OnUpgrade")
+)
+
+// UpgradeError says why Route.Upgrade has refused a request, and with what.
+type UpgradeError struct {
+	Status int    // of the response
+	Reason string // its body
+	Err    error
+}
+
+// Error implements error.
+func (e *UpgradeError) Error() string {
+	return fmt.Sprintf("perch: upgrade refused with status %d, %s: %v", e.Status, e.Reason, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UpgradeError) Unwrap() error { return e.Err }
+
+// ServeHTTP is Upgrade for a router of any kind: the route is an http.Handler.
+func (r *Route) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.upgrade(w, req, req) }
+
+// Upgrade takes the connection of a request over from a net/http server: any
+// one, with any router; the server of the route must be started, but needs no
+// listener. What a client may ask, and what it is answered, is as on a listener
+// of the engine's own, and all limits hold. Header fields that are set on w go
+// into the response; the path values of req are those of the Request, whose
+// HTTP method returns req. OnUpgrade is called on this goroutine.
+//
+// On success the connection belongs to one of the loops, with all that net/http
+// has buffered of it, and neither w nor the connection may be used any more.
+// Otherwise the request has been answered, and the error, an *UpgradeError, says
+// why.
+//
+// Nothing may have been written to w before. The connection must be TCP or a
+// unix socket as package net made it; over TLS it must have come from the engine
+// or from a TLSListener.
+func (r *Route) Upgrade(w http.ResponseWriter, req *http.Request) error {
+	return r.upgrade(w, req, req)
+}
+
+// upgrade takes path values from matched, which may be nil.
+func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error {
 	own, _ := req.Context().Value(webConnKey{}).(*webConn)
-	if own == nil || own.web.srv != srv || !asksForUpgrade(req) { // a foreign server tells of its answers itself
-		srv.cfg.HTTP.ServeHTTP(w, req)
-		return
+	if own != nil && own.web.srv != r.srv {
+		own = nil // another engine's: it is as foreign as any
 	}
-	own.noted = false
-	a := &answer{ResponseWriter: w}
-	srv.cfg.HTTP.ServeHTTP(a, req)
-	if a.hijacked || own.noted {
-		return
+	t, header, err := r.judge(w, req, matched)
+	if err == nil {
+		if err = r.takeOver(w, t, own); err == nil {
+			return nil
+		}
+		r.abandon(&t.response, because(ErrNeverOpened, err))
 	}
-	if a.status == 0 {
-		a.status = http.StatusOK
+	if own != nil {
+		own.noted = true
 	}
-	srv.note(&refused{kind: RefusedPath, status: a.status, reason: "no route, answered as plain HTTP", http: req})
+	return r.refuseUpgrade(w, req, header, err)
 }
 
-// asksForUpgrade reports whether a request that net/http has parsed is for WebSocket.
-func asksForUpgrade(req *http.Request) bool {
-	return strings.Contains(strings.ToLower(req.Header.Get("Upgrade")), "websocket")
-}
-
-// answer takes note of how a request for an upgrade was answered.
-type answer struct {
-	http.ResponseWriter
-	status   int
-	hijacked bool
-}
-
-// Unwrap is for http.ResponseController.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// WriteHeader implements http.ResponseWriter.
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 && status >= 200 {
-		a.status = status
+// refuseUpgrade answers a request that is refused because of err; header is OnUpgrade's for the answer.
+func (r *Route) refuseUpgrade(w http.ResponseWriter, req *http.Request, header http.Header, err error) error {
+	var no *UpgradeError
+	if !errors.As(err, &no) {
+		no = &UpgradeError{Status: http.StatusInternalServerError, Reason: "internal server error", Err: err}
 	}
-	a.ResponseWriter.WriteHeader(status)
+	var fault *handshake.Error
+	switch {
+	case errors.As(err, &fault) && fault != handshake.ErrNotUpgrade: // plain HTTP is no fault
+		r.srv.outside.bad.Add(1)
+	case errors.Is(err, ErrTooMany):
+		r.srv.outside.refused.Add(1)
+	}
+	r.srv.note(&refused{kind: upgradeRefusal(no), status: no.Status, reason: reasonOf(no), http: req})
+	if no.Status == http.StatusServiceUnavailable || no.Status == http.StatusTooManyRequests {
+		header = retryAfter
+	}
+	if broken, ok := errors.AsType[*hijacked](err); ok {
+		broken.conn.Write(handshake.AppendError(nil, no.Status, no.Reason, header))
+		broken.conn.Close()
+		if error(no) != broken.err {
+			no.Err = broken.err
+		}
+		return no
+	}
+	for name, values := range header {
+		for _, v := range values {
+			w.Header().Add(name, v)
+		}
+	}
+	handshake.AddDemanded(w.Header(), no.Status)
+	http.Error(w, no.Reason, no.Status)
+	return no
 }
 
-// Hijack implements http.Hijacker: Config.HTTP may have an upgrade of its own.
-func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffered, err := http.NewResponseController(a.ResponseWriter).Hijack()
-	a.hijacked = err == nil
-	return conn, buffered, err
+// upgradeRefusal is the kind of refusal that an error of Upgrade is.
+func upgradeRefusal(err *UpgradeError) Refusal {
+	var fault *handshake.Error
+	switch {
+	case errors.As(err, &fault):
+		return kindOf(fault)
+	case errors.Is(err, ErrHTTPVersion):
+		return RefusedRequest
+	case errors.Is(err, ErrTooMany):
+		return RefusedLimit
+	case errors.Is(err, ErrPanic):
+		return RefusedFault
+	case errors.Is(err, ErrRejected):
+		return RefusedByHandler
+	case errors.Is(err, ErrServerClosed):
+		return RefusedStopping
+	case errors.Is(err, ErrTLS):
+		return RefusedTLS
+	case errors.Is(err, ErrHijack):
+		return RefusedHijack
+	}
+	return RefusedFault
+}
+
+// reasonOf is what the log says of err: the client is not told what is wrong with our
+// own end.
+func reasonOf(err *UpgradeError) string {
+	if err.Status == http.StatusInternalServerError && !errors.Is(err, ErrRejected) {
+		return err.Err.Error()
+	}
+	return err.Reason
 }

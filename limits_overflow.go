@@ -163,9 +163,9 @@ func (l *loop) rankOver(o over, s *slot) int {
 		return rankAnswered
 	case s.state == stateFailing, s.state == stateDeciding:
 		return rankAnswering
-	case s.flags&flagTLS != 0 && l.slab.wire(o.slot) != nil && l.now-o.at < int64(overflowShake):
+	case s.flags&flagTLS != 0 && l.slab.tlsOf(o.slot) != nil && l.now-o.at < int64(overflowShake):
 		return rankShaking
-	case l.now-o.at < int64(overflowGrace), c != nil && c.in != nil, s.flags&flagTLS != 0 && l.slab.wire(o.slot) != nil:
+	case l.now-o.at < int64(overflowGrace), c != nil && c.in != nil, s.flags&flagTLS != 0 && l.slab.tlsOf(o.slot) != nil:
 		return rankBegun
 	}
 	return rankSilent

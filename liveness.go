@@ -28,7 +28,7 @@ func (l *loop) sweep() {
 		l.rooms.Trim()
 	}
 	l.trimCodec()
-	l.srv.turns.hurry(l.now)
+	l.srv.turns.dropStalled(l.now)
 	if l.accepting.pausedUntil != 0 && l.now >= l.accepting.pausedUntil {
 		l.resumeAccept()
 	}
@@ -113,7 +113,7 @@ func (l *loop) expire(i uint32, s *slot) {
 			}
 			l.fail(i, s, os.ErrDeadlineExceeded)
 		} else if c != nil && c.refusal != nil && c.refusal.waits && l.mayTell(i, s) {
-			l.secure(i, s)
+			l.requestTLSHandshake(i, s)
 		}
 	case stateClosing, stateReplying, stateDraining, stateFailing:
 		if l.stillTaking(s, cfg.CloseTimeout) || !l.past(inState, cfg.CloseTimeout) {

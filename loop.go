@@ -209,7 +209,7 @@ func (l *loop) dispatch(ev *poller.Event) {
 		l.accept()
 		return
 	case pairSlot:
-		l.passWaiting()
+		l.handOffKept()
 		return
 	}
 	i := uint32(t.Slot)

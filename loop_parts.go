@@ -10,6 +10,7 @@ import (
 	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/internal/wire"
 	"github.com/perchws/perch/poller"
 	"github.com/perchws/perch/pool"
 )
@@ -51,9 +52,9 @@ func newInput(heads handshake.Limits) input {
 
 // tlsBuffers is what TLS connections share.
 type tlsBuffers struct {
-	records  []byte // TLS records are read into it; nil until the first
-	sealed   []byte // what crypto/tls has written for the connection at hand
-	gathered []byte // what is about to be sealed, if it is not in one piece
+	records  []byte      // TLS records are read into it; nil until the first
+	sealed   wire.Output // what crypto/tls has written for the connection at hand
+	gathered []byte      // what is about to be sealed, if it is not in one piece
 }
 
 // compressing is what permessage-deflate needs.

@@ -15,27 +15,27 @@ import (
 type postKind uint8
 
 const (
-	postSend     postKind = iota // data is the message
-	postPrepared                 // prepared
-	postClose                    // code, data is the reason
-	postDo                       // do, on the connection
-	postRoom                     // delivery
-	postTake                     // taking is an upgrade, its socket is in the pair
-	postDone                     // work is finished by a worker
-	postSpace                    // the route that is slot has space again in the worker pool
-	postDial                     // dial begins
-	postResolved                 // the address to dial is known
-	postCancel                   // the dial's context has ended
-	postPanic                    // a handler on a worker panicked
-	postSealed                   // data is a TLS handshake's output
-	postHungry                   // a TLS handshake has read all there was
-	postSecured                  // a TLS handshake is over
-	postStalled                  // a TLS handshake has kept others waiting for too long
-	postTurn                     // do begins a TLS handshake; its Conn is zero if the connection has ended
-	postReserved                 // do sends the response to a request for a reserved path
-	postSnapshot                 // publish the counters
-	postShutdown                 // 1001 to everyone
-	postAbort                    // reset everyone
+	postSend       postKind = iota // data is the message
+	postPrepared                   // prepared
+	postClose                      // code, data is the reason
+	postDo                         // do, on the connection
+	postRoom                       // delivery
+	postTakeover                   // takeover is an upgrade, its socket is in the pair
+	postDone                       // work is finished by a worker
+	postSpace                      // the route that is slot has space again in the worker pool
+	postDial                       // dial begins
+	postResolved                   // the address to dial is known
+	postCancel                     // the dial's context has ended
+	postPanic                      // a handler on a worker panicked
+	postTLSOutput                  // data is a TLS handshake's output
+	postTLSReadOn                  // a TLS handshake has read all there was
+	postTLSDone                    // a TLS handshake is over
+	postTLSStalled                 // a TLS handshake has kept others waiting for too long
+	postTLSTurn                    // do begins a TLS handshake; its Conn is zero if the connection has ended
+	postReserved                   // do sends the response to a request for a reserved path
+	postSnapshot                   // publish the counters
+	postShutdown                   // 1001 to everyone
+	postAbort                      // reset everyone
 )
 
 // post is one message to a loop. slot and gen name the connection, where there
@@ -54,7 +54,7 @@ type post struct {
 	do        func(Conn)
 	work      *work
 	dial      *dialing
-	taking    *taking
+	takeover  *takeover
 	done      chan struct{}
 }
 
@@ -203,11 +203,11 @@ func (l *loop) carryOut(p *post, data []byte) {
 	case postDial:
 		l.dial(p.dial)
 		return
-	case postTake:
-		l.take(p.taking)
+	case postTakeover:
+		l.takeoverArrived(p.takeover)
 		return
-	case postTurn:
-		l.turn(p)
+	case postTLSTurn:
+		l.tlsTurnCame(p)
 		return
 	case postSnapshot:
 		l.publishStats()
@@ -241,8 +241,8 @@ func (l *loop) carryOut(p *post, data []byte) {
 	case postPanic:
 		l.workPanicked(p.slot, s)
 		return
-	case postSealed, postHungry, postSecured, postStalled:
-		l.shaking(p.slot, s, p.kind, data)
+	case postTLSOutput, postTLSReadOn, postTLSDone, postTLSStalled:
+		l.tlsHandshakePosted(p.slot, s, p.kind, data)
 		return
 	}
 	if p.kind == postReserved {

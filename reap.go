@@ -70,7 +70,7 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 	l.ledger.queued -= int64(c.out.Counted())
 	c.out.Reset(&l.bufs)
 	if s.flags&flagTLS != 0 {
-		l.dropWire(i)
+		l.dropTLS(i)
 	}
 	if c.in != nil {
 		l.dropInput(c)

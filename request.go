@@ -110,29 +110,6 @@ func (r *Request) TLS() *tls.ConnectionState {
 	return &state
 }
 
-// RemoteAddr is the client's address: as X-Forwarded-For tells it, walked from
-// the right over Config.TrustedProxies, else PeerAddr.
-func (r *Request) RemoteAddr() netip.Addr {
-	peer := r.PeerAddr().Addr()
-	if r.unix {
-		peer = unixPeer
-	}
-	a := handshake.ForwardedFor(r.head, peer, r.trusted)
-	if a == unixPeer {
-		return netip.Addr{}
-	}
-	return a
-}
-
-// PeerAddr is the address of the socket's other end, or what a PROXY header
-// says it is; the zero value if it is gone, or the socket is a unix one.
-func (r *Request) PeerAddr() netip.AddrPort {
-	if !r.addr.IsValid() && r.fd >= 0 {
-		r.addr = r.kernel.PeerAddr(r.fd)
-	}
-	return r.addr
-}
-
 // detached is a copy of r for a goroutine that is not the loop's, where the
 // descriptor means nothing.
 func (r *Request) detached() *Request {

@@ -69,7 +69,7 @@ type Server struct {
 
 	// Locked by themselves.
 	table            routeTable
-	turns, dialTurns *turns // of TLS handshakes, as a server and as a client
+	turns, dialTurns *tlsTurns // of TLS handshakes, as a server and as a client
 	addrs            addrCounter
 	newRate          *newConnRate
 	overRate         *newConnRate // of TLS handshakes of connections over a limit
@@ -96,7 +96,7 @@ func newServer(c Config, on seams) *Server {
 	srv.cfg, srv.bad = c.withDefaults()
 	srv.log = slog.New(logHandler{&srv.lines, srv.cfg.Logger.Handler()})
 	srv.tls = srv.cfg.TLS
-	srv.turns, srv.dialTurns = newTurns(srv.cfg.MaxTLSHandshakes), newTurns(srv.cfg.MaxTLSHandshakes)
+	srv.turns, srv.dialTurns = newTLSTurns(srv.cfg.MaxTLSHandshakes), newTLSTurns(srv.cfg.MaxTLSHandshakes)
 	if most := srv.cfg.NewConnectionsPerSecond; srv.bad == nil {
 		srv.newRate = newNewConnRate(most, srv.cfg.NewConnectionsPerIP)
 		srv.overRate = newNewConnRate(max(most/2, 2*overRateLeast), max(most/10, overRateLeast))
@@ -328,7 +328,7 @@ func (srv *Server) launch() error {
 			return err
 		}
 		if srv.web != nil {
-			srv.web.take(l.http.way)
+			srv.web.serve(l.http.way)
 		}
 	}
 	if !srv.cfg.KeepGOMAXPROCS {

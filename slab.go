@@ -103,7 +103,7 @@ type chunk struct {
 	peers   *[chunkSize]addrKey                     // made when the first address that counts connects
 	proxied *[chunkSize]netip.AddrPort              // of a PROXY header; made when the first comes
 	windows *[chunkSize]windows                     // made when the first context is kept
-	wires   *[chunkSize]*wire                       // made when the first TLS handshake begins
+	tls     *[chunkSize]*tlsConn                    // made when the first TLS handshake begins
 	posted  atomic.Pointer[[chunkSize]atomic.Int64] // bytes on their way to it; made when the first is posted. Any goroutine
 }
 

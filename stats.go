@@ -191,8 +191,8 @@ func (srv *Server) Stats() Stats {
 	for kind := range all.Refusals {
 		all.Refusals[kind] = srv.refusals.counts[kind].Load()
 	}
-	srv.turns.count(&all)
-	srv.dialTurns.count(&all)
+	srv.turns.gauges(&all)
+	srv.dialTurns.gauges(&all)
 	return all
 }
 

@@ -36,7 +36,8 @@ func (l *tlsListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{socket: c}
-	w.conn = tls.Server(w, l.config)
-	return w.conn, nil
+	t := new(tlsConn)
+	t.ToSocket(c, nil)
+	t.conn = tls.Server(t, l.config)
+	return t.conn, nil
 }

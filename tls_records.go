@@ -9,6 +9,7 @@ import (
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/internal/wire"
 )
 
 // sealSize is how much of a queue is sealed at a time, in bytes: with the records'
@@ -24,7 +25,7 @@ const sealLimit = 256 << 10
 func (l *loop) readTLS(i uint32, s *slot) {
 	l.own.Check()
 	if s.state == stateSecuring {
-		l.readSecuring(i, s)
+		l.readTLSHandshake(i, s)
 		return
 	}
 	if l.tls.records == nil {
@@ -42,48 +43,49 @@ func (l *loop) readTLS(i uint32, s *slot) {
 		l.endOfInput(i, s)
 	default:
 		l.stats.BytesReceived += uint64(n)
-		l.unseal(i, s, l.slab.wire(i), l.tls.records[:n])
+		l.openRecords(i, s, l.slab.tlsOf(i), l.tls.records[:n])
 	}
 }
 
-// unseal has crypto/tls open the records in b, at most a read of the loop, and
+// openRecords has crypto/tls open the records in b, at most a read of the loop, and
 // acts on what was in them. What crypto/tls cannot use yet it keeps.
-func (l *loop) unseal(i uint32, s *slot, w *wire, b []byte) {
+func (l *loop) openRecords(i uint32, s *slot, t *tlsConn, b []byte) {
 	l.own.Check()
 	c := l.slab.coldOf(s)
 	had := 0
 	if c != nil && c.in != nil {
 		had = len(c.in.B)
 	}
-	w.in, w.bare = b, false
+	t.SetInput(b)
+	t.stripped = false
 	n := had
 	var err error
 	for err == nil && n < len(l.input.buf) { // until it is drained: b is the loop's
 		var k int
-		k, err = l.readRecords(i, s, w, l.input.buf[n:])
+		k, err = l.readRecords(i, s, t, l.input.buf[n:])
 		n += k
 	}
-	w.in = nil
-	if len(l.tls.sealed) > 0 { // the answer to a KeyUpdate, or an alert
-		if l.push(i, s, w); s.state == stateClosed {
+	t.SetInput(nil)
+	if len(l.tls.sealed.B) > 0 { // the answer to a KeyUpdate, or an alert
+		if l.sendRecords(i, s, t); s.state == stateClosed {
 			return
 		}
 	}
 	if n > had {
 		l.received(i, s, had, n-had, len(b))
 	} else {
-		l.nothing(i, s, len(b))
+		l.noPlaintext(i, s, len(b))
 	}
 	switch {
-	case err == errDrained || !s.state.reads() || s.state == stateLingering:
+	case err == wire.ErrDrained || !s.state.reads() || s.state == stateLingering:
 	case err == io.EOF: // close_notify
 		if c := l.slab.coldOf(s); n == had && c != nil && c.in != nil && s.state >= stateOpen {
 			l.resumeInput(i, s)
 		}
-		w.over = true
+		t.peerEnded = true
 		l.endOfRecords(i, s)
 	case s.flags&(flagPaused|flagLags) == 0: // else crypto/tls will say it again
-		l.broken(i, s, w, err)
+		l.failRecords(i, s, t, err)
 	}
 }
 
@@ -91,14 +93,14 @@ func (l *loop) unseal(i uint32, s *slot, w *wire, b []byte) {
 // that has come before it is acted on.
 func (l *loop) endOfRecords(i uint32, s *slot) {
 	l.own.Check()
-	if s.state.reads() && s.state != stateLingering && s.flags&(flagPaused|flagLags) == 0 && l.slab.wire(i).over {
+	if s.state.reads() && s.state != stateLingering && s.flags&(flagPaused|flagLags) == 0 && l.slab.tlsOf(i).peerEnded {
 		l.endOfInput(i, s)
 	}
 }
 
-// nothing acts on input that no byte has come out of yet. It is life, and it
-// counts like any.
-func (l *loop) nothing(i uint32, s *slot, fresh int) {
+// noPlaintext acts on records that no byte of data has come out of: a part of a record, a KeyUpdate. It is a sign of
+// life of the peer, and counts towards the rate of bytes, like any input.
+func (l *loop) noPlaintext(i uint32, s *slot, fresh int) {
 	l.own.Check()
 	if s.state == stateOpen {
 		s.see(l.coarse)
@@ -109,12 +111,12 @@ func (l *loop) nothing(i uint32, s *slot, fresh int) {
 	}
 }
 
-// broken ends a connection whose records cannot be opened, or whose peer says so
-// of ours. The alert is sealed; nothing else can be any more.
-func (l *loop) broken(i uint32, s *slot, w *wire, err error) {
+// failRecords ends a connection whose records cannot be opened, or whose peer says so of ours. The alert is sealed, and
+// crypto/tls will seal nothing else.
+func (l *loop) failRecords(i uint32, s *slot, t *tlsConn, err error) {
 	l.own.Check()
 	l.stats.ProtocolErrors++
-	w.last = true
+	t.ended = true
 	if s.flags&flagClient != 0 {
 		l.fail(i, s, err)
 		return
@@ -132,22 +134,20 @@ func (l *loop) broken(i uint32, s *slot, w *wire, err error) {
 // the socket does not take waits sealed.
 func (l *loop) sealCork(i uint32, s *slot, b []byte) {
 	l.own.Check()
-	w := l.slab.wire(i)
-	if err := l.writeRecords(i, s, w, b); err != nil {
+	t := l.slab.tlsOf(i)
+	if err := l.writeRecords(i, s, t, b); err != nil {
 		l.fail(i, s, err)
 		return
 	}
-	l.push(i, s, w)
+	l.sendRecords(i, s, t)
 }
 
-// push sends what is in l.sealed for the connection; what the socket does not take
-// waits with it.
-func (l *loop) push(i uint32, s *slot, w *wire) {
+// sendRecords sends the records that are in l.tls.sealed; what the socket does not take waits with the connection.
+func (l *loop) sendRecords(i uint32, s *slot, t *tlsConn) {
 	l.own.Check()
-	b := l.tls.sealed
-	l.tls.sealed = l.tls.sealed[:0]
+	b := l.tls.sealed.Drain()
 	n := 0
-	if w.out == nil {
+	if t.out == nil {
 		var e unix.Errno
 		n, e = l.sendAll(int(s.fd), b)
 		if e != 0 && e != unix.EAGAIN {
@@ -160,7 +160,7 @@ func (l *loop) push(i uint32, s *slot, w *wire) {
 	}
 	c := l.slab.thaw(s)
 	c.out.Started(l.coarse)
-	l.hold(c, w, b[n:])
+	l.keepRecords(c, t, b[n:])
 	if c.out.Sealed() > sealLimit {
 		l.abort(i, s, ErrSlowConsumer)
 		return
@@ -169,13 +169,13 @@ func (l *loop) push(i uint32, s *slot, w *wire) {
 	l.interest(i, s)
 }
 
-// hold keeps sealed bytes that the socket has not taken.
-func (l *loop) hold(c *cold, w *wire, b []byte) {
+// keepRecords keeps records that the socket has not taken.
+func (l *loop) keepRecords(c *cold, t *tlsConn, b []byte) {
 	l.own.Check()
-	if w.out == nil {
-		w.out, w.sent = l.bufs.Get(), 0
+	if t.out == nil {
+		t.out, t.sent = l.bufs.Get(), 0
 	}
-	w.out.B = append(w.out.B, b...)
+	t.out.B = append(t.out.B, b...)
 	c.out.AddSealed(len(b))
 	l.ledger.queued += int64(len(b))
 }
@@ -198,41 +198,39 @@ func (l *loop) sendAll(fd int, b []byte) (sent int, errno unix.Errno) {
 	return sent, 0
 }
 
-// sendSealed is outbox.send for a connection with TLS: it seals what is queued,
-// as the socket takes it.
-func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, errno unix.Errno) {
+// sealOutbox is outbox.send for a connection with TLS: it seals what is queued, as the socket takes it.
+func (l *loop) sealOutbox(i uint32, s *slot, c *cold, budget int) (sent int, errno unix.Errno) {
 	l.own.Check()
-	w := l.slab.wire(i)
+	t := l.slab.tlsOf(i)
 	if l.tls.gathered == nil {
 		l.tls.gathered = make([]byte, 0, sealSize)
 	}
 	for !c.out.Empty() && sent < budget {
-		if w.out != nil {
-			n, e := l.sendAll(int(s.fd), w.out.B[w.sent:])
+		if t.out != nil {
+			n, e := l.sendAll(int(s.fd), t.out.B[t.sent:])
 			sent += n
-			w.sent += n
+			t.sent += n
 			c.out.SentSealed(n)
 			l.ledger.queued -= int64(n)
 			if e != 0 {
 				return sent, e
 			}
-			l.bufs.Put(w.out)
-			w.out = nil
+			l.bufs.Put(t.out)
+			t.out = nil
 			continue
 		}
 		b := c.out.Front(l.tls.gathered[:0], sealSize)
-		if err := l.writeRecords(i, s, w, b); err != nil {
-			return sent, unix.EPROTO // not to be: broken has dropped what was queued
+		if err := l.writeRecords(i, s, t, b); err != nil {
+			return sent, unix.EPROTO // not to be: failRecords has dropped what was queued
 		}
 		before := c.out.Queued()
 		c.out.Sent(len(b), &l.bufs)
 		l.ledger.queued += int64(c.out.Queued() - before)
-		sealed := l.tls.sealed
-		l.tls.sealed = l.tls.sealed[:0]
+		sealed := l.tls.sealed.Drain()
 		n, e := l.sendAll(int(s.fd), sealed)
 		sent += n
 		if n < len(sealed) {
-			l.hold(c, w, sealed[n:])
+			l.keepRecords(c, t, sealed[n:])
 		}
 		if e != 0 {
 			return sent, e
@@ -245,47 +243,14 @@ func (l *loop) sendSealed(i uint32, s *slot, c *cold, budget int) (sent int, err
 // know that our last byte was our last. It reports that it is on its way.
 func (l *loop) notifyClose(i uint32, s *slot) bool {
 	l.own.Check()
-	w := l.slab.wire(i)
-	if w == nil || w.last {
+	t := l.slab.tlsOf(i)
+	if t == nil || t.ended {
 		return true
 	}
-	w.last = true
-	if err := l.closeRecords(i, s, w); err != nil {
+	t.ended = true
+	if err := l.closeRecords(i, s, t); err != nil {
 		return true
 	}
-	l.push(i, s, w)
-	return s.state != stateClosed && w.out == nil
-}
-
-// wire is the TLS side of slot i; nil: it has none yet.
-func (t *slab) wire(i uint32) *wire {
-	if w := t.chunks[i>>chunkBits].Load().wires; w != nil {
-		return w[i%chunkSize]
-	}
-	return nil
-}
-
-// setWire is called by the loop alone.
-func (t *slab) setWire(i uint32, w *wire) {
-	c := t.chunks[i>>chunkBits].Load()
-	if c.wires == nil {
-		c.wires = new([chunkSize]*wire)
-	}
-	c.wires[i%chunkSize] = w
-}
-
-// dropWire lets go of the TLS side of a connection that has ended.
-func (l *loop) dropWire(i uint32) {
-	l.own.Check()
-	w := l.slab.wire(i)
-	if w == nil {
-		return
-	}
-	if w.feed != nil {
-		w.feed.abort()
-	}
-	if w.out != nil {
-		l.bufs.Put(w.out)
-	}
-	l.slab.setWire(i, nil)
+	l.sendRecords(i, s, t)
+	return s.state != stateClosed && t.out == nil
 }

@@ -48,7 +48,7 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 			l.slab.freeze(s)
 		}
 		l.input.request = Request{
-			head: parser.Head(b), fd: int(s.fd), kernel: l.kernel, addr: l.slab.proxiedFor(i), trusted: l.srv.cfg.TrustedProxies, secure: l.secureConn(i, s),
+			head: parser.Head(b), fd: int(s.fd), kernel: l.kernel, addr: l.slab.proxiedFor(i), trusted: l.srv.cfg.TrustedProxies, secure: l.requestTLS(i, s),
 		}
 		l.input.request.unix = l.srv.shared != nil && l.srv.shared.unix && !l.input.request.addr.IsValid()
 		l.requested(i, s, &l.input.request, b, n)
@@ -92,7 +92,7 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 		l.refuseStopping(i, s, r)
 		return
 	}
-	if !l.admitForwarded(i, s, r) {
+	if !l.countForwarded(i, s, r) {
 		return
 	}
 	s.setRoute(route.index)
@@ -272,7 +272,7 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 		l.fail(i, s, because(ErrDial, err))
 		return
 	}
-	r := &Request{head: d.parser.Head(b), fd: int(s.fd), kernel: l.kernel, chosen: chosen, secure: l.secureConn(i, s)}
+	r := &Request{head: d.parser.Head(b), fd: int(s.fd), kernel: l.kernel, chosen: chosen, secure: l.requestTLS(i, s)}
 	route := l.routeOf(s)
 	if deflates {
 		l.agree(i, s, deflate, d.compression)

@@ -94,7 +94,7 @@ func (l *loop) flush(i uint32, s *slot) {
 		var n int
 		var e unix.Errno
 		if s.flags&flagTLS != 0 {
-			n, e = l.sendSealed(i, s, c, flushBudget)
+			n, e = l.sealOutbox(i, s, c, flushBudget)
 		} else {
 			before := c.out.Queued()
 			n, e = c.out.Send(l.kernel, int(s.fd), &l.cork.vector, &l.bufs, flushBudget)

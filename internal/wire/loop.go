@@ -11,6 +11,13 @@ type Output struct {
 	Check func()
 }
 
+// Drain empties the output. What it returns is good until the next Write of any of the wires.
+func (o *Output) Drain() []byte {
+	b := o.B
+	o.B = b[:0]
+	return b
+}
+
 // check is free of cost where nobody checks.
 func (o *Output) check() {
 	if o.Check != nil {

@@ -58,10 +58,10 @@ const stripAfter = time.Second
 // stripIdle is called by the sweep for connections with nothing unfinished.
 func (l *loop) stripIdle(i uint32, s *slot) {
 	l.own.Check()
-	w := l.slab.wire(i)
-	if w.bare || !l.past(l.coarse-s.seen(), stripAfter) {
+	t := l.slab.tlsOf(i)
+	if t.stripped || !l.past(l.coarse-s.seen(), stripAfter) {
 		return
 	}
-	w.bare = true
-	stripping.strip(w.conn)
+	t.stripped = true
+	stripping.strip(t.conn)
 }

@@ -25,7 +25,8 @@ func TestStripUnknown(t *testing.T) {
 	}
 	buffer, reader := reflect.TypeFor[bytes.Buffer](), reflect.TypeFor[bytes.Reader]()
 	renamed := reflect.StructOf([]reflect.StructField{field("raw", buffer), field("input", reader), field("hand", buffer)})
-	retyped := reflect.StructOf([]reflect.StructField{field("rawInput", reflect.TypeFor[[]byte]()), field("input", reader), field("hand", buffer)})
+	raw := field("rawInput", reflect.TypeFor[[]byte]())
+	retyped := reflect.StructOf([]reflect.StructField{raw, field("input", reader), field("hand", buffer)})
 	for _, kind := range []reflect.Type{renamed, retyped} {
 		b := findBuffers(kind)
 		if b.known {

@@ -1,0 +1,73 @@
+//go:build linux
+
+package perch
+
+import (
+	"net/http"
+
+	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/sock"
+)
+
+// takeoverArrived opens a connection whose upgrade was decided about outside. Its socket is in the pair.
+func (l *loop) takeoverArrived(t *takeover) {
+	l.own.Check()
+	fd, ok := sock.Receive(l.http.pair)
+	if !ok {
+		l.stats.AcceptErrors++
+		l.srv.uncount(t.counted)
+		l.srv.note(&refused{kind: RefusedLimit, reason: "no descriptor was free for it", request: t.request})
+		t.route.abandon(&t.response, ErrNeverOpened)
+		return
+	}
+	i, s, err := uint32(0), (*slot)(nil), ErrShutdown
+	flags := flagIn
+	if t.tls != nil {
+		t.tls.ToLoop(&l.tls.sealed)
+		flags |= flagTLS
+	}
+	if !l.life.stopping {
+		i, s, err = l.adopt(fd, stateHandshake, flags)
+	}
+	if err != nil {
+		l.refuseTakeover(fd, t, err)
+		return
+	}
+	l.slab.setPeer(i, t.counted)
+	l.slab.setProxied(i, t.peer)
+	l.stats.TakenOver++
+	s.setRoute(t.route.index)
+	defer l.recovered()
+	if t.tls != nil {
+		t.tls.out, t.tls.sent, t.tls.stripped = nil, 0, false // out was the loop's that it has left, and was sent since
+		l.slab.setTLS(i, t.tls)
+		if len(l.tls.sealed.B) > 0 {
+			l.sendRecords(i, s, t.tls)
+		}
+	}
+	n := copy(l.input.buf, t.rest)
+	l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.input.buf[:n])
+	if t.tls != nil && s.state.reads() && s.state != stateLingering {
+		l.openRecords(i, s, t.tls, nil) // what has come with the request: no event would tell
+	}
+}
+
+// refuseTakeover answers a connection that has no slot, and closes it.
+func (l *loop) refuseTakeover(fd int, t *takeover, err error) {
+	l.own.Check()
+	b := handshake.AppendError(nil, http.StatusServiceUnavailable, "server going away", retryAfter)
+	if t.tls != nil {
+		l.srv.guard(tlsCallbackPanicked, "", func() {
+			t.tls.conn.Write(b)
+			t.tls.conn.CloseWrite()
+		})
+		b = l.tls.sealed.Drain()
+	}
+	no := refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away"}
+	no.request = t.request
+	l.srv.note(&no)
+	t.route.abandon(&t.response, because(ErrNeverOpened, err))
+	l.kernel.Send(fd, b)
+	l.kernel.Close(fd)
+	l.srv.uncount(t.counted)
+}

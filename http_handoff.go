@@ -1,0 +1,103 @@
+//go:build linux
+
+package perch
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/poller"
+)
+
+// handoff is what net/http is told about a connection that a loop hands over to it.
+type handoff struct {
+	input  []byte         // read by the loop, from the request's first line on
+	key    addrKey        // whom the connection is counted for, there from now on
+	peer   netip.AddrPort // as a PROXY header told it; not valid: ask the socket
+	tls    *tlsConn       // nil: it has none
+	unsent []byte         // records that the socket has not taken; they go before all others
+}
+
+// handOff hands a connection over to net/http, or keeps it until the pair has room. b is what the loop has read of it:
+// its first request, from the first line on.
+func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
+	l.own.Check()
+	w := l.srv.web
+	if l.life.stopping {
+		l.refuseStopping(i, s, r)
+		return
+	}
+	if w.inside.Add(1) > int64(l.srv.cfg.MaxHTTP) && !w.makeRoom() {
+		w.inside.Add(-1)
+		l.refuseBusy(i, s, r, http.StatusServiceUnavailable, "too many requests under way")
+		return
+	}
+	if len(l.http.kept) == 0 {
+		switch e := l.passSocket(i, s, b); e {
+		case 0:
+			return
+		case unix.EAGAIN, unix.ETOOMANYREFS:
+		default:
+			w.inside.Add(-1)
+			l.fail(i, s, e)
+			return
+		}
+	}
+	l.keep(s, b)
+	l.setState(s, stateDeciding)
+	l.interest(i, s)
+	if l.http.kept = append(l.http.kept, l.conn(i, s)); len(l.http.kept) == 1 {
+		if err := l.poller.Add(l.http.pair, poller.Token{Slot: pairSlot}, poller.Out); err != nil {
+			l.http.kept = l.http.kept[:0]
+			w.inside.Add(-1)
+			l.fail(i, s, err)
+		}
+	}
+}
+
+// handOffKept goes on with those that the pair had no room for.
+func (l *loop) handOffKept() {
+	l.own.Check()
+	done := 0
+	for _, c := range l.http.kept {
+		s := l.slab.at(c.slot)
+		if s.gen.Load() != c.gen || s.state != stateDeciding { // it has ended meanwhile
+			l.srv.web.inside.Add(-1)
+		} else if e := l.passSocket(c.slot, s, l.slab.coldOf(s).in.B); e == unix.EAGAIN || e == unix.ETOOMANYREFS {
+			break
+		} else if e != 0 {
+			l.srv.web.inside.Add(-1)
+			l.fail(c.slot, s, e)
+		}
+		done++
+	}
+	if l.http.kept = slices.Delete(l.http.kept, 0, done); len(l.http.kept) == 0 {
+		l.poller.Del(l.http.pair)
+	}
+}
+
+// passSocket sends a connection's socket to net/http, if the pair has room. The slot is free afterwards; the socket
+// lives on in the other descriptor.
+func (l *loop) passSocket(i uint32, s *slot, b []byte) unix.Errno {
+	l.own.Check()
+	out := handoff{input: append([]byte(nil), b...), key: l.slab.peer(i), peer: l.slab.proxiedFor(i)}
+	if s.flags&flagTLS != 0 {
+		out.tls = l.slab.tlsOf(i)
+		out.unsent = out.tls.unsent()
+	}
+	if e := l.http.way.send(l.http.pair, int(s.fd), out); e != 0 {
+		return e
+	}
+	if out.tls != nil { // it is net/http's from now on
+		l.slab.setTLS(i, nil)
+	}
+	// Out of our epoll: the registration belongs to the file, not to the descriptor that is about to be closed.
+	l.poller.Del(int(s.fd))
+	l.stats.HandedOff++
+	s.flags |= flagPassed
+	l.kill(i, s)
+	return 0
+}

@@ -1,0 +1,53 @@
+//go:build linux
+
+package perch
+
+import (
+	"github.com/perchws/perch/handshake"
+)
+
+// readProxy parses what has arrived of the header of the PROXY protocol, which peers in Config.ProxyProtocol begin
+// with. What follows it, TLS or a request, is as if the client that it names had connected; a header that names nobody
+// leaves the socket's own other end.
+func (l *loop) readProxy(i uint32, s *slot, b []byte) {
+	l.own.Check()
+	p, n, err := handshake.ParseProxy(b)
+	switch {
+	case err != nil: // not to be answered: who knows what it speaks
+		l.stats.BadProxyHeaders++
+		l.noteOf(i, s, &refused{kind: RefusedProxy, reason: err.Error()})
+		l.fail(i, s, err)
+		return
+	case n == 0:
+		l.keep(s, b)
+		return
+	}
+	l.slab.freeze(s)
+	peer := p.Source.Addr()
+	if p.Source.IsValid() && !peer.IsUnspecified() {
+		l.slab.setProxied(i, p.Source)
+	} else if peer = l.kernel.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
+		peer = unixPeer
+	}
+	state, more := l.firstState()
+	l.setState(s, state)
+	s.flags |= more
+	if l.countPeer(i, s, peer); n == len(b) {
+		return
+	}
+	switch s.state {
+	case stateSecuring:
+		l.firstRecord(i, s, b[n:])
+	case stateHandshake:
+		l.readHead(i, s, b[n:])
+	}
+}
+
+// firstState is what a fresh connection begins with, behind a PROXY header if there is one.
+func (l *loop) firstState() (connState, slotFlags) {
+	l.own.Check()
+	if l.srv.tls != nil {
+		return stateSecuring, flagTLS
+	}
+	return stateHandshake, 0
+}

@@ -1,0 +1,73 @@
+//go:build linux
+
+package perch
+
+import (
+	"crypto/tls"
+
+	"github.com/perchws/perch/internal/wire"
+	"github.com/perchws/perch/pool"
+)
+
+// tlsConn is the TLS of one connection. It is the net.Conn below its tls.Conn, and stays so wherever the connection
+// goes: on a goroutine of the handshake, on a loop, with net/http. See package wire.
+type tlsConn struct {
+	conn *tls.Conn // immutable
+	wire.Wire
+
+	// Owned by the loop, which the connection changes by way of net/http.
+	handshake *tlsHandshake // nil: it is over
+	out       *pool.Buffer  // records that the socket has not taken; nil: none
+	sent      int           // bytes of out that it has taken
+	ended     bool          // no record of ours may follow: close_notify or a fatal alert is among those written
+	peerEnded bool          // close_notify has come, behind input that is kept
+	stripped  bool          // the record buffers are given back: see stripIdle
+}
+
+// unsent is a copy of the records that the socket has not taken.
+func (t *tlsConn) unsent() []byte {
+	if t.out == nil {
+		return nil
+	}
+	return append([]byte(nil), t.out.B[t.sent:]...)
+}
+
+// tlsOf is the TLS of slot i; nil: it has none yet.
+func (t *slab) tlsOf(i uint32) *tlsConn {
+	if all := t.chunks[i>>chunkBits].Load().tls; all != nil {
+		return all[i%chunkSize]
+	}
+	return nil
+}
+
+// setTLS is called by the loop alone.
+func (t *slab) setTLS(i uint32, conn *tlsConn) {
+	c := t.chunks[i>>chunkBits].Load()
+	if c.tls == nil {
+		c.tls = new([chunkSize]*tlsConn)
+	}
+	c.tls[i%chunkSize] = conn
+}
+
+// dropTLS lets go of the TLS of a connection that has ended.
+func (l *loop) dropTLS(i uint32) {
+	l.own.Check()
+	t := l.slab.tlsOf(i)
+	if t == nil {
+		return
+	}
+	t.Abort()
+	if t.out != nil {
+		l.bufs.Put(t.out)
+	}
+	l.slab.setTLS(i, nil)
+}
+
+// requestTLS is the connection's TLS, for a Request; nil: it has none.
+func (l *loop) requestTLS(i uint32, s *slot) *tls.Conn {
+	l.own.Check()
+	if s.flags&flagTLS == 0 {
+		return nil
+	}
+	return l.slab.tlsOf(i).conn
+}
