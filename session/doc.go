@@ -2,7 +2,8 @@
 // little data of its own. A connection that breaks detaches its session; a new
 // connection that shows the session's key takes it over.
 //
-// [Store] is what a server needs of it, [Memory] the store of one process.
+// [Store] is what a server needs of it, [Memory] the store of one process, [Async]
+// a store that may wait, as one of several processes does.
 //
 //	store := session.NewMemory(session.Config{})
 //	s, err := store.Create(ctx, session.New{ConnectionID: conn, UserID: user, Authenticated: true})
@@ -44,8 +45,9 @@
 //
 // Every method may be called by any goroutine. Memory never blocks for longer
 // than a short critical section and may be called by event loops; Update parses
-// up to MaxData bytes of JSON outside of it. Other stores wait for a network
-// and honour their ctx: call them from workers. There is no goroutine and no
+// up to MaxData bytes of JSON outside of it. A store that waits for a network is
+// an [Async]: event loops ask it with a function that goes on with the answer,
+// and goroutines that may wait call it through [Sync]. There is no goroutine and no
 // timer here: the caller runs [Memory.Sweep] once in a while. Strings given to
 // a store are copied; a [Session] is a snapshot and stays as it is.
 //

@@ -2,9 +2,8 @@ package session
 
 import "errors"
 
-// What callers branch on. Stores wrap them: use errors.Is. Any other error is
-// that of a store that cannot be reached; what was asked may then have been
-// done or not.
+// What callers branch on. Stores wrap them: use errors.Is. Any other error is a
+// fault of the store.
 var (
 	// ErrNotFound: no such session. It may never have existed, have ended, have
 	// expired, belong to somebody else, or its key may be no key; a client is
@@ -20,4 +19,7 @@ var (
 	ErrNameInvalid = errors.New("session: invalid connection or user id")
 	// ErrFull: no memory left, and nothing detached to drop. Nothing was changed.
 	ErrFull = errors.New("session: store is full")
+	// ErrUnavailable: the store cannot be reached, has too much to do, or has not
+	// answered in time. What was asked for may have been done or not.
+	ErrUnavailable = errors.New("session: store does not answer")
 )

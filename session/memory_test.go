@@ -19,13 +19,16 @@ func (c *clock) now() time.Time {
 func (c *clock) pass(d time.Duration) { c.ns.Add(int64(d)) }
 
 func TestMemoryContract(t *testing.T) {
-	storetest.Run(t, func(*testing.T) storetest.Harness {
-		var c clock
-		return storetest.Harness{
-			Store:        session.NewMemory(session.Config{Clock: c.now}),
-			TTL:          session.DefaultTTL,
-			AnonymousTTL: session.DefaultAnonymousTTL,
-			Pass:         c.pass,
-		}
-	})
+	storetest.Run(t, memoryHarness)
+}
+
+// memoryHarness is a Memory under test.
+func memoryHarness(*testing.T) storetest.Harness {
+	var c clock
+	return storetest.Harness{
+		Store:        session.NewMemory(session.Config{Clock: c.now}),
+		TTL:          session.DefaultTTL,
+		AnonymousTTL: session.DefaultAnonymousTTL,
+		Pass:         c.pass,
+	}
 }

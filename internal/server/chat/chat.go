@@ -45,35 +45,20 @@ func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Messa
 	if err := reserved(c.Identity()); err != nil {
 		return err
 	}
-	back, resumed, err := s.resume(conn, c, m)
+	a := arrival{s: s, name: name}
+	key, err := a.read(m)
 	if err != nil {
 		return err
 	}
-	if !resumed {
-		if _, err := c.Begin(conn, "", nil, nil); err != nil {
-			return err
-		}
-		back.name = name
+	if key == "" {
+		return a.begin(conn, c, m.ID())
 	}
-	id := c.Identity().Subject
-	if id == "" {
-		id = userOf(c.Session())
-	}
-	u, first, err := s.signIn(conn, id, back.name, dialectChat)
-	if err != nil {
-		return err
-	}
-	send(conn, s.greeting(c, m, u, resumed))
-	s.enterFirst(conn, c, m.ID(), back, resumed)
-	if r := c.State.(*member).room; first && r != nil && r.Count() <= s.each {
-		r.Send(s.status(u, "online"), room.ClassPresence, conn.Member())
-	}
-	return nil
+	return endpoint.Take(conn, c, m.ID(), key, a, arrival.taken)
 }
 
 // greeting is init.
-func (s *Service) greeting(c *endpoint.Client, m protocol.Message, u *room.User, resumed bool) protocol.Object {
-	o := protocol.NewObject(nil, protocol.TypeInit).ID(m.ID()).String("user_id", u.ID()).String("username", u.Name()).
+func (s *Service) greeting(c *endpoint.Client, id json.RawMessage, u *room.User, resumed bool) protocol.Object {
+	o := protocol.NewObject(nil, protocol.TypeInit).ID(id).String("user_id", u.ID()).String("username", u.Name()).
 		String("session", c.Session().Text()).Bool("resumed", resumed).Raw("available_rooms", s.list().json).
 		OpenList("online_users")
 	online := s.hub.Users(maxListed, func(u *room.User) {

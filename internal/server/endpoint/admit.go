@@ -10,6 +10,7 @@ import (
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/session"
 )
 
 // admit looks at the token of the request. false: the client is told why it may not stay. What is wrong with
@@ -164,6 +165,9 @@ func (r *Realm) expired(conn perch.Conn) {
 // overdue is where all other alarms go off, in the same way.
 func (r *Realm) overdue(conn perch.Conn) {
 	c := clientOf(conn)
+	if k := c.keeps(); k != nil && k.deadline.over() {
+		c.kept(conn, k, session.ErrUnavailable)
+	}
 	switch e := c.held(); {
 	case e != nil && e.wait != nil: // the first message, if it is that, has come in time
 		e.wait.ring(conn)

@@ -278,6 +278,7 @@ func TestAwaitLate(t *testing.T) {
 	c.say(`{"type":"wait","id":1}`, `{"type":"x","id":2}`)
 	c.did(1, 1)
 	q := w.question()
+	c.here()
 	w.later(DefaultPatience - time.Millisecond)
 	c.here()
 	w.later(time.Millisecond)

@@ -27,6 +27,7 @@ type rare struct {
 	expiry   *alarm         // for the end of its token; nil: that has none
 	first    *deadline      // for its first message; nil: it has come, or may take its time
 	early    *early         // nil: nothing holds up what it sends
+	keeping  *keeping       // nil: no state is on its way to the store
 	errors   protocol.Budget
 }
 

@@ -21,4 +21,6 @@ const (
 	reasonErrors     = "too many errors"
 	reasonInternal   = "Internal server error"
 	reasonFull       = "no room for another session, try again"
+	// reasonUnavailable is of a client whose session cannot be had.
+	reasonUnavailable = "sessions are not available, try again"
 )

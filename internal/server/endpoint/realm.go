@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"log/slog"
 	"sync"
 	"time"
@@ -18,16 +19,22 @@ const (
 	DefaultEmptyTTL   = 300 * time.Second
 )
 
-// Config says what the endpoints have to go by. Auth and Sessions are needed; any other zero field means
-// its default.
+// Config says what the endpoints have to go by. Auth and one of Sessions and Remote are needed; any other zero
+// field means its default.
 type Config struct {
 	Auth     *auth.Verifier // in open mode one that knows the development key
 	Required bool           // a token is needed. Without: anonymous clients are welcome, a bad token is still refused
 	Cookie   string         // name of the cookie that may carry a token; "": none
 
-	Sessions session.Store                       // is called on loops: it must not block
+	Sessions session.Store                       // a store that answers at once: it is called on loops, and must not block
+	Remote   session.Async                       // in place of Sessions: a store that may wait
+	Patience time.Duration                       // how long a client waits for Remote; DefaultPatience
 	Find     func(perch.ID) perch.Ref            // finds a connection of this process; nil: none is found
 	Upgrade  func(*perch.Request) perch.Response // is asked before every upgrade; nil: accepts
+
+	// Elsewhere closes a connection of another process, or does nothing if there is none. It is called by any goroutine
+	// and must not block. nil: there are no others.
+	Elsewhere func(id perch.ID, code perch.CloseCode, reason string)
 
 	CreateRooms bool          // a client may subscribe to a room that is not there yet
 	MaxMembers  int           // of a room made so; 0: no limit
@@ -75,6 +82,9 @@ func New(c Config) *Realm {
 	if c.Find == nil {
 		c.Find = func(perch.ID) perch.Ref { return perch.Ref{} }
 	}
+	if c.Elsewhere == nil {
+		c.Elsewhere = func(perch.ID, perch.CloseCode, string) {}
+	}
 	if c.Upgrade == nil {
 		c.Upgrade = func(*perch.Request) perch.Response { return perch.Response{} }
 	}
@@ -107,6 +117,9 @@ func (r *Realm) Go(f func()) { r.running.Go(f) }
 
 // Now is the time of day, as clients are told.
 func (r *Realm) Now() time.Time { return r.cfg.Clock.Wall() }
+
+// patience is how long a client waits for a store that may wait.
+func (r *Realm) patience() time.Duration { return cmp.Or(r.cfg.Patience, DefaultPatience) }
 
 // ClockJumped makes the Realm look at its clock again, which it trusts to run evenly for a minute at most.
 // It is for tests that set the clock.

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -32,10 +33,10 @@ func (r *Realm) reliable() perch.Handler {
 			if _, ok := c.name(conn, req); !ok {
 				return
 			}
-			if s, ok := c.openSession(conn, nil); ok {
+			openSession(conn, c, nil, func(conn perch.Conn, c *Client, s session.Session) {
 				c.State = new(reliability)
 				send(conn, connected(conn, s))
-			}
+			})
 		},
 		Message: reliableMessage,
 		Pong: func(conn perch.Conn, rtt time.Duration) {
@@ -54,18 +55,11 @@ func reliableMessage(conn perch.Conn, c *Client, typ string, m protocol.Message)
 	case protocol.TypePing:
 		return c.pong(conn, m)
 	case protocol.TypeResume:
-		s, err := c.resume(conn, m)
-		if err != nil {
-			return err
-		}
-		o = connected(conn, s).Bool("resumed", true)
+		return resumeSession(conn, c, m, func(conn perch.Conn, _ *Client, id json.RawMessage, s session.Session) {
+			send(conn, connected(conn, s).Bool("resumed", true).ID(id))
+		})
 	case protocol.TypeReconnectRequest:
-		token, err := c.ResumeToken()
-		if err != nil {
-			return err
-		}
-		o = protocol.NewObject(nil, protocol.TypeReconnectAck).String("session", c.session.Text()).
-			String("resume_token", token.Text())
+		return ask(conn, c, m.ID(), session.Call{Op: session.OpToken, ID: c.session}, struct{}{}, reconnectAck)
 	case protocol.TypeHealth:
 		o = appendHealth(protocol.NewObject(nil, protocol.TypeHealth), conn.Silence(), reliableTimeout, state.rtt)
 	default:
@@ -74,6 +68,16 @@ func reliableMessage(conn perch.Conn, c *Client, typ string, m protocol.Message)
 		o = protocol.NewObject(nil, protocol.TypeAck).String("message_id", id).Time("timestamp", now)
 	}
 	send(conn, o.ID(m.ID()))
+	return nil
+}
+
+// reconnectAck tells a client the token that it may resume with, once.
+func reconnectAck(_ struct{}, conn perch.Conn, c *Client, id json.RawMessage, a session.Answer) error {
+	if a.Err != nil {
+		return sessionError(a.Err)
+	}
+	o := protocol.NewObject(nil, protocol.TypeReconnectAck).String("session", c.session.Text())
+	send(conn, o.String("resume_token", a.Token.Text()).ID(id))
 	return nil
 }
 

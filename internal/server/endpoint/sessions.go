@@ -1,96 +1,101 @@
 package endpoint
 
 import (
-	"context"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"log/slog"
 
 	"github.com/perchws/perch"
-	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/session"
 )
 
-// Everything that is asked of the store is asked in this file, on loops: the store must not block.
-
-// Begin makes a session that the client holds. user is its id if it is anonymous, data a JSON object, state the
-// endpoint's own; each may be empty. The error is a *protocol.Error, but for a fault of ours.
-func (c *Client) Begin(conn perch.Conn, user string, data, state []byte) (session.Session, error) {
-	if id := c.who(); id != nil {
-		user = id.Subject
-	}
-	s, err := c.realm().cfg.Sessions.Create(context.Background(), session.New{
-		ConnectionID: conn.ID().String(), UserID: user, Authenticated: c.Authenticated(), Data: data, State: state,
-	})
-	if err != nil {
-		return session.Session{}, sessionError(err)
-	}
-	c.session = s.ID
-	return s, nil
+// Beginning is what Begin makes a session of. Each field may be empty.
+type Beginning struct {
+	User  string // the client's id, if it is anonymous
+	Data  []byte // a JSON object
+	State []byte // the endpoint's own
 }
 
-// Take gives the client a session that it shows the key of, or a resume token. Whoever held it is closed
-// with 3500; one that the client held itself ends. A session of somebody with a token is only given to the same
-// somebody with a token: otherwise it would outlive the token, and what the token limits. The error is a
-// *protocol.Error, but for a fault of ours; then the client holds what it held.
-func (c *Client) Take(conn perch.Conn, key string) (session.Session, error) {
+// Then goes on when the store has answered: at once, or later. id is that of the message, as long as it runs. err is a
+// *protocol.Error, but for a fault of ours. What it returns goes to the client as Client.Fail sends it.
+type Then[S any] func(state S, conn perch.Conn, c *Client, id json.RawMessage, s session.Session, err error) error
+
+// Begin makes a session that the client holds, and goes on with then. Where the store does not answer the client is
+// told, and closed to come back later: then is not called. What Begin returns is for the endpoint's function to
+// return.
+func Begin[S any](conn perch.Conn, c *Client, id json.RawMessage, n Beginning, state S, then Then[S]) error {
+	if who := c.who(); who != nil {
+		n.User = who.Subject
+	}
+	call := session.Call{Op: session.OpCreate, New: session.New{
+		ConnectionID: conn.ID().String(), UserID: n.User, Authenticated: c.Authenticated(), Data: n.Data, State: n.State,
+	}}
+	return holding[S]{state, then}.ask(conn, c, id, call)
+}
+
+// Take gives the client a session that it shows the key of, or a resume token, and goes on with then. Whoever held it
+// is closed with 3500; one that the client held itself ends. A session of somebody with a token is only given
+// to the same somebody with a token: otherwise it would outlive the token, and what the token limits. With an
+// error the client holds what it held. Otherwise it is as Begin.
+func Take[S any](conn perch.Conn, c *Client, id json.RawMessage, key string, state S, then Then[S]) error {
 	k, err := session.ParseKey(key)
 	if err != nil {
-		return session.Session{}, sessionError(err)
+		return then(state, conn, c, id, session.Session{}, sessionError(err))
 	}
-	store, me := c.realm().cfg.Sessions, conn.ID().String()
-	s, replaced, err := store.Attach(context.Background(), session.Claim{
-		Key: k, ConnectionID: me, UserID: c.Identity().Subject, Anonymous: !c.Authenticated(),
-	})
-	if err != nil {
-		return session.Session{}, sessionError(err)
-	}
-	if replaced != "" {
-		c.replace(conn, replaced)
-	}
-	if c.session != (session.Key{}) && c.session != s.ID {
-		_ = store.End(context.Background(), c.session, me)
-	}
-	c.session = s.ID
-	return s, nil
+	call := session.Call{Op: session.OpAttach, Claim: session.Claim{
+		Key: k, ConnectionID: conn.ID().String(), UserID: c.Identity().Subject, Anonymous: !c.Authenticated(),
+	}}
+	return holding[S]{state, then}.ask(conn, c, id, call)
 }
 
-// replace closes the connection that held a session until now.
-func (c *Client) replace(conn perch.Conn, connection string) {
+// holding is how to go on when the client holds a session.
+type holding[S any] struct {
+	state S
+	then  Then[S]
+}
+
+// ask is the ask of this package. (As an argument of that, held would be made anew for each call.)
+func (h holding[S]) ask(conn perch.Conn, c *Client, id json.RawMessage, call session.Call) error {
+	if a, ok := c.atOnce(call); ok {
+		return h.held(conn, c, id, a)
+	}
+	return askRemote(conn, c, bytes.Clone(id), call, h, holding[S].held)
+}
+
+// held makes the session that was begun or taken the client's.
+func (h holding[S]) held(conn perch.Conn, c *Client, id json.RawMessage, a session.Answer) error {
+	switch {
+	case errors.Is(a.Err, session.ErrUnavailable):
+		// Whether it holds one is not known. With another connection it begins anew.
+		c.Fail(conn, id, sessionError(a.Err))
+		c.Close(conn, perch.CloseTryAgainLater, reasonUnavailable)
+		return nil
+	case a.Err != nil:
+		return h.then(h.state, conn, c, id, session.Session{}, sessionError(a.Err))
+	}
+	if a.Replaced != "" {
+		c.realm().replace(a.Replaced)
+		c.log(conn, slog.LevelDebug, "session resumed while it was held", slog.String("replaced", a.Replaced))
+	}
+	if c.session != (session.Key{}) && c.session != a.Session.ID {
+		c.leaveOne(conn, session.OpEnd, c.session)
+	}
+	c.session = a.Session.ID
+	return h.then(h.state, conn, c, id, a.Session, nil)
+}
+
+// replace closes the connection that held a session until now, wherever it is. Any goroutine.
+func (r *Realm) replace(connection string) {
 	id, err := perch.ParseID(connection)
-	if err == nil {
-		_ = c.realm().cfg.Find(id).Close(CloseReplaced, reasonReplaced)
+	if err != nil {
+		return
 	}
-	c.log(conn, slog.LevelDebug, "session resumed while it was held", slog.String("replaced", connection))
-}
-
-// Current is the session that the client holds. To ask is to touch it.
-func (c *Client) Current() (session.Session, error) {
-	s, err := c.realm().cfg.Sessions.Get(context.Background(), c.session)
-	return s, sessionError(err)
-}
-
-// Update merges a JSON object into the session's data.
-func (c *Client) Update(patch []byte) (session.Session, error) {
-	s, err := c.realm().cfg.Sessions.Update(context.Background(), c.session, patch)
-	return s, sessionError(err)
-}
-
-// Keep sets the session's state.
-func (c *Client) Keep(conn perch.Conn, state []byte) error {
-	return sessionError(c.realm().cfg.Sessions.Keep(context.Background(), c.session, conn.ID().String(), state))
-}
-
-// ResumeToken is a key to the session that works once.
-func (c *Client) ResumeToken() (session.Key, error) {
-	k, err := c.realm().cfg.Sessions.Token(context.Background(), c.session)
-	return k, sessionError(err)
-}
-
-// Logout ends the session, whoever holds it.
-func (c *Client) Logout() error {
-	_, err := c.realm().cfg.Sessions.Delete(context.Background(), c.session)
-	c.session = session.Key{}
-	return sessionError(err)
+	if ref := r.cfg.Find(id); ref != (perch.Ref{}) {
+		_ = ref.Close(CloseReplaced, reasonReplaced)
+		return
+	}
+	r.cfg.Elsewhere(id, CloseReplaced, reasonReplaced)
 }
 
 // leaveSession is for when the connection has closed: a normal close by the client (RFC 6455 §7.4.1) ends its
@@ -100,32 +105,10 @@ func (c *Client) leaveSession(conn perch.Conn, cause *perch.CloseError) {
 	if c.session == (session.Key{}) {
 		return
 	}
-	leave := c.realm().cfg.Sessions.Detach
+	c.flush(conn)
+	op := session.OpDetach
 	if cause.Remote && cause.Code == perch.CloseNormal {
-		leave = c.realm().cfg.Sessions.End
+		op = session.OpEnd
 	}
-	err := leave(context.Background(), c.session, conn.ID().String())
-	if err != nil && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrReplaced) {
-		c.log(conn, slog.LevelError, "session could not be left", slog.String("error", err.Error()))
-	}
-}
-
-// sessionError is what a client is told of an error of the store.
-func sessionError(err error) error {
-	code := protocol.CodeInternal
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrReplaced):
-		code = protocol.CodeSessionNotFound
-	case errors.Is(err, session.ErrDataInvalid):
-		code = protocol.CodeDataInvalid
-	case errors.Is(err, session.ErrDataTooLarge):
-		code = protocol.CodeDataTooLarge
-	case errors.Is(err, session.ErrFull):
-		code = protocol.CodeBusy
-	default:
-		return err
-	}
-	return &protocol.Error{Code: code}
+	c.leaveOne(conn, op, c.session)
 }

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -285,10 +286,16 @@ func TestState(t *testing.T) {
 		w.srv.Handle("/ws/state", w.realm.Handler(Endpoint{
 			Name: "/ws/state",
 			Open: func(conn perch.Conn, c *Client, _ *perch.Request) {
-				if _, err := c.Begin(conn, "anon-1", nil, []byte("first")); err != nil {
+				begun := func(_ int, _ perch.Conn, c *Client, _ json.RawMessage, s session.Session, err error) error {
+					if err != nil || s.ID != c.Session() {
+						t.Error(err)
+					}
+					keys <- s.ID
+					return nil
+				}
+				if err := Begin(conn, c, nil, Beginning{User: "anon-1", State: []byte("first")}, 0, begun); err != nil {
 					t.Error(err)
 				}
-				keys <- c.Session()
 			},
 			Message: func(conn perch.Conn, c *Client, typ string, _ protocol.Message) error {
 				return errors.Join(c.Keep(conn, []byte(typ)), conn.SendText("kept"))

@@ -21,56 +21,72 @@ func (r *Realm) withSession() perch.Handler {
 		Open: func(conn perch.Conn, c *Client, req *perch.Request) {
 			o := protocol.NewObject(nil, "").String("user_agent", cut(req.Header("User-Agent"), maxUserAgent))
 			o = o.String("ip_address", req.RemoteAddr().String()).Time("connected_at", r.Now())
-			if s, ok := c.openSession(conn, o.End()); ok {
+			openSession(conn, c, o.End(), func(conn perch.Conn, _ *Client, s session.Session) {
 				o := protocol.NewObject(nil, protocol.TypeSessionCreated).String("session_id", s.ID.Text())
 				send(conn, o.Raw("session", sessionJSON(s)))
-			}
+			})
 		},
 		Message: sessionMessage,
 	})
 }
 
 func sessionMessage(conn perch.Conn, c *Client, typ string, m protocol.Message) error {
-	var s session.Session
-	var err error
-	o := protocol.NewObject(nil, protocol.TypeSessionData)
 	switch typ {
 	case protocol.TypeGetSession:
-		s, err = c.Current()
+		call := session.Call{Op: session.OpGet, ID: c.session}
+		return ask(conn, c, m.ID(), call, protocol.TypeSessionData, showSession)
 	case protocol.TypeUpdateSession:
-		o = protocol.NewObject(nil, protocol.TypeSessionUpdated)
 		data := m.Raw("data")
 		if data == nil {
 			return &protocol.Error{Code: protocol.CodeMissingField, Field: "data"}
 		}
-		s, err = c.Update(data)
+		call := session.Call{Op: session.OpUpdate, ID: c.session, Bytes: data}
+		return ask(conn, c, m.ID(), call, protocol.TypeSessionUpdated, showSession)
 	case protocol.TypeResume:
-		s, err = c.resume(conn, m)
-		o = o.Bool("resumed", true)
+		return resumeSession(conn, c, m, func(conn perch.Conn, _ *Client, id json.RawMessage, s session.Session) {
+			o := protocol.NewObject(nil, protocol.TypeSessionData).Bool("resumed", true)
+			send(conn, o.Raw("session", sessionJSON(s)).ID(id))
+		})
 	case protocol.TypeLogout:
-		if err = c.Logout(); err != nil {
-			return err
-		}
-		send(conn, protocol.NewObject(nil, protocol.TypeLoggedOut).ID(m.ID()))
-		c.Close(conn, perch.CloseNormal, "")
-		return nil
+		return ask(conn, c, m.ID(), session.Call{Op: session.OpDelete, ID: c.session}, struct{}{}, loggedOut)
 	case protocol.TypePing:
 		return c.pong(conn, m)
-	default:
-		return Unknown(typ)
 	}
-	if err != nil {
-		return err
+	return Unknown(typ)
+}
+
+// showSession shows its owner a session, in a message of a type.
+func showSession(typ string, conn perch.Conn, _ *Client, id json.RawMessage, a session.Answer) error {
+	if a.Err != nil {
+		return sessionError(a.Err)
 	}
-	send(conn, o.Raw("session", sessionJSON(s)).ID(m.ID()))
+	send(conn, protocol.NewObject(nil, typ).Raw("session", sessionJSON(a.Session)).ID(id))
+	return nil
+}
+
+// loggedOut is for when the session has ended, whoever held it.
+func loggedOut(_ struct{}, conn perch.Conn, c *Client, id json.RawMessage, a session.Answer) error {
+	if a.Err != nil && !errors.Is(a.Err, session.ErrNotFound) {
+		return sessionError(a.Err)
+	}
+	c.session = session.Key{}
+	if a.Err != nil {
+		return sessionError(a.Err)
+	}
+	send(conn, protocol.NewObject(nil, protocol.TypeLoggedOut).ID(id))
+	c.Close(conn, perch.CloseNormal, "")
 	return nil
 }
 
 // openSession gives a new client a session. Without one it cannot stay and is closed.
-func (c *Client) openSession(conn perch.Conn, data []byte) (session.Session, bool) {
-	s, err := c.Begin(conn, "", data, nil)
+func openSession(conn perch.Conn, c *Client, data []byte, then func(perch.Conn, *Client, session.Session)) {
+	_ = Begin(conn, c, nil, Beginning{Data: data}, then, sessionOpened) // which tells the client itself
+}
+
+func sessionOpened(then func(perch.Conn, *Client, session.Session), conn perch.Conn, c *Client, _ json.RawMessage, s session.Session, err error) error {
 	if err == nil {
-		return s, true
+		then(conn, c, s)
+		return nil
 	}
 	code, reason := perch.CloseTryAgainLater, reasonFull
 	if e, ok := errors.AsType[*protocol.Error](err); !ok || e.Code != protocol.CodeBusy {
@@ -78,16 +94,16 @@ func (c *Client) openSession(conn perch.Conn, data []byte) (session.Session, boo
 		code, reason = perch.CloseInternalError, reasonInternal
 	}
 	c.Close(conn, code, reason)
-	return s, false
+	return nil
 }
 
-// resume takes the session that a resume message names, by its key or a resume token. It must be the first
+// resumeSession takes the session that a resume message names, by its key or a resume token. It must be the first
 // message.
-func (c *Client) resume(conn perch.Conn, m protocol.Message) (session.Session, error) {
+func resumeSession(conn perch.Conn, c *Client, m protocol.Message,
+	then func(conn perch.Conn, c *Client, id json.RawMessage, s session.Session),
+) error {
 	if c.phase != fresh {
-		return session.Session{}, &protocol.Error{
-			Code: protocol.CodeUnexpected, Message: "Only the first message can resume a session.",
-		}
+		return &protocol.Error{Code: protocol.CodeUnexpected, Message: "Only the first message can resume a session."}
 	}
 	name := "session"
 	if m.Raw(name) == nil && m.Raw("resume_token") != nil {
@@ -95,9 +111,17 @@ func (c *Client) resume(conn perch.Conn, m protocol.Message) (session.Session, e
 	}
 	key, err := m.String(name, protocol.MaxScalar, true)
 	if err != nil {
-		return session.Session{}, err
+		return err
 	}
-	return c.Take(conn, key)
+	return Take(conn, c, m.ID(), key, then, sessionResumed)
+}
+
+func sessionResumed(then func(perch.Conn, *Client, json.RawMessage, session.Session), conn perch.Conn, c *Client, id json.RawMessage, s session.Session, err error) error {
+	if err != nil {
+		return err
+	}
+	then(conn, c, id, s)
+	return nil
 }
 
 // sessionJSON is what its owner may see of a session.
