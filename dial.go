@@ -19,6 +19,7 @@ import (
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/spawn"
 )
 
 // DialOptions are what DialWith adds to a Dial. All of it is copied before DialWith
@@ -227,7 +228,7 @@ func (l *loop) dial(d *dialing) {
 	}
 	resolved := cancelled
 	resolved.kind = postResolved
-	go d.resolve(l, resolved)
+	l.srv.spawn.Go(spawn.Dial, func() { d.resolve(l, resolved) })
 }
 
 // resolve finds the addresses, on a goroutine of its own: it may block.

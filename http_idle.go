@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/perchws/perch/internal/spawn"
 )
 
 // noteState keeps the list of idle connections: it is the ConnState of the http.Server.
@@ -56,7 +58,7 @@ func (w *web) makeRoom() bool {
 	}
 	c := first.Value.(*webConn)
 	c.unlistLocked(true)
-	go c.Conn.Close() // not here: the number may mean another socket in a loop's table
+	w.srv.spawn.Go(spawn.HTTP, func() { c.Conn.Close() }) // not here: the number may mean another socket in a loop's table
 	return true
 }
 

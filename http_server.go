@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perchws/perch/internal/spawn"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,9 +23,8 @@ import (
 // requests; an upgrade that comes on one of them goes back to a loop (see http_takeover.go). They count as connections
 // for as long as they live.
 type web struct {
-	srv     *Server
-	server  http.Server
-	serving sync.WaitGroup // of serve
+	srv    *Server
+	server http.Server
 
 	// Atomic: any goroutine.
 	inside atomic.Int64 // connections, those under way in the passages too
@@ -60,7 +60,7 @@ func orForever(d time.Duration) time.Duration {
 
 // serve has net/http serve the sockets of one loop until the loop's end of the pair is closed.
 func (w *web) serve(way *passage) {
-	w.serving.Go(func() { w.server.Serve(webListener{w, way}) })
+	w.srv.spawn.Go(spawn.Passage, func() { w.server.Serve(webListener{w, way}) })
 }
 
 // webListener is what net/http accepts the sockets of one loop from.
@@ -125,7 +125,7 @@ func (w *web) quiesce() { w.server.SetKeepAlivesEnabled(false) }
 // finish waits for the requests under way until ctx ends, then breaks them off.
 // The loops' ends of the pairs are closed: no more requests come.
 func (w *web) finish(ctx context.Context) {
-	w.serving.Wait()
+	<-w.srv.spawn.Gone(spawn.Passage)
 	w.server.Shutdown(ctx)
 	w.server.Close()
 }

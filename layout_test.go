@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"frame/deflate":       {"frame"},
 	"handshake":           {},
 	"poller":              {},
-	"pool":                {"internal/spawn"},
+	"pool":                {},
 	"internal/beside":     {},
 	"internal/clock":      {},
 	"internal/closing":    {},

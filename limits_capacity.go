@@ -9,6 +9,7 @@ import (
 
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/internal/spawn"
 )
 
 // ownLoops is how many loops there may be by themselves, because MaxConnections needs
@@ -94,6 +95,6 @@ func (srv *Server) planOverflow(loops, limit int) (descriptors int) {
 // tryPrivateTable finds out whether the system lets us, on a thread that ends.
 func tryPrivateTable() error {
 	result := make(chan error)
-	onThread(func() { result <- unix.Unshare(unix.CLONE_FILES) })
+	onThread(new(spawn.Spawner), func() { result <- unix.Unshare(unix.CLONE_FILES) })
 	return <-result
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/spawn"
 )
 
 // reservedPath is a path of Config.Reserved: Config.HTTP answers its requests
@@ -106,7 +107,7 @@ func (path *reservedPath) take(p *probe) bool {
 	switch {
 	case path.running < reservedAtOnce:
 		path.running++
-		go path.work(p)
+		path.srv.spawn.Go(spawn.Reserved, func() { path.work(p) })
 	case len(path.waiting) < reservedWaiting:
 		path.waiting = append(path.waiting, p)
 	default:
@@ -157,7 +158,7 @@ func (path *reservedPath) answer(p *probe) (response []byte) {
 	req.RemoteAddr, req.TLS = p.peer, p.tls
 	answer := gathered{header: make(http.Header)}
 	done := make(chan []byte, 1)
-	go func() { // its own, for a handler that ends it (runtime.Goexit)
+	path.srv.spawn.Go(spawn.Reserved, func() { // its own, for a handler that ends it (runtime.Goexit)
 		var b []byte
 		defer func() {
 			if v := recover(); v != nil {
@@ -172,7 +173,7 @@ func (path *reservedPath) answer(p *probe) (response []byte) {
 		if b, err = answer.response(req, path.srv.clock.Wall()); err != nil {
 			b = failed("answer of a reserved path cannot be sent", slog.String("path", req.URL.Path), slog.String("error", err.Error()))
 		}
-	}()
+	})
 	return <-done
 }
 

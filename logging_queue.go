@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/spawn"
 )
 
 // maxLogged bounds the records that wait for a Logger that does not keep up.
@@ -19,7 +20,9 @@ const maxLogged = 1024
 // of the user's: it may block, panic, or write to a descriptor that means
 // something else on a loop's thread. All of that costs log lines at most.
 type logQueue struct {
-	clock clock.Clock // immutable
+	// Immutable.
+	clock clock.Clock
+	spawn *spawn.Spawner
 
 	mu      sync.Mutex
 	records []logRecord
@@ -70,7 +73,7 @@ func (q *logQueue) put(r logRecord) {
 	q.records = append(q.records, r)
 	if q.written == nil {
 		q.written = make(chan struct{})
-		go q.write()
+		q.spawn.Go(spawn.Log, q.write)
 	}
 }
 
@@ -104,7 +107,7 @@ func (q *logQueue) write() {
 			q.mu.Lock()
 			q.records = append(all, q.records...)
 			q.mu.Unlock()
-			go q.write()
+			q.spawn.Go(spawn.Log, q.write)
 		}
 	}()
 	for ok := true; ok; {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/spawn"
 )
 
 // Route is a pattern with its handler, or the handler of dialled connections.
@@ -80,7 +81,9 @@ func (r *Route) block(h BlockingHandler) { r.blocking, r.onAbandon = &h, h.OnAba
 // abandon gives the value of a response back that has accepted what never opened.
 func (r *Route) abandon(resp *Response, err error) {
 	if value := resp.Value; r.onAbandon != nil && value != nil && !resp.refuses() {
-		go r.srv.guard(handlerPanicked, "", func() { r.onAbandon(value, err) })
+		r.srv.spawn.Go(spawn.Abandon, func() {
+			r.srv.guard(handlerPanicked, "", func() { r.onAbandon(value, err) })
+		})
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/internal/spawn"
 	"github.com/perchws/perch/pool"
 	"github.com/perchws/perch/room"
 )
@@ -91,7 +92,7 @@ func New(c Config) *Server { return newServer(c, realSeams()) }
 
 func newServer(c Config, on seams) *Server {
 	srv := &Server{seams: on, ctx: context.Background(), ended: make(chan struct{}), attempt: newAttempt()}
-	srv.lines.clock = srv.clock
+	srv.lines.clock, srv.lines.spawn = srv.clock, srv.spawn
 	srv.patience, srv.hurry = context.WithCancel(context.Background())
 	srv.cfg, srv.bad = c.withDefaults()
 	srv.log = slog.New(logHandler{&srv.lines, srv.cfg.Logger.Handler()})
@@ -252,7 +253,7 @@ func (srv *Server) prepare() error {
 	for _, r := range *srv.table.routes.Load() {
 		if r.blocking != nil {
 			if srv.workers == nil {
-				srv.workers = pool.NewWorkers(srv.cfg.Workers, 64*srv.cfg.Workers)
+				srv.workers = pool.NewWorkersBy(func(f func()) { srv.spawn.Go(spawn.Worker, f) }, srv.cfg.Workers, 64*srv.cfg.Workers)
 			}
 			srv.workers.Open(r.index)
 		}
@@ -338,9 +339,9 @@ func (srv *Server) launch() error {
 	var down sync.WaitGroup
 	for _, l := range srv.loops {
 		down.Add(1)
-		onThread(func() { srv.host(l, up, listen, ready, down.Done) })
+		onThread(srv.spawn, func() { srv.host(l, up, listen, ready, down.Done) })
 	}
-	go srv.wait(&down)
+	srv.spawn.Go(spawn.End, func() { srv.wait(&down) })
 	err := gather(up, n)
 	if err != nil {
 		close(listen)

@@ -12,6 +12,7 @@ import (
 	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/internal/spawn"
 )
 
 // Shutdown stops accepting, closes every connection with 1001 behind what is
@@ -33,7 +34,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	switch {
 	case srv.web == nil:
 	case onLoop:
-		go srv.web.quiesce() // it closes descriptors: see web.makeRoom
+		srv.spawn.Go(spawn.HTTP, srv.web.quiesce) // it closes descriptors: see web.makeRoom
 	default:
 		srv.web.quiesce()
 	}
@@ -185,10 +186,10 @@ func (srv *Server) release() {
 	}
 	srv.endWatch()
 	closed := make(chan struct{})
-	go func() {
+	srv.spawn.Go(spawn.End, func() {
 		defer close(closed)
 		srv.rooms.Close()
-	}()
+	})
 	late, stop := clock.After(srv.clock, patience)
 	defer stop()
 	select {

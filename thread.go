@@ -8,12 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perchws/perch/internal/sock"
+	"github.com/perchws/perch/internal/spawn"
 )
 
 // onThread runs f on a goroutine that is locked to a thread for as long as both
 // live: the thread ends with f, and a private descriptor table with the thread.
-func onThread(f func()) {
-	go func() {
+func onThread(spawner *spawn.Spawner, f func()) {
+	spawner.Go(spawn.Loop, func() {
 		runtime.LockOSThread()
 		if unix.Gettid() != unix.Getpid() {
 			f()
@@ -22,13 +23,13 @@ func onThread(f func()) {
 		// The runtime never ends the main thread, it parks it: duplicates of its
 		// descriptors would stay open for ever. While we hold it here, f gets another.
 		done := make(chan struct{})
-		onThread(func() {
+		onThread(spawner, func() {
 			defer close(done)
 			f()
 		})
 		<-done
 		runtime.UnlockOSThread()
-	}()
+	})
 }
 
 // host is the goroutine of one loop, on a thread of its own. over is called when the
@@ -73,7 +74,7 @@ func (srv *Server) drive(l *loop, over func()) {
 			l.calling.unwound++
 			srv.drive(l, over)
 		default:
-			onThread(func() { srv.drive(l, over) })
+			onThread(srv.spawn, func() { srv.drive(l, over) })
 		}
 	}()
 	l.moveIn()

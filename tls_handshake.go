@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/spawn"
 )
 
 // errACME is the cause of a connection whose handshake was all that it was for.
@@ -105,7 +106,7 @@ func (l *loop) startTLSHandshake(i uint32, s *slot, turns *tlsTurns, share addrK
 		s.flags |= flagLags
 	}
 	l.interest(i, s)
-	go h.run(t.conn)
+	l.srv.spawn.Go(spawn.Handshake, func() { h.run(t.conn) })
 }
 
 // run is the goroutine of a handshake. Callbacks of the tls.Config run on it.

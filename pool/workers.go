@@ -21,7 +21,9 @@ type Job interface {
 // one worker only, or more lanes block than half of the workers. Submit and Notify
 // never block, so that event loops may call them.
 type Workers struct {
-	size, bound int // immutable: workers, and jobs that each lane's queue takes
+	// Immutable.
+	size, bound int            // workers, and jobs that each lane's queue takes
+	start       func(f func()) // starts a goroutine
 
 	mu      sync.Mutex
 	filled  sync.Cond
@@ -36,11 +38,16 @@ type Workers struct {
 
 // NewWorkers starts n goroutines; each lane's queue takes the given number of jobs.
 func NewWorkers(n, queue int) *Workers {
-	w := &Workers{size: n, bound: queue}
+	return NewWorkersBy(func(f func()) { go f() }, n, queue)
+}
+
+// NewWorkersBy is NewWorkers with goroutines that start starts: each runs f, once.
+func NewWorkersBy(start func(f func()), n, queue int) *Workers {
+	w := &Workers{size: n, bound: queue, start: start}
 	w.filled.L = &w.mu
 	w.done.Add(n)
 	for range n {
-		go w.work()
+		start(w.work)
 	}
 	return w
 }
@@ -183,7 +190,7 @@ func (w *Workers) work() {
 				w.ended(running)
 				w.mu.Unlock()
 			}
-			go w.work()
+			w.start(w.work)
 		}
 	}()
 	for {

@@ -13,10 +13,10 @@ const (
 	End                   // follows the loops to their end, and releases what they shared
 	Worker                // runs callbacks that may block
 	Rooms                 // looks at all rooms once a second
-	Password              // computes the slow hash of a password
 	Dial                  // looks up the addresses of a host
 	Handshake             // runs a handshake of TLS
-	HTTP                  // serves and closes connections with net/http
+	Passage               // has net/http accept the sockets of one loop
+	HTTP                  // closes connections with net/http, all of them or one
 	Reserved              // answers requests for reserved paths
 	Abandon               // calls OnAbandon
 	Log                   // hands lines of the log to the Logger
@@ -24,8 +24,8 @@ const (
 )
 
 var names = [Kinds]string{
-	Loop: "loop", End: "end", Worker: "worker", Rooms: "rooms", Password: "password", Dial: "dial",
-	Handshake: "handshake", HTTP: "http", Reserved: "reserved", Abandon: "abandon", Log: "log",
+	Loop: "loop", End: "end", Worker: "worker", Rooms: "rooms", Dial: "dial",
+	Handshake: "handshake", Passage: "passage", HTTP: "http", Reserved: "reserved", Abandon: "abandon", Log: "log",
 }
 
 // String is the kind's name.
