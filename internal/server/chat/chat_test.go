@@ -34,6 +34,12 @@ func start(t *testing.T, c Config, rooms room.Config) *server {
 // startWith is start with rooms that are not quite as the chat wants them.
 func startWith(t *testing.T, svc *Service, rooms room.Config) *server {
 	t.Helper()
+	return startOn(t, svc, rooms, func(*endpoint.Config) {})
+}
+
+// startOn is startWith with a realm that prepare has had a hand in.
+func startOn(t *testing.T, svc *Service, rooms room.Config, prepare func(*endpoint.Config)) *server {
+	t.Helper()
 	wstest.NoLeaks(t)
 	key, err := auth.SecretKey("test", []byte(secret))
 	if err != nil {
@@ -45,7 +51,9 @@ func startWith(t *testing.T, svc *Service, rooms room.Config) *server {
 	}
 	s := &server{t: t, chat: svc, store: session.NewMemory(session.Config{Clock: rooms.Now})}
 	s.Server = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2, Rooms: rooms})
-	s.realm = endpoint.New(endpoint.Config{Auth: verifier, Sessions: s.store, Find: s.Find})
+	realm := endpoint.Config{Auth: verifier, Sessions: s.store, Find: s.Find}
+	prepare(&realm)
+	s.realm = endpoint.New(realm)
 	if err := s.chat.Mount(s.Server, s.realm); err != nil {
 		t.Fatal(err)
 	}
