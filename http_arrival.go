@@ -44,6 +44,10 @@ func (l *loop) takeoverArrived(t *takeover) {
 		if len(l.tls.sealed.B) > 0 {
 			l.sendRecords(i, s, t.tls)
 		}
+		if s.state == stateClosed { // the client is gone
+			t.route.abandon(&t.response, because(ErrNeverOpened, l.slab.coldOf(s).cause))
+			return
+		}
 	}
 	n := copy(l.input.buf, t.rest)
 	l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.input.buf[:n])

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/poller"
 )
 
@@ -83,6 +84,9 @@ func (l *loop) handOffKept() {
 // lives on in the other descriptor.
 func (l *loop) passSocket(i uint32, s *slot, b []byte) unix.Errno {
 	l.own.Check()
+	if c := l.slab.coldOf(s); owner.Enabled && c != nil && c.out.Len() != c.out.Sealed() {
+		panic("perch: output is queued for a connection that goes to net/http")
+	}
 	out := handoff{input: append([]byte(nil), b...), key: l.slab.peer(i), peer: l.slab.proxiedFor(i)}
 	if s.flags&flagTLS != 0 {
 		out.tls = l.slab.tlsOf(i)

@@ -4,6 +4,8 @@ package perch
 
 import (
 	"net/netip"
+
+	"github.com/perchws/perch/internal/owner"
 )
 
 // reap closes descriptors and frees slots: the only place that does. OnClose
@@ -34,6 +36,9 @@ func (l *loop) reapOne(i uint32, s *slot) {
 	l.own.Check()
 	c := l.slab.thaw(s)
 	if s.fd >= 0 {
+		if owner.Enabled && c.reset && s.flags&flagPassed != 0 {
+			panic("perch: the socket of a connection that net/http has is to be reset")
+		}
 		if c.reset {
 			l.kernel.Reset(int(s.fd))
 		} else {
