@@ -124,7 +124,10 @@ func TestTLSKeyUpdateNotRead(t *testing.T) {
 	closed := make(chan *perch.CloseError, 1)
 	h := enginetest.Echo()
 	h.OnClose = func(_ perch.Conn, err *perch.CloseError) { closed <- err }
-	srv, client := startSecure(t, perch.Config{Rate: enginetest.Unlimited}, h)
+	// The socket is full from the beginning, and far from the limit at which reading stops.
+	const message = 8 << 20
+	h.OnOpen = func(c perch.Conn, _ *perch.Request) { c.SendPrepared(perch.Prepare(perch.Binary, make([]byte, message))) }
+	srv, client := startSecure(t, perch.Config{Rate: enginetest.Unlimited, MaxOutput: 4 * message}, h)
 	c := wstest.Connect(t, srv.Addr().String())
 	c.TCP().SetReadBuffer(4096)
 	r := c.SecureRecords(client)
@@ -136,6 +139,7 @@ func TestTLSKeyUpdateNotRead(t *testing.T) {
 		for range 100 {
 			b = append(append(b, r.KeyUpdate(true)...), r.Seal(wstest.RecordApplication, pong)...)
 		}
+		c.TCP().SetWriteDeadline(time.Now().Add(c.Timeout))
 		if _, err := c.TCP().Write(b); err != nil {
 			break
 		}
