@@ -44,48 +44,52 @@ import (
 // A LIFE is one room from its making to its end: another one of the same id has
 // another.
 type Stage struct {
-	Server   *perch.Server // set before it starts
+	Server   *perch.Server // both are to be set before the server starts
 	Hub      *room.Hub
-	Fault    func(format string, args ...any)
-	TTL      time.Duration // of rooms
-	Lives    atomic.Int64
-	Accepted atomic.Int64 // publishes
-	Carried  atomic.Int64 // of them, those whose Taken was called
-	Refused  atomic.Int64
+	Fault    func(format string, args ...any) // called on any goroutine
+	TTL      time.Duration                    // of rooms
+	Slow     bool                             // some visitors are too slow at times: joins may give less, members may be ended
+	Nobodies bool                             // some visitors do not sign in: rooms count them, and tell nobody
 
-	Mu     sync.Mutex
-	Books  map[string]*Book  // by life
+	lives    atomic.Int64
+	accepted atomic.Int64 // publishes
+	carried  atomic.Int64 // of them, those whose Taken was called
+	refused  atomic.Int64
+
+	mu     sync.Mutex
+	books  map[string]*book  // by life
 	epochs map[string]string // lives by epoch
+	tails  []tail            // what visitors have not got
 	unsaid map[string]bool   // bodies that were refused: nobody may see them
 }
 
-// NewStage makes a stage without rooms. Server and Hub are to be set before the server starts;
-// fault reports what should not have happened, on any goroutine.
+// NewStage makes a stage without rooms. fault reports what should not have happened.
 func NewStage(fault func(format string, args ...any)) *Stage {
-	return &Stage{Fault: fault, Books: make(map[string]*Book), epochs: make(map[string]string), unsaid: make(map[string]bool)}
+	return &Stage{Fault: fault, books: make(map[string]*book), epochs: make(map[string]string), unsaid: make(map[string]bool)}
 }
 
-// Book is what was published in one life of a room.
-type Book struct {
-	Room     *room.Room
-	Bodies   []string // by offset − 1; "": not seen yet
-	Receipts int
+// book is what was published in one life of a room.
+type book struct {
+	room     *room.Room
+	bodies   []string // by offset − 1; "": not seen yet
+	receipts int
 }
 
 const (
 	Rooms    = 6
 	Users    = 8
-	History  = 64 // more than modelRecovery: it has all that may be asked for
-	Recovery = 48
+	history  = 64 // more than recovery: it has all that may be asked for
+	recovery = 48
 )
 
+// RoomID and UserID are the names of the rooms and users that exist, by number.
 func RoomID(i int) string { return "room" + strconv.Itoa(i) }
 func UserID(i int) string { return "user" + strconv.Itoa(i) }
 
 // Config is that of the hub's rooms.
 func (s *Stage) Config(c room.Config) room.Config {
 	c.MaxRoomsPerMember = Rooms - 2
-	c.MaxHistory, c.MaxRecovery, c.MaxHistoryBytes = History, Recovery, -1
+	c.MaxHistory, c.MaxRecovery, c.MaxHistoryBytes = history, recovery, -1
 	c.Encode = func(dst []byte, _ string, offset uint64, payload []byte) []byte {
 		return append(fmt.Appendf(dst, "0m %d ", offset), payload...)
 	}
@@ -132,7 +136,7 @@ type person struct {
 
 // Make makes a room, if there is none of this id.
 func (s *Stage) Make(id string) {
-	o := room.Options{Name: strconv.FormatInt(s.Lives.Add(1), 10), TTL: s.TTL}
+	o := room.Options{Name: strconv.FormatInt(s.lives.Add(1), 10), TTL: s.TTL}
 	if id == RoomID(0) {
 		o.MaxMembers = 3
 	}
@@ -144,9 +148,9 @@ func (s *Stage) Make(id string) {
 		s.Fault("create %s: %v", id, err)
 		return
 	}
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	s.bookOf(o.Name).Room = r
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bookOf(o.Name).room = r
 	epoch := r.Position().Epoch
 	if other := s.epochs[epoch]; other != "" {
 		s.Fault("life %s of %s has the epoch %s of life %s", o.Name, id, epoch, other)
@@ -155,29 +159,29 @@ func (s *Stage) Make(id string) {
 }
 
 // bookOf is the book of a life. s.mu is held.
-func (s *Stage) bookOf(life string) *Book {
-	if s.Books[life] == nil {
-		s.Books[life] = new(Book)
+func (s *Stage) bookOf(life string) *book {
+	if s.books[life] == nil {
+		s.books[life] = new(book)
 	}
-	return s.Books[life]
+	return s.books[life]
 }
 
-// Saw takes note of the body at an offset: it must be everybody's.
-func (s *Stage) Saw(life string, offset uint64, body string, receipt bool) {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
+// saw takes note of the body at an offset: it must be everybody's.
+func (s *Stage) saw(life string, offset uint64, body string, receipt bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	b := s.bookOf(life)
-	for uint64(len(b.Bodies)) < offset {
-		b.Bodies = append(b.Bodies, "")
+	for uint64(len(b.bodies)) < offset {
+		b.bodies = append(b.bodies, "")
 	}
 	if receipt {
-		b.Receipts++
+		b.receipts++
 	}
-	switch was := b.Bodies[offset-1]; {
+	switch was := b.bodies[offset-1]; {
 	case s.unsaid[body]:
 		s.Fault("%q was refused and came all the same", body)
 	case was == "":
-		b.Bodies[offset-1] = body
+		b.bodies[offset-1] = body
 	case was != body:
 		s.Fault("life %s, offset %d: %q for one, %q for another", life, offset, was, body)
 	}
@@ -195,7 +199,7 @@ func (p *Publisher) Publish(r *room.Room, size int, except []room.Member) {
 	life := r.Options().Name
 	body := fmt.Sprintf("%s %s %d %s %d", life, p.name, p.n, names, size)
 	called := false
-	taken := func(int) { p.Carried.Add(1) }
+	taken := func(int) { p.carried.Add(1) }
 	r.Publish(room.Message{Payload: []byte(body + " " + strings.Repeat("x", size)), Except: except, Taken: taken}, func(rec room.Receipt, err error) {
 		if called {
 			p.Fault("the publisher of %q is told twice", body)
@@ -203,13 +207,13 @@ func (p *Publisher) Publish(r *room.Room, size int, except []room.Member) {
 		called = true
 		switch {
 		case err == nil:
-			p.Accepted.Add(1)
-			p.Saw(life, rec.Offset, body, true)
+			p.accepted.Add(1)
+			p.saw(life, rec.Offset, body, true)
 		case errors.Is(err, room.ErrQueueFull), errors.Is(err, room.ErrNotFound):
-			p.Refused.Add(1)
-			p.Mu.Lock()
+			p.refused.Add(1)
+			p.mu.Lock()
 			p.unsaid[body] = true
-			p.Mu.Unlock()
+			p.mu.Unlock()
 		default:
 			p.Fault("publish %q: %v", body, err)
 		}

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -68,9 +67,7 @@ type model struct {
 	*roommodel.Stage
 	t          *testing.T
 	random     *rand.Rand
-	slow       bool // some stop reading while much is sent
 	summaries  bool // who comes and goes is told in summaries, and empty rooms go at once
-	nobodies   bool // some do not sign in: rooms count them, and tell nobody
 	actors     []*actor
 	visitors   int
 	publishers []*roommodel.Publisher
@@ -79,27 +76,17 @@ type model struct {
 	ending  atomic.Bool // whatever ends now was told to
 	tooSlow atomic.Int64
 	faults  atomic.Int64
-
-	mu    sync.Mutex
-	tails []tail
-}
-
-// tail is what a visitor has not got: one offset, or all from it on. It must have
-// been excepted from them.
-type tail struct {
-	k, life string
-	from    uint64
-	all     bool
 }
 
 func newModel(t *testing.T, seed uint64) *model {
-	m := &model{t: t, random: rand.New(rand.NewPCG(seed, seed)), slow: seed&1 == 0, nobodies: seed&2 == 0, summaries: seed&4 == 0}
+	m := &model{t: t, random: rand.New(rand.NewPCG(seed, seed)), summaries: seed&4 == 0}
 	m.Stage = roommodel.NewStage(m.faulty)
+	m.Slow, m.Nobodies = seed&1 == 0, seed&2 == 0
 	cfg := perch.Config{
 		Loops: 4, Rate: enginetest.Unlimited, NewConnectionsPerSecond: -1, PingInterval: -1, PingTimeout: -1,
 		Rooms: m.Config(room.Config{PresenceEach: 100}),
 	}
-	if m.slow {
+	if m.Slow {
 		cfg.MaxOutput = 128 << 10
 	}
 	if m.summaries {
@@ -113,11 +100,11 @@ func newModel(t *testing.T, seed uint64) *model {
 		m.Make(roommodel.RoomID(i))
 	}
 	for i := range modelActors {
-		a := &actor{seen: make(map[string]room.Position)}
-		if i%8 != 0 || !m.nobodies {
-			a.user = roommodel.UserID(i % roommodel.Users)
+		user := ""
+		if i%8 != 0 || !m.Nobodies {
+			user = roommodel.UserID(i % roommodel.Users)
 		}
-		m.actors = append(m.actors, a)
+		m.actors = append(m.actors, &actor{Actor: roommodel.NewActor(user)})
 	}
 	for i := range 3 {
 		m.publishers = append(m.publishers, roommodel.NewPublisher(m.Stage, fmt.Sprint("g", i)))
@@ -132,20 +119,13 @@ func (m *model) faulty(format string, args ...any) {
 	}
 }
 
-// expectSeen takes note of a message that a visitor has not got.
-func (m *model) expectSeen(k, life string, from uint64, all bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.tails = append(m.tails, tail{k, life, from, all})
-}
-
 // round is a stretch of everything at once.
 func (m *model) round() {
 	for i, p := range m.publishers {
 		random := rand.New(rand.NewPCG(m.random.Uint64(), 0))
 		m.publishing.Go(func() {
 			p.GoOn(random, modelSteps/2, 400)
-			if m.slow && i == 0 {
+			if m.Slow && i == 0 {
 				if r := m.Hub.Room(roommodel.RoomID(random.IntN(roommodel.Rooms))); r != nil {
 					for range 100 {
 						p.Publish(r, 40<<10, nil)
@@ -173,24 +153,11 @@ func (m *model) step(a *actor) {
 	default:
 	}
 	c := a.visitor
-	id := roommodel.RoomID(m.random.IntN(roommodel.Rooms))
 	switch k := m.random.IntN(100); {
-	case k < 26:
-		m.join(c, id)
-	case k < 40:
-		m.leave(c)
-	case k < 66:
-		c.ask(request{verb: "pub"}, id, m.random.IntN(400), []string{"none", "self", "user"}[m.random.IntN(3)])
-	case k < 74:
-		c.ask(request{verb: "send"}, id, m.random.IntN(3))
-	case k < 78:
-		c.ask(request{verb: "tell"}, roommodel.UserID(m.random.IntN(roommodel.Users)))
-	case k < 80:
-		c.ask(request{verb: "drop"}, id)
 	case k < 84:
-		c.ask(request{verb: "make"}, id)
+		c.ask(func(v *roommodel.View) string { return v.Next(m.random) })
 	case k < 92:
-		c.stop(m.slow && m.random.IntN(2) == 0)
+		c.stop(m.Slow && m.random.IntN(2) == 0)
 	default:
 		m.finish(c, m.random.IntN(4))
 	}
@@ -199,45 +166,16 @@ func (m *model) step(a *actor) {
 // connect opens the next connection of an actor.
 func (m *model) connect(a *actor) {
 	m.visitors++
-	c := &visitor{
-		model: m, who: a, k: strconv.Itoa(m.visitors), user: a.user, dialect: "0", over: make(chan struct{}),
-		asked: make(map[string]request), in: make(map[string]*membership), ended: make(map[string]bool), direct: make(map[string]int),
+	dialect := "0"
+	if a.User != "" && m.random.IntN(2) == 0 {
+		dialect = "1"
 	}
-	if a.user != "" && m.random.IntN(2) == 0 {
-		c.dialect = "1"
-	}
+	c := &visitor{model: m, view: m.NewView(a.Actor, strconv.Itoa(m.visitors), dialect), over: make(chan struct{})}
 	c.gate = sync.NewCond(&c.mu)
-	c.Conn = wstest.Dial(m.t, m.Server.Addr().String(), fmt.Sprintf("/ws?k=%s&user=%s&dialect=%s", c.k, c.user, c.dialect))
+	c.Conn = wstest.Dial(m.t, m.Server.Addr().String(), "/ws?"+c.view.Query())
 	c.Timeout = time.Minute
 	a.visitor = c
 	go c.read()
-}
-
-// join asks for a room, and often for what was missed of it.
-func (m *model) join(c *visitor, id string) {
-	since, epoch := room.Position{}, "-"
-	c.who.mu.Lock()
-	if seen, ok := c.who.seen[id]; ok && m.random.IntN(4) != 0 {
-		since, epoch = seen, seen.Epoch
-	}
-	c.who.mu.Unlock()
-	verb, recent := "join", m.random.IntN(10)
-	if m.random.IntN(5) == 0 {
-		verb = "hop"
-	}
-	c.ask(request{verb: verb, room: id, since: since, recent: uint64(recent)}, id, epoch, since.Offset, recent)
-}
-
-// leave leaves one of the rooms that the visitor knows it is in.
-func (m *model) leave(c *visitor) {
-	c.mu.Lock()
-	lives := c.rooms()
-	c.mu.Unlock()
-	if len(lives) == 0 {
-		return
-	}
-	slices.Sort(lives)
-	c.ask(request{verb: "leave"}, lives[m.random.IntN(len(lives))])
 }
 
 // stop stops reading, or goes on.
@@ -252,7 +190,7 @@ func (c *visitor) stop(yes bool) {
 func (m *model) finish(c *visitor, way int) {
 	c.mu.Lock()
 	c.ending = true
-	c.note("> ", "end "+strconv.Itoa(way))
+	c.view.Note("> ", "end "+strconv.Itoa(way))
 	c.mu.Unlock()
 	c.stop(false)
 	switch way {
@@ -316,7 +254,6 @@ func (m *model) end() {
 			<-a.visitor.over
 		}
 	}
-	m.nothingLeft()
-	m.t.Logf("%d connections, %d lives of rooms, %d messages, %d refused, %d too slow, %d left out",
-		m.visitors, m.Lives.Load(), m.Accepted.Load(), m.Refused.Load(), m.tooSlow.Load(), m.Hub.Stats().Shed)
+	m.NothingLeft()
+	m.t.Logf("%d connections, %s, %d too slow", m.visitors, m.Summary(), m.tooSlow.Load())
 }

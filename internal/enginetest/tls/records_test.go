@@ -126,7 +126,9 @@ func TestTLSKeyUpdateNotRead(t *testing.T) {
 	h.OnClose = func(_ perch.Conn, err *perch.CloseError) { closed <- err }
 	// The socket is full from the beginning, and far from the limit at which reading stops.
 	const message = 8 << 20
-	h.OnOpen = func(c perch.Conn, _ *perch.Request) { c.SendPrepared(perch.Prepare(perch.Binary, make([]byte, message))) }
+	h.OnOpen = func(c perch.Conn, _ *perch.Request) {
+		c.SendPrepared(perch.Prepare(perch.Binary, make([]byte, message)))
+	}
 	srv, client := startSecure(t, perch.Config{Rate: enginetest.Unlimited, MaxOutput: 4 * message}, h)
 	c := wstest.Connect(t, srv.Addr().String())
 	c.TCP().SetReadBuffer(4096)
