@@ -104,6 +104,7 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 		l.kernel.Reset(fd)
 		return
 	}
+	l.doing.on(i)
 	switch {
 	case over:
 		l.overLimit(i, s, peer, http.StatusServiceUnavailable, "too many connections")

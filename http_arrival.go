@@ -33,6 +33,7 @@ func (l *loop) takeoverArrived(t *takeover) {
 		l.refuseTakeover(fd, t, err)
 		return
 	}
+	l.doing.on(i)
 	l.slab.setPeer(i, t.counted)
 	l.slab.setProxied(i, t.peer)
 	l.stats.TakenOver++
@@ -71,7 +72,7 @@ func (l *loop) refuseTakeover(fd int, t *takeover, err error) {
 	no.request = t.request
 	l.srv.note(&no)
 	t.route.abandon(&t.response, because(ErrNeverOpened, err))
-	l.kernel.Send(fd, b)
+	l.sockets.only(fd).Send(fd, b) // it is no connection of the loop's
 	l.kernel.Close(fd)
 	l.srv.uncount(t.counted)
 }

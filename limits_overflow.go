@@ -145,7 +145,9 @@ func (l *loop) pushOut(below int) {
 		l.kill(i, s)
 	case stateHandshake:
 		if c := l.slab.coldOf(s); s.flags&flagTLS == 0 && c.refusal != nil {
-			l.kernel.Send(int(s.fd), handshake.AppendError(nil, c.refusal.status, c.refusal.reason, retryAfter))
+			before := l.doing.instead(i) // of the newcomer
+			l.writer(i, s).Send(int(s.fd), handshake.AppendError(nil, c.refusal.status, c.refusal.reason, retryAfter))
+			l.doing.leave(before)
 			l.kill(i, s)
 			return
 		}

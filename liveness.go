@@ -21,6 +21,7 @@ const trimPeriod = 250 * time.Millisecond
 // reaps the dead and enforces every timeout. No connection has a timer.
 func (l *loop) sweep() {
 	l.own.Check()
+	l.doing.enter(phaseSweep)
 	l.publishStats()
 	if l.now >= l.hand.nextTrim {
 		l.hand.nextTrim = l.now + int64(trimPeriod)
@@ -43,6 +44,7 @@ func (l *loop) sweep() {
 	for n := uint32(0); n < min(stretch, uint32(l.slab.made)) && pings < pingBudget; n++ {
 		i := l.hand.at
 		s := l.slab.at(i)
+		l.doing.on(i)
 		switch {
 		case s.state == stateFree:
 		case s.state == stateOpen && s.cold == 0: // nearly always; no system call for those

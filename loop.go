@@ -69,6 +69,8 @@ type loop struct {
 	http        passing
 	workers     batches
 	calling     calling
+	doing       doing
+	sockets     socketWriter
 	hand        clockHand
 	ledger      ledger
 	lists       lists
@@ -98,10 +100,12 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		accepting:   accepting{listener: -1, shares: s.shared != nil},
 		http:        passing{pair: -1},
 		calling:     calling{current: noSlot},
+		doing:       doing{slot: noSlot},
 		hand:        clockHand{period: s.period, wanted: s.period},
 		keys:        entropy.Stream(s.entropy),
 	}
 	l.asleep = l.idle
+	l.sockets = socketWriter{l.kernel, &l.stats, -1}
 	l.accepting.overflow.most = s.overflow
 	if len(s.reserved) > 0 {
 		l.accepting.overflow.kept = sparesKept
@@ -193,6 +197,7 @@ const slowTick = 10 * time.Millisecond
 // they are level-triggered.
 func (l *loop) handle(events []poller.Event) {
 	l.own.Check()
+	l.doing.enter(phaseEvents)
 	defer l.recovered()
 	for i := range events {
 		l.dispatch(&events[i])
@@ -217,6 +222,7 @@ func (l *loop) dispatch(ev *poller.Event) {
 	if s.gen.Load() != t.Generation {
 		return
 	}
+	l.doing.on(i)
 	if s.flags&flagOut != 0 && ev.Writable() {
 		l.writable(i, s)
 	}

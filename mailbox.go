@@ -168,6 +168,7 @@ func (m *mailbox) take() {
 // are left.
 func (l *loop) drainMailbox() bool {
 	l.own.Check()
+	l.doing.enter(phaseMailbox)
 	m := &l.mail
 	if w := l.lists.walking; w.d != nil {
 		l.lists.walking = walking{}
@@ -228,6 +229,7 @@ func (l *loop) carryOut(p *post, data []byte) {
 	if s.gen.Load() != p.gen {
 		return
 	}
+	l.doing.on(p.slot)
 	switch p.kind {
 	case postDone:
 		l.workDone(p.slot, s, p.work)

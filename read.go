@@ -303,6 +303,7 @@ func (l *loop) resume() {
 	if len(l.lists.resumed) == 0 {
 		return
 	}
+	l.doing.enter(phaseResume)
 	batch, done := l.lists.resumed, 0
 	l.lists.resumed = l.lists.spareResumed[:0]
 	defer func() {
@@ -313,6 +314,7 @@ func (l *loop) resume() {
 		done++
 		s := l.slab.at(conn.slot)
 		if s.gen.Load() == conn.gen {
+			l.doing.on(conn.slot)
 			l.resumeInput(conn.slot, s)
 			if s.flags&flagTLS != 0 {
 				l.endOfRecords(conn.slot, s)

@@ -12,9 +12,11 @@ import (
 // is called here.
 func (l *loop) reap() {
 	l.own.Check()
+	before := l.doing.enter(phaseReap)
 	for len(l.lists.dead) > 0 { // OnClose may close others
 		l.reapListed()
 	}
+	l.doing.leave(before)
 }
 
 func (l *loop) reapListed() {

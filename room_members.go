@@ -145,6 +145,7 @@ func (l *loop) walk(w walking) int {
 			shed++
 			continue
 		}
+		l.doing.on(at.Slot)
 		switch err := l.sendPrepared(at.Slot, s, at.Frame); {
 		case err == nil:
 			taken++

@@ -220,6 +220,7 @@ func (l *loop) shutdown() {
 	}
 	l.closeListener()
 	l.each(func(i uint32, s *slot) {
+		l.doing.on(i)
 		switch s.state {
 		case stateOpen:
 			l.closeOpen(i, s, &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown})

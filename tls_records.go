@@ -149,7 +149,7 @@ func (l *loop) sendRecords(i uint32, s *slot, t *tlsConn) {
 	n := 0
 	if t.out == nil {
 		var e unix.Errno
-		n, e = l.sendAll(int(s.fd), b)
+		n, e = l.sendAll(i, s, b)
 		if e != 0 && e != unix.EAGAIN {
 			l.fail(i, s, e)
 			return
@@ -181,13 +181,12 @@ func (l *loop) keepRecords(c *cold, t *tlsConn, b []byte) {
 }
 
 // sendAll sends b as far as the socket takes it: EAGAIN if that is not all.
-func (l *loop) sendAll(fd int, b []byte) (sent int, errno unix.Errno) {
+func (l *loop) sendAll(i uint32, s *slot, b []byte) (sent int, errno unix.Errno) {
 	l.own.Check()
 	for sent < len(b) {
 		want := min(len(b)-sent, sock.MaxRaw)
-		n, e := l.kernel.Send(fd, b[sent:])
+		n, e := l.writer(i, s).Send(int(s.fd), b[sent:])
 		sent += n
-		l.stats.BytesSent += uint64(n)
 		if e != 0 {
 			return sent, e
 		}
@@ -207,7 +206,7 @@ func (l *loop) sealOutbox(i uint32, s *slot, c *cold, budget int) (sent int, err
 	}
 	for !c.out.Empty() && sent < budget {
 		if t.out != nil {
-			n, e := l.sendAll(int(s.fd), t.out.B[t.sent:])
+			n, e := l.sendAll(i, s, t.out.B[t.sent:])
 			sent += n
 			t.sent += n
 			c.out.SentSealed(n)
@@ -227,7 +226,7 @@ func (l *loop) sealOutbox(i uint32, s *slot, c *cold, budget int) (sent int, err
 		c.out.Sent(len(b), &l.bufs)
 		l.ledger.queued += int64(c.out.Queued() - before)
 		sealed := l.tls.sealed.Drain()
-		n, e := l.sendAll(int(s.fd), sealed)
+		n, e := l.sendAll(i, s, sealed)
 		sent += n
 		if n < len(sealed) {
 			l.keepRecords(c, t, sealed[n:])

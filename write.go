@@ -4,8 +4,63 @@ package perch
 
 import (
 	"github.com/perchws/perch/internal/outbox"
+	"github.com/perchws/perch/internal/owner"
+	"github.com/perchws/perch/internal/sock"
 	"golang.org/x/sys/unix"
 )
+
+// A loop writes to the socket of a connection for one of three reasons, and in three functions:
+//
+//   - flushCork: the connection's own event has ended, or its answers have filled the cork;
+//   - flush: something waits in its outbox, and the tick ends, the socket has room again, or the queue is long (unload);
+//   - sendRecords: TLS has something to say by itself, see tls_records.go.
+//
+// All three write through loop.writer. That is invariant (b) of docs/architecture.md.
+
+// socketWriter is how a loop writes to sockets. It is what an outbox sends to.
+type socketWriter struct {
+	kernel sock.Kernel
+	stats  *Stats
+	fd     int // the one socket that may be written to; race builds alone keep it
+}
+
+// Send implements outbox.Writer.
+func (w *socketWriter) Send(fd int, b []byte) (n int, errno unix.Errno) {
+	w.check(fd)
+	n, errno = w.kernel.Send(fd, b)
+	w.stats.BytesSent += uint64(n)
+	return n, errno
+}
+
+// SendVector implements outbox.Writer.
+func (w *socketWriter) SendVector(fd int, v *sock.Vector) (n int, errno unix.Errno) {
+	w.check(fd)
+	n, errno = w.kernel.SendVector(fd, v)
+	w.stats.BytesSent += uint64(n)
+	return n, errno
+}
+
+// only says which socket may be written to from now on.
+func (w *socketWriter) only(fd int) *socketWriter {
+	if owner.Enabled {
+		w.fd = fd
+	}
+	return w
+}
+
+func (w *socketWriter) check(fd int) {
+	if owner.Enabled && fd != w.fd {
+		panic("perch: a write to a socket that nobody has asked the writer for")
+	}
+}
+
+// writer returns what writes to the connection's socket, and nothing else may. Race builds panic where the loop may not
+// write to it now.
+func (l *loop) writer(i uint32, s *slot) *socketWriter {
+	l.own.Check()
+	l.doing.mayWrite(i, l.calling.current)
+	return l.sockets.only(int(s.fd))
+}
 
 // flushCork sends what the connection whose event this is has answered, in one
 // call; what the socket does not take waits in the outbox.
@@ -20,12 +75,11 @@ func (l *loop) flushCork(i uint32, s *slot) {
 		l.sealCork(i, s, b)
 		return
 	}
-	n, e := l.kernel.Send(int(s.fd), b)
+	n, e := l.writer(i, s).Send(int(s.fd), b)
 	if e != 0 && e != unix.EAGAIN {
 		l.fail(i, s, e)
 		return
 	}
-	l.stats.BytesSent += uint64(n)
 	if n == len(b) {
 		return
 	}
@@ -49,12 +103,13 @@ func (l *loop) markDirty(i uint32, s *slot) {
 }
 
 // flushDirty sends what the tick has queued: once for each connection, however
-// much it is. With the cork, the only place that writes.
+// much it is.
 func (l *loop) flushDirty() {
 	l.own.Check()
 	if len(l.lists.dirty) == 0 {
 		return
 	}
+	before := l.doing.enter(phaseFlush)
 	l.lists.dirty, l.lists.flushing = l.lists.flushing[:0], l.lists.dirty
 	done := 0
 	defer func() { l.lists.dirty = append(l.lists.dirty, l.lists.flushing[done:]...) }() // none is left, but after Goexit
@@ -71,6 +126,7 @@ func (l *loop) flushDirty() {
 			l.interest(i, s)
 		}
 	}
+	l.doing.leave(before)
 }
 
 // writable sends more: the socket has room again.
@@ -97,9 +153,8 @@ func (l *loop) flush(i uint32, s *slot) {
 			n, e = l.sealOutbox(i, s, c, flushBudget)
 		} else {
 			before := c.out.Queued()
-			n, e = c.out.Send(l.kernel, int(s.fd), &l.cork.vector, &l.bufs, flushBudget)
+			n, e = c.out.Send(l.writer(i, s), int(s.fd), &l.cork.vector, &l.bufs, flushBudget)
 			l.ledger.queued += int64(c.out.Queued() - before)
-			l.stats.BytesSent += uint64(n)
 		}
 		if n > 0 {
 			c.out.Progressed(l.coarse, s.flags&flagOut != 0)
