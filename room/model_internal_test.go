@@ -3,6 +3,7 @@ package room
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -13,18 +14,29 @@ import (
 // in which, and what is in the mailboxes.
 type model struct {
 	*world
-	rng   *rand.Rand
-	rooms []*modelRoom
-	conns []*modelConn
-	mail  [][]modelPost // by loop
-	made  int
+	broker *slowBroker
+	rng    *rand.Rand
+	rooms  []*modelRoom
+	conns  []*modelConn
+	mail   [][]modelPost // by loop
+	made   int
+	under  map[string]*modelPublish // what is published and has no place yet
 }
 
 type modelRoom struct {
 	*Room
+	opening bool // the broker has not answered
 	deleted bool
 	log     []string // what was published
 	members []*membership
+	waiting []*modelConn // that have asked to join while it was opening
+}
+
+// modelPublish is a publish under way.
+type modelPublish struct {
+	r    *modelRoom
+	not  *modelConn
+	text string
 }
 
 // membership is from one join to the leave.
@@ -39,9 +51,12 @@ type modelConn struct {
 	user    string
 	dialect Dialect
 	in      []*membership
+	closed  bool
+	waits   map[*modelRoom]int // answers that are to come
 }
 
-// modelPost is a post: a message for those members, or the end of them, or a join.
+// modelPost is a post: a message for those members, or the end of them, or a join, or the
+// answer to a connection that has waited.
 type modelPost struct {
 	message string
 	to      []*membership
@@ -68,10 +83,38 @@ func (m *model) post(r *modelRoom, message string, end bool, except *modelConn) 
 	}
 }
 
+// join asks for a membership. In a room that is being opened the answer comes later.
 func (m *model) join(c *modelConn, r *modelRoom) {
 	m.t.Helper()
 	since := m.rng.IntN(len(r.log) + 2)
-	j, err := c.tryJoin(r.Room, JoinOptions{Since: &Position{r.Position().Epoch, uint64(since)}, Recent: 2})
+	o := JoinOptions{Since: &Position{r.Position().Epoch, uint64(since)}, Recent: 2}
+	later := r.opening || c.waits[r] > 0 // behind what it has asked before
+	switch {
+	case r.opening:
+		since, o.Since = math.MaxInt, nil
+		r.waiting = append(r.waiting, c)
+	case later:
+		m.mail[c.Loop] = append(m.mail[c.Loop], modelPost{})
+	}
+	c.waits[r]++
+	answered := false
+	c.l.shards.JoinLater(c.Slot, c.Gen, r.Room, o, func(j Joined, err error) {
+		m.t.Helper()
+		if answered || c.closed {
+			m.t.Fatalf("answered twice, or to a connection that is closed: %v", c.Member)
+		}
+		answered = true
+		c.waits[r]--
+		m.joined(c, r, since, j, err)
+	})
+	if answered == later {
+		m.t.Fatalf("answered at once: %t, want %t", answered, !later)
+	}
+}
+
+// joined is told the answer.
+func (m *model) joined(c *modelConn, r *modelRoom, since int, j Joined, err error) {
+	m.t.Helper()
 	if slices.ContainsFunc(c.in, func(s *membership) bool { return s.r == r }) {
 		m.is(err, ErrJoined, "Join twice")
 		return
@@ -94,13 +137,31 @@ func (m *model) join(c *modelConn, r *modelRoom) {
 	} else {
 		recent = r.log[max(0, len(r.log)-2):]
 	}
-	if j.Recovered != recovered || !slices.Equal(payloads(j.Missed), missed) || !slices.Equal(payloads(j.Recent), recent) || int(j.Offset) != len(r.log) {
-		m.t.Fatalf("join since %d of %d: %t %q %q, want %t %q %q", since, len(r.log), j.Recovered, payloads(j.Missed), payloads(j.Recent), recovered, missed, recent)
+	if j.Recovered != recovered || !slices.Equal(payloads(j.Missed), missed) ||
+		!slices.Equal(payloads(j.Recent), recent) || int(j.Offset) != len(r.log) {
+		m.t.Fatalf("join since %d of %d: %t %q %q, want %t %q %q", since, len(r.log),
+			j.Recovered, payloads(j.Missed), payloads(j.Recent), recovered, missed, recent)
 	}
 	s := &membership{c: c, r: r}
 	r.members = append(r.members, s)
 	c.in = append(c.in, s)
 	m.mail[c.Loop] = append(m.mail[c.Loop], modelPost{})
+}
+
+// opened is told when the broker opens a room.
+func (m *model) opened(id string) {
+	i := slices.IndexFunc(m.rooms, func(r *modelRoom) bool { return r.Room != nil && r.ID() == id })
+	if i < 0 { // one of the first, which nobody has asked for anything
+		return
+	}
+	r := m.rooms[i]
+	r.opening = false
+	for _, c := range r.waiting {
+		if !c.closed {
+			m.mail[c.Loop] = append(m.mail[c.Loop], modelPost{})
+		}
+	}
+	r.waiting = nil
 }
 
 // end takes a membership out of all lists.
@@ -124,6 +185,7 @@ func (m *model) leave(c *modelConn, r *modelRoom) {
 
 func (m *model) close(c *modelConn) {
 	c.close()
+	c.closed = true
 	for len(c.in) > 0 {
 		m.end(c.in[0])
 	}
@@ -131,7 +193,7 @@ func (m *model) close(c *modelConn) {
 }
 
 func (m *model) connect() {
-	c := &modelConn{conn: m.world.connect(m.rng.IntN(len(m.mail)))}
+	c := &modelConn{conn: m.world.connect(m.rng.IntN(len(m.mail))), waits: make(map[*modelRoom]int)}
 	if m.rng.IntN(3) > 0 {
 		c.user, c.dialect = fmt.Sprint("u", m.rng.IntN(4)), Dialect(m.rng.IntN(Dialects))
 		c.signIn(c.user, c.dialect)
@@ -142,23 +204,47 @@ func (m *model) connect() {
 func (m *model) publish(r *modelRoom) {
 	m.t.Helper()
 	m.made++
-	message := fmt.Sprintf("%d#%d", m.made, len(r.log)+1)
 	var except []Member
 	var not *modelConn
 	if m.rng.IntN(3) == 0 {
 		not = m.conns[m.rng.IntN(len(m.conns))]
 		except = append(except, not.Member)
 	}
-	got, err := m.tryPublish(r.Room, Message{Payload: fmt.Append(nil, m.made), Except: except})
-	if r.deleted {
-		m.is(err, ErrNotFound, "Publish to a deleted room")
+	text := fmt.Sprint(m.made)
+	m.under[text] = &modelPublish{r, not, text}
+	settled := false
+	r.Publish(Message{Payload: []byte(text), Except: except}, func(got Receipt, err error) {
+		m.t.Helper()
+		if settled {
+			m.t.Fatalf("%s is settled twice", text)
+		}
+		settled = true
+		if m.under[text] != nil {
+			m.t.Fatalf("%s is settled before it has a place: %v", text, err)
+		}
+		if r.deleted {
+			m.is(err, ErrNotFound, "Publish to a deleted room")
+			return
+		}
+		if m.is(err, nil, "Publish"); int(got.Offset) != len(r.log) || got.Members != r.count() {
+			m.t.Fatalf("receipt %+v, want offset %d and %d members", got, len(r.log), r.count())
+		}
+	})
+	if m.broker.inline && !settled {
+		m.t.Fatal("a broker that answers at once has not")
+	}
+}
+
+// placed is told when a message gets its place.
+func (m *model) placed(_ string, payload []byte) {
+	p := m.under[string(payload)]
+	delete(m.under, p.text)
+	if p.r.deleted {
 		return
 	}
-	r.log = append(r.log, message)
-	if m.is(err, nil, "Publish"); int(got.Offset) != len(r.log) || got.Members != r.count() {
-		m.t.Fatalf("receipt %+v, want offset %d and %d members", got, len(r.log), r.count())
-	}
-	m.post(r, message, false, not)
+	message := fmt.Sprintf("%s#%d", p.text, len(p.r.log)+1)
+	p.r.log = append(p.r.log, message)
+	m.post(p.r, message, false, p.not)
 }
 
 // count is what Room.Count must be: users, and connections without one.
@@ -221,6 +307,17 @@ func (m *model) step(loop int) {
 	}
 }
 
+// make makes a room.
+func (m *model) make(id string) *modelRoom {
+	m.t.Helper()
+	w := &wait{create: &Options{}, over: make(chan struct{})}
+	r, _, err := m.open(id, w)
+	if err != nil && err != errWaiting {
+		m.t.Fatal(err)
+	}
+	return &modelRoom{Room: r, opening: err == errWaiting}
+}
+
 // change is one random operation, but for a step.
 func (m *model) change() {
 	m.t.Helper()
@@ -238,6 +335,8 @@ func (m *model) change() {
 		m.join(c, r)
 	case n < 65:
 		m.leave(c, r)
+	case n < 68 && r.opening:
+		m.is(m.Delete(r.Room, ""), ErrOpening, "Delete while it is being opened")
 	case n < 68:
 		m.is(m.Delete(r.Room, ""), map[bool]error{true: ErrNotFound}[r.deleted], "Delete")
 		if !r.deleted {
@@ -245,8 +344,8 @@ func (m *model) change() {
 		}
 		r.deleted = true
 	case n < 78 && r.deleted && len(r.members) == 0:
-		*r = modelRoom{Room: m.create(r.ID(), Options{})}
-	case n < 80 && !r.deleted:
+		m.rooms[slices.Index(m.rooms, r)] = m.make(r.ID())
+	case n < 80 && !r.deleted && !r.opening:
 		m.made++
 		r.Send(text(fmt.Sprint("s", m.made)), ClassMessage, c.Member)
 		m.post(r, fmt.Sprint("s", m.made), false, c)
@@ -264,46 +363,73 @@ func (m *model) change() {
 // Random operations, in random places of the mailboxes and of walks.
 func TestModel(t *testing.T) {
 	for seed := range uint64(40) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			const loops = 2
-			m := &model{
-				world: newWorld(t, loops, Config{MaxRoomsPerMember: 4, MaxRecovery: 20}),
-				rng:   rand.New(rand.NewPCG(seed, 0)), mail: make([][]modelPost, loops),
-			}
-			for i := range 6 {
-				m.rooms = append(m.rooms, &modelRoom{Room: m.create(fmt.Sprint("r", i), Options{})})
-			}
-			for range 1500 {
-				if m.rng.IntN(3) == 0 {
-					m.step(m.rng.IntN(loops))
-				} else {
-					m.change()
-				}
-				if m.rng.IntN(100) == 0 {
-					m.settle()
-				}
-			}
-			for len(m.conns) > 0 {
-				m.close(m.conns[0])
-			}
-			m.settle()
-			if s := m.Stats(); s.Active != 0 || s.Users != 0 {
-				t.Errorf("left behind: %+v", s)
-			}
-			for _, l := range m.loops {
-				if len(l.shards.index) != 0 || len(l.shards.lists) != len(l.shards.spare)+1 {
-					t.Errorf("left behind: %d shards, %d lists", len(l.shards.index), len(l.shards.lists)-len(l.shards.spare)-1)
-				}
-			}
-		})
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { newModel(t, seed, true).live() })
 	}
+}
+
+// The same with a broker that takes its time, and answers for rooms in any order.
+func TestModelLate(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { newModel(t, seed, false).live() })
+	}
+}
+
+func newModel(t *testing.T, seed uint64, inline bool) *model {
+	const loops = 2
+	b := newSlowBroker()
+	b.inline = inline
+	m := &model{
+		world: newWorld(t, loops, Config{MaxRoomsPerMember: 4, MaxRecovery: 20, Broker: b}), broker: b,
+		rng: rand.New(rand.NewPCG(seed, 0)), mail: make([][]modelPost, loops), under: make(map[string]*modelPublish),
+	}
+	b.placing, b.opening = m.placed, m.opened
+	for i := range 6 {
+		m.rooms = append(m.rooms, m.make(fmt.Sprint("r", i)))
+	}
+	return m
+}
+
+func (m *model) live() {
+	m.t.Helper()
+	for range 1500 {
+		switch m.rng.IntN(6) {
+		case 0, 1:
+			m.step(m.rng.IntN(len(m.loops)))
+		case 2:
+			m.answer()
+		default:
+			m.change()
+		}
+		if m.rng.IntN(100) == 0 {
+			m.settle()
+		}
+	}
+	for len(m.conns) > 0 {
+		m.close(m.conns[0])
+	}
+	m.settle()
+	if s := m.Stats(); s.Active != 0 || s.Users != 0 {
+		m.t.Errorf("left behind: %+v", s)
+	}
+	for _, l := range m.loops {
+		if len(l.shards.index) != 0 || len(l.shards.lists) != len(l.shards.spare)+1 || len(l.shards.waits) != 0 {
+			m.t.Errorf("left behind: %d shards, %d lists, waits of %d connections",
+				len(l.shards.index), len(l.shards.lists)-len(l.shards.spare)-1, len(l.shards.waits))
+		}
+	}
+}
+
+// answer lets the broker go on with one room; false: it has nothing to do.
+func (m *model) answer() bool {
+	ids := m.broker.waiting()
+	return len(ids) > 0 && m.broker.step(ids[m.rng.IntN(len(ids))], answer)
 }
 
 // settle lets everything through, then all must agree.
 func (m *model) settle() {
 	m.t.Helper()
 	for busy := true; busy; {
-		busy = false
+		busy = m.answer()
 		for i := range m.mail {
 			for len(m.mail[i]) > 0 {
 				m.step(i)
@@ -311,5 +437,9 @@ func (m *model) settle() {
 			}
 		}
 	}
+	m.Sweep()
 	m.audit()
+	if n := m.waitingBytes.Load(); n != 0 || len(m.under) != 0 || len(m.owed) != 0 {
+		m.t.Fatalf("%d bytes wait, %d publishes, %d rooms", n, len(m.under), len(m.owed))
+	}
 }
