@@ -150,6 +150,9 @@ func (l *loop) tick() error {
 	l.flushDirty()
 	l.reap()
 	l.account()
+	if owner.Enabled {
+		l.audit()
+	}
 	return nil
 }
 
