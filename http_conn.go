@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"sync"
@@ -38,6 +39,19 @@ type webConn struct {
 	// Under web.mu.
 	place *list.Element // in web.idle
 	gone  bool
+}
+
+// webConnKey finds the webConn in the context of a request that came over it.
+type webConnKey struct{}
+
+// ownConn is the connection that a request came over, if this engine has passed it to net/http; nil: it is that of a
+// foreign server, or of another engine.
+func ownConn(srv *Server, req *http.Request) *webConn {
+	c, _ := req.Context().Value(webConnKey{}).(*webConn)
+	if c == nil || c.web.srv != srv {
+		return nil
+	}
+	return c
 }
 
 // Read gives the bytes first that the loop has read.

@@ -9,19 +9,23 @@ import (
 	"strings"
 )
 
-// webConnKey finds the webConn in the context of a request that came over it.
-type webConnKey struct{}
-
-// ServeHTTP makes all of the server's routes an http.Handler, for a net/http
-// server of somebody else's: see [Route.Upgrade]. What is for none of them is
-// Config.HTTP's.
+// ServeHTTP makes all of the server's routes an http.Handler, for a net/http server of somebody else's: see
+// [Route.Upgrade]. A request for none of them goes to Config.HTTP.
+//
+// The engine's own net/http has it too: a loop has seen only the first request of a connection.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	own := ownConn(srv, req)
+	if own != nil && req.TLS == nil {
+		req.TLS = own.state() // net/http knows of a *tls.Conn alone
+	}
 	route, matched := srv.routing.matchRequest(req)
 	switch {
 	case route != nil:
 		route.upgrade(w, req, matched)
+	case srv.cfg.HTTP != nil && own != nil && asksForUpgrade(req):
+		srv.serveMisdirected(w, req, own)
 	case srv.cfg.HTTP != nil:
-		srv.serveUnrouted(w, req)
+		srv.cfg.HTTP.ServeHTTP(w, req)
 	default:
 		kind := RefusedPlainHTTP
 		if asksForUpgrade(req) {
@@ -32,14 +36,10 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// serveUnrouted has Config.HTTP answer a request that is for no route. If it asks for an upgrade, and is answered as
-// plain HTTP, the log tells of it as of any refusal: otherwise nothing would tell of a client with a misspelt path.
-func (srv *Server) serveUnrouted(w http.ResponseWriter, req *http.Request) {
-	own, _ := req.Context().Value(webConnKey{}).(*webConn)
-	if own == nil || own.web.srv != srv || !asksForUpgrade(req) { // a foreign server tells of its answers itself
-		srv.cfg.HTTP.ServeHTTP(w, req)
-		return
-	}
+// serveMisdirected has Config.HTTP answer a request for an upgrade, to a path that is no route's. If it is answered as
+// plain HTTP, the log tells of it as of any refusal: otherwise nothing would tell of a client with a misspelt path. (A
+// foreign server tells of its answers itself.)
+func (srv *Server) serveMisdirected(w http.ResponseWriter, req *http.Request, own *webConn) {
 	own.noted = false
 	a := &answer{ResponseWriter: w}
 	srv.cfg.HTTP.ServeHTTP(a, req)

@@ -37,7 +37,7 @@ func newWeb(srv *Server) *web {
 	cfg := &srv.cfg
 	w := &web{srv: srv}
 	w.server = http.Server{
-		Handler:           http.HandlerFunc(w.handle),
+		Handler:           srv,
 		ReadHeaderTimeout: orForever(cfg.HandshakeTimeout),
 		IdleTimeout:       orForever(cfg.IdleTimeout),
 		MaxHeaderBytes:    cfg.MaxHead, // and net/http's 4 KiB of grace
@@ -109,14 +109,6 @@ func (w *web) open(fd int, from handoff) net.Conn {
 		c.Conn = from.tls.conn
 	}
 	return c
-}
-
-// handle answers a request: the loops have seen only the first of a connection.
-func (w *web) handle(rw http.ResponseWriter, req *http.Request) {
-	if c, ok := req.Context().Value(webConnKey{}).(*webConn); ok {
-		req.TLS = c.state() // net/http knows of a *tls.Conn alone
-	}
-	w.srv.ServeHTTP(rw, req)
 }
 
 // quiesce ends connections as they become idle, and at once those that are.

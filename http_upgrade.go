@@ -66,10 +66,7 @@ func (r *Route) Upgrade(w http.ResponseWriter, req *http.Request) error {
 
 // upgrade takes path values from matched, which may be nil.
 func (r *Route) upgrade(w http.ResponseWriter, req, matched *http.Request) error {
-	own, _ := req.Context().Value(webConnKey{}).(*webConn)
-	if own != nil && own.web.srv != r.srv {
-		own = nil // another engine's: it is as foreign as any
-	}
+	own := ownConn(r.srv, req)
 	t, header, err := r.judge(w, req, matched)
 	if err == nil {
 		if err = r.takeOver(w, t, own); err == nil {
