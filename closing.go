@@ -46,7 +46,7 @@ func (l *loop) slow(i uint32, s *slot, cause error) {
 	c := l.slab.thaw(s)
 	before := c.out.Queued()
 	c.out.Truncate(&l.bufs)
-	l.ledger.queued += int64(c.out.Queued() - before)
+	l.ledger.add(c.out.Queued() - before)
 	l.failWith(i, s, CloseSlowConsumer, "slow consumer", cause)
 }
 

@@ -50,7 +50,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 	}
 	srv.loops = []*loop{l}
 	srv.launched.Store(true)
-	srv.rooms.Attach([]room.Loop{l}, roomBudget{srv})
+	srv.rooms.Attach([]room.Loop{l}, &srv.output)
 	srv.running.Store(true)
 	srv.launched.Store(true)
 	runtime.LockOSThread()
@@ -264,8 +264,8 @@ func (d *driven) gone() {
 		d.t.Errorf("%d slots are live, %d of %d free", t.live, t.free, t.made)
 	case len(t.spareCold)+len(t.bareCold) != len(t.colds)-1:
 		d.t.Errorf("%d of %d cold parts are spare", len(t.spareCold)+len(t.bareCold), len(t.colds)-1)
-	case d.l.ledger.queued != 0 || d.srv.queued.Load() != 0:
-		d.t.Errorf("%d bytes are queued, %d in all", d.l.ledger.queued, d.srv.queued.Load())
+	case d.l.ledger.queued != 0 || d.srv.output.queued.Load() != 0:
+		d.t.Errorf("%d bytes are queued, %d in all", d.l.ledger.queued, d.srv.output.queued.Load())
 	case d.srv.connections.Load() != 0:
 		d.t.Errorf("%d connections are counted", d.srv.connections.Load())
 	case all.Opened != all.Closed:

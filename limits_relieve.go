@@ -18,7 +18,7 @@ import "slices"
 func (l *loop) relieve() {
 	l.own.Check()
 	most := l.srv.cfg.MaxOutputTotal
-	if l.srv.queued.Load() < most/4*3 {
+	if l.srv.output.queued.Load() < most/4*3 {
 		l.ledger.largest.Store(0)
 		return
 	}
@@ -47,7 +47,7 @@ func (l *loop) relieve() {
 	for _, o := range l.srv.loops { // of the others, as of their last sweep
 		largest = max(largest, int(o.ledger.largest.Load()))
 	}
-	excess := l.srv.queued.Load() - most/2
+	excess := l.srv.output.queued.Load() - most/2
 	for _, q := range all {
 		if excess <= 0 || q.bytes < largest/2 { // the rest is smaller than what others hold
 			return

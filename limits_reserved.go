@@ -186,7 +186,7 @@ func (l *loop) answerReserved(i uint32, s *slot, b []byte) {
 	l.setState(s, stateFailing)
 	c := l.slab.thaw(s)
 	c.out.Started(l.coarse)
-	l.ledger.queued += int64(c.out.ShareRaw(b)) // it is no frame, and not to be cut
+	l.ledger.add(c.out.ShareRaw(b)) // it is no frame, and not to be cut
 	l.markDirty(i, s)
 }
 

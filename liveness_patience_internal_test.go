@@ -208,8 +208,8 @@ func TestClosingUnderPressure(t *testing.T) {
 		p := d.open(4096)
 		p.frame(Text, []byte("go"))
 		d.turn()
-		if p.state() != stateClosing || d.srv.queued.Load() < size/2 {
-			t.Fatalf("state %v, %d bytes queued", p.state(), d.srv.queued.Load())
+		if p.state() != stateClosing || d.srv.output.queued.Load() < size/2 {
+			t.Fatalf("state %v, %d bytes queued", p.state(), d.srv.output.queued.Load())
 		}
 		for range 5 {
 			var b [2048]byte

@@ -100,6 +100,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		accepting:   accepting{listener: -1, shares: s.shared != nil},
 		http:        passing{pair: -1},
 		calling:     calling{current: noSlot},
+		ledger:      ledger{account: &s.output},
 		doing:       doing{slot: noSlot},
 		hand:        clockHand{period: s.period, wanted: s.period},
 		keys:        entropy.Stream(s.entropy),

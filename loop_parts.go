@@ -113,13 +113,6 @@ type clockHand struct {
 	nextTrim int64  // when the sweep trims next
 }
 
-// ledger counts the bytes in the loop's outboxes.
-type ledger struct {
-	queued   int64
-	reported int64        // of queued, what srv.queued has
-	largest  atomic.Int64 // bytes of the largest outbox, as relieve has seen it. Any goroutine
-}
-
 // lists is the work of this tick, or left for the next. The spare ones are the lists'
 // memory for the turn after.
 type lists struct {

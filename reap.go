@@ -74,7 +74,7 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 	l.slab.setProxied(i, netip.AddrPort{})
 	key := l.slab.peer(i)
 	l.slab.setPeer(i, addrKey{})
-	l.ledger.queued -= int64(c.out.Counted())
+	l.ledger.add(-c.out.Counted())
 	c.out.Reset(&l.bufs)
 	if s.flags&flagTLS != 0 {
 		l.dropTLS(i)

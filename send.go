@@ -144,10 +144,10 @@ func (l *loop) waits(s *slot) bool {
 func (l *loop) queueFor(i uint32, s *slot, n int) (*outbox.Box, error) {
 	l.own.Check()
 	c := l.slab.thaw(s)
-	waiting, over := c.out.Counted(), !l.fits(n)
+	waiting, over := c.out.Counted(), !l.ledger.fits(n)
 	switch {
 	case waiting == 0 && over:
-		l.srv.overloads.Add(1)
+		l.srv.output.refused.Add(1)
 		l.markDirty(i, s) // which gives the cold part back
 		return nil, errNoRoom
 	case !over && (waiting == 0 || waiting < l.srv.cfg.MaxOutput):
@@ -171,7 +171,23 @@ func (l *loop) queueFor(i uint32, s *slot, n int) (*outbox.Box, error) {
 // is added to an outbox is told here.
 func (l *loop) queued(i uint32, s *slot, out *outbox.Box, n int) {
 	l.own.Check()
-	l.ledger.queued += int64(n)
+	l.ledger.add(n)
 	l.pressure(s, out)
 	l.markDirty(i, s)
+}
+
+// missed carries out the policy of the route for a message that was not queued and whose sender cannot be told. Only for
+// errNoRoom: in all other cases queueFor has done so.
+func (l *loop) missed(i uint32, s *slot, err error) {
+	l.own.Check()
+	if err != errNoRoom || s.state != stateOpen {
+		return
+	}
+	if l.routeOf(s).onGap == nil {
+		l.slow(i, s, ErrOverloaded)
+		return
+	}
+	l.slab.thaw(s).dropped++
+	l.stats.MessagesDropped++
+	l.markDirty(i, s) // there is nothing whose sending would tell of the gap
 }

@@ -59,16 +59,13 @@ type Server struct {
 	launched    atomic.Bool              // loops are there to be asked
 	public      atomic.Pointer[net.Addr] // nil: Start has not listened
 	connections atomic.Int64
-	refusing    atomic.Int64  // connections over a limit that are held to be told so: see limits_overflow.go
-	queued      atomic.Int64  // bytes of output, as loops have reported them
-	posted      atomic.Int64  // bytes of messages on their way to loops: see limits_output.go
-	called      atomic.Int64  // the same of calls and of rooms
-	overloads   atomic.Uint64 // what was refused for that
+	refusing    atomic.Int64 // connections over a limit that are held to be told so: see limits_overflow.go
 	nextDial    atomic.Uint32
 	cut, late   cutCount                                     // by the end of Shutdown's context; before it, because they took nothing
 	outside     struct{ refused, bad, panics atomic.Uint64 } // upgrades answered outside of the loops, for Stats
 
 	// Locked by themselves.
+	output           account // what waits to be sent, and what is on its way to loops
 	table            routeTable
 	turns, dialTurns *tlsTurns // of TLS handshakes, as a server and as a client
 	addrs            addrCounter
@@ -95,6 +92,7 @@ func newServer(c Config, on seams) *Server {
 	srv.lines.clock, srv.lines.spawn = srv.clock, srv.spawn
 	srv.patience, srv.hurry = context.WithCancel(context.Background())
 	srv.cfg, srv.bad = c.withDefaults()
+	srv.output.total, srv.output.each = srv.cfg.MaxOutputTotal, srv.cfg.MaxOutput
 	srv.log = slog.New(logHandler{&srv.lines, srv.cfg.Logger.Handler()})
 	srv.tls = srv.cfg.TLS
 	srv.turns, srv.dialTurns = newTLSTurns(srv.cfg.MaxTLSHandshakes), newTLSTurns(srv.cfg.MaxTLSHandshakes)
@@ -320,7 +318,7 @@ func (srv *Server) launch() error {
 	for i, l := range srv.loops {
 		loops[i] = l
 	}
-	srv.rooms.Attach(loops, roomBudget{srv})
+	srv.rooms.Attach(loops, &srv.output)
 	srv.launched.Store(true)
 	for _, l := range srv.loops { // now that all are there: HTTP handlers may ask for Stats
 		var err error

@@ -157,7 +157,7 @@ func (l *loop) publishStats() {
 // nothing is left.
 func (l *loop) account() {
 	l.own.Check()
-	l.report()
+	l.ledger.report()
 	if l.life.stopping && l.slab.live == 0 {
 		l.life.stopped = true
 	}
@@ -185,8 +185,8 @@ func (srv *Server) Stats() Stats {
 	all.BadHandshakes += srv.outside.bad.Load()
 	all.Panics += srv.outside.panics.Load()
 	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
-	all.QueuedBytes = srv.queued.Load() + srv.posted.Load() + srv.called.Load()
-	all.Overloads += srv.overloads.Load()
+	all.QueuedBytes = srv.output.bytes()
+	all.Overloads += srv.output.refused.Load()
 	all.LogsLost += srv.lines.dropped()
 	for kind := range all.Refusals {
 		all.Refusals[kind] = srv.refusals.counts[kind].Load()

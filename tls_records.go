@@ -125,7 +125,7 @@ func (l *loop) failRecords(i uint32, s *slot, t *tlsConn, err error) {
 	l.unanswered(s, err)
 	l.setState(s, stateFailing)
 	c := l.slab.thaw(s)
-	l.ledger.queued -= int64(c.out.Queued())
+	l.ledger.add(-c.out.Queued())
 	c.out.Drop(&l.bufs)
 	l.settle(i, s)
 }
@@ -177,7 +177,7 @@ func (l *loop) keepRecords(c *cold, t *tlsConn, b []byte) {
 	}
 	t.out.B = append(t.out.B, b...)
 	c.out.AddSealed(len(b))
-	l.ledger.queued += int64(len(b))
+	l.ledger.add(len(b))
 }
 
 // sendAll sends b as far as the socket takes it: EAGAIN if that is not all.
@@ -210,7 +210,7 @@ func (l *loop) sealOutbox(i uint32, s *slot, c *cold, budget int) (sent int, err
 			sent += n
 			t.sent += n
 			c.out.SentSealed(n)
-			l.ledger.queued -= int64(n)
+			l.ledger.add(-n)
 			if e != 0 {
 				return sent, e
 			}
@@ -224,7 +224,7 @@ func (l *loop) sealOutbox(i uint32, s *slot, c *cold, budget int) (sent int, err
 		}
 		before := c.out.Queued()
 		c.out.Sent(len(b), &l.bufs)
-		l.ledger.queued += int64(c.out.Queued() - before)
+		l.ledger.add(c.out.Queued() - before)
 		sealed := l.tls.sealed.Drain()
 		n, e := l.sendAll(i, s, sealed)
 		sent += n

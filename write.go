@@ -86,7 +86,7 @@ func (l *loop) flushCork(i uint32, s *slot) {
 	out := &l.slab.thaw(s).out
 	out.Started(l.coarse)
 	l.queued(i, s, out, out.Remainder(b, head, n, &l.bufs))
-	if s.state == stateOpen && !l.fits(0) { // nobody may have more, and this one's socket is full
+	if s.state == stateOpen && !l.ledger.fits(0) { // nobody may have more, and this one's socket is full
 		l.slow(i, s, ErrOverloaded)
 		return
 	}
@@ -154,7 +154,7 @@ func (l *loop) flush(i uint32, s *slot) {
 		} else {
 			before := c.out.Queued()
 			n, e = c.out.Send(l.writer(i, s), int(s.fd), &l.cork.vector, &l.bufs, flushBudget)
-			l.ledger.queued += int64(c.out.Queued() - before)
+			l.ledger.add(c.out.Queued() - before)
 		}
 		if n > 0 {
 			c.out.Progressed(l.coarse, s.flags&flagOut != 0)
