@@ -195,7 +195,8 @@ func TestChatFaults(t *testing.T) {
 					return runOf(t, o)
 				})
 			}, func(r *Result) bool {
-				return r.Count > 0 && hasFaults(r, tt.want) && (tt.name != "reorder" || r.Errors["lost"] == 0) // the last may be held for good
+				// the last may be held for good
+				return r.Count > 0 && hasFaults(r, tt.want) && (tt.name != "reorder" || r.Errors["lost"] == 0)
 			})
 			expectFaults(t, res, tt.want...)
 		})

@@ -33,11 +33,13 @@ type Result struct {
 	Pings   uint64  `json:"pings"`  // of the server, answered, in all
 	Pinged  uint64  `json:"pinged"` // of these in the measured interval
 
-	Dropped    uint64  `json:"dropped,omitempty"`    // packets that the kernel has dropped on this machine meanwhile: not all need be the run's
+	// packets that the kernel has dropped on this machine meanwhile: not all need be the run's
+	Dropped    uint64  `json:"dropped,omitempty"`
 	Compressed float64 `json:"compressed,omitempty"` // share of what the server has sent, the whole run
 
-	Latency   *Latency `json:"latency_us,omitempty"`
-	Second    *Latency `json:"second_us,omitempty"`     // storm: connect to closed; fan-out: the last receiver; chat: the acknowledgement
+	Latency *Latency `json:"latency_us,omitempty"`
+	// storm: connect to closed; fan-out: the last receiver; chat: the acknowledgement
+	Second    *Latency `json:"second_us,omitempty"`
 	SendDelay *Latency `json:"send_delay_us,omitempty"` // with a rate: how late the client sent
 
 	ClientCPU   float64 `json:"client_cpu"`   // cores busy

@@ -11,8 +11,9 @@ import (
 type Deflate struct {
 	ServerTakeover bool // the server's window lives on from message to message
 	ClientTakeover bool // the client's does
-	ServerWindow   int  // LZ77 window the server compresses with, in bits: 9 to 15; wanted, 0 means 15; agreed, a peer may have made it 8
-	ClientWindow   int  // the client's; where nothing was said about it, 15
+	// LZ77 window the server compresses with, in bits: 9 to 15; wanted, 0 means 15; agreed, a peer may have made it 8
+	ServerWindow int
+	ClientWindow int // the client's; where nothing was said about it, 15
 }
 
 // Sizes of a window in bits, RFC 7692 §7.1.2. We never ask for the smallest:

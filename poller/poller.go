@@ -152,7 +152,8 @@ func (p *Poller) Wait(events []Event, idle func() time.Duration) (int, error) {
 	timeout := idle()
 	ms := -1
 	if timeout >= 0 {
-		ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, math.MaxInt32)) // rounded up: never a spin before a deadline
+		// rounded up: never a spin before a deadline
+		ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
 	}
 	first := ms
 	if ms < 0 || ms > p.nap {

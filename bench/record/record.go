@@ -60,10 +60,11 @@ type Case struct {
 
 // Sample is one measurement.
 type Sample struct {
-	Server string        `json:"server"`
-	Round  int           `json:"round"`
-	Error  string        `json:"error,omitempty"`  // it failed: the figures do not count
-	Others float64       `json:"others,omitempty"` // cores that neither server nor client kept busy meanwhile, but somebody else
+	Server string `json:"server"`
+	Round  int    `json:"round"`
+	Error  string `json:"error,omitempty"` // it failed: the figures do not count
+	// cores that neither server nor client kept busy meanwhile, but somebody else
+	Others float64       `json:"others,omitempty"`
 	Result *bench.Result `json:"result,omitempty"`
 	Engine *Engine       `json:"engine,omitempty"` // ours: what the server said of itself at its end
 }

@@ -11,7 +11,8 @@ func TestOthers(t *testing.T) {
 	before := load{at: at, machine: 10 * time.Second, server: time.Second, children: time.Second}
 	for want, after := range map[float64]load{
 		0.5: {at: at.Add(2 * time.Second), machine: 14 * time.Second, server: 3 * time.Second, children: 2 * time.Second},
-		0:   {at: at.Add(2 * time.Second), machine: 12 * time.Second, server: 3 * time.Second, children: 2 * time.Second}, // steps of a tick
+		// steps of a tick
+		0: {at: at.Add(2 * time.Second), machine: 12 * time.Second, server: 3 * time.Second, children: 2 * time.Second},
 	} {
 		if got := after.others(before); got != want {
 			t.Errorf("%v cores, want %v", got, want)

@@ -77,7 +77,8 @@ func TestKeyDemandsTokens(t *testing.T) {
 		if reason := closedWith(t, ask(), frame.ClosePolicyViolation); reason != "Authentication required" {
 			t.Errorf("%s without a token: closed with %q", e.target, reason)
 		}
-		closedWith(t, ask("Authorization: Bearer "+token(t, "--sub", "7")), frame.ClosePolicyViolation) // of the development key
+		// of the development key
+		closedWith(t, ask("Authorization: Bearer "+token(t, "--sub", "7")), frame.ClosePolicyViolation)
 		for _, header := range []string{
 			"Authorization: Bearer " + good,
 			"Cookie: perch_token=" + good,

@@ -56,7 +56,8 @@ func TestConfigRefusesWhatPerchdRefuses(t *testing.T) {
 		{"--rooms general", []string{"rooms (--rooms)", "general"}},
 		{"--rooms a --rooms a", []string{"rooms (--rooms)", "a"}},
 		{"--ping-interval 2m --ping-timeout 1m", []string{"ping-timeout", "ping-interval"}},
-		{"--listen 0.0.0.0:0 --rooms general --tls-cert /nowhere/a --tls-key /nowhere/b --auth-dev-key " + loose, // all at once
+		// all at once
+		{"--listen 0.0.0.0:0 --rooms general --tls-cert /nowhere/a --tls-key /nowhere/b --auth-dev-key " + loose,
 			[]string{"listen (--listen)", "rooms (--rooms)", "tls-cert (--tls-cert)", "auth-dev-key (--auth-dev-key)"}},
 		{"--auth-key " + nonsense + " --auth-jwks-file " + nonsense + " --tls-cert a", []string{"auth-key (", "auth-jwks-file (", "tls-key ("}},
 	} {

@@ -77,7 +77,8 @@ func build(t []code, root uint, lengths []uint8, meaning []code) (uint, bool) {
 	if o.left > 0 {
 		clear(t[:1<<root])
 	}
-	at, short := 1<<root, uint(0) // where the next table begins; the codes so far that are longer than root begin like this
+	// where the next table begins; the codes so far that are longer than root begin like this
+	at, short := 1<<root, uint(0)
 	var sub []code
 	var subBits uint
 	i := 0

@@ -78,7 +78,8 @@ var rules = []rule{
 	// Everything is sent. The server closes TCP first (RFC 6455 §7.1.1); but closing with unread
 	// input would send RST, and the peer might never read our last word.
 	{finishing, OutputSent, NotifyDue, 0, stay, NotifyClose},
-	{in(Replying, Draining), OutputSent, TLS, Client | Unread, Closed, SwallowInput | Reap}, // its close_notify may be here
+	// its close_notify may be here
+	{in(Replying, Draining), OutputSent, TLS, Client | Unread, Closed, SwallowInput | Reap},
 	{in(Replying, Draining), OutputSent, 0, Client | Unread, Closed, Reap},
 	{finishing, OutputSent, 0, 0, Lingering, ShutdownWrite},
 	{in(Lingering), InputDiscarded, 0, 0, Closed, Reap},

@@ -67,8 +67,10 @@ func TestServerOffers(t *testing.T) {
 		{[]string{"Permessage-Deflate"}, ""},
 		{[]string{`"permessage-deflate"`}, ""},
 		{[]string{`x; a=", permessage-deflate`}, ""},
-		{[]string{`x; a="b, permessage-deflate", ` + deflated}, deflated + noTakeover},                                // what is quoted is no offer
-		{[]string{deflated + `; server_max_window_bits="10"`}, deflated + noTakeover + "; server_max_window_bits=10"}, // quoted or not (RFC 6455 section 9.1)
+		// what is quoted is no offer
+		{[]string{`x; a="b, permessage-deflate", ` + deflated}, deflated + noTakeover},
+		// quoted or not (RFC 6455 section 9.1)
+		{[]string{deflated + `; server_max_window_bits="10"`}, deflated + noTakeover + "; server_max_window_bits=10"},
 		{[]string{deflated + `; client_max_window_bits="\9"`}, deflated + noTakeover + "; client_max_window_bits=9"},
 		{[]string{strings.Repeat("permessage-deflate; x, ", 200)}, ""},
 		{[]string{strings.Repeat("permessage-deflate; x, ", 200) + deflated}, deflated + noTakeover},
@@ -149,7 +151,8 @@ func TestClientAnswers(t *testing.T) {
 		{[]string{deflated + "; server_no_context_takeover"}, yes},
 		{[]string{deflated + noTakeover}, yes},
 		{[]string{" " + deflated + " ;\tclient_max_window_bits = 9 ; server_no_context_takeover,"}, yes},
-		{[]string{deflated + "; server_no_context_takeover; server_max_window_bits=9"}, yes}, // may be said unasked, section 7.1.2.1
+		// may be said unasked, section 7.1.2.1
+		{[]string{deflated + "; server_no_context_takeover; server_max_window_bits=9"}, yes},
 		{[]string{"", deflated + noTakeover}, yes},
 
 		{[]string{deflated}, no}, // what was asked of it is not confirmed

@@ -141,7 +141,8 @@ func browse(t *testing.T, args ...string) {
 	b.until(`document.getElementById('state').dataset.state === 'open'`)
 	b.do(chromedp.SendKeys(chromedp.ID("text"), "still here\r"))
 	b.line("received", "still here")
-	b.until(`document.documentElement.scrollWidth <= document.documentElement.clientWidth`) // nothing sticks out on a phone
+	// nothing sticks out on a phone
+	b.until(`document.documentElement.scrollWidth <= document.documentElement.clientWidth`)
 	b.check()
 	d.signal(syscall.SIGTERM)
 	b.until(`(({state, code, clean}) => state === 'waiting' && code === '1001' && clean === 'true')(document.getElementById('state').dataset)`)

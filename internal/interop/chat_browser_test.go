@@ -406,7 +406,8 @@ func TestChatBrowserAccessible(t *testing.T) {
 	if err != nil || live != 3 {
 		t.Errorf("%d live regions, %v, want the messages, the banner and the note", live, err)
 	}
-	g.until(`document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight`) // nothing sticks out on a phone
+	// nothing sticks out on a phone
+	g.until(`document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight`)
 
 	// The drawer takes the focus, and gives it back.
 	g.click("#side-open")

@@ -173,8 +173,8 @@ func TestChatCalled(t *testing.T) {
 	other.check()
 }
 
-// TestChatWaiting: a message that is not acknowledged shows that something is wrong, long before the connection is given
-// up.
+// TestChatWaiting: a message that is not acknowledged shows that something is wrong, long before the connection is
+// given up.
 func TestChatWaiting(t *testing.T) {
 	d := startPerchd(t)
 	c := newCable(t, d.addr)
@@ -210,8 +210,8 @@ func TestChatIdsAreFresh(t *testing.T) {
 	}
 }
 
-// TestChatRoomsLeft: a room that was left shows as the server lists it, also if the server has nothing new to say of it,
-// and the room that was entered is to be seen in a long list.
+// TestChatRoomsLeft: a room that was left shows as the server lists it, also if the server has nothing new to say of
+// it, and the room that was entered is to be seen in a long list.
 func TestChatRoomsLeft(t *testing.T) {
 	d := startPerchd(t)
 	g := openTab(t, d.http("/chat"))

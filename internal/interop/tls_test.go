@@ -179,8 +179,8 @@ func TestTLSRenegotiation(t *testing.T) {
 	p.wait()
 }
 
-// TestTLSOffers: of versions and cipher suites only those that Go takes for secure (its tls.CipherSuites), each of which works
-// with the P-256 key that we have. What is old or weak is refused.
+// TestTLSOffers: of versions and cipher suites only those that Go takes for secure (its tls.CipherSuites), each of
+// which works with the P-256 key that we have. What is old or weak is refused.
 func TestTLSOffers(t *testing.T) {
 	e, a, _ := startSecure(t)
 	addr := e.Addr().String()

@@ -39,7 +39,8 @@ func codePoint(hex string) rune {
 	return rune(n)
 }
 
-// skeleton is UTS #39 §4, of characters from a first one on: all, or those beyond ASCII. same: it has none that look like others.
+// skeleton is UTS #39 §4, of characters from a first one on: all, or those beyond ASCII. same: it has none that look
+// like others.
 func skeleton(s string, from rune) (skeleton string, same bool) {
 	table := prototypes()
 	s = norm.NFD.String(s)
@@ -62,7 +63,8 @@ func skeleton(s string, from rune) (skeleton string, same bool) {
 	return norm.NFD.String(string(b)), false
 }
 
-// Looks returns what labels that look alike have at least one of in common: one to three strings. They look alike if they do so
+// Looks returns what labels that look alike have at least one of in common: one to three strings. They look alike if
+// they do so
 //
 //   - with capitals made small ("gеneral" with a Cyrillic е, and "General"),
 //   - with letters of other scripts made Latin, and then capitals small ("ЅУЅТЕМ" and "System"),

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Valid reports whether s may be an id as it is: characters that have their place, the first not one that goes with the one
-// before, spaces at most inside. How long it may be is the caller's to say.
+// Valid reports whether s may be an id as it is: characters that have their place, the first not one that goes with
+// the one before, spaces at most inside. How long it may be is the caller's to say.
 func Valid(s string) bool {
 	return s != "" && utf8.ValidString(s) && s[0] != ' ' && s[len(s)-1] != ' ' && wellFormed(norm.NFC.String(s))
 }
@@ -28,8 +28,8 @@ const rounds = 5
 // maxCompared bounds the form in which a name is compared, in bytes: one character may become 18, and work for us.
 const maxCompared = 256
 
-// Clean returns a name as it is shown: with plain single spaces, none at the ends, letters of common width, and composed (NFC).
-// ok is false if it cannot be a name. Clean of what it returned is that again.
+// Clean returns a name as it is shown: with plain single spaces, none at the ends, letters of common width, and
+// composed (NFC). ok is false if it cannot be a name. Clean of what it returned is that again.
 //
 // RFC 8266 shows NFKC instead, which takes emoji and the Korean ㅋㅋ apart. Key compares that form all the same.
 func Clean(name string) (shown string, ok bool) {
@@ -70,7 +70,8 @@ func ascii(s string) bool {
 	return true
 }
 
-// Blank reports that nothing of s would be seen: it is empty, or white space, control and format characters, fillers and the like.
+// Blank reports that nothing of s would be seen: it is empty, or white space, control and format characters, fillers
+// and the like.
 func Blank(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return !unseen(r) && !unicode.IsSpace(r) && !unicode.IsControl(r) }) < 0
 }
@@ -81,8 +82,8 @@ func unseen(r rune) bool { return r >= firstUnseen && unicode.Is(unseenTable, r)
 // Key returns what labels that are the same have in common.
 func Key(s string) string { return settled(s, fold) }
 
-// fold makes cases one. Cherokee folds to its capitals (Unicode 5.18), which x/text takes for small ones. The dot on the i that
-// comes from a Turkish İ is not seen.
+// fold makes cases one. Cherokee folds to its capitals (Unicode 5.18), which x/text takes for small ones. The dot on
+// the i that comes from a Turkish İ is not seen.
 func fold(s string) string {
 	if ascii(s) {
 		return strings.ToLower(s)
@@ -96,7 +97,8 @@ func fold(s string) string {
 	}, s)
 }
 
-// settled drops what is not seen, but for the tags that tell flags apart, and brings s into NFKC and the form that fold makes.
+// settled drops what is not seen, but for the tags that tell flags apart, and brings s into NFKC and the form that
+// fold makes.
 func settled(s string, fold func(string) string) string {
 	if ascii(s) {
 		return spaces(fold(s))
@@ -116,8 +118,9 @@ func settled(s string, fold func(string) string) string {
 	return s
 }
 
-// Password returns a password in the form in which it is compared (RFC 8265 OpaqueString): with plain spaces, and in NFC, so
-// that it does not matter on which keyboard it was typed. ok is false if it is empty, or has a character that has no place there.
+// Password returns a password in the form in which it is compared (RFC 8265 OpaqueString): with plain spaces, and in
+// NFC, so that it does not matter on which keyboard it was typed. ok is false if it is empty, or has a character that
+// has no place there.
 func Password(s string) (form string, ok bool) {
 	if !utf8.ValidString(s) {
 		return "", false

@@ -25,9 +25,9 @@ const (
 // maxTags is how many tags a flag has at most: those of a region, like gbeng.
 const maxTags = 6
 
-// invisible are characters that look like nothing, or like a space, although Unicode counts them among letters, marks and
-// symbols: Khmer inherent vowels, fillers and blanks of Hangul, Khitan, Egyptian hieroglyphs, braille and music, and what stands
-// for an object that is not there.
+// invisible are characters that look like nothing, or like a space, although Unicode counts them among letters, marks
+// and symbols: Khmer inherent vowels, fillers and blanks of Hangul, Khitan, Egyptian hieroglyphs, braille and music,
+// and what stands for an object that is not there.
 var invisible = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x034f, Hi: 0x034f, Stride: 1}, {Lo: 0x115f, Hi: 0x1160, Stride: 1}, {Lo: 0x17b4, Hi: 0x17b5, Stride: 1},
@@ -41,8 +41,8 @@ var invisible = &unicode.RangeTable{
 
 const firstUnseen = '\u00ad'
 
-// unseenTable are those, and the characters that Unicode says are not seen: format characters but for the Arabic, Syriac and
-// Kaithi ones that stand around numbers, variation selectors, and whatever else is ignorable by default.
+// unseenTable are those, and the characters that Unicode says are not seen: format characters but for the Arabic,
+// Syriac and Kaithi ones that stand around numbers, variation selectors, and whatever else is ignorable by default.
 var unseenTable = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x00ad, Hi: 0x00ad, Stride: 1}, {Lo: 0x034f, Hi: 0x034f, Stride: 1}, {Lo: 0x061c, Hi: 0x061c, Stride: 1},
@@ -110,8 +110,8 @@ func virama(r rune) bool {
 	return r != 0 && norm.NFC.PropertiesString(string(r)).CCC() == combiningClass
 }
 
-// separates: a zwnj between two letters that could join. RFC 5892 A.1, second rule, demands that they would; people write it
-// between the parts of a word whether its last letter joins or not, and no name is another one by it.
+// separates: a zwnj between two letters that could join. RFC 5892 A.1, second rule, demands that they would; people
+// write it between the parts of a word whether its last letter joins or not, and no name is another one by it.
 func separates(s []rune, i int) bool {
 	before, after := i-1, i+1
 	for unicode.Is(unicode.Mn, at(s, before)) {
@@ -125,7 +125,8 @@ func separates(s []rune, i int) bool {
 
 func joining(r rune) bool { return unicode.IsLetter(r) && unicode.In(r, cursive...) }
 
-// joinsEmoji: UTS #51, ED-15a and 16. What goes with the first, a skin tone for instance, stands between it and the joiner.
+// joinsEmoji: UTS #51, ED-15a and 16. What goes with the first, a skin tone for instance, stands between it and the
+// joiner.
 func joinsEmoji(s []rune, i int) bool {
 	before := i - 1
 	for r := at(s, before); r == emojiStyle || r == keycap || skin(r) || tag(r); r = at(s, before) {
@@ -134,7 +135,8 @@ func joinsEmoji(s []rune, i int) bool {
 	return emoji(at(s, before)) && emoji(at(s, i+1))
 }
 
-// emoji reports that r can begin an emoji. Unicode's own list is longer than what is needed here: symbols that are none do no harm.
+// emoji reports that r can begin an emoji. Unicode's own list is longer than what is needed here: symbols that are
+// none do no harm.
 func emoji(r rune) bool {
 	switch r {
 	case '\u203c', '\u2049', '\u2139', '\u3030', '\u303d': // that are no symbols by category

@@ -205,7 +205,8 @@ func TestCopiedResponse(t *testing.T) {
 		}
 		return perch.Response{Header: header}
 	}
-	srv := enginetest.Start(t, perch.Config{Loops: 1, Workers: 1}, func(srv *perch.Server) { // so that OnUpgrade is called one at a time
+	// so that OnUpgrade is called one at a time
+	srv := enginetest.Start(t, perch.Config{Loops: 1, Workers: 1}, func(srv *perch.Server) {
 		srv.Handle("/loop", perch.Handler{OnUpgrade: upgrade})
 		srv.HandleBlocking("/worker", perch.BlockingHandler{OnUpgrade: upgrade})
 	})

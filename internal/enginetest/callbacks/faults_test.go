@@ -140,7 +140,8 @@ func TestCallbackFaults(t *testing.T) {
 		}},
 		"Logger": {func(p parts) {
 			p.cfg.Logger = slog.New(badHandler{p.fault, p.cfg.Logger.Handler()})
-			p.handler.OnUpgrade = func(*perch.Request) perch.Response { return perch.Response{Subprotocol: "none such"} } // logged
+			// logged
+			p.handler.OnUpgrade = func(*perch.Request) perch.Response { return perch.Response{Subprotocol: "none such"} }
 		}, opening("/ws")},
 	} {
 		for kind, fault := range faults {

@@ -137,7 +137,8 @@ func TestResetInEveryState(t *testing.T) {
 			if err.Code != st.code || err.Remote != st.remote {
 				t.Errorf("closed with %v, remote %v, want %v, %v", err.Code, err.Remote, st.code, st.remote)
 			}
-			if st.name != "draining" || !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) { // the RST may be faster than the FIN
+			// the RST may be faster than the FIN
+			if st.name != "draining" || !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 				checkCause(t, err, st.cause)
 			}
 			if s := srv.Stats(); s.CloseTimeouts+s.WriteTimeouts+s.Panics != 0 {

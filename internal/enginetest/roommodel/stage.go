@@ -44,12 +44,13 @@ import (
 // A LIFE is one room from its making to its end: another one of the same id has
 // another.
 type Stage struct {
-	Server   *perch.Server // both are to be set before the server starts
-	Hub      *room.Hub
-	Fault    func(format string, args ...any) // called on any goroutine
-	TTL      time.Duration                    // of rooms
-	Slow     bool                             // some visitors are too slow at times: joins may give less, members may be ended
-	Nobodies bool                             // some visitors do not sign in: rooms count them, and tell nobody
+	Server *perch.Server // both are to be set before the server starts
+	Hub    *room.Hub
+	Fault  func(format string, args ...any) // called on any goroutine
+	TTL    time.Duration                    // of rooms
+	// some visitors are too slow at times: joins may give less, members may be ended
+	Slow     bool
+	Nobodies bool // some visitors do not sign in: rooms count them, and tell nobody
 
 	lives    atomic.Int64
 	accepted atomic.Int64 // publishes

@@ -130,9 +130,9 @@ func (c *claims) form() *Error {
 	return nil
 }
 
-// printable reports whether s has 1 to most bytes, all of them of characters that can be seen, or spaces inside: nobody's name
-// ends in a space that a log or a page would hide. U+FFFD, which JSON with bad UTF-8 decodes to, is none: two different subjects
-// could become one.
+// printable reports whether s has 1 to most bytes, all of them of characters that can be seen, or spaces inside:
+// nobody's name ends in a space that a log or a page would hide. U+FFFD, which JSON with bad UTF-8 decodes to, is
+// none: two different subjects could become one.
 func printable(s string, most int) bool {
 	return len(s) <= most && label.Valid(s)
 }

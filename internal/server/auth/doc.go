@@ -20,9 +20,9 @@
 //
 // # Goroutines
 //
-// Everything may be called by any goroutine. Verify computes, and does not wait or do I/O; it locks for a
-// look at a table if a token's key is unknown: it may run on an event loop. A key set at a file or URL is loaded by one goroutine in the
-// background, which [Verifier.Close] ends.
+// Everything may be called by any goroutine. Verify computes, and does not wait or do I/O; it locks for a look at a
+// table if a token's key is unknown: it may run on an event loop. A key set at a file or URL is loaded by one
+// goroutine in the background, which [Verifier.Close] ends.
 //
 // # Not here
 //

@@ -29,9 +29,10 @@ type Config struct {
 	// https, or http on a loopback address.
 	KeySetFile, KeySetURL string
 	Refresh               time.Duration // between loads of the key set
-	RefreshGap            time.Duration // at least so long between them, however many unknown keys are named; so long one is unknown for good
-	Timeout               time.Duration // of one load of KeySetURL, body included
-	HTTP                  *http.Client  // for KeySetURL; nil: one that trusts the system's roots
+	// at least so long between them, however many unknown keys are named; so long one is unknown for good
+	RefreshGap time.Duration
+	Timeout    time.Duration // of one load of KeySetURL, body included
+	HTTP       *http.Client  // for KeySetURL; nil: one that trusts the system's roots
 
 	Audience      []string      // a token must be for one of these; empty: not checked
 	Issuer        string        // a token must be from this one; empty: not checked

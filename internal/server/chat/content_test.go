@@ -103,7 +103,8 @@ func TestContentNotForged(t *testing.T) {
 	}
 }
 
-// The order is one and the same for everybody: that of the offsets, without a gap. Acknowledgements have their place in it.
+// The order is one and the same for everybody: that of the offsets, without a gap. Acknowledgements have their place
+// in it.
 func TestOrderOfTwoSenders(t *testing.T) {
 	const each = 150
 	s := start(t, Config{}, room.Config{})

@@ -39,7 +39,8 @@ func TestDeleteInChat(t *testing.T) {
 	}
 }
 
-// A client that says create: false does not make a room by a slip of the pen; a room that is there it joins all the same.
+// A client that says create: false does not make a room by a slip of the pen; a room that is there it joins all the
+// same.
 func TestJoinOnly(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")

@@ -35,8 +35,8 @@ func (e *entry) tell(joined protocol.Object) protocol.Object {
 // secret reports that the client takes the room for one with a password.
 func (e *entry) secret() bool { return e.password != "" || e.creation != "" }
 
-// errNoPassword is for who shows a password, or wants one for a room to be made, and the room is open: if it were dropped in
-// silence, what is said there would be thought to be among few.
+// errNoPassword is for who shows a password, or wants one for a room to be made, and the room is open: if it were
+// dropped in silence, what is said there would be thought to be among few.
 var errNoPassword = &protocol.Error{Code: protocol.CodeNoPassword, Field: "password"}
 
 // find brings the client to the room, which may have to be made, or opened with a password: then the client waits

@@ -14,8 +14,8 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// FuzzChat sends whatever it is to a client's connection, a line a message, the first one too. The server answers or closes
-// cleanly, with nothing that is not JSON and no fault of its own, and goes on serving somebody else.
+// FuzzChat sends whatever it is to a client's connection, a line a message, the first one too. The server answers or
+// closes cleanly, with nothing that is not JSON and no fault of its own, and goes on serving somebody else.
 func FuzzChat(f *testing.F) {
 	for _, seed := range []string{
 		`{}` + "\n" + `{"type":"chat_message","content":"x","id":1}` + "\n" + `{"type":"chat_message","content":"x","id":1}`,

@@ -31,7 +31,8 @@ func same(t *testing.T, got, want object) {
 	}
 }
 
-// The same user, room and id again: acknowledged as the first time, and not posted twice. Anything else is another message.
+// The same user, room and id again: acknowledged as the first time, and not posted twice. Anything else is another
+// message.
 func TestSameID(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, init := s.guest(object{"username": "Ada"})
@@ -136,7 +137,8 @@ func TestSameIDAfterError(t *testing.T) {
 	}
 }
 
-// The same id with other content is an error, and not taken for what was posted before: whatever of the content differs.
+// The same id with other content is an error, and not taken for what was posted before: whatever of the content
+// differs.
 func TestIDReused(t *testing.T) {
 	clock := newClock()
 	s := start(t, Config{Now: clock.now}, room.Config{})
@@ -200,8 +202,8 @@ func TestSameIDInRoomMadeAnew(t *testing.T) {
 	}
 }
 
-// With a broker that takes its time a message is under way: the same again is acknowledged with it, or fails with it, and
-// another one of its id fails at once.
+// With a broker that takes its time a message is under way: the same again is acknowledged with it, or fails with it,
+// and another one of its id fails at once.
 func TestSameIDUnderWay(t *testing.T) {
 	slow := &slowBroker{Memory: room.NewMemory(), under: make(chan room.Publication, 16)}
 	s := start(t, Config{}, room.Config{Broker: slow})
@@ -266,7 +268,8 @@ type slowTopic struct {
 
 func (t *slowTopic) Publish(p room.Publication) { t.b.under <- p }
 
-// What is remembered is bounded: the oldest go first, and not for one that is known. Nor is anything kept of what is over.
+// What is remembered is bounded: the oldest go first, and not for one that is known. Nor is anything kept of what is
+// over.
 func TestSendsBound(t *testing.T) {
 	clock := newClock()
 	s := newSends(clock.now)

@@ -35,7 +35,8 @@ func (s *Service) list() *listing {
 	if l == nil {
 		return s.look(now)
 	}
-	if age := now.Sub(l.at); age >= 0 && age < listingAge || !s.looking.CompareAndSwap(false, true) { // another loop is about it
+	// another loop is about it
+	if age := now.Sub(l.at); age >= 0 && age < listingAge || !s.looking.CompareAndSwap(false, true) {
 		return l
 	}
 	defer s.looking.Store(false)
@@ -95,7 +96,8 @@ type busiest struct {
 	most  int
 }
 
-// closed reports that no room whose latest message is of that time has a place: most rooms of many are told apart by that alone.
+// closed reports that no room whose latest message is of that time has a place: most rooms of many are told apart by
+// that alone.
 func (b *busiest) closed(since int64) bool {
 	n := len(b.ranks)
 	if n < b.most {

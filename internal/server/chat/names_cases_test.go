@@ -108,7 +108,8 @@ func TestNameDefaultAndFree(t *testing.T) {
 	ada.Reset()
 	bob.next("system_message")
 	bob.next("user_status")
-	wstest.Eventually(t, "the name is free", func() bool { return s.chat.names.count() == 1 }) // it is after others were told
+	// it is after others were told
+	wstest.Eventually(t, "the name is free", func() bool { return s.chat.names.count() == 1 })
 	if _, init := s.guest(object{"username": "ADA"}, bob); init["username"] != "ADA" {
 		t.Errorf("%v", init["username"])
 	}

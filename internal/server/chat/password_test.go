@@ -74,7 +74,8 @@ func TestNoPassword(t *testing.T) {
 	s.named("Bob").goes(object{"room_id": "tea", "password": "caf\u00e9 noir"})
 }
 
-// Of those who make a room at the same moment, one open and one with a password, nobody is in an open one who wanted the other.
+// Of those who make a room at the same moment, one open and one with a password, nobody is in an open one who wanted
+// the other.
 func TestNoPasswordRace(t *testing.T) {
 	broker := &rival{Memory: room.NewMemory(), keep: true}
 	s := start(t, Config{}, room.Config{Broker: broker})
@@ -205,8 +206,8 @@ func (t *rivalTopic) Close(how room.Ending, reason string) {
 	}
 }
 
-// A room that somebody else made meanwhile, and which is gone again: made in the end without a password; with one, it takes
-// too long to try again.
+// A room that somebody else made meanwhile, and which is gone again: made in the end without a password; with one, it
+// takes too long to try again.
 func TestMadeAndDeletedAtOnce(t *testing.T) {
 	broker := &rival{Memory: room.NewMemory()}
 	s := start(t, Config{}, room.Config{Broker: broker})

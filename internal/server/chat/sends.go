@@ -18,8 +18,9 @@ const (
 // sendKey is who sent what where, hashed: (user, room, the client's id of the message).
 type sendKey [16]byte
 
-// keyOf takes the room's epoch too: a room that was deleted and made anew has none of the messages of before. id is JSON. Strings are the same id however they are escaped; numbers are compared as they are written, and
-// are no strings.
+// keyOf takes the room's epoch too: a room that was deleted and made anew has none of the messages of before. id is
+// JSON. Strings are the same id however they are escaped; numbers are compared as they are written, and are no
+// strings.
 func keyOf(user, room, epoch string, id []byte) sendKey {
 	h := sha256.New()
 	for _, part := range [...]string{user, room, epoch} {
@@ -71,8 +72,8 @@ func newSends(clock func() time.Time) *sends {
 	return &sends{clock: clock, most: maxSends, seed: maphash.MakeSeed(), known: make(map[sendKey]record)}
 }
 
-// sum is a hash of all that a client chooses of a message, but for the room, which is in its key. Nobody can look for two
-// messages of one sum: the seed is this process's own.
+// sum is a hash of all that a client chooses of a message, but for the room, which is in its key. Nobody can look for
+// two messages of one sum: the seed is this process's own.
 func (s *sends) sum(p *post) uint64 {
 	var h maphash.Hash
 	h.SetSeed(s.seed)

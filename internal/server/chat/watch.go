@@ -12,8 +12,9 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// watch is the list of rooms as those have it who asked to be told of changes. It is looked at on a goroutine of its own, once for
-// all, and only while somebody watches; what has changed is encoded once, and sent like a message of a room.
+// watch is the list of rooms as those have it who asked to be told of changes. It is looked at on a goroutine of its
+// own, once for all, and only while somebody watches; what has changed is encoded once, and sent like a message of a
+// room.
 type watch struct {
 	// Immutable after Mount.
 	audience *room.Room // who watches

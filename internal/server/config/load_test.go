@@ -37,7 +37,8 @@ func TestPrecedence(t *testing.T) {
 		{"--origin https://a.example --origin https://b.example", []string{"PERCH_CONFIG=" + path, "PERCH_ORIGIN=*"}, 2, "https://a.example https://b.example", "file " + path, "--origin"},
 		{"--loops 4 --loops 5", nil, 5, "", "--loops", "default"},
 		{"--loops auto --config " + path, nil, 0, "https://file.example", "--loops", "file " + path},
-		{"", []string{"PERCH_LOOPS=", "PERCH_ORIGIN=", "PERCH_CONFIG=", "LOOPS=9"}, 0, "", "default", "default"}, // empty says nothing
+		// empty says nothing
+		{"", []string{"PERCH_LOOPS=", "PERCH_ORIGIN=", "PERCH_CONFIG=", "LOOPS=9"}, 0, "", "default", "default"},
 	} {
 		c, err := Load(strings.Fields(tt.args), tt.env)
 		if err != nil {
@@ -116,7 +117,8 @@ func TestRefuses(t *testing.T) {
 		{file: "close-timeout = 10", says: []string{"close-timeout (file ", "10s"}},
 		{file: "loops = 1\nloops = 2", says: []string{"config (file ", "line 2", "loops"}},
 		{file: "loops: 1", says: []string{"config (file ", "line 1"}},
-		{args: []string{"--workers", "x"}, env: "PERCH_LOOPS=x", file: "locale = 'x'\nrooms = 5.5", says: []string{"workers (--", "loops (PERCH", "locale (file", "rooms (file"}}, // all at once
+		// all at once
+		{args: []string{"--workers", "x"}, env: "PERCH_LOOPS=x", file: "locale = 'x'\nrooms = 5.5", says: []string{"workers (--", "loops (PERCH", "locale (file", "rooms (file"}},
 	} {
 		args, env := tt.args, []string{tt.env}
 		if tt.file != "" {

@@ -42,7 +42,8 @@ type Config struct {
 
 	FirstFrame time.Duration // how long a client may take to say who it is; 10 s, −1: for ever
 	MaxErrors  int           // in a minute, of one connection; one more closes it with 1008. 10, −1: no limit
-	MaxWaiting int64         // bytes of what clients send while they wait for an answer, of all together; 64 MiB, −1: no limit
+	// bytes of what clients send while they wait for an answer, of all together; 64 MiB, −1: no limit
+	MaxWaiting int64
 
 	Meter Meter        // nil: nothing is measured
 	Log   *slog.Logger // nil: nothing is logged

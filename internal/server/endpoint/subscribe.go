@@ -72,8 +72,8 @@ func (c *Client) leave(conn perch.Conn, r *room.Room, id json.RawMessage) {
 	send(conn, protocol.NewObject(nil, protocol.TypeUnsubscribed).String("channel", r.ID()).Time("timestamp", c.realm().Now()).ID(id))
 }
 
-// FindRoom is the room of an id, or else the public one that is called so. One that only looks alike is another word: nobody is
-// sent there. nil: there is none.
+// FindRoom is the room of an id, or else the public one that is called so. One that only looks alike is another word:
+// nobody is sent there. nil: there is none.
 func FindRoom(hub *room.Hub, name string) *room.Room {
 	r := hub.Room(name)
 	if r == nil {

@@ -420,7 +420,8 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// TestID also covers Scalar. A number comes back as it was written, whatever it is: no float64 could hold some of these.
+// TestID also covers Scalar. A number comes back as it was written, whatever it is: no float64 could hold some of
+// these.
 func TestID(t *testing.T) {
 	long := strings.Repeat("7", MaxScalar)
 	for _, tt := range []struct {
