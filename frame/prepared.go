@@ -15,6 +15,7 @@ type Prepared struct {
 	wire   []byte
 	err    error // why there is no wire
 	header uint8
+	seal   seal
 
 	deflating sync.Mutex            // who compresses it
 	forms     atomic.Pointer[forms] // nil: nobody has asked for any
@@ -45,7 +46,9 @@ func Prepare(op Opcode, p []byte) *Prepared {
 		return &Prepared{err: ErrNotText}
 	}
 	h := HeaderSize(len(p), false)
-	return &Prepared{wire: AppendFrame(make([]byte, 0, h+len(p)), op, p), header: uint8(h)}
+	made := &Prepared{wire: AppendFrame(make([]byte, 0, h+len(p)), op, p), header: uint8(h)}
+	made.seal.put(made.wire)
+	return made
 }
 
 // Err says why the message cannot be sent; nil: it can. Errors: ErrNotData, of nil
@@ -61,7 +64,10 @@ func (p *Prepared) Err() error {
 }
 
 // Bytes are the bytes to send: none if Err is not nil. They must not be changed.
-func (p *Prepared) Bytes() []byte { return p.wire }
+func (p *Prepared) Bytes() []byte {
+	p.seal.check(p.wire)
+	return p.wire
+}
 
 // Opcode is the message's: text or binary; 0 if Err is not nil.
 func (p *Prepared) Opcode() Opcode {
