@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -79,10 +78,7 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 	l.own.Check()
 	l.stats.Accepted++
 	srv := l.srv
-	if !over && srv.connections.Add(1) > int64(srv.maxConnections) && !srv.makeRoom() {
-		srv.connections.Add(-1)
-		over = true
-	}
+	over = over || !srv.occupy()
 	flags := flagIn
 	if over { // it takes nobody's place
 		srv.refusing.Add(1)
@@ -97,7 +93,7 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 		if over {
 			srv.refusing.Add(-1)
 		} else {
-			srv.connections.Add(-1)
+			srv.vacate()
 		}
 		l.stats.Refused++
 		srv.note(&refused{kind: RefusedLimit, reason: err.Error(), peer: peer})
@@ -114,43 +110,6 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 	if s.state == state { // not refused, or not yet
 		l.readable(i, s)
 	}
-}
-
-// countPeer counts a connection for its client, or takes it for one over a limit.
-func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) {
-	l.own.Check()
-	if s.flags&flagRefused != 0 {
-		return
-	}
-	key := keyOf(peer)
-	if contains(l.srv.cfg.TrustedProxies, peer) {
-		key = addrKey{} // whom it forwards for is in the head: see countForwarded
-	}
-	if status, reason := l.srv.admit(key, true, l.now); status != 0 {
-		l.overLimit(i, s, peer, status, reason)
-		return
-	}
-	l.slab.setPeer(i, key)
-}
-
-// admit counts a connection for its address, unless that has too many, or there are
-// too many new ones. The address comes first, so that one alone does not use up what
-// all have together. fresh: nobody has asked for this connection before.
-func (srv *Server) admit(key addrKey, fresh bool, now int64) (status int, reason string) {
-	switch {
-	case !srv.newRate.takeFrom(key, now):
-		return http.StatusTooManyRequests, "too many new connections from this address"
-	case key != (addrKey{}) && !srv.addrs.add(key, srv.cfg.MaxConnectionsPerIP):
-		return http.StatusTooManyRequests, "too many connections from this address"
-	case fresh && !srv.newRate.take(now):
-		srv.addrs.remove(key)
-		return http.StatusServiceUnavailable, "too many new connections"
-	}
-	return 0, ""
-}
-
-func contains(prefixes []netip.Prefix, a netip.Addr) bool {
-	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // adopt gives a socket a slot and registers it.
@@ -170,11 +129,4 @@ func (l *loop) adopt(fd int, state connState, in slotFlags) (uint32, *slot, erro
 		return 0, nil, err
 	}
 	return i, s, nil
-}
-
-// refuseBusy answers a request that there is no room for. r may be nil.
-func (l *loop) refuseBusy(i uint32, s *slot, r *Request, status int, reason string) {
-	l.own.Check()
-	l.stats.Refused++
-	l.refuse(i, s, refused{kind: RefusedLimit, status: status, reason: reason, header: retryAfter, request: r})
 }

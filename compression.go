@@ -143,23 +143,5 @@ func (l *loop) agree(i uint32, s *slot, d handshake.Deflate, asked Compression) 
 		s.agreed |= agreedTheirs
 		w.in = deflate.NewWindow(in)
 	}
-	l.slab.setWindows(i, w)
-}
-
-// windowsOf are those of slot i.
-func (t *slab) windowsOf(i uint32) windows {
-	return t.chunks[i>>chunkBits].Load().windows[i%chunkSize]
-}
-
-// setWindows makes the table for them when the first connection of the chunk
-// keeps any.
-func (t *slab) setWindows(i uint32, w windows) {
-	c := t.chunks[i>>chunkBits].Load()
-	if c.windows == nil {
-		if w == (windows{}) {
-			return
-		}
-		c.windows = new([chunkSize]windows)
-	}
-	c.windows[i%chunkSize] = w
+	l.slab.windows.Set(i, w)
 }

@@ -68,7 +68,7 @@ func (l *loop) deflate(i uint32, s *slot, p []byte) ([]byte, bool) {
 	l.stats.Compressions++
 	var ok bool
 	if s.agreed&agreedOurs != 0 {
-		c.deflated, ok = c.compressor.CompressNext(c.deflated[:0], p, l.slab.windowsOf(i).out)
+		c.deflated, ok = c.compressor.CompressNext(c.deflated[:0], p, l.slab.windows.Get(i).out)
 	} else {
 		c.deflated, ok = c.compressor.Compress(c.deflated[:0], p, s.agreed.window())
 	}
@@ -115,7 +115,7 @@ func (l *loop) sentPrepared(i uint32, s *slot, p *Prepared, b []byte) {
 	}
 	l.stats.CompressedSent++
 	if s.agreed&agreedOurs != 0 {
-		l.slab.windowsOf(i).out.Follow(p.Payload())
+		l.slab.windows.Get(i).out.Follow(p.Payload())
 	}
 }
 
@@ -130,7 +130,7 @@ func (l *loop) inflate(i uint32, s *slot, r *Route, op Opcode, p []byte) ([]byte
 	l.stats.CompressedReceived++
 	var err error
 	if s.agreed&agreedTheirs != 0 {
-		c.inflated, err = c.decompressor.DecompressNext(c.inflated[:0], p, r.settings.MaxMessageSize, l.slab.windowsOf(i).in)
+		c.inflated, err = c.decompressor.DecompressNext(c.inflated[:0], p, r.settings.MaxMessageSize, l.slab.windows.Get(i).in)
 	} else {
 		c.inflated, err = c.decompressor.Decompress(c.inflated[:0], p, r.settings.MaxMessageSize)
 	}

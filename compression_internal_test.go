@@ -223,19 +223,19 @@ func TestDeflateMemory(t *testing.T) {
 			p.send(p.encode(Text, words(uint64(i), 3000)))
 			d.turn()
 		}
-		s, c := d.l.slab.at(p.slot), d.l.slab.chunks[0].Load()
+		s := d.l.slab.at(p.slot)
 		if s.cold != 0 || s.flags&flagDeflate == 0 || d.l.stats.CompressedReceived != 3 {
 			t.Fatalf("cold %d, flags %x, %d messages", s.cold, s.flags, d.l.stats.CompressedReceived)
 		}
-		if (c.windows != nil) != takeover {
-			t.Errorf("takeover %t: table of windows %p", takeover, c.windows)
+		if n := d.l.slab.windows.Pages(); (n != 0) != takeover {
+			t.Errorf("takeover %t: %d pages of windows", takeover, n)
 		}
-		if takeover && d.l.slab.windowsOf(p.slot) == (windows{}) {
+		if takeover && d.l.slab.windows.Get(p.slot) == (windows{}) {
 			t.Error("no windows")
 		}
 		p.close()
 		d.turns(2)
-		if takeover && d.l.slab.windowsOf(p.slot) != (windows{}) {
+		if takeover && d.l.slab.windows.Get(p.slot) != (windows{}) {
 			t.Error("the windows have stayed")
 		}
 		d.gone()

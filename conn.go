@@ -129,13 +129,13 @@ func (c Conn) Value() any {
 	if c.present() == nil {
 		return nil
 	}
-	return c.l.slab.value(c.slot)
+	return c.l.slab.values.get(c.slot)
 }
 
 // SetValue keeps v with the connection until OnClose has returned.
 func (c Conn) SetValue(v any) {
 	if c.present() != nil {
-		c.l.slab.setValue(c.slot, v)
+		c.l.slab.values.set(c.slot, v)
 	}
 }
 
@@ -154,7 +154,7 @@ func (c Conn) RemoteAddr() netip.AddrPort {
 // tells it.
 func (l *loop) peerAddr(i uint32, s *slot) netip.AddrPort {
 	l.own.Check()
-	if a := l.slab.proxiedFor(i); a.IsValid() {
+	if a := l.slab.proxied.Get(i); a.IsValid() {
 		return a
 	}
 	return l.kernel.PeerAddr(int(s.fd))

@@ -89,19 +89,18 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	if !srv.running.Load() {
 		return ErrServerClosed
 	}
-	if srv.connections.Add(1) > int64(srv.maxConnections) && !srv.makeRoom() {
-		srv.connections.Add(-1)
+	if !srv.occupy() {
 		return because(ErrDial, ErrOverloaded)
 	}
 	if d.route, err = srv.dialRoute(h); err != nil {
-		srv.connections.Add(-1)
+		srv.vacate()
 		return fmt.Errorf("perch: %w", err)
 	}
 	d.ctx, d.release = context.WithCancelCause(ctx) // the loop calls no method of the caller's
 	l := srv.loops[srv.nextDial.Add(1)%uint32(len(srv.loops))]
 	if err := l.post(post{kind: postDial, dial: d}, nil); err != nil {
 		d.release(nil)
-		srv.connections.Add(-1)
+		srv.vacate()
 		srv.releaseRoute(d.route.index)
 		return ErrServerClosed
 	}
@@ -204,7 +203,7 @@ func (l *loop) dial(d *dialing) {
 		if ok {
 			l.slab.dealloc(i, s)
 		}
-		l.srv.connections.Add(-1)
+		l.srv.vacate()
 		d.release(nil)
 		defer l.srv.releaseRoute(d.route.index) // whatever OnClose does
 		if d.route.onClose != nil {

@@ -262,8 +262,8 @@ func (d *driven) gone() {
 	switch {
 	case t.live != 0 || t.free != t.made:
 		d.t.Errorf("%d slots are live, %d of %d free", t.live, t.free, t.made)
-	case len(t.spareCold)+len(t.bareCold) != len(t.colds)-1:
-		d.t.Errorf("%d of %d cold parts are spare", len(t.spareCold)+len(t.bareCold), len(t.colds)-1)
+	case len(t.spare)+len(t.bare) != len(t.colds.all)-1:
+		d.t.Errorf("%d of %d cold parts are spare", len(t.spare)+len(t.bare), len(t.colds.all)-1)
 	case d.l.ledger.queued != 0 || d.srv.output.queued.Load() != 0:
 		d.t.Errorf("%d bytes are queued, %d in all", d.l.ledger.queued, d.srv.output.queued.Load())
 	case d.srv.connections.Load() != 0:

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/limit"
 )
 
 // Who is the client? A proxy that speaks HTTP tells it in X-Forwarded-For, which counts if the proxy is one of
@@ -64,14 +65,14 @@ func peerOf(req *http.Request) netip.AddrPort {
 // countForwarded counts a connection that came through a trusted proxy for its client's address. false: it is refused.
 func (l *loop) countForwarded(i uint32, s *slot, r *Request) bool {
 	l.own.Check()
-	if len(r.trusted) == 0 || l.slab.peer(i) != (addrKey{}) {
+	if len(r.trusted) == 0 || l.slab.counted.Get(i) != (limit.Address{}) {
 		return true
 	}
-	key := keyOf(r.RemoteAddr())
+	key := limit.AddressOf(r.RemoteAddr())
 	if status, reason := l.srv.admit(key, false, l.now); status != 0 {
 		l.refuseBusy(i, s, r, status, reason)
 		return false
 	}
-	l.slab.setPeer(i, key)
+	l.slab.counted.Set(i, key)
 	return true
 }

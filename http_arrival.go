@@ -34,14 +34,14 @@ func (l *loop) takeoverArrived(t *takeover) {
 		return
 	}
 	l.doing.on(i)
-	l.slab.setPeer(i, t.counted)
-	l.slab.setProxied(i, t.peer)
+	l.slab.counted.Set(i, t.counted)
+	l.slab.proxied.Set(i, t.peer)
 	l.stats.TakenOver++
 	s.setRoute(t.route.index)
 	defer l.recovered()
 	if t.tls != nil {
 		t.tls.out, t.tls.sent, t.tls.stripped = nil, 0, false // out was the loop's that it has left, and was sent since
-		l.slab.setTLS(i, t.tls)
+		l.slab.tls.Set(i, t.tls)
 		if len(l.tls.sealed.B) > 0 {
 			l.sendRecords(i, s, t.tls)
 		}

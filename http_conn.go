@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/perchws/perch/internal/limit"
 )
 
 // webConn is a connection that a loop has passed to net/http.
@@ -20,7 +22,7 @@ type webConn struct {
 	net.Conn          // the socket, or the TLS on it
 	socket   net.Conn // below the TLS
 	web      *web
-	key      addrKey        // whom it is counted for
+	key      limit.Address  // whom it is counted for
 	peer     netip.AddrPort // as a PROXY header told it
 	head     []byte         // read by the loop, and not yet by net/http
 	noted    bool           // Route.Upgrade has told of the refusal; the handler's

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/poller"
 )
@@ -16,7 +17,7 @@ import (
 // handoff is what net/http is told about a connection that a loop hands over to it.
 type handoff struct {
 	input  []byte         // read by the loop, from the request's first line on
-	key    addrKey        // whom the connection is counted for, there from now on
+	key    limit.Address  // whom the connection is counted for, there from now on
 	peer   netip.AddrPort // as a PROXY header told it; not valid: ask the socket
 	tls    *tlsConn       // nil: it has none
 	unsent []byte         // records that the socket has not taken; they go before all others
@@ -87,16 +88,16 @@ func (l *loop) passSocket(i uint32, s *slot, b []byte) unix.Errno {
 	if c := l.slab.coldOf(s); owner.Enabled && c != nil && c.out.Len() != c.out.Sealed() {
 		panic("perch: output is queued for a connection that goes to net/http")
 	}
-	out := handoff{input: append([]byte(nil), b...), key: l.slab.peer(i), peer: l.slab.proxiedFor(i)}
+	out := handoff{input: append([]byte(nil), b...), key: l.slab.counted.Get(i), peer: l.slab.proxied.Get(i)}
 	if s.flags&flagTLS != 0 {
-		out.tls = l.slab.tlsOf(i)
+		out.tls = l.slab.tls.Get(i)
 		out.unsent = out.tls.unsent()
 	}
 	if e := l.http.way.send(l.http.pair, int(s.fd), out); e != 0 {
 		return e
 	}
 	if out.tls != nil { // it is net/http's from now on
-		l.slab.setTLS(i, nil)
+		l.slab.tls.Set(i, nil)
 	}
 	// Out of our epoll: the registration belongs to the file, not to the descriptor that is about to be closed.
 	l.poller.Del(int(s.fd))

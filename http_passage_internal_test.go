@@ -72,7 +72,7 @@ func (tr *traveller) leave(text string) *webConn {
 	tr.t.Helper()
 	l, i := tr.l, tr.peer.slot
 	s := l.slab.at(i)
-	conn := l.slab.tlsOf(i)
+	conn := l.slab.tls.Get(i)
 	if err := l.writeRecords(i, s, conn, []byte(text)); err != nil {
 		tr.t.Fatal(err)
 	}

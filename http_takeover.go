@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+
+	"github.com/perchws/perch/internal/limit"
 )
 
 // takeover is an upgrade that net/http has parsed, on its way to a loop.
 type takeover struct {
 	upgrading
-	counted addrKey        // whom the connection is counted for
+	counted limit.Address  // whom the connection is counted for
 	peer    netip.AddrPort // as a PROXY header told it
 	tls     *tlsConn       // nil: it has none
 }
@@ -56,13 +58,12 @@ func (srv *Server) countTakeover(t *takeover, own *webConn) error {
 	tooMany := func(status int, reason string) error { return &UpgradeError{status, reason, ErrTooMany} }
 	if own != nil {
 		t.counted, t.peer = own.key, own.peer
-	} else if srv.connections.Add(1) > int64(srv.maxConnections) && !srv.makeRoom() {
-		srv.connections.Add(-1)
+	} else if !srv.occupy() {
 		return tooMany(http.StatusServiceUnavailable, "too many connections")
 	}
 	key := t.counted
-	if key == (addrKey{}) {
-		key = keyOf(t.request.RemoteAddr())
+	if key == (limit.Address{}) {
+		key = limit.AddressOf(t.request.RemoteAddr())
 	}
 	if own != nil && key == t.counted { // it is no new connection, and counted
 		return nil
@@ -80,6 +81,6 @@ func (srv *Server) uncountTakeover(t *takeover, own *webConn) {
 	if own == nil {
 		srv.uncount(t.counted)
 	} else if own.key != t.counted {
-		srv.addrs.remove(t.counted)
+		srv.uncountAddress(t.counted)
 	}
 }

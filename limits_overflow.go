@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/sock"
 )
 
@@ -19,10 +20,10 @@ import (
 // Some descriptors are kept open for them (spares), so that a process that is out of
 // descriptors answers them too.
 type overflow struct {
-	most   int             // connections held
-	held   []over          // the oldest first
-	shares map[addrKey]int // of held
-	pushed int             // out, in this tick
+	most   int                   // connections held
+	held   []over                // the oldest first
+	shares map[limit.Address]int // of held
+	pushed int                   // out, in this tick
 
 	kept   int   // spares that there ought to be
 	spares []int // descriptors of /dev/null
@@ -31,8 +32,8 @@ type overflow struct {
 // over is one connection over a limit.
 type over struct {
 	slot  uint32
-	share addrKey // see shareOf
-	at    int64   // when it came, as loop.now
+	share limit.Address // see limit.ShareOf
+	at    int64         // when it came, as loop.now
 }
 
 const (
@@ -80,14 +81,14 @@ const (
 func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason string) {
 	l.own.Check()
 	if s.flags&flagRefused == 0 {
-		l.srv.connections.Add(-1)
+		l.srv.vacate()
 		l.srv.refusing.Add(1)
 		s.flags |= flagRefused
 	}
 	if len(l.accepting.overflow.held) >= l.accepting.overflow.most {
 		l.pushOut(rankAll)
 	}
-	l.accepting.overflow.add(over{i, shareOf(peer), l.now})
+	l.accepting.overflow.add(over{i, limit.ShareOf(peer), l.now})
 	l.slab.thaw(s).refusal = &refusal{status: status, reason: reason, peer: peer}
 	if len(l.srv.reserved) == 0 && (s.state == stateHandshake || s.state == stateProxy && l.srv.tls == nil) {
 		l.refuseOver(i, s, nil)
@@ -108,7 +109,7 @@ func (l *loop) mayTell(i uint32, s *slot) bool {
 	l.own.Check()
 	at := l.accepting.overflow.find(i)
 	r := l.srv.overRate
-	may := at >= 0 && r.takeFrom(l.accepting.overflow.held[at].share, l.now) && r.take(l.now)
+	may := at >= 0 && r.AllowFrom(l.accepting.overflow.held[at].share, l.now) && r.Allow(l.now)
 	l.slab.coldOf(s).refusal.waits = !may
 	return may
 }
@@ -165,9 +166,9 @@ func (l *loop) rankOver(o over, s *slot) int {
 		return rankAnswered
 	case s.state == stateFailing, s.state == stateDeciding:
 		return rankAnswering
-	case s.flags&flagTLS != 0 && l.slab.tlsOf(o.slot) != nil && l.now-o.at < int64(overflowShake):
+	case s.flags&flagTLS != 0 && l.slab.tls.Get(o.slot) != nil && l.now-o.at < int64(overflowShake):
 		return rankShaking
-	case l.now-o.at < int64(overflowGrace), c != nil && c.in != nil, s.flags&flagTLS != 0 && l.slab.tlsOf(o.slot) != nil:
+	case l.now-o.at < int64(overflowGrace), c != nil && c.in != nil, s.flags&flagTLS != 0 && l.slab.tls.Get(o.slot) != nil:
 		return rankBegun
 	}
 	return rankSilent
@@ -185,7 +186,7 @@ func (l *loop) leaveOverflow(i uint32) {
 // add takes note of one more.
 func (o *overflow) add(c over) {
 	if o.held = append(o.held, c); o.shares == nil {
-		o.shares = make(map[addrKey]int)
+		o.shares = make(map[limit.Address]int)
 	}
 	o.shares[c.share]++
 }

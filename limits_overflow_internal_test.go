@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/perchws/perch/internal/limit"
 )
 
 // TestPushOut: which of several connections over a limit goes first.
@@ -39,7 +41,7 @@ func TestPushOut(t *testing.T) {
 				s.fd, s.flags, s.state = -1, flagRefused, h.state
 				d.srv.refusing.Add(1)
 				l.now = now + int64(h.age)
-				l.accepting.overflow.add(over{i, shareOf(netip.MustParseAddr(h.peer)), l.now})
+				l.accepting.overflow.add(over{i, limit.ShareOf(netip.MustParseAddr(h.peer)), l.now})
 				if h.state == stateHandshake {
 					l.slab.thaw(s).refusal = &refusal{status: 503}
 				}
@@ -70,7 +72,7 @@ func TestMayTell(t *testing.T) {
 	s.fd, s.state = -1, stateSecuring
 	d.l.slab.thaw(s).refusal = new(refusal)
 	granted := func(peer string) (n int) {
-		d.l.accepting.overflow.add(over{i, shareOf(netip.MustParseAddr(peer)), d.l.now})
+		d.l.accepting.overflow.add(over{i, limit.ShareOf(netip.MustParseAddr(peer)), d.l.now})
 		for range 500 {
 			if d.l.mayTell(i, s) {
 				n++
@@ -99,37 +101,6 @@ func TestOverflowOf(t *testing.T) {
 	} {
 		if got := overflowOf(tt.loops, tt.limit); got != tt.want {
 			t.Errorf("%d loops, %d descriptors: %d, want %d", tt.loops, tt.limit, got, tt.want)
-		}
-	}
-}
-
-// TestNewConnRateTable: an address is not forgotten while it is over its rate, and the table does not grow.
-func TestNewConnRateTable(t *testing.T) {
-	r := newNewConnRate(1<<40, 3)
-	key := func(n int) (k addrKey) { return addrKey{1, byte(n >> 16), byte(n >> 8), byte(n)} }
-	const now = int64(time.Hour)
-	for n := range 4 {
-		if got := r.takeFrom(key(0), now); got != (n < 3) {
-			t.Errorf("connection %d: %v", n, got)
-		}
-	}
-	for n := range 1000 { // of others, one each
-		if !r.takeFrom(key(1+n), now) {
-			t.Errorf("address %d is refused", n)
-		}
-	}
-	if r.takeFrom(key(0), now) {
-		t.Error("it has a rate again while others came")
-	}
-	if !r.takeFrom(key(0), now+int64(time.Second)) {
-		t.Error("after a second it is refused")
-	}
-	for n := range 1 << 20 { // more than there are places
-		r.takeFrom(key(n), now)
-	}
-	for range 10 {
-		if !r.takeFrom(addrKey{}, now) {
-			t.Error("who is not counted is refused")
 		}
 	}
 }

@@ -25,7 +25,7 @@ func (l *loop) sweep() {
 	l.publishStats()
 	if l.now >= l.hand.nextTrim {
 		l.hand.nextTrim = l.now + int64(trimPeriod)
-		l.slab.trim()
+		l.slab.trim(l.now)
 		l.rooms.Trim()
 	}
 	l.trimCodec()

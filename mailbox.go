@@ -112,7 +112,7 @@ func (l *loop) put(p *post, data []byte, counted bool) error {
 				p.cost = p.share
 			}
 		}
-		if err := l.srv.output.charge(p, l.slab.posted(p.slot)); err != nil {
+		if err := l.srv.output.charge(p, l.slab.posted.At(p.slot)); err != nil {
 			m.mu.Unlock()
 			return err
 		}
@@ -187,7 +187,7 @@ func (l *loop) drainMailbox() bool {
 			continue
 		}
 		if p.cost != 0 {
-			l.srv.output.discharge(p, l.slab.posted(p.slot))
+			l.srv.output.discharge(p, l.slab.posted.At(p.slot))
 		}
 		l.carryOut(p, m.data(p))
 		p.own, p.prepared, p.do = nil, nil, nil // the rest of a long list may take a while

@@ -25,7 +25,7 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	l.slab.freeze(s)
 	peer := p.Source.Addr()
 	if p.Source.IsValid() && !peer.IsUnspecified() {
-		l.slab.setProxied(i, p.Source)
+		l.slab.proxied.Set(i, p.Source)
 	} else if peer = l.kernel.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
 		peer = unixPeer
 	}

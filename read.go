@@ -107,7 +107,7 @@ func (l *loop) keep(s *slot, b []byte) {
 func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 	l.own.Check()
 	r := l.routeOf(s)
-	if r.limiter.perByte != 0 && !r.limiter.input(l.slab.rateOf(i), l.now, fresh) && s.state == stateOpen {
+	if r.traffic.LimitsBytes() && !r.traffic.Input(l.slab.rates.At(i), l.now, fresh) && s.state == stateOpen {
 		l.stats.RateLimited++
 		l.failWith(i, s, ClosePolicyViolation, "too many bytes", ErrRateLimit)
 		return
@@ -242,7 +242,7 @@ func (l *loop) message(i uint32, s *slot, r *Route, op Opcode, p []byte, compres
 	if s.state != stateOpen {
 		return // after our close frame: RFC 6455 §1.4 lets us ignore it
 	}
-	if r.limiter.perMessage != 0 && !r.limiter.message(l.slab.rateOf(i), l.now) {
+	if r.traffic.LimitsMessages() && !r.traffic.Message(l.slab.rates.At(i), l.now) {
 		l.stats.RateLimited++
 		l.failWith(i, s, ClosePolicyViolation, "too many messages", ErrRateLimit)
 		return

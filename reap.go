@@ -3,8 +3,6 @@
 package perch
 
 import (
-	"net/netip"
-
 	"github.com/perchws/perch/internal/owner"
 )
 
@@ -71,9 +69,7 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 		l.stats.Closed++
 		l.stats.closeCode(c.cause.Code)
 	}
-	l.slab.setProxied(i, netip.AddrPort{})
-	key := l.slab.peer(i)
-	l.slab.setPeer(i, addrKey{})
+	key := l.slab.counted.Get(i)
 	l.ledger.add(-c.out.Counted())
 	c.out.Reset(&l.bufs)
 	if s.flags&flagTLS != 0 {

@@ -141,7 +141,7 @@ func (l *loop) walk(w walking) int {
 		if s.state != stateOpen || at.Gen != 0 && at.Gen != gen || d.Excludes(room.Member{Loop: uint32(l.id), Slot: at.Slot, Gen: gen}) {
 			continue
 		}
-		if d.Class() != room.ClassMessage && s.cold != 0 && !d.Class().Fits(l.slab.colds[s.cold].out.Counted(), most) {
+		if d.Class() != room.ClassMessage && s.cold != 0 && !d.Class().Fits(l.slab.colds.all[s.cold].out.Counted(), most) {
 			shed++
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/spawn"
 )
 
@@ -22,7 +23,7 @@ type Route struct {
 	settings  Settings
 	limits    frame.Limits
 	other     [3]frame.Limits // see limitsOf
-	limiter   limiter
+	traffic   limit.Traffic
 	blocking  *BlockingHandler // nil: the callbacks below
 	plain     bool             // messages go to onMessage, and nothing is counted
 	onUpgrade func(*Request) Response
@@ -46,7 +47,7 @@ func newRoute(srv *Server, s Settings) (*Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Route{srv: srv, settings: s, limiter: newLimiter(s.Rate)}
+	r := &Route{srv: srv, settings: s, traffic: limit.NewTraffic(s.Rate.Messages, s.Rate.Burst, s.Rate.Bytes)}
 	r.heartbeat(s.PingInterval, s.PingTimeout)
 	r.limits = frame.Limits{MaxMessage: int64(s.MaxMessageSize), MaxFragments: s.MaxFragments}
 	client := r.limits
@@ -72,7 +73,7 @@ func (r *Route) handle(h Handler) {
 	r.onUpgrade, r.onOpen, r.onMessage, r.onClose = h.OnUpgrade, h.OnOpen, h.OnMessage, h.OnClose
 	r.onAbandon = h.OnAbandon
 	r.onPing, r.onPong, r.onDrain, r.onGap = h.OnPing, h.OnPong, h.OnDrain, h.OnGap
-	r.plain = h.OnMessage != nil && r.limiter.perMessage == 0
+	r.plain = h.OnMessage != nil && !r.traffic.LimitsMessages()
 }
 
 // block is handle for handlers that run on the worker pool.

@@ -134,7 +134,7 @@ func (l *loop) corks(i uint32, s *slot, n int) bool {
 // waits reports that output of the connection waits for its socket, or for the end of the tick.
 func (l *loop) waits(s *slot) bool {
 	l.own.Check()
-	return s.cold != 0 && !l.slab.colds[s.cold].out.Empty()
+	return s.cold != 0 && !l.slab.colds.all[s.cold].out.Empty()
 }
 
 // queueFor returns the outbox of a connection that may have a message of n bytes more waiting. What counts for the

@@ -48,7 +48,7 @@ func (l *loop) pong(i uint32, s *slot, p []byte) {
 		return
 	}
 	var buf [maxControl]byte
-	l.slab.colds[s.cold].out.Pong(l.appendControl(buf[:0], s, frame.OpPong, p))
+	l.slab.colds.all[s.cold].out.Pong(l.appendControl(buf[:0], s, frame.OpPong, p))
 	l.markDirty(i, s)
 }
 
@@ -56,6 +56,6 @@ func (l *loop) pong(i uint32, s *slot, p []byte) {
 func (l *loop) overtake(i uint32, s *slot, p []byte) {
 	l.own.Check()
 	var buf [maxControl]byte
-	l.slab.colds[s.cold].out.Ping(l.appendControl(buf[:0], s, frame.OpPing, p))
+	l.slab.colds.all[s.cold].out.Ping(l.appendControl(buf[:0], s, frame.OpPing, p))
 	l.markDirty(i, s)
 }

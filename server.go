@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perchws/perch/internal/entropy"
+	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/spawn"
@@ -32,45 +33,42 @@ type Server struct {
 	seams // immutable
 
 	// Immutable after Start.
-	cfg            Config
-	bad            error // of the configuration
-	log            *slog.Logger
-	ctx            context.Context
-	epoch          uint64   // of the IDs
-	pings          [16]byte // a key: what it signs is our own, see signPing
-	period         int64    // ns between the sweeps of a loop, at most
-	maxConnections int
-	overflow       int // connections over a limit that each loop holds
-	routing        routing
-	loops          []*loop
-	addr           netip.AddrPort  // of the loops' own listeners
-	shared         *sharedListener // or one for all of them; nil: none
-	rooms          *room.Hub
-	workers        *pool.Workers   // nil without blocking handlers
-	web            *web            // nil without Config.HTTP
-	tls            *tls.Config     // nil: no TLS
-	patience       context.Context // ends when Shutdown waits no longer for plain HTTP requests
-	hurry          context.CancelFunc
-	ended          chan struct{}
-	err            error // of the first loop that failed; read after ended
+	cfg      Config
+	bad      error // of the configuration
+	log      *slog.Logger
+	ctx      context.Context
+	epoch    uint64   // of the IDs
+	pings    [16]byte // a key: what it signs is our own, see signPing
+	period   int64    // ns between the sweeps of a loop, at most
+	overflow int      // connections over a limit that each loop holds
+	routing  routing
+	loops    []*loop
+	addr     netip.AddrPort  // of the loops' own listeners
+	shared   *sharedListener // or one for all of them; nil: none
+	rooms    *room.Hub
+	workers  *pool.Workers   // nil without blocking handlers
+	web      *web            // nil without Config.HTTP
+	tls      *tls.Config     // nil: no TLS
+	patience context.Context // ends when Shutdown waits no longer for plain HTTP requests
+	hurry    context.CancelFunc
+	ended    chan struct{}
+	err      error // of the first loop that failed; read after ended
 
 	// Atomic: any goroutine.
-	running     atomic.Bool
-	launched    atomic.Bool              // loops are there to be asked
-	public      atomic.Pointer[net.Addr] // nil: Start has not listened
-	connections atomic.Int64
-	refusing    atomic.Int64 // connections over a limit that are held to be told so: see limits_overflow.go
-	nextDial    atomic.Uint32
-	cut, late   cutCount                                     // by the end of Shutdown's context; before it, because they took nothing
-	outside     struct{ refused, bad, panics atomic.Uint64 } // upgrades answered outside of the loops, for Stats
+	running   atomic.Bool
+	launched  atomic.Bool              // loops are there to be asked
+	public    atomic.Pointer[net.Addr] // nil: Start has not listened
+	refusing  atomic.Int64             // connections over a limit that are held to be told so: see limits_overflow.go
+	nextDial  atomic.Uint32
+	cut, late cutCount                                     // by the end of Shutdown's context; before it, because they took nothing
+	outside   struct{ refused, bad, panics atomic.Uint64 } // upgrades answered outside of the loops, for Stats
 
 	// Locked by themselves.
+	admission
 	output           account // what waits to be sent, and what is on its way to loops
 	table            routeTable
-	turns, dialTurns *tlsTurns // of TLS handshakes, as a server and as a client
-	addrs            addrCounter
-	newRate          *newConnRate
-	overRate         *newConnRate // of TLS handshakes of connections over a limit
+	turns, dialTurns *tlsTurns       // of TLS handshakes, as a server and as a client
+	overRate         *limit.Arrivals // of TLS handshakes of connections over a limit
 	reserved         map[string]*reservedPath
 	refusals         refusals
 	frequent, slow   *tally // of lines in the log
@@ -97,8 +95,10 @@ func newServer(c Config, on seams) *Server {
 	srv.tls = srv.cfg.TLS
 	srv.turns, srv.dialTurns = newTLSTurns(srv.cfg.MaxTLSHandshakes), newTLSTurns(srv.cfg.MaxTLSHandshakes)
 	if most := srv.cfg.NewConnectionsPerSecond; srv.bad == nil {
-		srv.newRate = newNewConnRate(most, srv.cfg.NewConnectionsPerIP)
-		srv.overRate = newNewConnRate(max(most/2, 2*overRateLeast), max(most/10, overRateLeast))
+		seed := [2]uint64{entropy.Uint64(srv.entropy), entropy.Uint64(srv.entropy)}
+		srv.perAddress = int64(srv.cfg.MaxConnectionsPerIP)
+		srv.arrivals = limit.NewArrivals(most, srv.cfg.NewConnectionsPerIP, seed)
+		srv.overRate = limit.NewArrivals(max(most/2, 2*overRateLeast), max(most/10, overRateLeast), seed)
 	}
 	srv.reserved = reservedPaths(srv)
 	told := srv.cfg.Rooms.Panicked

@@ -5,6 +5,8 @@ package perch
 import (
 	"testing"
 	"unsafe"
+
+	"github.com/perchws/perch/internal/limit"
 )
 
 // TestSizes: what every connection costs, idle or not.
@@ -12,7 +14,7 @@ func TestSizes(t *testing.T) {
 	if got := unsafe.Sizeof(slot{}); got != 24 {
 		t.Errorf("a slot is %d bytes, want 24", got)
 	}
-	if got := unsafe.Sizeof(chunk{}); got != 24*chunkSize+7*unsafe.Sizeof(uintptr(0)) {
+	if got := unsafe.Sizeof(chunk{}); got != 24*chunkSize {
 		t.Errorf("a chunk is %d bytes", got)
 	}
 	if got := unsafe.Sizeof(Conn{}); got != 16 {
@@ -92,20 +94,21 @@ func TestSlabStale(t *testing.T) {
 	tab := newSlab(chunkSize)
 	i, s, _ := tab.alloc()
 	gen := s.gen.Load()
-	tab.setValue(i, "mine")
-	tab.rateOf(i).messages = 5
-	tab.setPeer(i, addrKey{1})
+	tab.values.set(i, "mine")
+	one := limit.NewTraffic(1, 1, 1)
+	one.Message(tab.rates.At(i), 5)
+	tab.counted.Set(i, limit.Address{1})
 	s.flags = flagOpened
 	s.setRoute(7)
-	if tab.value(i) != "mine" || tab.foreignValue(i, gen) != "mine" || tab.foreignValue(i, gen+1) != nil {
-		t.Errorf("values %v, %v", tab.value(i), tab.foreignValue(i, gen))
+	if tab.values.get(i) != "mine" || tab.foreignValue(i, gen) != "mine" || tab.foreignValue(i, gen+1) != nil {
+		t.Errorf("values %v, %v", tab.values.get(i), tab.foreignValue(i, gen))
 	}
 	tab.dealloc(i, s)
 	if tab.foreignValue(i, gen) != nil || tab.foreignValue(i, gen+1) != nil || tab.foreignValue(noSlot, 1) != nil {
 		t.Error("a value outlives its connection")
 	}
-	if s.gen.Load() == gen || s.flags != 0 || s.word != 0 || *tab.rateOf(i) != (rateState{}) {
-		t.Errorf("the slot's next connection begins with %b, word %x, %v", s.flags, s.word, *tab.rateOf(i))
+	if s.gen.Load() == gen || s.flags != 0 || s.word != 0 || tab.rates.Get(i) != (limit.Used{}) || tab.counted.Get(i) != (limit.Address{}) {
+		t.Errorf("the slot's next connection begins with %b, word %x, %v", s.flags, s.word, tab.rates.Get(i))
 	}
 	s.gen.Store(^uint32(0))
 	tab.dealloc(i, s) // as if it were the last generation: it begins again
@@ -146,14 +149,14 @@ func TestSlabCold(t *testing.T) {
 		tab.thaw(s)
 		slots = append(slots, s)
 	}
-	if len(tab.colds) != burst+1 {
-		t.Fatalf("%d cold parts for %d connections", len(tab.colds)-1, burst)
+	if len(tab.colds.all) != burst+1 {
+		t.Fatalf("%d cold parts for %d connections", len(tab.colds.all)-1, burst)
 	}
 	for _, s := range slots {
 		tab.freeze(s)
 	}
 	parts := func() (n int) {
-		for _, c := range tab.colds[1:] {
+		for _, c := range tab.colds.all[1:] {
 			if c != nil {
 				n++
 			}
@@ -170,18 +173,18 @@ func TestSlabCold(t *testing.T) {
 		for _, s := range slots[:busy] {
 			tab.freeze(s)
 		}
-		tab.trim()
+		tab.trim(0)
 	}
 	if n := parts(); n != busy {
 		t.Errorf("%d cold parts long after the burst, %d are in use", n, busy)
 	}
-	if n := len(tab.spareCold) + len(tab.bareCold); n != burst {
+	if n := len(tab.spare) + len(tab.bare); n != burst {
 		t.Errorf("%d places are free, want %d", n, burst)
 	}
 	for _, s := range slots {
 		tab.thaw(s)
 	}
-	if n := parts(); n != burst || len(tab.colds) != burst+1 {
-		t.Errorf("%d cold parts in %d places for another burst", n, len(tab.colds)-1)
+	if n := parts(); n != burst || len(tab.colds.all) != burst+1 {
+		t.Errorf("%d cold parts in %d places for another burst", n, len(tab.colds.all)-1)
 	}
 }

@@ -32,27 +32,10 @@ func (t *tlsConn) unsent() []byte {
 	return append([]byte(nil), t.out.B[t.sent:]...)
 }
 
-// tlsOf is the TLS of slot i; nil: it has none yet.
-func (t *slab) tlsOf(i uint32) *tlsConn {
-	if all := t.chunks[i>>chunkBits].Load().tls; all != nil {
-		return all[i%chunkSize]
-	}
-	return nil
-}
-
-// setTLS is called by the loop alone.
-func (t *slab) setTLS(i uint32, conn *tlsConn) {
-	c := t.chunks[i>>chunkBits].Load()
-	if c.tls == nil {
-		c.tls = new([chunkSize]*tlsConn)
-	}
-	c.tls[i%chunkSize] = conn
-}
-
 // dropTLS lets go of the TLS of a connection that has ended.
 func (l *loop) dropTLS(i uint32) {
 	l.own.Check()
-	t := l.slab.tlsOf(i)
+	t := l.slab.tls.Get(i)
 	if t == nil {
 		return
 	}
@@ -60,7 +43,7 @@ func (l *loop) dropTLS(i uint32) {
 	if t.out != nil {
 		l.bufs.Put(t.out)
 	}
-	l.slab.setTLS(i, nil)
+	l.slab.tls.Set(i, nil)
 }
 
 // requestTLS is the connection's TLS, for a Request; nil: it has none.
@@ -69,5 +52,5 @@ func (l *loop) requestTLS(i uint32, s *slot) *tls.Conn {
 	if s.flags&flagTLS == 0 {
 		return nil
 	}
-	return l.slab.tlsOf(i).conn
+	return l.slab.tls.Get(i).conn
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/spawn"
 )
 
@@ -21,8 +22,8 @@ type tlsHandshake struct {
 	// Immutable after startTLSHandshake.
 	ref   Ref
 	turns *tlsTurns
-	share addrKey // whose turn it is
-	hurry bool    // a peer that stalls loses its turn: see tlsTurns.dropStalled
+	share limit.Address // whose turn it is
+	hurry bool          // a peer that stalls loses its turn: see tlsTurns.dropStalled
 
 	err error // of the handshake; written before postTLSDone, read after it
 }
@@ -56,9 +57,9 @@ func (h *tlsHandshake) post(kind postKind, data []byte) error {
 // and is not read.
 func (l *loop) requestTLSHandshake(i uint32, s *slot) {
 	l.own.Check()
-	t, share := l.srv.dialTurns, addrKey{} // as a client we take turns apart: we may be both ends
+	t, share := l.srv.dialTurns, limit.Address{} // as a client we take turns apart: we may be both ends
 	if s.flags&flagClient == 0 {
-		t, share = l.srv.turns, shareOf(l.peerAddr(i, s).Addr())
+		t, share = l.srv.turns, limit.ShareOf(l.peerAddr(i, s).Addr())
 	}
 	if t.acquire(l.conn(i, s).Ref(), share) {
 		l.startTLSHandshake(i, s, t, share)
@@ -81,7 +82,7 @@ func (l *loop) tlsTurnCame(p *post) {
 
 // startTLSHandshake starts the goroutine of the handshake. It lives only as long, and does not know the descriptor,
 // which means something else on its thread.
-func (l *loop) startTLSHandshake(i uint32, s *slot, turns *tlsTurns, share addrKey) {
+func (l *loop) startTLSHandshake(i uint32, s *slot, turns *tlsTurns, share limit.Address) {
 	l.own.Check()
 	var in []byte
 	c := l.slab.coldOf(s)
@@ -99,7 +100,7 @@ func (l *loop) startTLSHandshake(i uint32, s *slot, turns *tlsTurns, share addrK
 	} else {
 		t.conn = tls.Server(t, l.srv.tls)
 	}
-	l.slab.setTLS(i, t)
+	l.slab.tls.Set(i, t)
 	l.slab.freeze(s)
 	s.flags &^= flagLags
 	if t.Room() == 0 {
@@ -126,7 +127,7 @@ func (l *loop) tlsHandshakePosted(i uint32, s *slot, kind postKind, data []byte)
 	switch kind {
 	case postTLSOutput:
 		l.tls.sealed.B = append(l.tls.sealed.B, data...)
-		l.sendRecords(i, s, l.slab.tlsOf(i))
+		l.sendRecords(i, s, l.slab.tls.Get(i))
 	case postTLSReadOn:
 		s.flags &^= flagLags
 		l.interest(i, s)
@@ -146,7 +147,7 @@ func (l *loop) tlsHandshakePosted(i uint32, s *slot, kind postKind, data []byte)
 // sealed.
 func (l *loop) tlsHandshakeDone(i uint32, s *slot) {
 	l.own.Check()
-	t := l.slab.tlsOf(i)
+	t := l.slab.tls.Get(i)
 	rest := t.EndHandshake()
 	err := t.handshake.err
 	t.handshake = nil

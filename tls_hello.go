@@ -29,7 +29,7 @@ var errNotTLS = errors.New("perch: the first bytes are no TLS handshake")
 // that only connects, or sends byte by byte, takes nobody's turn.
 func (l *loop) readTLSHandshake(i uint32, s *slot) {
 	l.own.Check()
-	t := l.slab.tlsOf(i)
+	t := l.slab.tls.Get(i)
 	c := l.slab.coldOf(s)
 	into := l.input.buf[:readBudget]
 	switch {

@@ -58,7 +58,7 @@ const stripAfter = time.Second
 // stripIdle is called by the sweep for connections with nothing unfinished.
 func (l *loop) stripIdle(i uint32, s *slot) {
 	l.own.Check()
-	t := l.slab.tlsOf(i)
+	t := l.slab.tls.Get(i)
 	if t.stripped || !l.past(l.coarse-s.seen(), stripAfter) {
 		return
 	}

@@ -43,7 +43,7 @@ func (l *loop) readTLS(i uint32, s *slot) {
 		l.endOfInput(i, s)
 	default:
 		l.stats.BytesReceived += uint64(n)
-		l.openRecords(i, s, l.slab.tlsOf(i), l.tls.records[:n])
+		l.openRecords(i, s, l.slab.tls.Get(i), l.tls.records[:n])
 	}
 }
 
@@ -93,7 +93,7 @@ func (l *loop) openRecords(i uint32, s *slot, t *tlsConn, b []byte) {
 // that has come before it is acted on.
 func (l *loop) endOfRecords(i uint32, s *slot) {
 	l.own.Check()
-	if s.state.reads() && s.state != stateLingering && s.flags&(flagPaused|flagLags) == 0 && l.slab.tlsOf(i).peerEnded {
+	if s.state.reads() && s.state != stateLingering && s.flags&(flagPaused|flagLags) == 0 && l.slab.tls.Get(i).peerEnded {
 		l.endOfInput(i, s)
 	}
 }
@@ -134,7 +134,7 @@ func (l *loop) failRecords(i uint32, s *slot, t *tlsConn, err error) {
 // the socket does not take waits sealed.
 func (l *loop) sealCork(i uint32, s *slot, b []byte) {
 	l.own.Check()
-	t := l.slab.tlsOf(i)
+	t := l.slab.tls.Get(i)
 	if err := l.writeRecords(i, s, t, b); err != nil {
 		l.fail(i, s, err)
 		return
@@ -200,7 +200,7 @@ func (l *loop) sendAll(i uint32, s *slot, b []byte) (sent int, errno unix.Errno)
 // sealOutbox is outbox.send for a connection with TLS: it seals what is queued, as the socket takes it.
 func (l *loop) sealOutbox(i uint32, s *slot, c *cold, budget int) (sent int, errno unix.Errno) {
 	l.own.Check()
-	t := l.slab.tlsOf(i)
+	t := l.slab.tls.Get(i)
 	if l.tls.gathered == nil {
 		l.tls.gathered = make([]byte, 0, sealSize)
 	}
@@ -242,7 +242,7 @@ func (l *loop) sealOutbox(i uint32, s *slot, c *cold, budget int) (sent int, err
 // know that our last byte was our last. It reports that it is on its way.
 func (l *loop) notifyClose(i uint32, s *slot) bool {
 	l.own.Check()
-	t := l.slab.tlsOf(i)
+	t := l.slab.tls.Get(i)
 	if t == nil || t.ended {
 		return true
 	}

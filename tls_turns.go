@@ -5,6 +5,8 @@ package perch
 import (
 	"sync"
 	"time"
+
+	"github.com/perchws/perch/internal/limit"
 )
 
 // tlsTurns bounds the TLS handshakes that run at a time. A handshake that finds all
@@ -17,11 +19,11 @@ type tlsTurns struct {
 	most int
 
 	mu      sync.Mutex
-	running map[addrKey]int // handshakes of each address
-	all     int             // of them
+	running map[limit.Address]int // handshakes of each address
+	all     int                   // of them
 	peak    int
-	waiting map[addrKey][]Ref
-	ring    []addrKey // of those who wait; the next first
+	waiting map[limit.Address][]Ref
+	ring    []limit.Address // of those who wait; the next first
 	waits   int
 	stalled map[*tlsHandshake]int64 // handshakes that wait for their peers, since when
 }
@@ -36,20 +38,20 @@ const (
 func newTLSTurns(most int) *tlsTurns {
 	return &tlsTurns{
 		most:    most,
-		running: make(map[addrKey]int),
-		waiting: make(map[addrKey][]Ref),
+		running: make(map[limit.Address]int),
+		waiting: make(map[limit.Address][]Ref),
 		stalled: make(map[*tlsHandshake]int64),
 	}
 }
 
 // free reports whether a handshake of an address may begin.
-func (t *tlsTurns) free(share addrKey) bool {
+func (t *tlsTurns) free(share limit.Address) bool {
 	return t.all < t.most || t.running[share] == 0 && t.all-t.most < t.most/8+1
 }
 
 // acquire asks for a turn for r: it has one now, or is told by a post to its loop later. A handshake that is over calls
-// release. share is whose turn it is: see shareOf.
-func (t *tlsTurns) acquire(r Ref, share addrKey) bool {
+// release. share is whose turn it is: see limit.ShareOf.
+func (t *tlsTurns) acquire(r Ref, share limit.Address) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.free(share) {
@@ -64,14 +66,14 @@ func (t *tlsTurns) acquire(r Ref, share addrKey) bool {
 	return false
 }
 
-func (t *tlsTurns) grant(share addrKey) {
+func (t *tlsTurns) grant(share limit.Address) {
 	t.running[share]++
 	t.all++
 	t.peak = max(t.peak, t.all)
 }
 
 // release ends a turn, and gives it to the address that is next.
-func (t *tlsTurns) release(share addrKey) {
+func (t *tlsTurns) release(share limit.Address) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all--
@@ -102,7 +104,7 @@ func (t *tlsTurns) release(share addrKey) {
 }
 
 // dequeue removes the connection of an address that has waited longest.
-func (t *tlsTurns) dequeue(share addrKey) Ref {
+func (t *tlsTurns) dequeue(share limit.Address) Ref {
 	all := t.waiting[share]
 	r := all[0]
 	if all = all[1:]; len(all) == 0 {

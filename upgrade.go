@@ -48,7 +48,7 @@ func (l *loop) readHead(i uint32, s *slot, b []byte) {
 			l.slab.freeze(s)
 		}
 		l.input.request = Request{
-			head: parser.Head(b), fd: int(s.fd), kernel: l.kernel, addr: l.slab.proxiedFor(i), trusted: l.srv.cfg.TrustedProxies, secure: l.requestTLS(i, s),
+			head: parser.Head(b), fd: int(s.fd), kernel: l.kernel, addr: l.slab.proxied.Get(i), trusted: l.srv.cfg.TrustedProxies, secure: l.requestTLS(i, s),
 		}
 		l.input.request.unix = l.srv.shared != nil && l.srv.shared.unix && !l.input.request.addr.IsValid()
 		l.requested(i, s, &l.input.request, b, n)
@@ -203,7 +203,7 @@ func (l *loop) opened(i uint32, s *slot, value any) {
 	l.stats.Opened++
 	l.hasten(l.routeOf(s).period)
 	if value != nil {
-		l.slab.setValue(i, value)
+		l.slab.values.set(i, value)
 	}
 }
 

@@ -1,0 +1,92 @@
+//go:build linux
+
+package perch
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"github.com/perchws/perch/internal/limit"
+)
+
+// admission decides whether a new connection may come in. It takes a place among MaxConnections (occupy), and its
+// address must be within its limits (admit). The end of the connection gives both back (uncount). A connection that
+// may not come in is told so: see limits_overflow.go. Any goroutine.
+type admission struct {
+	connections    atomic.Int64 // places taken, by plain HTTP too
+	maxConnections int          // immutable after Start
+	perAddress     int64        // immutable: MaxConnectionsPerIP
+	addresses      limit.Counter[limit.Address]
+	arrivals       *limit.Arrivals // NewConnectionsPerSecond, NewConnectionsPerIP
+}
+
+// occupy takes a place among MaxConnections. An idle connection of plain HTTP makes room for it. false: there is none.
+func (srv *Server) occupy() bool {
+	if srv.connections.Add(1) > int64(srv.maxConnections) && !srv.makeRoom() {
+		srv.vacate()
+		return false
+	}
+	return true
+}
+
+// vacate gives a place back.
+func (a *admission) vacate() { a.connections.Add(-1) }
+
+// admit counts a connection for its address, unless that has too many, or there are too many new ones. The address
+// comes first, so that one alone does not use up what all have together. fresh: it has not been admitted before,
+// for the address of a proxy. The zero Address has no limits of its own.
+func (a *admission) admit(from limit.Address, fresh bool, now int64) (status int, reason string) {
+	switch {
+	case !a.arrivals.AllowFrom(from, now):
+		return http.StatusTooManyRequests, "too many new connections from this address"
+	case from != (limit.Address{}) && !a.addresses.Add(from, 1, a.perAddress):
+		return http.StatusTooManyRequests, "too many connections from this address"
+	case fresh && !a.arrivals.Allow(now):
+		a.uncountAddress(from)
+		return http.StatusServiceUnavailable, "too many new connections"
+	}
+	return 0, ""
+}
+
+// uncountAddress takes back what admit has counted.
+func (a *admission) uncountAddress(from limit.Address) {
+	if from != (limit.Address{}) {
+		a.addresses.Remove(from, 1)
+	}
+}
+
+// uncount is the end of a connection that was admitted for an address and had a place.
+func (a *admission) uncount(from limit.Address) {
+	a.uncountAddress(from)
+	a.vacate()
+}
+
+// countPeer counts a connection for its client, or takes it for one over a limit.
+func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) {
+	l.own.Check()
+	if s.flags&flagRefused != 0 {
+		return
+	}
+	key := limit.AddressOf(peer)
+	if contains(l.srv.cfg.TrustedProxies, peer) {
+		key = limit.Address{} // whom it forwards for is in the head: see countForwarded
+	}
+	if status, reason := l.srv.admit(key, true, l.now); status != 0 {
+		l.overLimit(i, s, peer, status, reason)
+		return
+	}
+	l.slab.counted.Set(i, key)
+}
+
+// refuseBusy answers a request that there is no room for. r may be nil.
+func (l *loop) refuseBusy(i uint32, s *slot, r *Request, status int, reason string) {
+	l.own.Check()
+	l.stats.Refused++
+	l.refuse(i, s, refused{kind: RefusedLimit, status: status, reason: reason, header: retryAfter, request: r})
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}
