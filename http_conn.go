@@ -25,13 +25,13 @@ type webConn struct {
 	key      limit.Address  // whom it is counted for
 	peer     netip.AddrPort // as a PROXY header told it
 	head     []byte         // read by the loop, and not yet by net/http
-	noted    bool           // Route.Upgrade has told of the refusal; the handler's
+	noted    bool           // Route.Upgrade has told of the refusal. Of the handler's goroutine
 
-	progress atomic.Uint64 // bytes of records read; with TLS
+	progress atomic.Uint64 // with TLS: bytes of records that were read
 
-	// mu guards the deadlines. Where neither net/http nor a handler has set one,
-	// ours is in force: the peer has patience to let a byte through, as often as
-	// it likes. So a long transfer needs no limit, and a stalled one has one.
+	// mu guards the deadlines. Where neither net/http nor a handler has set one, ours is in force: in each stretch of
+	// patience the peer must send or take one byte. So a transfer may take as long as it needs, and one that stalls
+	// ends.
 	mu                sync.Mutex
 	patience          time.Duration // 0: for ever
 	readSet, writeSet bool
@@ -56,7 +56,8 @@ func ownConn(srv *Server, req *http.Request) *webConn {
 	return c
 }
 
-// Read gives the bytes first that the loop has read.
+// Read gives first the bytes that the loop has read. With TLS a deadline of ours may end within a record: then it is
+// set again for as long as bytes of the record come.
 func (c *webConn) Read(p []byte) (n int, err error) {
 	if len(c.head) > 0 {
 		n = copy(p, c.head)
@@ -66,7 +67,7 @@ func (c *webConn) Read(p []byte) (n int, err error) {
 			ours := c.awaitInput(len(p))
 			n, err = c.Conn.Read(p)
 			if n > 0 || !ours || c.progress.Load() == before || !errors.Is(err, os.ErrDeadlineExceeded) {
-				break // else the record is not whole, but it comes
+				break
 			}
 		}
 	}
@@ -84,8 +85,8 @@ func (c *webConn) awaitInput(n int) (ours bool) {
 		return false
 	}
 	var by time.Time
-	// One byte is what net/http waits for while a handler works, to learn that
-	// the client is gone: that may take as long as the handler.
+	// While a handler works, net/http reads one byte to learn that the client is gone: that may take as long as the
+	// handler does.
 	if n > 1 {
 		by = c.web.srv.clock.Wall().Add(c.patience)
 	}
@@ -93,15 +94,15 @@ func (c *webConn) awaitInput(n int) (ours bool) {
 	return true
 }
 
-// Write gives up when the peer takes nothing.
+// Write gives up when the peer has taken nothing for as long as our patience lasts.
 func (c *webConn) Write(p []byte) (n int, err error) {
 	if c.Conn != c.socket {
-		return c.Conn.Write(p) // and so send, with the records
+		return c.Conn.Write(p) // seals p and calls records.Write
 	}
 	return c.send(p)
 }
 
-// send writes to the socket.
+// send writes to the socket, with our deadline if it is ours to set.
 func (c *webConn) send(p []byte) (n int, err error) {
 	for {
 		c.mu.Lock()
@@ -124,14 +125,14 @@ type records struct {
 	of *webConn
 }
 
-// Read takes note of what comes: see webConn.Read.
+// Read counts the bytes of records: see webConn.Read.
 func (r records) Read(p []byte) (int, error) {
 	n, err := r.Conn.Read(p)
 	r.of.progress.Add(uint64(n))
 	return n, err
 }
 
-// Write is webConn.send: a deadline within a record would be the end of the TLS.
+// Write is webConn.send, which goes on behind a deadline: a record that is cut would end the TLS.
 func (r records) Write(p []byte) (int, error) { return r.of.send(p) }
 
 // state is what net/http would put into Request.TLS; nil without TLS.
@@ -144,7 +145,7 @@ func (c *webConn) state() *tls.ConnectionState {
 	return &state
 }
 
-// CloseWrite lets net/http end a connection so that its last words can be read.
+// CloseWrite ends our side, so that the client can read the last bytes before the connection is closed.
 func (c *webConn) CloseWrite() error {
 	type half interface{ CloseWrite() error }
 	var err error
@@ -157,7 +158,7 @@ func (c *webConn) CloseWrite() error {
 	return err
 }
 
-// SetReadDeadline takes precedence over ours.
+// SetReadDeadline sets a deadline that is used instead of ours.
 func (c *webConn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,7 +166,7 @@ func (c *webConn) SetReadDeadline(t time.Time) error {
 	return c.socket.SetReadDeadline(t)
 }
 
-// SetWriteDeadline takes precedence over ours.
+// SetWriteDeadline sets a deadline that is used instead of ours.
 func (c *webConn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,7 +179,7 @@ func (c *webConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// RemoteAddr is the client's address, behind a proxy that tells it.
+// RemoteAddr is the client's address, also behind a proxy that speaks the PROXY protocol.
 func (c *webConn) RemoteAddr() net.Addr {
 	if c.peer.IsValid() {
 		return net.TCPAddrFromAddrPort(c.peer)
@@ -186,7 +187,7 @@ func (c *webConn) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
-// Close makes room for another.
+// Close implements net.Conn; the connection does not count any more.
 func (c *webConn) Close() error {
 	c.unlist(true)
 	return c.Conn.Close()

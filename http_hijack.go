@@ -37,8 +37,8 @@ func canHijack(w http.ResponseWriter) bool {
 	}
 }
 
-// socketOf is the socket under a hijacked connection. Only what package net has
-// made is known to have nothing buffered on top of it.
+// socketOf is the socket under a hijacked connection. Only the connections of package net, and ours on them, are known
+// to buffer nothing that is not seen here.
 func socketOf(conn net.Conn) (net.Conn, syscall.RawConn, error) {
 	switch c := conn.(type) {
 	case *net.TCPConn:
@@ -69,7 +69,7 @@ func tlsUnder(conn net.Conn) *tlsConn {
 	return nil
 }
 
-// unread is what the client has sent behind its request and net/http has read.
+// unread is what net/http has read behind the request.
 func (t *takeover) unread(r *bufio.Reader, conn net.Conn) ([]byte, error) {
 	b, _ := r.Peek(r.Buffered())
 	b = slices.Clone(b)

@@ -47,8 +47,8 @@ func (w *web) busy(c *webConn) bool {
 	return !c.gone
 }
 
-// makeRoom closes the connection that has been idle longest, if one is. Its
-// place is free at once. It may be called on a loop.
+// makeRoom closes the connection that has been idle longest, if one is idle. Its place is free at once. Any goroutine,
+// loops too.
 func (w *web) makeRoom() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -62,8 +62,7 @@ func (w *web) makeRoom() bool {
 	return true
 }
 
-// makeRoom ends an idle plain HTTP connection, if there is one, so that another
-// connection can take its place.
+// makeRoom ends an idle plain HTTP connection, if there is one, so that another connection can have its place.
 func (srv *Server) makeRoom() bool { return srv.web != nil && srv.web.makeRoom() }
 
 // unlist takes the connection out of the counts and the list of web, once. over: it is no connection any more;

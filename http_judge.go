@@ -88,8 +88,7 @@ func (r *Route) callOnUpgrade(request *Request) (resp Response) {
 	return resp
 }
 
-// headOf is a request's head as it may have looked, for the parser whose rules
-// are in force everywhere.
+// headOf writes the head of a request out again, for the parser whose rules are in force everywhere.
 func headOf(req *http.Request) []byte {
 	target := req.RequestURI
 	if target == "" {
@@ -108,8 +107,8 @@ func headOf(req *http.Request) []byte {
 	return append(b, "\r\n"...)
 }
 
-// oneLine is s, or what the parser will refuse: net/http lets no line end
-// through, but a middleware may have set a field to what it was told.
+// oneLine is s; if s has a line end it is something that the parser refuses. net/http lets no line end through, but a
+// middleware may have copied one into a field.
 func oneLine(s string) string {
 	if strings.ContainsAny(s, "\r\n") {
 		return "\x00"
@@ -117,8 +116,7 @@ func oneLine(s string) string {
 	return s
 }
 
-// merged adds what the handlers in front have set; the handshake's own fields are
-// left out, as those of a body are.
+// merged adds the header fields that handlers in front have set, but for those of the handshake itself and of a body.
 func merged(outer, inner http.Header) http.Header {
 	all := inner.Clone()
 	if all == nil {

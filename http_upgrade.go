@@ -10,16 +10,15 @@ import (
 	"github.com/perchws/perch/handshake"
 )
 
-// Why an upgrade inside of net/http was refused, found with errors.Is in an
-// UpgradeError. A fault of the request is a *handshake.Error.
+// Why an upgrade inside of net/http was refused: errors.Is finds them in an UpgradeError. A fault of the request is a
+// *handshake.Error.
 var (
 	// ErrHTTPVersion: WebSocket over HTTP/2 is not spoken here.
 	ErrHTTPVersion = errors.New("perch: WebSocket needs HTTP/1.1")
-	// ErrHijack: the ResponseWriter, or the connection under it, cannot be taken
-	// out of net/http. A middleware or a listener has wrapped it, perhaps.
+	// ErrHijack: the ResponseWriter, or the connection under it, cannot be taken out of net/http. Perhaps a middleware
+	// or a listener has wrapped it.
 	ErrHijack = errors.New("perch: connection cannot be taken over")
-	// ErrTLS: the connection's TLS is that of a listener which is not ours: see
-	// TLSListener.
+	// ErrTLS: the connection has come from a TLS listener that is not ours: see TLSListener.
 	ErrTLS = errors.New("perch: TLS of a foreign listener")
 	// ErrTooMany: a limit on connections, or on new ones, is reached.
 	ErrTooMany = errors.New("perch: too many connections")

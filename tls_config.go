@@ -13,10 +13,10 @@ import (
 // The protocols of ALPN (RFC 7301) that mean something here.
 const (
 	protocolHTTP11 = "http/1.1"
-	protocolACME   = "acme-tls/1" // RFC 8737: a handshake that proves whose the name is, and nothing after it
+	protocolACME   = "acme-tls/1" // RFC 8737: the handshake proves whose the name is, and nothing comes after it
 )
 
-// serverTLS is c as connections are served with it.
+// serverTLS is a copy of Config.TLS, or of a TLSListener's configuration, as connections are served with it.
 func serverTLS(c *tls.Config) (*tls.Config, error) {
 	switch {
 	case c.MinVersion != 0 && c.MinVersion < tls.VersionTLS12, c.MaxVersion != 0 && c.MaxVersion < tls.VersionTLS12:
@@ -24,12 +24,12 @@ func serverTLS(c *tls.Config) (*tls.Config, error) {
 	case len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil:
 		return nil, errors.New("TLS: neither Certificates nor GetCertificate nor GetConfigForClient is set")
 	}
-	c = served(c)
+	c = withServerRules(c)
 	if c.ClientCAs != nil {
 		c.ClientCAs = c.ClientCAs.Clone()
 	}
 	if choose := c.GetConfigForClient; choose != nil {
-		var chosen servedConfigs
+		var chosen chosenConfigs
 		c.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 			c, err := choose(h)
 			if c == nil {
@@ -41,18 +41,18 @@ func serverTLS(c *tls.Config) (*tls.Config, error) {
 	return c, nil
 }
 
-// served is a copy of c for a server, with what we do not leave to others.
-func served(c *tls.Config) *tls.Config {
-	c = ours(c)
+// withServerRules is a copy of c with what no configuration of a server may leave open.
+func withServerRules(c *tls.Config) *tls.Config {
+	c = withRules(c)
 	if c.CipherSuites == nil {
 		c.CipherSuites = aeadSuites()
 	}
 	return c
 }
 
-// ours is a copy of c with what neither a server's nor a client's is left to others.
-// Clone is shallow: the lists are the copy's own too, and the caller's may be changed.
-func ours(c *tls.Config) *tls.Config {
+// withRules is a copy of c with what no configuration may leave open: TLS 1.2 at least, and HTTP/1.1. Clone is shallow,
+// so the lists are copied too: the caller may change its own.
+func withRules(c *tls.Config) *tls.Config {
 	c = c.Clone()
 	c.Certificates = slices.Clone(c.Certificates)
 	c.CipherSuites = slices.Clone(c.CipherSuites)
@@ -64,10 +64,9 @@ func ours(c *tls.Config) *tls.Config {
 	return c
 }
 
-// protocols are those of ALPN that may be agreed on: list, which has autocert's for
-// instance, with http/1.1, and without HTTP/2 and 3. WebSocket over those (RFC 8441,
-// RFC 9220) is not spoken, and a browser that was offered h2 would ask for nothing
-// else.
+// protocols are those of ALPN that may be agreed on: list, which may have that of ACME, with http/1.1, and without
+// HTTP/2 and HTTP/3. WebSocket over those (RFC 8441, RFC 9220) is not spoken, and a browser that is offered h2 asks for
+// nothing else.
 func protocols(list []string) []string {
 	list = slices.DeleteFunc(slices.Clone(list), func(p string) bool {
 		return strings.HasPrefix(p, "h2") || strings.HasPrefix(p, "h3")
@@ -78,9 +77,8 @@ func protocols(list []string) []string {
 	return list
 }
 
-// aeadSuites are those of TLS 1.2 that are served where a configuration names none:
-// authenticated encryption with forward secrecy. The suites with CBC have had padding
-// oracles too often.
+// aeadSuites are the cipher suites of TLS 1.2 that are served where a configuration names none: authenticated
+// encryption with forward secrecy. The suites with CBC have had padding oracles too often.
 var aeadSuites = sync.OnceValue(func() (ids []uint16) {
 	for _, s := range tls.CipherSuites() {
 		forward, cbc := strings.HasPrefix(s.Name, "TLS_ECDHE_"), strings.Contains(s.Name, "_CBC_")
@@ -91,20 +89,19 @@ var aeadSuites = sync.OnceValue(func() (ids []uint16) {
 	return ids
 })
 
-// servedConfigs keeps what served made of the configurations that GetConfigForClient
-// has returned. Session tickets are sealed with keys that a configuration makes once:
-// a copy for each handshake would have keys of its own, and no client could resume.
-type servedConfigs struct {
+// chosenConfigs keeps what withServerRules has made of the configurations that GetConfigForClient has returned. Session
+// tickets are sealed with keys that a configuration makes once: a copy for each handshake would have keys of its own,
+// and no client could resume.
+type chosenConfigs struct {
 	mu   sync.Mutex
 	made map[*tls.Config]*tls.Config
 }
 
-// manyConfigs is how many are kept. A program that makes a new one for each handshake
-// has no use for more.
+// manyConfigs is how many are kept. A program that makes a new configuration for each handshake has no use for more.
 const manyConfigs = 256
 
 // of is c as connections are served with it.
-func (m *servedConfigs) of(c *tls.Config) *tls.Config {
+func (m *chosenConfigs) of(c *tls.Config) *tls.Config {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if made := m.made[c]; made != nil {
@@ -113,18 +110,17 @@ func (m *servedConfigs) of(c *tls.Config) *tls.Config {
 	if m.made == nil || len(m.made) == manyConfigs {
 		m.made = make(map[*tls.Config]*tls.Config)
 	}
-	made := served(c)
+	made := withServerRules(c)
 	m.made[c] = made
 	return made
 }
 
-// clientTLS is a copy of c as a connection to host is dialled with it; nil is the
-// default.
+// clientTLS is a copy of c as a connection to host is dialled with it. c may be nil: that is the default.
 func clientTLS(c *tls.Config, host string) *tls.Config {
 	if c == nil {
 		c = new(tls.Config)
 	}
-	c = ours(c)
+	c = withRules(c)
 	if c.ServerName == "" {
 		c.ServerName = host
 	}

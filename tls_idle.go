@@ -10,13 +10,12 @@ import (
 	"unsafe"
 )
 
-// crypto/tls keeps the buffers that a connection's records were read into: 2 to
-// 17 kB, half or more of what an idle connection costs. They are private to
-// tls.Conn, and their places in it are looked up; where this version of Go has
-// none of that name and type, the buffers stay. The test of strip says so.
+// crypto/tls keeps the buffers that a connection's records were read into: 2 to 17 kB, half or more of what an idle
+// connection costs. They are private to tls.Conn, and their places in it are looked up. Where this version of Go has no
+// fields of these names and types, the buffers stay, and TestStripKnowsTLS fails.
 var stripping = findBuffers(reflect.TypeFor[tls.Conn]())
 
-// recordBuffers are where a tls.Conn has its buffers of input.
+// recordBuffers are the places of the input buffers within a tls.Conn.
 type recordBuffers struct {
 	raw   uintptr // bytes.Buffer: records not opened yet
 	plain uintptr // bytes.Reader: of the record opened last, within raw
@@ -35,8 +34,7 @@ func findBuffers(t reflect.Type) (b recordBuffers) {
 	return recordBuffers{raw.Offset, plain.Offset, hand.Offset, true}
 }
 
-// strip gives the buffers to the collector if nothing is in them; else they stay.
-// Nobody may be in a call of c.
+// strip gives the buffers to the collector if nothing is in them; else they stay. No call of c may be under way.
 func (b *recordBuffers) strip(c *tls.Conn) {
 	if !b.known {
 		return
@@ -51,11 +49,12 @@ func (b *recordBuffers) strip(c *tls.Conn) {
 	*raw, *plain, *hand = bytes.Buffer{}, bytes.Reader{}, bytes.Buffer{}
 }
 
-// stripAfter is the silence after which a connection's record buffers are given
-// back: to make them anew costs about a microsecond.
+// stripAfter is the silence after which a connection's record buffers are given back. To make them again costs about a
+// microsecond.
 const stripAfter = time.Second
 
-// stripIdle is called by the sweep for connections with nothing unfinished.
+// stripIdle gives back the record buffers of a silent connection. The sweep calls it for connections with nothing
+// unfinished.
 func (l *loop) stripIdle(i uint32, s *slot) {
 	l.own.Check()
 	t := l.slab.tls.Get(i)

@@ -8,15 +8,13 @@ import (
 	"net"
 )
 
-// TLSListener serves TLS on ln for a net/http server of somebody else's, so that
-// [Route.Upgrade] can move a connection to a loop with its TLS: from any other TLS
-// listener it cannot, see [ErrTLS]. It is tls.NewListener otherwise: Accept
-// returns *tls.Conn, whose handshake net/http has run on the connection's
-// goroutine. It is for http.Server.Serve, not ServeTLS, which would encrypt twice.
+// TLSListener serves TLS on ln for a net/http server of somebody else's, so that [Route.Upgrade] can move a connection
+// to a loop with its TLS: from any other TLS listener it cannot, see [ErrTLS]. Otherwise it is like tls.NewListener:
+// Accept returns a *tls.Conn, and net/http runs its handshake on the connection's goroutine. It is for
+// http.Server.Serve, not for ServeTLS, which would encrypt twice.
 //
-// config is cloned, and served as Config.TLS is: without HTTP/2, over which WebSocket
-// is not spoken, and without versions below 1.2. ln must give the
-// connections of package net as they are, TCP or unix. Error: of config.
+// config is cloned, and served as Config.TLS is: without HTTP/2, over which WebSocket is not spoken, and without
+// versions below 1.2. ln must give the connections of package net as they are, TCP or unix. Error: of config.
 func TLSListener(ln net.Listener, config *tls.Config) (net.Listener, error) {
 	config, err := serverTLS(config)
 	if err != nil {

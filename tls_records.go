@@ -12,13 +12,12 @@ import (
 	"github.com/perchws/perch/internal/wire"
 )
 
-// sealSize is how much of a queue is sealed at a time, in bytes: with the records'
-// own bytes it is one send. No more is sealed before the socket has taken it, so
-// that a control frame, or a close, waits for no more than that.
+// sealSize is how much of a queue is sealed at a time, in bytes: with the records' own bytes it is one send. No more is
+// sealed before the socket has taken it, so that a control frame, or a close, waits for no more than that.
 const sealSize = sock.MaxRaw - 4<<10
 
-// sealLimit is how many sealed bytes may wait for a socket before the connection
-// is given up: answers to KeyUpdate, which no other limit knows of.
+// sealLimit is how many sealed bytes may wait for a socket before the connection is closed: answers to KeyUpdate, which
+// no other limit counts.
 const sealLimit = 256 << 10
 
 // readTLS is readable for a connection with TLS.
@@ -47,8 +46,8 @@ func (l *loop) readTLS(i uint32, s *slot) {
 	}
 }
 
-// openRecords has crypto/tls open the records in b, at most a read of the loop, and
-// acts on what was in them. What crypto/tls cannot use yet it keeps.
+// openRecords has crypto/tls open the records in b, at most a read of the loop, and acts on what was in them. A record
+// that is not whole stays with crypto/tls.
 func (l *loop) openRecords(i uint32, s *slot, t *tlsConn, b []byte) {
 	l.own.Check()
 	c := l.slab.coldOf(s)
@@ -89,8 +88,7 @@ func (l *loop) openRecords(i uint32, s *slot, t *tlsConn, b []byte) {
 	}
 }
 
-// endOfRecords acts on close_notify, of which no event will tell again, when all
-// that has come before it is acted on.
+// endOfRecords acts on close_notify when all input before it is acted on. No event would tell of it again.
 func (l *loop) endOfRecords(i uint32, s *slot) {
 	l.own.Check()
 	if s.state.reads() && s.state != stateLingering && s.flags&(flagPaused|flagLags) == 0 && l.slab.tls.Get(i).peerEnded {
@@ -130,8 +128,7 @@ func (l *loop) failRecords(i uint32, s *slot, t *tlsConn, err error) {
 	l.settle(i, s)
 }
 
-// sealCork is flushCork for a connection with TLS. The whole cork is sealed: what
-// the socket does not take waits sealed.
+// sealCork is flushCork for a connection with TLS. It seals the whole cork; what the socket does not take waits sealed.
 func (l *loop) sealCork(i uint32, s *slot, b []byte) {
 	l.own.Check()
 	t := l.slab.tls.Get(i)
@@ -220,7 +217,7 @@ func (l *loop) sealOutbox(i uint32, s *slot, c *cold, budget int) (sent int, err
 		}
 		b := c.out.Front(l.tls.gathered[:0], sealSize)
 		if err := l.writeRecords(i, s, t, b); err != nil {
-			return sent, unix.EPROTO // not to be: failRecords has dropped what was queued
+			return sent, unix.EPROTO // it does not happen: failRecords has dropped what was queued
 		}
 		before := c.out.Queued()
 		c.out.Sent(len(b), &l.bufs)
@@ -238,8 +235,8 @@ func (l *loop) sealOutbox(i uint32, s *slot, c *cold, budget int) (sent int, err
 	return sent, 0
 }
 
-// notifyClose sends close_notify (RFC 8446 §6.1), without which the peer cannot
-// know that our last byte was our last. It reports that it is on its way.
+// notifyClose sends close_notify (RFC 8446 §6.1), without which the peer cannot know that our last byte was our last.
+// It reports whether the socket has taken it.
 func (l *loop) notifyClose(i uint32, s *slot) bool {
 	l.own.Check()
 	t := l.slab.tls.Get(i)

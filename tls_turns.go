@@ -9,27 +9,27 @@ import (
 	"github.com/perchws/perch/internal/limit"
 )
 
-// tlsTurns bounds the TLS handshakes that run at a time. A handshake that finds all
-// turns taken waits, without a goroutine. Addresses take turns, each with its oldest,
-// so that one that opens many connections delays its own. An address of which no
-// handshake runs has some turns more. While some wait, a handshake whose peer stalls
-// loses its turn, and with it the connection. Any goroutine.
+// tlsTurns bounds the TLS handshakes that run at a time: each needs a turn. Without a free turn it waits, without a
+// goroutine. A turn that is free again goes to the next address in a ring, and there to the connection that has waited
+// longest: so an address that opens many connections delays its own. For addresses of which no handshake runs there are
+// some turns more. While some wait, a handshake whose peer stalls loses its turn, and with it the connection. Any
+// goroutine.
 type tlsTurns struct {
 	// Immutable after New.
 	most int
 
 	mu      sync.Mutex
 	running map[limit.Address]int // handshakes of each address
-	all     int                   // of them
-	peak    int
+	all     int                   // handshakes that run
+	peak    int                   // the most that have
 	waiting map[limit.Address][]Ref
-	ring    []limit.Address // of those who wait; the next first
-	waits   int
-	stalled map[*tlsHandshake]int64 // handshakes that wait for their peers, since when
+	ring    []limit.Address         // addresses of which some wait; the next first
+	waits   int                     // connections that wait
+	stalled map[*tlsHandshake]int64 // handshakes that wait for their peers, and since when
 }
 
-// stallTime is how long a peer may keep a handshake waiting while others wait for a
-// turn, stallBudget how many lose theirs at a time.
+// stallTime is how long a peer may keep a handshake waiting while others wait for a turn, stallBudget how many lose
+// their turn in one sweep.
 const (
 	stallTime   = 500 * time.Millisecond
 	stallBudget = 64
