@@ -181,7 +181,7 @@ func (l *loop) discard(i uint32, s *slot) {
 	}
 	c := l.slab.thaw(s)
 	c.discard += n
-	if e != 0 || n == 0 || c.discard > lingerBytes && !l.kernel.Delivered(int(s.fd)).Waiting {
+	if e != 0 || n == 0 || c.discard > lingerBytes && !l.kernel.PeerProgress(int(s.fd)).Waiting {
 		l.kill(i, s)
 	}
 }

@@ -28,8 +28,7 @@ var tallFuncs = map[string]string{
 	"frame.utf8Table":       "it makes the table of a machine: a row for each range of bytes",
 	"..loop.feed":           "the path of every message: another call for each frame would be felt",
 
-	"..loop.expire":   "to be split",
-	"..loop.carryOut": "to be split",
+	"..loop.expire": "to be split",
 }
 
 // manyMethods may have more methods, each with the number that it may not exceed.

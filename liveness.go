@@ -146,7 +146,7 @@ func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
 	if out.Watched() && !out.Waiting() && out.Empty() && !l.past(l.coarse-s.seen(), timeout) {
 		return false // it has everything, and its time to answer
 	}
-	if !out.Look(l.delivered(s), l.coarse, false) {
+	if !out.Look(l.peerProgress(s), l.coarse, false) {
 		return false
 	}
 	s.see(l.coarse)

@@ -36,11 +36,11 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 	}
 }
 
-// delivered is how far the peer has come with what was sent to it. What the socket
+// peerProgress is how far the peer has come with what was sent to it. What the socket
 // has refused waits too, and is a backlog; what this tick has queued is none.
-func (l *loop) delivered(s *slot) sock.Delivery {
+func (l *loop) peerProgress(s *slot) sock.Progress {
 	l.own.Check()
-	d := l.kernel.Delivered(int(s.fd))
+	d := l.kernel.PeerProgress(int(s.fd))
 	if s.flags&flagOut != 0 {
 		d.Waiting, d.Backlog = true, true
 	}
@@ -50,7 +50,7 @@ func (l *loop) delivered(s *slot) sock.Delivery {
 // observe looks once more at what the peer takes: that is life, like input.
 func (l *loop) observe(s *slot, out *outbox.Box) (life bool) {
 	l.own.Check()
-	d := l.delivered(s)
+	d := l.peerProgress(s)
 	if !out.Look(d, l.coarse, true) {
 		return false
 	}
@@ -116,7 +116,7 @@ func (l *loop) taking(s *slot, silent uint64) (life bool) {
 	if c := l.slab.coldOf(s); c != nil && c.out.Watched() {
 		return l.observe(s, &c.out)
 	}
-	d := l.delivered(s)
+	d := l.peerProgress(s)
 	switch {
 	case !d.Backlog: // its kernel has it all; whether it reads will be seen
 	case d.LastAck >= 0:

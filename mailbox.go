@@ -87,11 +87,8 @@ const (
 // sleeps. Any goroutine. Error: ErrClosed when the loop has ended.
 func (l *loop) post(p post, data []byte) error { return l.put(&p, data, false) }
 
-// postFor is post for what a program asks of a connection: it is counted. Any goroutine. Errors are
-// ErrOverloaded, too.
-func (l *loop) postFor(p post, data []byte) error { return l.put(&p, data, true) }
-
-// put is what both do. Any goroutine.
+// put queues a post. counted: it is what a program asks of a connection, which may be refused with ErrOverloaded. Any
+// goroutine.
 func (l *loop) put(p *post, data []byte, counted bool) error {
 	m := &l.mail
 	m.mu.Lock()
@@ -100,18 +97,7 @@ func (l *loop) put(p *post, data []byte, counted bool) error {
 		return ErrClosed
 	}
 	if counted {
-		p.share = postCost + int64(len(data))
-		p.cost = p.share
-		switch p.kind {
-		case postDo:
-			p.share += callCost
-			p.cost = p.share
-		case postPrepared:
-			p.share += int64(len(p.prepared.Bytes()))
-			if p.prepared != m.last {
-				p.cost = p.share
-			}
-		}
+		p.weigh(len(data), m.last)
 		if err := l.srv.output.charge(p, l.slab.posted.At(p.slot)); err != nil {
 			m.mu.Unlock()
 			return err
@@ -130,6 +116,23 @@ func (l *loop) put(p *post, data []byte, counted bool) error {
 	m.mu.Unlock()
 	l.poller.Wake()
 	return nil
+}
+
+// weigh sets what the post is charged with. last is the message that was posted before it, whose bytes are counted
+// already.
+func (p *post) weigh(data int, last *Prepared) {
+	p.share = postCost + int64(data)
+	p.cost = p.share
+	switch p.kind {
+	case postDo:
+		p.share += callCost
+		p.cost = p.share
+	case postPrepared:
+		p.share += int64(len(p.prepared.Bytes()))
+		if p.prepared != last {
+			p.cost = p.share
+		}
+	}
 }
 
 // data is what was posted.
@@ -189,7 +192,11 @@ func (l *loop) drainMailbox() bool {
 		if p.cost != 0 {
 			l.srv.output.discharge(p, l.slab.posted.At(p.slot))
 		}
-		l.carryOut(p, m.data(p))
+		if p.kind == postSend || p.kind == postPrepared {
+			l.sendPosted(p, m.data(p))
+		} else {
+			l.carryOut(p, m.data(p))
+		}
 		p.own, p.prepared, p.do = nil, nil, nil // the rest of a long list may take a while
 	}
 	return true
@@ -257,12 +264,6 @@ func (l *loop) carryOut(p *post, data []byte) {
 		return
 	}
 	switch p.kind {
-	case postSend:
-		l.missed(p.slot, s, l.sendPosted(p.slot, s, p, data))
-		l.unload(p.slot, s)
-	case postPrepared:
-		l.missed(p.slot, s, l.sendPrepared(p.slot, s, p.prepared))
-		l.unload(p.slot, s)
 	case postClose:
 		l.closeOpen(p.slot, s, &CloseError{Code: p.code, Reason: string(data)})
 	case postDo:

@@ -120,7 +120,7 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 	l.cork.of, l.cork.slot = i, s
 	var err error
 	if r.plain && asm == &l.input.asm && s.state == stateOpen && s.flags&(flagClient|flagPaused|flagLags) == 0 {
-		if b, err = l.deliver(r, b); err != nil {
+		if b, err = l.wholeMessages(r, b); err != nil {
 			l.protocolError(i, s, err)
 		}
 	}
@@ -162,10 +162,10 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 	}
 }
 
-// deliver hands over the messages at the start of b that are whole, for as long
+// wholeMessages hands over the messages at the start of b that are whole, for as long
 // as nothing else comes: the inner loop of the engine, kept small. The rest is
 // for feed. The connection is the one whose event this is.
-func (l *loop) deliver(r *Route, b []byte) (rest []byte, err error) {
+func (l *loop) wholeMessages(r *Route, b []byte) (rest []byte, err error) {
 	l.own.Check()
 	c := l.conn(l.cork.of, l.cork.slot)
 	for len(b) > 0 {

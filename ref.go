@@ -32,7 +32,7 @@ func (r Ref) Send(op Opcode, p []byte) error {
 	if !op.IsData() {
 		return ErrOpcode
 	}
-	return r.post(post{kind: postSend, op: op, slot: r.slot, gen: r.gen}, p)
+	return r.post(post{kind: postSend, op: op}, p)
 }
 
 // SendText is Send of a string, which must be UTF-8: ErrUTF8.
@@ -49,7 +49,7 @@ func (r Ref) SendPrepared(p *Prepared) error {
 	if err := p.Err(); err != nil {
 		return err
 	}
-	return r.post(post{kind: postPrepared, prepared: p, slot: r.slot, gen: r.gen}, nil)
+	return r.post(post{kind: postPrepared, prepared: p}, nil)
 }
 
 // Close posts Conn.Close. Errors: ErrClosed, ErrCloseCode; ErrOverloaded when calls
@@ -59,14 +59,14 @@ func (r Ref) Close(code CloseCode, reason string) error {
 		return ErrCloseCode
 	}
 	reason = reason[:min(len(reason), frame.MaxControlPayload)] // what is longer is cut anyway
-	return r.post(post{kind: postClose, code: code, slot: r.slot, gen: r.gen}, stringBytes(reason))
+	return r.post(post{kind: postClose, code: code}, stringBytes(reason))
 }
 
 // Do runs f on the connection's loop, as a callback of it: f must not block.
 // If the connection is closed by then, f is not run. Errors: ErrClosed; ErrOverloaded
 // as for Close.
 func (r Ref) Do(f func(c Conn)) error {
-	return r.post(post{kind: postDo, do: f, slot: r.slot, gen: r.gen}, nil)
+	return r.post(post{kind: postDo, do: f}, nil)
 }
 
 // Value is the connection's user value now; nil if it has none or is closed.
@@ -87,7 +87,7 @@ func (r Ref) ID() ID {
 	if r.l == nil {
 		return ID{}
 	}
-	return ID{epoch: r.l.srv.epoch, loop: uint16(r.l.id), slot: r.slot, gen: r.gen}
+	return ID{epoch: r.l.srv.epoch, loop: uint16(r.l.id)}
 }
 
 // Closed reports that the connection is closed for good. False may be out of
@@ -104,7 +104,8 @@ func (r Ref) post(p post, data []byte) error {
 	if r.Closed() {
 		return ErrClosed
 	}
-	return r.l.postFor(p, data)
+	p.slot, p.gen = r.slot, r.gen
+	return r.l.put(&p, data, true)
 }
 
 // stringBytes is s as bytes that nobody may change.

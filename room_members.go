@@ -97,7 +97,7 @@ func (c Conn) Silence() time.Duration {
 
 // Post implements room.Loop. Any goroutine.
 func (l *loop) Post(d *room.Delivery) error {
-	return l.post(post{kind: postRoom, delivery: d}, nil)
+	return l.put(&post{kind: postRoom, delivery: d}, nil, false)
 }
 
 // stretch is after how many receivers the only message of a tick is flushed.

@@ -61,15 +61,33 @@ func (l *loop) sendPrepared(i uint32, s *slot, p *Prepared) error {
 	return nil
 }
 
-// sendPosted is send for a message that was posted. A long one that is sent as it is has memory of its own already,
-// with room for the frame header, and is not copied again.
-func (l *loop) sendPosted(i uint32, s *slot, p *post, data []byte) error {
+// sendPosted carries out the post of a message, on a connection that is still open.
+func (l *loop) sendPosted(p *post, data []byte) {
 	l.own.Check()
-	if p.own == nil || len(data) < ownSize || s.flags&(flagClient|flagDeflate) != 0 {
-		return l.send(i, s, p.op, data)
+	i, s := p.slot, l.slab.at(p.slot)
+	if s.gen.Load() != p.gen || s.state != stateOpen {
+		return
 	}
-	at := frame.MaxHeaderSize - frame.HeaderSize(len(data), false)
-	frame.AppendHeader(p.own[at:at], frame.Header{Fin: true, Opcode: p.op, Length: int64(len(data))})
+	l.doing.on(i)
+	var err error
+	switch {
+	case p.kind == postPrepared:
+		err = l.sendPrepared(i, s, p.prepared)
+	case len(p.own) >= frame.MaxHeaderSize+ownSize && s.flags&(flagClient|flagDeflate) == 0:
+		err = l.sendOwn(i, s, p)
+	default:
+		err = l.send(i, s, p.op, data)
+	}
+	l.missed(i, s, err)
+	l.unload(i, s)
+}
+
+// sendOwn queues a posted message that has memory of its own, with room for the frame header: it is not copied again.
+func (l *loop) sendOwn(i uint32, s *slot, p *post) error {
+	l.own.Check()
+	size := len(p.own) - frame.MaxHeaderSize
+	at := frame.MaxHeaderSize - frame.HeaderSize(size, false)
+	frame.AppendHeader(p.own[at:at], frame.Header{Fin: true, Opcode: p.op, Length: int64(size)})
 	if err := l.share(i, s, p.own[at:]); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ type watch struct {
 	on      bool   // somebody has looked
 	waiting bool   // something was on its way that it had not taken
 	backlog bool   // that was more than is under way for a moment
-	taken   uint64 // as sock.Delivery counts it
+	taken   uint64 // as sock.Progress counts it
 	window  uint32 // bytes that it had room for
 	life    uint64 // when it has last given a sign of life, as known then
 }
@@ -30,7 +30,7 @@ func (o *Box) Progressed(now uint64, unblocked bool) {
 //
 // That the kernel of a peer takes now and then what it is sent is no sign of life, because it does that for a
 // program that hangs, too. So, while more may be sent (sending), what was on its way must have been a backlog.
-func (o *Box) Look(d sock.Delivery, now uint64, sending bool) (life bool) {
+func (o *Box) Look(d sock.Progress, now uint64, sending bool) (life bool) {
 	was, unblocked := o.peer, o.unblocked
 	o.unblocked = false
 	o.peer = watch{true, d.Waiting, d.Backlog, d.Taken, d.Window, was.life}

@@ -11,14 +11,14 @@ import (
 
 // TestLook: what counts as a sign of life between two looks, and what is progress of a write.
 func TestLook(t *testing.T) {
-	idle := sock.Delivery{Taken: 100, Window: 1000}
-	some := sock.Delivery{Taken: 100, Window: 1000, Waiting: true}
-	much := sock.Delivery{Taken: 100, Window: 1000, Waiting: true, Backlog: true}
-	more := sock.Delivery{Taken: 200, Window: 1000}
-	read := sock.Delivery{Taken: 100, Window: 1001}
+	idle := sock.Progress{Taken: 100, Window: 1000}
+	some := sock.Progress{Taken: 100, Window: 1000, Waiting: true}
+	much := sock.Progress{Taken: 100, Window: 1000, Waiting: true, Backlog: true}
+	more := sock.Progress{Taken: 200, Window: 1000}
+	read := sock.Progress{Taken: 100, Window: 1001}
 	for _, tt := range []struct {
 		name             string
-		first, second    sock.Delivery
+		first, second    sock.Progress
 		sending, refused bool // refused: the socket was full, and has taken more between the looks
 		life, progress   bool
 	}{

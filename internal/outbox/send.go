@@ -24,11 +24,19 @@ type Writer interface {
 // socket is full, 0 when nothing waits or the budget is used up. Nothing may be sealed.
 func (o *Box) Send(to Writer, fd int, v *sock.Vector, bufs *pool.Buffers, budget int) (sent int, errno unix.Errno) {
 	for !o.Empty() && sent < budget {
-		n, want, e := o.sendSome(to, fd, v)
+		n, want := 0, 0
+		if b := o.piece(sock.MaxRaw); b != nil {
+			want = len(b)
+			n, errno = to.Send(fd, b)
+		} else {
+			want = o.gather(v)
+			n, errno = to.SendVector(fd, v)
+			v.Reset()
+		}
 		sent += n
 		o.Sent(n, bufs)
-		if e != 0 {
-			return sent, e
+		if errno != 0 {
+			return sent, errno
 		}
 		if n < want {
 			return sent, unix.EAGAIN
@@ -37,52 +45,42 @@ func (o *Box) Send(to Writer, fd int, v *sock.Vector, bufs *pool.Buffers, budget
 	return sent, 0
 }
 
-// sendSome is one call of to, for want bytes.
-func (o *Box) sendSome(to Writer, fd int, v *sock.Vector) (n, want int, errno unix.Errno) {
+// piece is what is to be sent next, at most most bytes, if that is in one piece, as it nearly always is. Otherwise it
+// is nil.
+func (o *Box) piece(most int) []byte {
 	segs := o.segs[o.first:]
-	if len(o.control) == 0 && len(segs) == 1 { // nearly always
-		b := segs[0].b
-		b = b[:min(len(b), sock.MaxRaw)]
-		n, errno = to.Send(fd, b)
-		return n, len(b), errno
+	switch {
+	case len(o.control) > 0 && o.unfinished > 0: // first the frame that is begun, alone
+		return segs[0].b[:min(o.unfinished, most)]
+	case len(o.control) == 0 && (len(segs) == 1 || len(segs[0].b) >= most):
+		return segs[0].b[:min(len(segs[0].b), most)]
 	}
-	if len(o.control) > 0 && o.unfinished > 0 { // first the frame that is begun
-		b := segs[0].b[:min(o.unfinished, sock.MaxRaw)]
-		n, errno = to.Send(fd, b)
-		return n, len(b), errno
-	}
-	defer v.Reset()
+	return nil
+}
+
+// gather adds what is to be sent next to v, and returns how many bytes that is.
+func (o *Box) gather(v *sock.Vector) int {
 	if len(o.control) > 0 {
 		v.Add(o.control)
 	}
-	for _, s := range segs {
-		b := s.b
-		if room := sock.MaxRaw - v.Len(); len(b) > room {
-			b = b[:room]
-		}
+	for _, s := range o.segs[o.first:] {
+		b := s.b[:min(len(s.b), sock.MaxRaw-v.Len())]
 		if len(b) == 0 || !v.Add(b) {
 			break
 		}
 	}
-	want = v.Len()
-	n, errno = to.SendVector(fd, v)
-	return n, want, errno
+	return v.Len()
 }
 
 // Front is the beginning of what Send would send, in one piece of at most most bytes, for TLS to seal. It is a part
 // of the queue itself where that is in one piece, else it is copied behind buf, which must be empty and of that
 // size. What is done with it is to be told by Sent.
 func (o *Box) Front(buf []byte, most int) []byte {
-	segs := o.segs[o.first:]
-	switch {
-	case len(o.control) > 0 && o.unfinished > 0: // first the frame that is begun
-		return segs[0].b[:min(o.unfinished, most)]
-	case len(o.control) > 0:
-		buf = append(buf, o.control[:min(len(o.control), most)]...)
-	case len(segs) == 1 || len(segs[0].b) >= most:
-		return segs[0].b[:min(len(segs[0].b), most)]
+	if b := o.piece(most); b != nil {
+		return b
 	}
-	for _, s := range segs {
+	buf = append(buf, o.control[:min(len(o.control), most)]...)
+	for _, s := range o.segs[o.first:] {
 		if buf = append(buf, s.b[:min(len(s.b), most-len(buf))]...); len(buf) == most {
 			break
 		}

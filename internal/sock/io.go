@@ -97,8 +97,8 @@ func Unacked(fd int) int {
 	return n
 }
 
-// Delivery is how far the kernel has come with what was sent on a socket.
-type Delivery struct {
+// Progress is how far the kernel has come with what was sent on a socket.
+type Progress struct {
 	// Taken grows with the bytes that the peer's kernel has acknowledged. On a unix
 	// socket it grows with those that the peer has read, and shrinks with those that
 	// are sent: two of them are to be compared, and no more.
@@ -113,13 +113,13 @@ type Delivery struct {
 // time too.
 const moment = 16 << 10
 
-// Delivered asks the kernel, with one system call for TCP (TCP_INFO; 1 µs).
-func Delivered(fd int) Delivery {
+// PeerProgress asks the kernel, with one system call for TCP (TCP_INFO; 1 µs).
+func PeerProgress(fd int) Progress {
 	var info unix.TCPInfo
 	size := uint32(unsafe.Sizeof(info))
 	_, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 	if e == 0 {
-		return Delivery{
+		return Progress{
 			Taken:   info.Bytes_acked,
 			Waiting: info.Unacked > 0 || info.Notsent_bytes > 0,
 			Backlog: info.Notsent_bytes > 0 || info.Bytes_sent-info.Bytes_retrans > info.Bytes_acked+moment,
@@ -128,7 +128,7 @@ func Delivered(fd int) Delivery {
 		}
 	}
 	n := Unacked(fd)
-	return Delivery{Taken: 1<<62 - uint64(n), Waiting: n > 0, Backlog: n > 0, LastAck: -1}
+	return Progress{Taken: 1<<62 - uint64(n), Waiting: n > 0, Backlog: n > 0, LastAck: -1}
 }
 
 // Unread reports that there is input nobody has received yet.

@@ -35,7 +35,7 @@ type Kernel interface {
 	Error(fd int) unix.Errno
 	LocalAddr(fd int) netip.AddrPort
 	PeerAddr(fd int) netip.AddrPort
-	Delivered(fd int) Delivery
+	PeerProgress(fd int) Progress
 	Unacked(fd int) int
 	Unread(fd int) bool
 
@@ -88,8 +88,8 @@ func (System) LocalAddr(fd int) netip.AddrPort { return LocalAddr(fd) }
 // PeerAddr implements Kernel.
 func (System) PeerAddr(fd int) netip.AddrPort { return PeerAddr(fd) }
 
-// Delivered implements Kernel.
-func (System) Delivered(fd int) Delivery { return Delivered(fd) }
+// PeerProgress implements Kernel.
+func (System) PeerProgress(fd int) Progress { return PeerProgress(fd) }
 
 // Unacked implements Kernel.
 func (System) Unacked(fd int) int { return Unacked(fd) }

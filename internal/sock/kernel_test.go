@@ -60,7 +60,7 @@ func TestSystem(t *testing.T) {
 		got = append(got, p[:n]...)
 		return n == 0 && e == 0
 	})
-	if d := k.Delivered(server); string(got) != "abcd" || d.Taken < 4 {
+	if d := k.PeerProgress(server); string(got) != "abcd" || d.Taken < 4 {
 		t.Errorf("%q came, %d bytes are taken", got, d.Taken)
 	}
 	k.Reset(server)

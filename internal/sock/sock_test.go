@@ -286,9 +286,9 @@ func TestPass(t *testing.T) {
 	}
 }
 
-// TestDelivered: what the peer has taken, and what waits, of TCP and of a unix
+// TestPeerProgress: what the peer has taken, and what waits, of TCP and of a unix
 // socket.
-func TestDelivered(t *testing.T) {
+func TestPeerProgress(t *testing.T) {
 	listener, at := listen(t, "127.0.0.1:0", false)
 	client, e := sock.Connect(at, netip.Addr{})
 	if e != 0 {
@@ -299,7 +299,7 @@ func TestDelivered(t *testing.T) {
 	a, b := pair(t)
 	for name, fds := range map[string][2]int{"TCP": {server, client}, "unix": {a, b}} {
 		from, to := fds[0], fds[1]
-		wstest.Eventually(t, name+": nothing waits", func() bool { d := sock.Delivered(from); return !d.Waiting && !d.Backlog })
+		wstest.Eventually(t, name+": nothing waits", func() bool { d := sock.PeerProgress(from); return !d.Waiting && !d.Backlog })
 		if sock.Unread(to) {
 			t.Errorf("%s: there is input before anything was sent", name)
 		}
@@ -310,7 +310,7 @@ func TestDelivered(t *testing.T) {
 		if e = 0; !sock.Unread(to) {
 			t.Errorf("%s: there is no input", name)
 		}
-		before := sock.Delivered(from)
+		before := sock.PeerProgress(from)
 		if !before.Waiting || !before.Backlog {
 			t.Errorf("%s: a full socket: %+v", name, before)
 		}
@@ -318,7 +318,7 @@ func TestDelivered(t *testing.T) {
 			for n := 1; n > 0; {
 				n, _ = sock.Recv(to, p)
 			}
-			d := sock.Delivered(from)
+			d := sock.PeerProgress(from)
 			return d.Taken > before.Taken && !d.Waiting && !d.Backlog
 		})
 	}
