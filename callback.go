@@ -14,7 +14,7 @@ import (
 // are logged with their stack, are counted in Stats.Panics, and cost at most the
 // connection that they were called for:
 //
-//	on a loop       recovered, deferred by whoever sets loop.current; callClose; readRecords and its like for the tls.Config
+//	on a loop       recovered, deferred where l.calling.current is set; callClose; for a tls.Config readRecords and its like
 //	on a worker     work.call; pool.Workers replaces a goroutine that has ended
 //	elsewhere       guard: upgrades within net/http, TLS handshakes
 //	for rooms       package room, which tells Config.Panicked
@@ -68,7 +68,7 @@ func (srv *Server) guard(message, id string, f func()) (ok bool) {
 }
 
 // recovered turns the panic of a callback into the end of its own connection:
-// 1011. It is deferred around callbacks; loop.current is the connection whose
+// 1011. It is deferred around callbacks; l.calling.current is the connection whose
 // callback runs. After runtime.Goexit the goroutine goes on to unwind.
 func (l *loop) recovered() {
 	l.own.Check()

@@ -48,7 +48,7 @@ const (
 	flagOut                           // registered for output
 	flagPaused                        // too much queued, reading stopped
 	flagLags                          // its worker job lags, reading stopped
-	flagDirty                         // listed in loop.dirty
+	flagDirty                         // listed in l.lists.dirty
 	flagPinged                        // a ping is unanswered
 	flagClient                        // we are the client: frames are masked
 	flagOpened                        // OnOpen was called, OnClose is owed

@@ -25,7 +25,7 @@ type work struct {
 
 	// Owned by the loop.
 	next   batch
-	listed bool // cur is in loop.ready, in loop.waiting or with a worker
+	listed bool // cur is in l.workers.ready, in l.workers.waiting or with a worker
 
 	// Owned by the worker between Submit and postDone, else by the loop.
 	cur batch

@@ -80,11 +80,11 @@ type field struct{ name, nameEnd, value, valueEnd uint16 }
 
 // state is the element the next byte belongs to.
 //
-//	request   begin → [emptyLF → begin] → method → target → proto → protoEnd → lineLF
-//	response  proto → protoEnd → status → statusEnd → [reason] → lineLF
-//	both      lineLF → line → name → space → value → lineLF …
+//	request   begin → [empty LF → begin] → method → target → proto → proto end → line LF
+//	response  proto → proto end → status → status end → [reason] → line LF
+//	both      line LF → line → name → space → value → line LF …
 //	response  line → [space →] value: a folded line
-//	          line → endLF → done
+//	          line → end LF → done
 //	any       failed, for ever: only fail goes there
 type state uint8
 

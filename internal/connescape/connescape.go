@@ -1,4 +1,4 @@
-// Package connescape finds perch.Conns that leave their callback. A Conn is valid on
+// Package connescape finds values of type perch.Conn that leave their callback. A Conn is valid on
 // its loop alone, in a callback: kept, or used on another goroutine, it panics when
 // the program runs. A Ref may be kept, and goes anywhere.
 //

@@ -191,7 +191,7 @@ func TestMoreConnectionsThanDescriptors(t *testing.T) {
 	enginetest.LimitDescriptors(t, limit)
 	var logged enginetest.Journal
 	srv := perch.New(perch.Config{Addr: "127.0.0.1:0", MaxConnections: 700, NewConnectionsPerSecond: -1, Logger: logged.Logger()})
-	srv.Handle("/ws", enginetest.Echo()) // as many loops as it takes: not by startRoute
+	srv.Handle("/ws", enginetest.Echo()) // as many loops as it takes: not by enginetest.StartRoute
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)
 	}

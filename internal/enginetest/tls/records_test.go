@@ -16,7 +16,7 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// dialThrough is dialTLS with a Cutter below.
+// dialThrough is enginetest.DialTLS with a Cutter below.
 func dialThrough(t testing.TB, srv *perch.Server, client *tls.Config) (*wstest.Conn, *wstest.Cutter) {
 	t.Helper()
 	c := wstest.Connect(t, srv.Addr().String())

@@ -2,7 +2,7 @@
 // two dialects. Messages are kept in that of the chat; a member of the other gets them translated, once for all
 // such members.
 //
-//	svc := chat.New(chat.Config{Log: log})
+//	svc := chat.New(chat.Config{Fixed: true})
 //	engine.Rooms = svc.Rooms(room.Config{})
 //	srv := perch.New(engine)
 //	err := svc.Mount(srv, realm)                   // before srv.Start

@@ -32,7 +32,7 @@ func newAlarm(ref perch.Ref) *alarm { return &alarm{ref: ref, index: -1} }
 // of tokens do, or by the monotonic clock, as all else. There is one timer, for the next of them, and no
 // goroutine but while it rings. A connection that has nothing to wait for costs nothing here. Any goroutine.
 type alarms struct {
-	// Immutable after newAlarms.
+	// Immutable after it is made.
 	clock clock.Clock
 	now   func() int64 // in milliseconds
 	ring  func(perch.Conn)
