@@ -111,6 +111,9 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 	if len(s.reserved) > 0 {
 		l.accepting.overflow.kept = sparesKept
 	}
+	if owner.Enabled {
+		l.tls.sealed.Check = l.own.Check
+	}
 	l.freshAssembler(l.bufs.Get())
 	return l, nil
 }
