@@ -25,12 +25,13 @@ var seamExceptions = map[string]string{
 	"listener.go: sock.Close":             "the same listener, which belongs to no loop",
 	"http_passage.go: sock.Close":         "the pair of unix sockets through which descriptors go to net/http",
 	"limits_newrate.go: maphash.MakeSeed": "places in a table of this process; nobody sees the order",
+	"room/hub.go: maphash.MakeSeed":       "hashes of names that look alike, in a table of this process",
 	"shutdown.go: sock.Close":             "the same pair",
 }
 
 // seamed are the packages in which every use of time, randomness, sockets and goroutines
 // goes through a seam.
-var seamed = []string{".", "pool"}
+var seamed = []string{".", "room", "pool"}
 
 // forbidden are the functions of other packages that a seam takes the place of.
 func forbidden() map[string][]string {

@@ -44,14 +44,7 @@ func (h *Hub) isEmpty(r *Room) {
 	if r.Options().TTL <= 0 {
 		return
 	}
-	h.isEmptySince(r, h.cfg.Now())
-}
-
-func (h *Hub) isEmptySince(r *Room, t time.Time) {
-	if r.Options().TTL <= 0 {
-		return
-	}
-	since := t.UnixNano()
+	since := h.cfg.Clock.Now()
 	r.emptySince.Store(since)
 	h.expiry.mu.Lock()
 	defer h.expiry.mu.Unlock()
@@ -71,9 +64,9 @@ func (h *Hub) isGone(r *Room) {
 }
 
 // expire deletes the rooms that have been empty for their TTL.
-func (h *Hub) expire(now time.Time) {
+func (h *Hub) expire(now int64) {
 	for {
-		r, since := h.expiry.next(now.UnixNano())
+		r, since := h.expiry.next(now)
 		if r == nil {
 			return
 		}

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/perchws/perch/internal/wstest"
 )
 
 // fault plants one fault in the functions of a Config: in the nth call of one of them.
@@ -115,7 +116,7 @@ func faultyLife(t *testing.T, f *fault) {
 	})
 	now := w.cfg.Now
 	w.cfg.Now = nil
-	c := Config{Now: func() time.Time { f.in("Now"); return now() }, Panicked: w.cfg.Panicked}
+	c := Config{Now: func() time.Time { f.in("Now"); return now() }, Clock: w.cfg.Clock, Panicked: w.cfg.Panicked}
 	c.guard()
 	w.cfg.Now = c.Now
 
@@ -222,38 +223,27 @@ func faultyLife(t *testing.T, f *fault) {
 	}
 }
 
-// The hub's own goroutine goes on after a fault, and ends with the hub.
+// The hub looks at its rooms again after a fault in a look, and does not after its end.
 func TestFaultOfTheHub(t *testing.T) {
 	for name, do := range map[string]func(){"panic": func() { panic("planted") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
-			var armed atomic.Bool
-			spent, after := make(chan bool), make(chan bool)
-			h := New(Config{Now: func() time.Time {
-				if armed.CompareAndSwap(true, false) {
-					close(spent)
-					do()
-				}
-				select {
-				case <-spent:
-					select {
-					case after <- true:
-					default:
-					}
-				default:
-				}
-				return time.Now()
-			}})
+			f := &fault{hook: "Topic.Close", nth: 1, do: do}
+			h := New(Config{Broker: faultyBroker{NewMemory(), f}})
 			h.Attach([]Loop{}, nil)
-			h.Create("r", Options{})
-			armed.Store(true)
-			for _, c := range []chan bool{spent, after} {
-				select {
-				case <-c:
-				case <-time.After(time.Minute):
-					t.Fatal("it does not sweep any more")
+			for _, id := range []string{"first", "second"} { // the fault is in the look that ends the first
+				r, err := h.Create(id, Options{TTL: 1})
+				if err != nil {
+					t.Fatal(err)
 				}
+				wstest.Eventually(t, "a look ends the room "+id, func() bool { return r.Closed() && h.Room(id) == nil })
 			}
 			h.Close()
+			if !f.spent {
+				t.Error("there was no fault")
+			}
+			if h.stop() {
+				t.Error("another look was due")
+			}
 		})
 	}
 }

@@ -1,22 +1,23 @@
 package room
 
 import (
+	"cmp"
 	"container/list"
-	"time"
+	"slices"
 )
 
 // flight is a publish that the broker has taken and did not settle at once.
 type flight struct {
 	order *order
-	due   time.Time // zero: the broker may take its time
+	due   int64 // 0: the broker may take its time
 }
 
-// due is until when the broker must have answered what it is asked now; zero: there is no limit.
-func (h *Hub) due() time.Time {
+// due is until when the broker must have answered what it is asked now; 0: there is no limit.
+func (h *Hub) due() int64 {
 	if h.cfg.BrokerTimeout <= 0 {
-		return time.Time{}
+		return 0
 	}
-	return h.cfg.Now().Add(h.cfg.BrokerTimeout)
+	return after(h.cfg.Clock.Now(), h.cfg.BrokerTimeout)
 }
 
 // fly notes an order that is not settled yet.
@@ -55,13 +56,14 @@ func (h *Hub) watch(r *Room) {
 }
 
 // overdue gives up what the broker should have answered before now. With why it gives up everything.
-func (h *Hub) overdue(now time.Time, why error) {
+func (h *Hub) overdue(now int64, why error) {
 	h.owedMu.Lock()
 	all := make([]*Room, 0, len(h.owed))
 	for r := range h.owed {
 		all = append(all, r)
 	}
 	h.owedMu.Unlock()
+	slices.SortFunc(all, func(a, b *Room) int { return cmp.Compare(a.id, b.id) }) // the same order each time
 	for _, r := range all {
 		late, failed := r.overdue(now, why != nil)
 		if failed {
@@ -81,8 +83,8 @@ func orTimeout(why error) error {
 }
 
 // overdue takes out the orders whose time is over, and says whether that of the opening is.
-func (r *Room) overdue(now time.Time, all bool) (late []*order, failed bool) {
-	over := func(due time.Time) bool { return all || !due.IsZero() && !now.Before(due) }
+func (r *Room) overdue(now int64, all bool) (late []*order, failed bool) {
+	over := func(due int64) bool { return all || due != 0 && now >= due }
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.waiting

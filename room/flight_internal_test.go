@@ -223,7 +223,7 @@ func TestLateAtOnce(t *testing.T) {
 		until(l.step)
 	}
 	until(func() bool { b.all(); return true })
-	until(func() bool { w.overdue(w.now, nil); return true })
+	until(func() bool { w.overdue(w.cfg.Clock.Now(), nil); return true })
 	var mu sync.Mutex
 	settled := make(map[string]int)
 	var owed sync.WaitGroup

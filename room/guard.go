@@ -55,7 +55,7 @@ func (c *Config) guard() {
 	}
 	if now := c.Now; now != nil {
 		c.Now = func() time.Time {
-			t := time.Now()
+			t := c.Clock.Wall()
 			c.call("Now", func() { t = now() })
 			return t
 		}

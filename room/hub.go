@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/label"
 )
 
@@ -57,7 +59,12 @@ type Config struct {
 	// nil: any two may be alike.
 	Looks func(label string) []string
 
-	Now func() time.Time // nil: time.Now
+	Now func() time.Time // the time of day; nil: Clock's
+
+	// Clock tells when something is due, and Entropy makes epochs and salts. nil: the
+	// system's. The engine sets its own.
+	Clock   clock.Clock
+	Entropy entropy.Source
 
 	// Panicked is told when a function of this Config, of its Broker, or of a message
 	// panics with v, or has called runtime.Goexit: v is nil then. It runs where that happened, in a
@@ -76,8 +83,6 @@ type Hub struct {
 	budget   Budget // after Attach; nil: there is no bound
 	verbatim bool   // what is published is what is sent
 	hashing  chan struct{}
-	stop     chan struct{}
-	over     chan struct{}
 
 	// Atomic.
 	waiting      atomic.Int64 // for their password to be checked
@@ -91,8 +96,11 @@ type Hub struct {
 	mu      sync.Mutex
 	rooms   map[string]*Room
 	alike   map[uint64]*Room // public ones, by hashes of what they look like
-	running bool
+	running bool             // it looks at the rooms once a second
+	stop    func() bool      // the next look; nil: there was none
 	closed  bool
+
+	looking sync.Mutex // held during a look; taken before mu
 
 	usersMu sync.Mutex
 	users   map[string]*User
@@ -136,8 +144,14 @@ func New(c Config) *Hub {
 	if c.BrokerTimeout == 0 {
 		c.BrokerTimeout = 10 * time.Second
 	}
+	if c.Clock == nil {
+		c.Clock = clock.Real()
+	}
+	if c.Entropy == nil {
+		c.Entropy = entropy.System{}
+	}
 	if c.Broker == nil {
-		c.Broker = NewMemory()
+		c.Broker = newMemory(c.Entropy)
 	}
 	verbatim := c.Encode == nil
 	c.guard()
@@ -154,14 +168,13 @@ func New(c Config) *Hub {
 		c.Offline = func(*User) {}
 	}
 	if c.Now == nil {
-		c.Now = time.Now
+		c.Now = c.Clock.Wall
 	}
 	return &Hub{
 		cfg: c, verbatim: verbatim, seed: maphash.MakeSeed(),
 		rooms: make(map[string]*Room), alike: make(map[uint64]*Room), users: make(map[string]*User),
 		owed:    make(map[*Room]struct{}),
 		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
-		stop:    make(chan struct{}), over: make(chan struct{}),
 	}
 }
 
@@ -187,13 +200,40 @@ func CheckID(id string) error {
 	return nil
 }
 
-// start runs the hub's goroutine as soon as there is something for it. h.mu is
+// start has the hub look at all rooms once a second, as soon as there are some. h.mu is
 // held.
 func (h *Hub) start() {
 	if !h.running && !h.closed && h.loops != nil && len(h.rooms) > 0 {
 		h.running = true
-		go h.run()
+		h.stop = h.cfg.Clock.AfterFunc(sweepEach, h.look)
 	}
+}
+
+// sweepEach is how often the hub calls Sweep.
+const sweepEach = time.Second
+
+// look is one look at all rooms. The next comes whatever functions of the
+// application's do, until Close.
+func (h *Hub) look() {
+	h.looking.Lock()
+	defer h.looking.Unlock()
+	if h.isClosed() {
+		return
+	}
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if !h.closed {
+			h.stop = h.cfg.Clock.AfterFunc(sweepEach, h.look)
+		}
+	}()
+	h.Sweep()
+}
+
+func (h *Hub) isClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
 }
 
 // Room is the room of an id; nil: there is none on this node. With a broker that does not answer at once
@@ -246,37 +286,11 @@ func (h *Hub) end(r *Room, how Ending, reason string) {
 	h.cfg.call("Broker.Close", func() { r.topic.Close(how, reason) })
 }
 
-// run does once a second what is not done at once.
-func (h *Hub) run() {
-	returned := false
-	defer func() {
-		switch p := recover(); {
-		case p != nil: // a bug of ours
-			panic(p)
-		case returned:
-			close(h.over)
-		default: // a function of the application's has called runtime.Goexit
-			go h.run()
-		}
-	}()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-h.stop:
-			returned = true
-			return
-		case <-tick.C:
-			h.Sweep()
-		}
-	}
-}
-
 // Sweep does what is due: tells members of large rooms who came and went, gives up
 // what the broker does not answer, drops rooms that were empty for too long, and
 // histories over the limit. The hub calls it itself, once a second.
 func (h *Hub) Sweep() {
-	now := h.cfg.Now()
+	now := h.cfg.Clock.Now()
 	h.tellChanges(now)
 	h.overdue(now, nil)
 	h.expire(now)
@@ -284,7 +298,7 @@ func (h *Hub) Sweep() {
 }
 
 // tellChanges has the rooms with changes tell them, unless it is too early.
-func (h *Hub) tellChanges(now time.Time) {
+func (h *Hub) tellChanges(now int64) {
 	h.changedMu.Lock()
 	left := h.changed
 	h.changed = nil
@@ -328,21 +342,22 @@ func (h *Hub) trim() {
 	}
 }
 
-// Close ends the hub's own goroutine and refuses new rooms. What waits for the broker
+// Close ends the hub's looks at its rooms, waits for one under way, and refuses new rooms. What waits for the broker
 // gets ErrClosed. Members stay: the engine ends them.
 func (h *Hub) Close() {
 	h.mu.Lock()
-	running, closed := h.running, h.closed
+	closed := h.closed
 	h.closed = true
+	if h.stop != nil {
+		h.stop()
+	}
 	h.mu.Unlock()
 	if closed {
 		return
 	}
-	close(h.stop)
-	if running {
-		<-h.over
-	}
-	h.overdue(time.Time{}, ErrClosed)
+	h.looking.Lock() // none is under way, and a late one finds the hub closed
+	defer h.looking.Unlock()
+	h.overdue(0, ErrClosed)
 }
 
 // Stats are counters since the start, and a few gauges.

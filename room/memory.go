@@ -1,21 +1,28 @@
 package room
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"slices"
 	"sync"
+
+	"github.com/perchws/perch/internal/entropy"
 )
 
 // Memory is the Broker of a single process. It answers at once. It keeps no
 // history: the rooms do, and they are all here.
 type Memory struct {
+	entropy entropy.Source // immutable
+
 	mu     sync.Mutex
 	topics map[string]*memoryOrder
 }
 
 // NewMemory returns a broker without rooms.
-func NewMemory() *Memory { return &Memory{topics: make(map[string]*memoryOrder)} }
+func NewMemory() *Memory { return newMemory(entropy.System{}) }
+
+func newMemory(random entropy.Source) *Memory {
+	return &Memory{entropy: random, topics: make(map[string]*memoryOrder)}
+}
 
 // memoryOrder is a room's order.
 type memoryOrder struct {
@@ -52,7 +59,7 @@ func (b *Memory) follow(room string, create *Options, s Subscriber) (*memoryTopi
 	case create == nil:
 		return nil, Opening{}, ErrNotFound
 	default:
-		o = &memoryOrder{at: Position{Epoch: newEpoch()}, options: *create}
+		o = &memoryOrder{at: Position{Epoch: b.newEpoch()}, options: *create}
 		b.topics[room] = o
 	}
 	o.mu.Lock()
@@ -63,10 +70,10 @@ func (b *Memory) follow(room string, create *Options, s Subscriber) (*memoryTopi
 }
 
 // newEpoch is 64 random bits: another epoch is never taken for this one.
-func newEpoch() string {
-	var b [8]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+func (b *Memory) newEpoch() string {
+	var e [8]byte
+	b.entropy.Fill(e[:])
+	return hex.EncodeToString(e[:])
 }
 
 // Publish implements Topic.

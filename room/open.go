@@ -2,7 +2,6 @@ package room
 
 import (
 	"errors"
-	"time"
 )
 
 // errWaiting says that a call waits for the broker. It never leaves the package.
@@ -51,8 +50,8 @@ func (w *wait) again(err error) bool {
 // it is attached to loops.
 func (w *wait) block() {
 	if limit := w.room.hub.cfg.BrokerTimeout; limit > 0 {
-		timer := time.AfterFunc(limit, func() { w.room.giveUp(ErrTimeout) })
-		defer timer.Stop()
+		stop := w.room.hub.cfg.Clock.AfterFunc(limit, func() { w.room.giveUp(ErrTimeout) })
+		defer stop()
 	}
 	<-w.over
 }

@@ -3,7 +3,6 @@ package room
 import (
 	"bytes"
 	"container/list"
-	"time"
 )
 
 // opening is what a room has until it is open: the broker has not answered yet, and
@@ -11,7 +10,7 @@ import (
 type opening struct {
 	waits    list.List // of *wait
 	bytes    int64     // that they cost
-	due      time.Time // when the broker must have answered; zero: it may take its time
+	due      int64     // when the broker must have answered; 0: it may take its time
 	answered bool
 	removed  bool  // the room was deleted elsewhere, because of reason
 	failed   error // not nil: the room could not be opened, and never will be
@@ -200,7 +199,7 @@ func (r *Room) flush() {
 	r.waiting = nil
 	r.opening.Store(false)
 	r.mu.Unlock()
-	r.hub.isEmptySince(r, r.created)
+	r.hub.isEmpty(r)
 	if removed {
 		r.Removed(reason)
 	}

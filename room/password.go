@@ -2,7 +2,6 @@ package room
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
 
 	"golang.org/x/crypto/argon2"
@@ -46,7 +45,7 @@ func (h *Hub) Hash(ctx context.Context, password string) (Password, error) {
 		return Password{}, ErrPasswordInvalid
 	}
 	n := new(hash)
-	rand.Read(n.salt[:])
+	h.cfg.Entropy.Fill(n.salt[:])
 	if err := h.hash(ctx, password, n); err != nil {
 		return Password{}, err
 	}

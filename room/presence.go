@@ -1,6 +1,10 @@
 package room
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // EventKind says what has happened in a room.
 type EventKind uint8
@@ -66,14 +70,14 @@ const presencePace = 10_000
 
 // tellChanges tells what has changed since the last time. It reports that it is
 // too early for that.
-func (r *Room) tellChanges(now time.Time) (early bool) {
+func (r *Room) tellChanges(now int64) (early bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ch := r.changes
 	if ch == nil {
 		return false
 	}
-	if since := now.Sub(r.told); since >= 0 && since < time.Second*time.Duration(r.count()/presencePace) {
+	if r.told != 0 && now-r.told < int64(time.Second)*int64(r.count()/presencePace) {
 		return true
 	}
 	r.changes, r.told = nil, now
@@ -86,9 +90,11 @@ func (r *Room) tellChanges(now time.Time) (early bool) {
 		if came {
 			list = &e.Came
 		}
-		if len(*list) < r.hub.cfg.PresenceEach {
-			*list = append(*list, u)
-		}
+		*list = append(*list, u)
+	}
+	for _, list := range []*[]*User{&e.Came, &e.Went} {
+		slices.SortFunc(*list, func(a, b *User) int { return cmp.Compare(a.id, b.id) }) // the same choice each time
+		*list = (*list)[:min(len(*list), r.hub.cfg.PresenceEach)]
 	}
 	r.tell(e)
 	return false

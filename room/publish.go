@@ -178,7 +178,7 @@ func (r *Room) Deliver(p Publication) {
 		return
 	}
 	var f Frames
-	now := time.Now()                     // until Now has returned
+	now := r.hub.cfg.Clock.Wall()         // until Now has returned
 	defer func() { r.enter(p, f, now) }() // whatever the functions of Config do
 	f[0] = r.encode(p)
 	for d := Dialect(1); d < Dialects; d++ {

@@ -45,7 +45,7 @@ type Room struct {
 	opening    atomic.Bool  // what is published waits
 	pending    atomic.Int64 // publishes accepted and not yet walked by all loops
 	latest     atomic.Int64 // unix ns of the last message
-	emptySince atomic.Int64 // unix ns: when it was empty last, if it has a TTL
+	emptySince atomic.Int64 // as Config.Clock tells it: when it was empty last, if it has a TTL
 
 	mu      sync.Mutex // short; taken after the broker's, before a mailbox's
 	closed  bool
@@ -57,7 +57,7 @@ type Room struct {
 	waiting *opening   // nil: the room is open
 	flights *list.List // publishes that the broker has not settled; nil: none
 	changes *changes   // not told yet
-	told    time.Time  // when changes were told last
+	told    int64      // as Config.Clock tells it: when changes were told last
 
 	// Under Hub.expiry.mu.
 	due   int64 // unix ns: when it is to be looked at

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/clock"
 )
 
 // world is a hub whose loops turn when the test says so, whose clock the test
@@ -25,7 +26,7 @@ type world struct {
 func newWorld(t testing.TB, loops int, c Config) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Unix(1_700_000_000, 0)}
-	c.Now = func() time.Time { return w.now }
+	c.Clock = worldClock{clock.Real(), w}
 	if c.Encode == nil {
 		c.Encode = func(dst []byte, _ string, offset uint64, p []byte) []byte {
 			return fmt.Appendf(dst, "%s#%d", p, offset)
@@ -285,3 +286,15 @@ func (w *world) is(err, want error, what string) {
 		w.t.Errorf("%s: %v, want %v", what, err, want)
 	}
 }
+
+// worldClock is the clock of a world: its time moves when the test moves it.
+type worldClock struct {
+	clock.Clock
+	w *world
+}
+
+// Now implements clock.Clock.
+func (c worldClock) Now() int64 { return c.w.now.UnixNano() }
+
+// Wall implements clock.Clock.
+func (c worldClock) Wall() time.Time { return c.w.now }
