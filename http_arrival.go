@@ -40,10 +40,10 @@ func (l *loop) takeoverArrived(t *takeover) {
 	s.setRoute(t.route.index)
 	defer l.recovered()
 	if t.tls != nil {
-		t.tls.out, t.tls.sent, t.tls.stripped = nil, 0, false // out was the loop's that it has left, and was sent since
+		t.tls.stripped = false
 		l.slab.tls.Set(i, t.tls)
 		if len(l.tls.sealed.B) > 0 {
-			l.sendRecords(i, s, t.tls)
+			l.sendRecords(i, s)
 		}
 		if s.state == stateClosed { // the client is gone
 			t.route.abandon(&t.response, because(ErrNeverOpened, l.slab.coldOf(s).cause))

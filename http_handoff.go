@@ -85,13 +85,15 @@ func (l *loop) handOffKept() {
 // lives on in the other descriptor.
 func (l *loop) passSocket(i uint32, s *slot, b []byte) unix.Errno {
 	l.own.Check()
-	if c := l.slab.coldOf(s); owner.Enabled && c != nil && c.out.Len() != c.out.Sealed() {
+	if c := l.slab.coldOf(s); owner.Enabled && c != nil && c.out.Len() != len(c.out.Sealed()) {
 		panic("perch: output is queued for a connection that goes to net/http")
 	}
 	out := handoff{input: append([]byte(nil), b...), key: l.slab.counted.Get(i), peer: l.slab.proxied.Get(i)}
 	if s.flags&flagTLS != 0 {
 		out.tls = l.slab.tls.Get(i)
-		out.unsent = out.tls.unsent()
+		if c := l.slab.coldOf(s); c != nil {
+			out.unsent = slices.Clone(c.out.Sealed())
+		}
 	}
 	if e := l.http.way.send(l.http.pair, int(s.fd), out); e != 0 {
 		return e

@@ -76,7 +76,9 @@ func (tr *traveller) leave(text string) *webConn {
 	if err := l.writeRecords(i, s, conn, []byte(text)); err != nil {
 		tr.t.Fatal(err)
 	}
-	l.keepRecords(l.slab.thaw(s), conn, l.tls.sealed.Drain())
+	records, out := l.tls.sealed.Drain(), &l.slab.thaw(s).out
+	out.KeepRecords(records, &l.bufs)
+	l.ledger.add(len(records))
 	tr.srv.web.inside.Add(1)
 	if e := l.passSocket(i, s, nil); e != 0 {
 		tr.t.Fatal(e)

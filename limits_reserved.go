@@ -184,10 +184,9 @@ func (l *loop) answerReserved(i uint32, s *slot, b []byte) {
 		return
 	}
 	l.setState(s, stateFailing)
-	c := l.slab.thaw(s)
-	c.out.Started(l.coarse)
-	l.ledger.add(c.out.ShareRaw(b)) // it is no frame, and not to be cut
-	l.markDirty(i, s)
+	out := &l.slab.thaw(s).out
+	out.Started(l.coarse)
+	l.queued(i, s, out, out.ShareRaw(b)) // it is no frame, and not to be cut
 }
 
 // gathered is a ResponseWriter that keeps a whole answer.

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 
 	"github.com/perchws/perch/internal/wire"
-	"github.com/perchws/perch/pool"
 )
 
 // tlsConn is the TLS of one connection. It is the net.Conn below its tls.Conn, and stays so wherever the connection
@@ -17,19 +16,9 @@ type tlsConn struct {
 
 	// Owned by the loop, which the connection changes by way of net/http.
 	handshake *tlsHandshake // nil: it is over
-	out       *pool.Buffer  // records that the socket has not taken; nil: none
-	sent      int           // bytes of out that it has taken
 	ended     bool          // no record of ours may follow: close_notify or a fatal alert is among those written
 	peerEnded bool          // close_notify has come, behind input that is kept
 	stripped  bool          // the record buffers are given back: see stripIdle
-}
-
-// unsent is a copy of the records that the socket has not taken.
-func (t *tlsConn) unsent() []byte {
-	if t.out == nil {
-		return nil
-	}
-	return append([]byte(nil), t.out.B[t.sent:]...)
 }
 
 // dropTLS lets go of the TLS of a connection that has ended.
@@ -40,9 +29,6 @@ func (l *loop) dropTLS(i uint32) {
 		return
 	}
 	t.Abort()
-	if t.out != nil {
-		l.bufs.Put(t.out)
-	}
 	l.slab.tls.Set(i, nil)
 }
 

@@ -127,7 +127,7 @@ func (l *loop) tlsHandshakePosted(i uint32, s *slot, kind postKind, data []byte)
 	switch kind {
 	case postTLSOutput:
 		l.tls.sealed.B = append(l.tls.sealed.B, data...)
-		l.sendRecords(i, s, l.slab.tls.Get(i))
+		l.sendRecords(i, s)
 	case postTLSReadOn:
 		s.flags &^= flagLags
 		l.interest(i, s)

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/outbox"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wire"
 )
@@ -66,7 +67,7 @@ func (l *loop) openRecords(i uint32, s *slot, t *tlsConn, b []byte) {
 	}
 	t.SetInput(nil)
 	if len(l.tls.sealed.B) > 0 { // the answer to a KeyUpdate, or an alert
-		if l.sendRecords(i, s, t); s.state == stateClosed {
+		if l.sendRecords(i, s); s.state == stateClosed {
 			return
 		}
 	}
@@ -136,97 +137,65 @@ func (l *loop) sealCork(i uint32, s *slot, b []byte) {
 		l.fail(i, s, err)
 		return
 	}
-	l.sendRecords(i, s, t)
+	l.sendRecords(i, s)
 }
 
 // sendRecords sends the records that are in l.tls.sealed; what the socket does not take waits with the connection.
-func (l *loop) sendRecords(i uint32, s *slot, t *tlsConn) {
+func (l *loop) sendRecords(i uint32, s *slot) {
 	l.own.Check()
 	b := l.tls.sealed.Drain()
-	n := 0
-	if t.out == nil {
-		var e unix.Errno
-		n, e = l.sendAll(i, s, b)
+	if !l.sealedWaits(s) {
+		n, e := outbox.SendAll(l.writer(i, s), int(s.fd), b)
 		if e != 0 && e != unix.EAGAIN {
 			l.fail(i, s, e)
 			return
 		}
-		if n == len(b) {
+		if b = b[n:]; len(b) == 0 {
 			return
 		}
 	}
-	c := l.slab.thaw(s)
-	c.out.Started(l.coarse)
-	l.keepRecords(c, t, b[n:])
-	if c.out.Sealed() > sealLimit {
+	out := &l.slab.thaw(s).out
+	out.Started(l.coarse)
+	out.KeepRecords(b, &l.bufs)
+	l.queued(i, s, out, len(b))
+	if len(out.Sealed()) > sealLimit {
 		l.abort(i, s, ErrSlowConsumer)
 		return
 	}
-	l.pressure(s, &c.out)
 	l.interest(i, s)
 }
 
-// keepRecords keeps records that the socket has not taken.
-func (l *loop) keepRecords(c *cold, t *tlsConn, b []byte) {
+// sealedWaits reports that records of the connection wait for its socket.
+func (l *loop) sealedWaits(s *slot) bool {
 	l.own.Check()
-	if t.out == nil {
-		t.out, t.sent = l.bufs.Get(), 0
-	}
-	t.out.B = append(t.out.B, b...)
-	c.out.AddSealed(len(b))
-	l.ledger.add(len(b))
+	c := l.slab.coldOf(s)
+	return c != nil && len(c.out.Sealed()) > 0
 }
 
-// sendAll sends b as far as the socket takes it: EAGAIN if that is not all.
-func (l *loop) sendAll(i uint32, s *slot, b []byte) (sent int, errno unix.Errno) {
+// sealOutbox is outbox.Box.Send for a connection with TLS: it seals what is queued, as the socket takes it.
+func (l *loop) sealOutbox(i uint32, s *slot, out *outbox.Box, budget int) (sent int, errno unix.Errno) {
 	l.own.Check()
-	for sent < len(b) {
-		want := min(len(b)-sent, sock.MaxRaw)
-		n, e := l.writer(i, s).Send(int(s.fd), b[sent:])
-		sent += n
-		if e != 0 {
-			return sent, e
-		}
-		if n < want {
-			return sent, unix.EAGAIN
-		}
-	}
-	return sent, 0
-}
-
-// sealOutbox is outbox.send for a connection with TLS: it seals what is queued, as the socket takes it.
-func (l *loop) sealOutbox(i uint32, s *slot, c *cold, budget int) (sent int, errno unix.Errno) {
-	l.own.Check()
-	t := l.slab.tls.Get(i)
+	t, to, fd := l.slab.tls.Get(i), l.writer(i, s), int(s.fd)
 	if l.tls.gathered == nil {
 		l.tls.gathered = make([]byte, 0, sealSize)
 	}
-	for !c.out.Empty() && sent < budget {
-		if t.out != nil {
-			n, e := l.sendAll(i, s, t.out.B[t.sent:])
-			sent += n
-			t.sent += n
-			c.out.SentSealed(n)
-			l.ledger.add(-n)
-			if e != 0 {
+	for !out.Empty() && sent < budget {
+		if len(out.Sealed()) > 0 {
+			n, e := out.SendSealed(to, fd, &l.bufs)
+			if sent += n; e != 0 {
 				return sent, e
 			}
-			l.bufs.Put(t.out)
-			t.out = nil
 			continue
 		}
-		b := c.out.Front(l.tls.gathered[:0], sealSize)
+		b := out.Front(l.tls.gathered[:0], sealSize)
 		if err := l.writeRecords(i, s, t, b); err != nil {
 			return sent, unix.EPROTO // it does not happen: failRecords has dropped what was queued
 		}
-		before := c.out.Queued()
-		c.out.Sent(len(b), &l.bufs)
-		l.ledger.add(c.out.Queued() - before)
-		sealed := l.tls.sealed.Drain()
-		n, e := l.sendAll(i, s, sealed)
-		sent += n
-		if n < len(sealed) {
-			l.keepRecords(c, t, sealed[n:])
+		out.Sent(len(b), &l.bufs)
+		records := l.tls.sealed.Drain()
+		n, e := outbox.SendAll(to, fd, records)
+		if sent += n; n < len(records) {
+			out.KeepRecords(records[n:], &l.bufs)
 		}
 		if e != 0 {
 			return sent, e
@@ -247,6 +216,6 @@ func (l *loop) notifyClose(i uint32, s *slot) bool {
 	if err := l.closeRecords(i, s, t); err != nil {
 		return true
 	}
-	l.sendRecords(i, s, t)
-	return s.state != stateClosed && t.out == nil
+	l.sendRecords(i, s)
+	return s.state != stateClosed && !l.sealedWaits(s)
 }

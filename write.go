@@ -149,13 +149,13 @@ func (l *loop) flush(i uint32, s *slot) {
 	if !c.out.Empty() {
 		var n int
 		var e unix.Errno
+		before := c.out.Counted()
 		if s.flags&flagTLS != 0 {
-			n, e = l.sealOutbox(i, s, c, flushBudget)
+			n, e = l.sealOutbox(i, s, &c.out, flushBudget)
 		} else {
-			before := c.out.Queued()
 			n, e = c.out.Send(l.writer(i, s), int(s.fd), &l.cork.vector, &l.bufs, flushBudget)
-			l.ledger.add(c.out.Queued() - before)
 		}
+		l.ledger.add(c.out.Counted() - before)
 		if n > 0 {
 			c.out.Progressed(l.coarse, s.flags&flagOut != 0)
 		}

@@ -15,7 +15,7 @@ type Box struct {
 	first      int    // index of the first segment that has bytes; those before it are sent
 	bytes      int    // in segs
 	unfinished int    // of them, at the front: what is left of a frame whose beginning is sent
-	sealed     int    // sealed by TLS and kept by the caller; they are sent before all else
+	sealed     sealed // records of TLS, which are sent before all else
 	control    []byte // control frames that are sent at the next frame border: a ping of ours, then a pong
 	ping       int    // bytes of control, at its start, that are the ping
 
@@ -45,13 +45,13 @@ const (
 )
 
 // Empty reports that nothing waits.
-func (o *Box) Empty() bool { return o.bytes == 0 && o.sealed == 0 && len(o.control) == 0 }
+func (o *Box) Empty() bool { return o.bytes == 0 && o.sealed.len() == 0 && len(o.control) == 0 }
 
 // Len is the number of bytes that wait, of every kind.
 func (o *Box) Len() int { return o.Counted() + len(o.control) }
 
 // Counted is the number of bytes that count towards limits: all but the control lane, which is bounded by itself.
-func (o *Box) Counted() int { return o.bytes + o.sealed }
+func (o *Box) Counted() int { return o.bytes + o.sealed.len() }
 
 // Queued is the number of bytes in the queue: neither sealed, nor in the control lane.
 func (o *Box) Queued() int { return o.bytes }
@@ -135,16 +135,6 @@ func (o *Box) Remainder(b []byte, raw, sent int, bufs *pool.Buffers) (added int)
 	return o.bytes
 }
 
-// Sealed is the number of bytes that TLS has sealed and that the caller keeps: they are sent before all that waits
-// here.
-func (o *Box) Sealed() int { return o.sealed }
-
-// AddSealed counts n more of them.
-func (o *Box) AddSealed(n int) { o.sealed += n }
-
-// SentSealed counts n of them as sent.
-func (o *Box) SentSealed(n int) { o.sealed -= n }
-
 // Truncate drops what is not begun: all of the control lane, and of the queue all but what is left of the frame
 // that is being sent. What is sealed stays.
 func (o *Box) Truncate(bufs *pool.Buffers) {
@@ -172,10 +162,10 @@ func (o *Box) Drop(bufs *pool.Buffers) {
 	o.Truncate(bufs)
 }
 
-// Reset drops everything, and forgets what is known of the peer: the Box is ready for another connection. What is
-// sealed is not counted any more.
+// Reset drops everything, and forgets what is known of the peer: the Box is ready for another connection.
 func (o *Box) Reset(bufs *pool.Buffers) {
 	o.Drop(bufs)
+	o.sealed.drop(bufs)
 	*o = Box{segs: o.spareSegs(), control: o.control[:0]}
 }
 

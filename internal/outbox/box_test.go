@@ -247,29 +247,93 @@ func TestBoxLetsGo(t *testing.T) {
 	}
 }
 
-// TestBoxSealed: what is sealed counts towards limits, and is left alone by all that drops the rest.
+// TestBoxSealed: records leave first and in order, count towards limits, and are left alone by what drops the rest.
 func TestBoxSealed(t *testing.T) {
-	m := new(model)
-	m.copied(10, false)
-	m.queuePong(4, false)
-	m.out.AddSealed(100)
-	m.out.SentSealed(30)
-	if m.out.Sealed() != 70 || m.out.Counted() != 70+12 || m.out.Queued() != 12 || m.out.Len() != 70+12+6 {
-		t.Errorf("%d bytes counted, %d queued, %d in all", m.out.Counted(), m.out.Queued(), m.out.Len())
+	var records []byte
+	for i := range 100 << 10 {
+		records = append(records, byte(i), byte(i>>8))
 	}
-	m.out.Sent(3, &m.bufs) // of the pong
-	m.out.Truncate(&m.bufs)
-	if m.out.Counted() != 70+3 {
-		t.Errorf("%d bytes counted after Truncate, want those sealed and the rest of the pong", m.out.Counted())
+	for _, room := range []int{0, 1, 1000, sock.MaxRaw, sock.MaxRaw + 1, len(records) - 1, len(records)} {
+		p := &plain{room: room}
+		m := new(model)
+		m.copied(10, false)
+		m.queuePong(4, false)
+		first := len(records) / 2
+		n, e := SendAll(p, 0, records[:first])
+		if want := min(first, room); n != want || (e == 0) != (n == first) || e != 0 && e != unix.EAGAIN {
+			t.Fatalf("room for %d: %d sent, %v", room, n, e)
+		}
+		m.out.KeepRecords(records[n:first], &m.bufs)
+		m.out.KeepRecords(records[first:], &m.bufs)
+		left := len(m.out.Sealed())
+		if left != len(records)-n {
+			t.Errorf("%d bytes wait", left)
+		}
+		if m.out.Counted() != left+12 || m.out.Queued() != 12 || m.out.Len() != left+12+6 {
+			t.Errorf("%d bytes counted, %d queued, %d in all", m.out.Counted(), m.out.Queued(), m.out.Len())
+		}
+		m.out.Sent(3, &m.bufs) // of the pong
+		m.out.Truncate(&m.bufs)
+		if m.out.Counted() != left+3 {
+			t.Errorf("%d bytes counted after Truncate, want the records and the rest of the pong", m.out.Counted())
+		}
+		m.out.Drop(&m.bufs)
+		if m.out.Len() != left {
+			t.Errorf("%d bytes are left after Drop", m.out.Len())
+		}
+		p.room = 10
+		n, _ = m.out.SendSealed(p, 0, &m.bufs)
+		if n != min(left, 10) || len(m.out.Sealed()) != left-n {
+			t.Errorf("%d bytes sent, %d left of %d", n, len(m.out.Sealed()), left)
+		}
+		p.room = 1 << 30
+		if _, e := m.out.SendSealed(p, 0, &m.bufs); e != 0 || string(p.got) != string(records) || !m.out.Empty() {
+			t.Errorf("errno %v, %d bytes are left after all was taken", e, m.out.Len())
+		}
+		p.room = 0
+		m.out.KeepRecords(records, &m.bufs)
+		m.out.Reset(&m.bufs)
+		if !m.out.Empty() {
+			t.Errorf("%d bytes are left after Reset", m.out.Len())
+		}
 	}
-	m.out.Drop(&m.bufs)
-	if m.out.Len() != 70 || m.out.Empty() {
-		t.Errorf("%d bytes are left after Drop", m.out.Len())
+}
+
+// plain is a socket that takes whatever it is given.
+type plain struct {
+	sink
+	room int
+	got  []byte
+}
+
+func (p *plain) Send(_ int, b []byte) (int, unix.Errno) {
+	n := min(len(b), p.room)
+	if n == 0 {
+		return 0, unix.EAGAIN
 	}
-	m.out.Reset(&m.bufs)
-	if !m.out.Empty() {
-		t.Errorf("%d bytes are left after Reset", m.out.Len())
+	p.room -= n
+	p.got = append(p.got, b[:n]...)
+	return n, 0
+}
+
+// TestSendAllBroken: what a socket whose peer is gone has taken before is told.
+func TestSendAllBroken(t *testing.T) {
+	p := &plain{room: 5}
+	if n, e := SendAll(brokenPlain{p}, 0, []byte("record")); n != 5 || e != unix.EAGAIN {
+		t.Errorf("%d bytes sent, %v", n, e)
 	}
+	if n, e := SendAll(brokenPlain{p}, 0, []byte("d")); n != 0 || e != unix.EPIPE {
+		t.Errorf("%d bytes sent, %v", n, e)
+	}
+}
+
+type brokenPlain struct{ *plain }
+
+func (b brokenPlain) Send(fd int, p []byte) (int, unix.Errno) {
+	if n, e := b.plain.Send(fd, p); e == 0 {
+		return n, 0
+	}
+	return 0, unix.EPIPE
 }
 
 // TestBoxAllocations: a queue that has been used before costs no memory for a message.

@@ -4,8 +4,8 @@
 // and whether the peer takes it. It knows nothing of loops, states or timeouts, and it asks for no time: times are
 // numbers of the caller's.
 //
-// A [Box] is a queue of whole WebSocket frames with a lane for control frames beside it, and, with TLS, a count of
-// sealed bytes in front of both:
+// A [Box] is a queue of whole WebSocket frames with a lane for control frames beside it, and, with TLS, records
+// in front of both:
 //
 //	            ┌ what is left of a frame whose beginning is sent
 //	┌────────┐ ┌┴─────────┬─────────┬────────────┬────────┐
