@@ -48,39 +48,39 @@ const (
 // belongs to one loop for life. The parts are in loop_parts.go; what only one
 // theme needs is a field of that theme's part.
 type loop struct {
-	// Immutable after newLoop.
+	// Immutable after newLoop, or while the loop runs.
 	srv    *Server
 	id     int
 	kernel sock.Kernel
 	poller readiness
 	asleep func() time.Duration // idle, made once: Wait is behind an interface, where it would be made each time
+	thread thread
 
-	// Owned by the loop; see own.Check.
+	// Owned by the loop; see own.Check. First what each message needs.
 	own         owner.Owner
-	slab        slab
-	rooms       *room.Shards
+	calling     calling
+	cork        cork
+	compression compressing
 	now         int64  // ns since the server's start, read once a tick
 	coarse      uint64 // now in coarse units
-	cork        cork
 	input       input
-	compression compressing
+	slab        slab
+	rooms       *room.Shards
+	lists       lists
+	ledger      ledger
+	doing       doing
+	sockets     socketWriter
 	tls         tlsBuffers
 	accepting   accepting
 	http        passing
 	workers     batches
-	calling     calling
-	doing       doing
-	sockets     socketWriter
 	hand        clockHand
-	ledger      ledger
-	lists       lists
 	life        life
 	bufs        pool.Buffers
 	keys        *rand.ChaCha8 // masking keys
 	stats       Stats
 
 	// Any goroutine.
-	thread  thread
 	mail    mailbox
 	visible visible
 }
