@@ -238,6 +238,7 @@ func has(in map[string]bool, parts []string) string {
 
 // notNames are words in documents and comments that look like names of ours and mean something else.
 var notNames = []string{
+	"CloseEvent",                       // of a browser
 	"kB", "memLevel", "viewBox", "xOo", // a unit; of zlib; of SVG; within a key of RFC 6455
 	"docs/closing.md",                 // being written
 	"NAME.go",                         // a file that somebody may add
