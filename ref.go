@@ -87,7 +87,7 @@ func (r Ref) ID() ID {
 	if r.l == nil {
 		return ID{}
 	}
-	return ID{epoch: r.l.srv.epoch, loop: uint16(r.l.id)}
+	return ID{epoch: r.l.srv.epoch, loop: uint16(r.l.id), slot: r.slot, gen: r.gen}
 }
 
 // Closed reports that the connection is closed for good. False may be out of

@@ -219,3 +219,27 @@ func TestStatsInCallbacks(t *testing.T) {
 	c.CloseHandshake(frame.CloseNormal)
 	wstest.Receive(t, "Stats in OnClose", stats)
 }
+
+// Each connection has an ID of its own, also one that gets the place of another, and Find knows
+// whose it is.
+func TestRefID(t *testing.T) {
+	refs := make(chan perch.Ref, 1)
+	h := perch.Handler{OnOpen: func(c perch.Conn, _ *perch.Request) { refs <- c.Ref() }}
+	srv := enginetest.StartRoute(t, perch.Config{}, h)
+	seen := make(map[perch.ID]bool)
+	for n := range 8 {
+		c := enginetest.Dial(t, srv)
+		ref := wstest.Receive(t, "OnOpen", refs)
+		id, err := perch.ParseID(ref.ID().String())
+		if err != nil || id != ref.ID() || seen[id] {
+			t.Errorf("connection %d has the ID %v, %v; another one had it: %v", n, ref.ID(), err, seen[id])
+		}
+		if srv.Find(id) != ref {
+			t.Errorf("the ID of connection %d is that of another one", n)
+		}
+		if seen[id] = true; n%2 == 0 {
+			c.CloseHandshake(perch.CloseNormal)
+			enginetest.AwaitStats(t, srv, "it is gone", func(s *perch.Stats) bool { return s.Closed == uint64(n/2+1) })
+		}
+	}
+}
