@@ -80,13 +80,13 @@ var mayImport = map[string][]string{
 
 	// What makes perchd: public packages only, and not each other.
 	"internal/server/config":   {".", "handshake", "room", "session"},
-	"internal/server/auth":     {".", "room", "session", "internal/clock", "internal/entropy", "internal/label"},
+	"internal/server/auth":     {".", "room", "session", "internal/clock", "internal/entropy", "internal/spawn", "internal/label"},
 	"internal/server/certs":    {},
-	"internal/server/chat":     {".", "frame", "room", "session", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol", "internal/clock", "internal/entropy", "internal/label"},
+	"internal/server/chat":     {".", "frame", "room", "session", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol", "internal/clock", "internal/entropy", "internal/spawn", "internal/label"},
 	"internal/server/admin":    {".", "room", "session"},
-	"internal/server/endpoint": {".", "room", "session", "internal/server/auth", "internal/server/protocol", "internal/clock", "internal/entropy", "internal/label"},
+	"internal/server/endpoint": {".", "room", "session", "internal/server/auth", "internal/server/protocol", "internal/clock", "internal/entropy", "internal/spawn", "internal/label"},
 	"internal/server/metrics":  {".", "room", "session", "internal/server/protocol"},
-	"internal/server/logging":  {".", "room", "session"},
+	"internal/server/logging":  {".", "room", "session", "internal/clock", "internal/spawn"},
 	"internal/server/protocol": {},
 	"internal/server/web":      {".", "room", "session", "docs"},
 	"internal/server/echo":     {".", "room", "session"},

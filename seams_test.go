@@ -18,20 +18,27 @@ import (
 // What the engine must not do by itself, and where it may all the same. Everything that
 // is here by name is out of a simulation's reach: each has its reason.
 var seamExceptions = map[string]string{
-	"pool/workers.go: go":                 "pool.NewWorkers by itself: the engine passes its own start",
-	"server.go: sock.Listen":              "finds out whether the address is free, before there are loops",
-	"server.go: sock.LocalAddr":           "the same",
-	"listener.go: sock.LocalAddr":         "of a listener that somebody else has made, before there are loops",
-	"listener.go: sock.Close":             "the same listener, which belongs to no loop",
-	"http_passage.go: sock.Close":         "the pair of unix sockets through which descriptors go to net/http",
-	"limits_newrate.go: maphash.MakeSeed": "places in a table of this process; nobody sees the order",
-	"room/hub.go: maphash.MakeSeed":       "hashes of names that look alike, in a table of this process",
-	"shutdown.go: sock.Close":             "the same pair",
+	"pool/workers.go: go":           "pool.NewWorkers by itself: the engine passes its own start",
+	"server.go: sock.Listen":        "finds out whether the address is free, before there are loops",
+	"server.go: sock.LocalAddr":     "the same",
+	"listener.go: sock.LocalAddr":   "of a listener that somebody else has made, before there are loops",
+	"listener.go: sock.Close":       "the same listener, which belongs to no loop",
+	"http_passage.go: sock.Close":   "the pair of unix sockets through which descriptors go to net/http",
+	"room/hub.go: maphash.MakeSeed": "hashes of names that look alike, in a table of this process",
+	"shutdown.go: sock.Close":       "the same pair",
+
+	"session/memory.go: maphash.MakeSeed":             "places in a table of this process; nobody sees the order",
+	"internal/server/auth/asked.go: maphash.MakeSeed": "the same",
+	"internal/server/chat/names.go: maphash.MakeSeed": "the same",
+	"internal/server/chat/sends.go: maphash.MakeSeed": "sums that are compared within this process, and shown to nobody",
 }
 
 // seamed are the packages in which every use of time, randomness, sockets and goroutines
 // goes through a seam.
-var seamed = []string{".", "room", "pool"}
+var seamed = []string{
+	".", "room", "pool", "session", "internal/server/auth", "internal/server/chat", "internal/server/endpoint",
+	"internal/server/logging", "internal/server/metrics", "internal/server/protocol",
+}
 
 // forbidden are the functions of other packages that a seam takes the place of.
 func forbidden() map[string][]string {

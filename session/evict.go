@@ -46,9 +46,8 @@ func (m *Memory) oldest(but *record) *record {
 	return found
 }
 
-// setExtra replaces what few sessions have.
-func (m *Memory) setExtra(r *record, e extra) error {
-	next := e.orNil()
+// setExtra replaces what few sessions have; nil: it has none of that any more.
+func (m *Memory) setExtra(r *record, next *extra) error {
 	if err := m.grow(r, next.cost()-r.extra.cost()); err != nil {
 		return err
 	}

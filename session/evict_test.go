@@ -8,16 +8,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/session"
 )
 
 // small is a store with room for just n sessions without user and data.
-func small(t *testing.T, n int) (*session.Memory, *clock) {
+func small(t *testing.T, n int) (*session.Memory, *clock.Manual) {
 	t.Helper()
 	one := session.NewMemory(session.Config{})
 	mustCreate(t, one, session.New{})
-	var c clock
-	return session.NewMemory(session.Config{MaxBytes: int64(n) * one.Stats().Bytes, Clock: c.now}), &c
+	c := clock.NewManual(noon)
+	return session.NewMemory(session.Config{MaxBytes: int64(n) * one.Stats().Bytes, Clock: c}), c
 }
 
 func mustCreate(t *testing.T, m *session.Memory, n session.New) session.Session {
@@ -42,19 +44,19 @@ func has(t *testing.T, m *session.Memory, want bool, sessions ...session.Session
 func TestEvictsOldestDetached(t *testing.T) {
 	m, c := small(t, 4)
 	held := mustCreate(t, m, session.New{ConnectionID: "c"})
-	c.pass(time.Second)
+	c.Advance(time.Second)
 	known := mustCreate(t, m, session.New{Authenticated: true})
-	c.pass(time.Second)
+	c.Advance(time.Second)
 	old := mustCreate(t, m, session.New{})
-	c.pass(time.Second)
+	c.Advance(time.Second)
 	young := mustCreate(t, m, session.New{})
-	c.pass(time.Second)
+	c.Advance(time.Second)
 	has(t, m, true, known) // touched: now the youngest
-	c.pass(time.Second)
+	c.Advance(time.Second)
 
 	next := mustCreate(t, m, session.New{ConnectionID: "c2"})
 	has(t, m, false, old)
-	c.pass(time.Second)
+	c.Advance(time.Second)
 	last := mustCreate(t, m, session.New{ConnectionID: "c3"})
 	has(t, m, false, young)
 	has(t, m, true, held, known, next, last)
@@ -140,7 +142,7 @@ func TestGrowthEvictsOthers(t *testing.T) {
 	var all []session.Session
 	for range 10 {
 		all = append(all, mustCreate(t, m, session.New{}))
-		c.pass(time.Second)
+		c.Advance(time.Second)
 	}
 	// The first is the oldest, and asks: the second and some after it must go.
 	s, err := m.Update(t.Context(), all[0].ID, []byte(`{"a":"`+strings.Repeat("x", 600)+`"}`))
@@ -161,9 +163,9 @@ func TestGrowthEvictsOthers(t *testing.T) {
 func TestEvictsExpiredFirst(t *testing.T) {
 	m, c := small(t, 2)
 	known := mustCreate(t, m, session.New{Authenticated: true})
-	c.pass(time.Second)
+	c.Advance(time.Second)
 	mustCreate(t, m, session.New{})
-	c.pass(session.DefaultAnonymousTTL)
+	c.Advance(session.DefaultAnonymousTTL)
 	mustCreate(t, m, session.New{ConnectionID: "c"})
 	if got := m.Stats(); got.Evicted != 0 || got.Expired != 1 || got.Sessions != 2 {
 		t.Errorf("stats %+v, want one expired, none evicted, two there", got)
@@ -172,11 +174,11 @@ func TestEvictsExpiredFirst(t *testing.T) {
 }
 
 func TestNoLimits(t *testing.T) {
-	var c clock
-	m := session.NewMemory(session.Config{TTL: -1, AnonymousTTL: -1, MaxBytes: -1, Clock: c.now})
+	c := clock.NewManual(noon)
+	m := session.NewMemory(session.Config{TTL: -1, AnonymousTTL: -1, MaxBytes: -1, Clock: c})
 	known := mustCreate(t, m, session.New{Authenticated: true})
 	unknown := mustCreate(t, m, session.New{})
-	c.pass(20 * 365 * 24 * time.Hour)
+	c.Advance(20 * 365 * 24 * time.Hour)
 	if n := m.Sweep(); n != 0 {
 		t.Errorf("%d expired", n)
 	}
@@ -194,17 +196,17 @@ func TestLifetimeToTheMillisecond(t *testing.T) {
 		{"anonymous", session.New{}, 5 * time.Minute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var c clock
-			m := session.NewMemory(session.Config{Clock: c.now})
+			c := clock.NewManual(noon)
+			m := session.NewMemory(session.Config{Clock: c})
 			s := mustCreate(t, m, tt.n)
-			c.pass(tt.ttl - time.Millisecond)
+			c.Advance(tt.ttl - time.Millisecond)
 			if n := m.Sweep(); n != 0 {
 				t.Errorf("swept %d too early", n)
 			}
 			has(t, m, true, s) // touched
-			c.pass(tt.ttl - time.Millisecond)
+			c.Advance(tt.ttl - time.Millisecond)
 			has(t, m, true, s)
-			c.pass(tt.ttl)
+			c.Advance(tt.ttl)
 			has(t, m, false, s)
 		})
 	}
@@ -212,17 +214,17 @@ func TestLifetimeToTheMillisecond(t *testing.T) {
 
 // TestShortLifetime: less than the clock's millisecond is one, and not nothing.
 func TestShortLifetime(t *testing.T) {
-	var c clock
-	m := session.NewMemory(session.Config{AnonymousTTL: time.Nanosecond, Clock: c.now})
+	c := clock.NewManual(noon)
+	m := session.NewMemory(session.Config{AnonymousTTL: time.Nanosecond, Clock: c})
 	s := mustCreate(t, m, session.New{})
 	has(t, m, true, s)
-	c.pass(time.Millisecond)
+	c.Advance(time.Millisecond)
 	has(t, m, false, s)
 }
 
 func TestSweep(t *testing.T) {
-	var c clock
-	m := session.NewMemory(session.Config{Clock: c.now})
+	c := clock.NewManual(noon)
+	m := session.NewMemory(session.Config{Clock: c})
 	const n = 1000 // several batches
 	var all []session.Session
 	for i := range n {
@@ -246,9 +248,9 @@ func TestSweep(t *testing.T) {
 		}
 	}
 	sweep(0)
-	c.pass(session.DefaultAnonymousTTL)
+	c.Advance(session.DefaultAnonymousTTL)
 	sweep(n / 2)
-	c.pass(session.DefaultTTL)
+	c.Advance(session.DefaultTTL)
 	sweep(n/2 - n/10)
 	sweep(0)
 	for i, s := range all {
@@ -264,19 +266,46 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestClockGoesBack: time stands still then, and nobody lives longer for it.
-func TestClockGoesBack(t *testing.T) {
-	var c clock
-	m := session.NewMemory(session.Config{Clock: c.now})
-	c.pass(time.Hour)
+// TestClockIsSet: nobody lives longer or shorter because the time of day jumps, and what is shown goes on as it did.
+func TestClockIsSet(t *testing.T) {
+	c := clock.NewManual(noon)
+	m := session.NewMemory(session.Config{Clock: c})
 	first := mustCreate(t, m, session.New{})
-	c.pass(-30 * time.Minute)
+	c.Set(noon.Add(-24 * time.Hour))
 	second := mustCreate(t, m, session.New{})
 	if !second.CreatedAt.Equal(first.CreatedAt) {
 		t.Errorf("created at %v, after one at %v", second.CreatedAt, first.CreatedAt)
 	}
-	c.pass(30*time.Minute + session.DefaultAnonymousTTL)
+	c.Set(noon.Add(24 * time.Hour))
+	if n := m.Sweep(); n != 0 {
+		t.Errorf("swept %d, want none", n)
+	}
+	c.Advance(session.DefaultAnonymousTTL)
 	if n := m.Sweep(); n != 2 {
 		t.Errorf("swept %d, want 2", n)
+	}
+}
+
+// TestSeededKeys: all that is random of a key comes from Config.Entropy.
+func TestSeededKeys(t *testing.T) {
+	keys := func(seed uint64) (keys [3]session.Key) {
+		m := session.NewMemory(session.Config{Entropy: entropy.NewSeeded(seed)})
+		for i := range 2 {
+			keys[i] = mustCreate(t, m, session.New{}).ID
+		}
+		var err error
+		if keys[2], err = m.Token(t.Context(), keys[0]); err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	a, b := keys(7), keys(8)
+	if a != keys(7) {
+		t.Error("the same seed gives other keys")
+	}
+	for i := range a {
+		if a[i] == b[i] {
+			t.Error("two seeds give one key")
+		}
 	}
 }

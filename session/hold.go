@@ -22,7 +22,7 @@ func (m *Memory) Attach(_ context.Context, c Claim) (s Session, replaced string,
 	if byToken {
 		e := r.extras()
 		e.token, e.hasToken = [secretSize]byte{}, false
-		if err := m.setExtra(r, e); err != nil { // it shrinks, so it cannot fail
+		if err := m.setExtra(r, e.orNil()); err != nil { // it shrinks, so it cannot fail
 			return Session{}, "", err
 		}
 	}

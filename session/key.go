@@ -1,10 +1,11 @@
 package session
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"log/slog"
+
+	"github.com/perchws/perch/internal/entropy"
 )
 
 const (
@@ -25,9 +26,8 @@ type Key [selectorSize + secretSize]byte
 
 // NewKey returns a key that nobody can guess. It is for stores. It never fails:
 // crypto/rand ends the process rather than return anything predictable.
-func NewKey() Key {
-	var k Key
-	rand.Read(k[:])
+func NewKey() (k Key) {
+	entropy.System{}.Fill(k[:])
 	return k
 }
 

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/entropy"
 )
 
 // The defaults of Config.
@@ -26,8 +29,11 @@ type Config struct {
 	// more than they take. (Its maps stay as large as they once had to be, about
 	// 50 bytes for each of the most sessions there ever were.)
 	MaxBytes int64
-	// Clock tells the time; nil is time.Now. A clock that goes back stands still here.
-	Clock func() time.Time
+	// Clock tells the time; nil is the real one. How long a session lives goes by its monotonic time, and what a
+	// Session shows by the time of day when the store was made.
+	Clock clock.Clock
+	// Entropy is what keys are made of; nil is the system's.
+	Entropy entropy.Source
 }
 
 // withDefaults fills in what is zero.
@@ -42,7 +48,10 @@ func (c Config) withDefaults() Config {
 		c.MaxBytes = DefaultMaxBytes
 	}
 	if c.Clock == nil {
-		c.Clock = time.Now
+		c.Clock = clock.Real()
+	}
+	if c.Entropy == nil {
+		c.Entropy = entropy.System{}
 	}
 	return c
 }
@@ -53,14 +62,14 @@ type Memory struct {
 	// Immutable after NewMemory.
 	ttl      [kinds]int64 // ms; negative: for ever
 	maxBytes int64        // negative: no limit
-	clock    func() time.Time
-	start    time.Time // what all times in records are counted from
+	clock    clock.Clock
+	epoch    int64 // the time of day at the moment 0 of the clock, in Unix milliseconds
 	hash     func(user string) uint64
-	newKey   func() Key
+	fill     func([]byte) // with what nobody can guess
 
 	mu sync.Mutex // guards all that follows; held for a bounded number of steps
 
-	now           int64 // ms since start, never less than before
+	now           int64 // in milliseconds of the clock, never less than before
 	sessions      map[uint64]*record
 	users         map[uint64]*record // by hash of the user id: the first of a chain
 	detached      [kinds]list        // the longest untouched first
@@ -77,12 +86,13 @@ var _ Store = (*Memory)(nil)
 func NewMemory(cfg Config) *Memory {
 	cfg = cfg.withDefaults()
 	seed := maphash.MakeSeed() // users may choose their ids: their hash must not be foreseen
+	now := cfg.Clock.Now() / int64(time.Millisecond)
 	m := &Memory{
 		maxBytes: cfg.MaxBytes,
 		clock:    cfg.Clock,
-		start:    cfg.Clock(),
+		epoch:    cfg.Clock.Wall().UnixMilli() - now,
 		hash:     func(user string) uint64 { return maphash.String(seed, user) },
-		newKey:   NewKey,
+		fill:     cfg.Entropy.Fill,
 		sessions: make(map[uint64]*record),
 		users:    make(map[uint64]*record),
 	}
@@ -143,18 +153,16 @@ func (m *Memory) Create(_ context.Context, n New) (Session, error) {
 	}
 	r.state = string(n.State)
 	r.extra = extra{data: data}.orNil()
-	id := m.newKey() // not under the lock: it may be a system call
+	m.fill(r.key[:]) // not under the lock: it may be a system call
 
 	m.lock()
 	defer m.mu.Unlock()
 	if err := m.reserve(r.cost(), nil); err != nil {
 		return Session{}, err
 	}
-	for m.sessions[id.selector()] != nil {
-		id = m.newKey()
+	for m.sessions[r.key.selector()] != nil {
+		m.fill(r.key[:])
 	}
-	r.selector = id.selector()
-	copy(r.secret[:], id.secret())
 	r.created, r.accessed = m.now, m.now
 	m.insert(r)
 	if n.ConnectionID != "" {
@@ -213,7 +221,7 @@ func (m *Memory) swapData(id Key, old, merged Data) (s Session, found Data, err 
 		return Session{}, e.data, nil
 	}
 	e.data = merged
-	if err := m.setExtra(r, e); err != nil {
+	if err := m.setExtra(r, e.orNil()); err != nil {
 		return Session{}, "", err
 	}
 	m.touch(r)
@@ -238,25 +246,24 @@ func (m *Memory) Keep(_ context.Context, id Key, connection string, state []byte
 // Token implements Store. It shares the first part of the session's ID, so that
 // the same look-up finds it.
 func (m *Memory) Token(_ context.Context, id Key) (Key, error) {
-	random := m.newKey()
+	e := &extra{hasToken: true}
+	m.fill(e.token[:])
 	m.lock()
 	defer m.mu.Unlock()
 	r := m.find(id)
 	if r == nil {
 		return Key{}, ErrNotFound
 	}
-	e := r.extras()
-	e.hasToken = true
-	copy(e.token[:], random.secret())
+	e.data = r.extras().data
 	if err := m.setExtra(r, e); err != nil {
 		return Key{}, err
 	}
-	return newKey(r.selector, &e.token), nil
+	return newKey(r.key.selector(), &e.token), nil
 }
 
 // lock takes the lock and the time.
 func (m *Memory) lock() {
-	now := m.clock().Sub(m.start).Milliseconds()
+	now := m.clock.Now() / int64(time.Millisecond)
 	m.mu.Lock()
 	m.now = max(m.now, now)
 }
@@ -265,7 +272,7 @@ func (m *Memory) lock() {
 func (m *Memory) snapshot(r *record) Session {
 	e := r.extras()
 	return Session{
-		ID:            newKey(r.selector, &r.secret),
+		ID:            r.key,
 		ConnectionID:  r.connection(),
 		UserID:        r.user(),
 		CreatedAt:     m.time(r.created),
@@ -278,7 +285,7 @@ func (m *Memory) snapshot(r *record) Session {
 }
 
 func (m *Memory) time(ms int64) time.Time {
-	return time.UnixMilli(m.start.UnixMilli() + ms).UTC()
+	return time.UnixMilli(m.epoch + ms).UTC()
 }
 
 // joinNames is a string of our own: user ids may be cut out of large messages.

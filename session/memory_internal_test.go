@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/perchws/perch/internal/clock"
 )
 
 // verify is what holds between calls. The caller has the store to itself.
@@ -26,7 +28,7 @@ func (m *Memory) verify() error {
 		if r.user() != "" {
 			withUser++
 		}
-		if r.selector != selector || r.attached && r.connection() == "" || r.attached && (r.prev != nil || r.next != nil) {
+		if r.key.selector() != selector || r.attached && r.connection() == "" || r.attached && (r.prev != nil || r.next != nil) {
 			return fmt.Errorf("record %+v under %x", *r, selector)
 		}
 	}
@@ -40,7 +42,7 @@ func (m *Memory) verify() error {
 		var last *record
 		for r := l.head; r != nil; last, r = r, r.next {
 			listed++
-			if r.prev != last || r.kind != kind(i) || r.attached || m.sessions[r.selector] != r ||
+			if r.prev != last || r.kind != kind(i) || r.attached || m.sessions[r.key.selector()] != r ||
 				last != nil && last.accessed > r.accessed {
 				return fmt.Errorf("list %d: record %+v after %+v", i, *r, last)
 			}
@@ -57,7 +59,7 @@ func (m *Memory) verify() error {
 		var last *record
 		for r := first; r != nil; last, r = r, r.nextPeer {
 			chained++
-			if r.prevPeer != last || m.hash(r.user()) != h || m.sessions[r.selector] != r {
+			if r.prevPeer != last || m.hash(r.user()) != h || m.sessions[r.key.selector()] != r {
 				return fmt.Errorf("chain %x: record %+v after %+v", h, *r, last)
 			}
 		}
@@ -82,10 +84,9 @@ func TestRecordSize(t *testing.T) {
 func TestSelectorCollision(t *testing.T) {
 	m := NewMemory(Config{})
 	keys := []Key{{0: 1, 23: 1}, {0: 1, 23: 2}, {0: 2, 23: 3}}
-	m.newKey = func() Key {
-		k := keys[0]
+	m.fill = func(p []byte) {
+		copy(p, keys[0][:])
 		keys = keys[1:]
-		return k
 	}
 	for want := byte(1); want <= 2; want++ {
 		s, err := m.Create(t.Context(), New{})
@@ -117,16 +118,18 @@ func TestUpdateOverNewerData(t *testing.T) {
 // TestMemoryMany does everything at once, from several goroutines, in a store
 // that is too small for it, while time goes by.
 func TestMemoryMany(t *testing.T) {
-	start := time.Now()
-	var elapsed atomic.Int64
-	m := NewMemory(Config{MaxBytes: 30_000, Clock: func() time.Time { return start.Add(time.Duration(elapsed.Load())) }})
+	manual := clock.NewManual(time.Now())
+	var advance sync.Mutex // one goroutine at a time
+	m := NewMemory(Config{MaxBytes: 30_000, Clock: manual})
 	var known [64]atomic.Pointer[Key] // what one goroutine made another uses
 	var done sync.WaitGroup
 	for g := range 8 {
 		done.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(g), 1))
 			for i := range 2000 {
-				elapsed.Add(int64(rnd.IntN(int(time.Second))))
+				advance.Lock()
+				manual.Advance(time.Duration(rnd.IntN(int(time.Second))))
+				advance.Unlock()
 				if err := meddle(t, m, rnd, &known, fmt.Sprintf("c%d.%d", g, i)); err != nil &&
 					!errors.Is(err, ErrNotFound) && !errors.Is(err, ErrReplaced) && !errors.Is(err, ErrFull) {
 					t.Errorf("goroutine %d, step %d: %v", g, i, err)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/perchws/perch/internal/clock"
 )
 
 // A model is what a store of limited memory must do, said as simply as can be:
@@ -124,6 +126,8 @@ type run struct {
 	*testing.T
 	*rand.Rand
 	store *Memory
+	clock *clock.Manual
+	start time.Time
 	model *model
 	keys  []Key // ids and tokens, of the living and the dead
 	conns int
@@ -134,12 +138,12 @@ func TestMemoryModel(t *testing.T) {
 	seeds := []uint64{1, 2, 3, 4, 5, rand.Uint64()}
 	for _, seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			start := time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)
+			manual := clock.NewManual(time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC))
 			m := &model{max: 8_000} // some twenty sessions
-			store := NewMemory(Config{MaxBytes: m.max, Clock: func() time.Time { return start.Add(m.now) }})
+			store := NewMemory(Config{MaxBytes: m.max, Clock: manual})
 			hash := store.hash
 			store.hash = func(user string) uint64 { return hash(user) % 3 } // users share chains
-			r := &run{T: t, Rand: rand.New(rand.NewPCG(seed, 0)), store: store, model: m}
+			r := &run{T: t, Rand: rand.New(rand.NewPCG(seed, 0)), store: store, clock: manual, start: manual.Wall(), model: m}
 			for i := range 2000 {
 				r.step(i)
 				r.compare(i)
@@ -199,7 +203,7 @@ func (r *run) errs(i int, what string, got, want error) {
 
 func (r *run) same(i int, what string, got Session, want *modelSession) {
 	r.Helper()
-	start := r.store.start
+	start := r.start
 	w := Session{
 		ID: want.id, ConnectionID: want.connection, UserID: want.user, Authenticated: want.auth, Active: want.active,
 		Data: want.text(), State: want.state, CreatedAt: start.Add(want.created).UTC(), LastAccessed: start.Add(want.accessed).UTC(),

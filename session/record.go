@@ -14,10 +14,9 @@ const (
 // record is a session in memory: 120 bytes, one string for its names and one for
 // its state. What few sessions have stands in extra.
 type record struct {
-	selector uint64
-	secret   [secretSize]byte
+	key      Key
 	names    string // the connection's id, then the user's, in one allocation
-	created  int64  // ms since Memory.start, as accessed
+	created  int64  // in milliseconds of the clock, as accessed
 	accessed int64
 	state    string // of Keep
 	extra    *extra // nil if empty; never changed, only replaced
@@ -59,7 +58,7 @@ func (r *record) user() string { return r.names[r.split:] }
 
 // named compares in constant time what must not be guessed.
 func (r *record) named(id Key) bool {
-	return r.selector == id.selector() && subtle.ConstantTimeCompare(r.secret[:], id.secret()) == 1
+	return r.key.selector() == id.selector() && subtle.ConstantTimeCompare(r.key.secret(), id.secret()) == 1
 }
 
 // extras returns a copy, of nothing too.
@@ -131,7 +130,7 @@ func (l *list) remove(r *record) {
 
 // insert adds a detached record to everything that knows records.
 func (m *Memory) insert(r *record) {
-	m.sessions[r.selector] = r
+	m.sessions[r.key.selector()] = r
 	if user := r.user(); user != "" {
 		h := m.hash(user)
 		if first := m.users[h]; first != nil {
@@ -146,7 +145,7 @@ func (m *Memory) insert(r *record) {
 
 // remove takes a record out of all of it. The record itself stays readable.
 func (m *Memory) remove(r *record) {
-	delete(m.sessions, r.selector)
+	delete(m.sessions, r.key.selector())
 	if r.user() != "" {
 		m.removePeer(r)
 	}

@@ -47,7 +47,9 @@ func (r *run) step(i int) {
 	case 11:
 		r.stepEndOthers(i)
 	case 12:
-		m.now += []time.Duration{0, time.Millisecond, time.Second, time.Minute, 5 * time.Minute, 3 * time.Hour}[r.IntN(6)]
+		d := []time.Duration{0, time.Millisecond, time.Second, time.Minute, 5 * time.Minute, 3 * time.Hour}[r.IntN(6)]
+		m.now += d
+		r.clock.Advance(d)
 		if r.IntN(3) == 0 {
 			r.store.Sweep()
 			m.live(Key{})

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/server/config"
 	"github.com/perchws/perch/internal/server/logging"
@@ -79,7 +80,7 @@ func configured(verb string, args, environ []string, out, errOut io.Writer) int 
 		if err := c.Print(out); err != nil {
 			return outcome(err, errOut)
 		}
-		d, err := newDaemon(c, slog.New(slog.DiscardHandler), true)
+		d, err := newDaemon(c, slog.New(slog.DiscardHandler), true, realBase())
 		if err != nil {
 			fmt.Fprintf(errOut, "perchd would not start: %v\n", err)
 			return 2
@@ -125,9 +126,10 @@ const flushTime = time.Second
 // serveCommand is perchd itself.
 func serveCommand(c *config.Config, out, errOut io.Writer) int {
 	others := notifyOthers()
-	log, lines := newLogger(c.Log, out)
+	on := realBase()
+	log, lines := newLogger(on.clock, c.Log, out)
 	status := 0
-	d, err := newDaemon(c, log, false)
+	d, err := newDaemon(c, log, false, on)
 	if err != nil {
 		status = 2
 	} else {
@@ -139,14 +141,14 @@ func serveCommand(c *config.Config, out, errOut io.Writer) int {
 	}
 	lines.Close(flushTime)
 	if err != nil {
-		logging.Print(errOut, fmt.Sprintln("perchd:", err), flushTime)
+		logging.Print(on.clock, errOut, fmt.Sprintln("perchd:", err), flushTime)
 	}
 	return status
 }
 
 // newLogger makes the log, and the queue that it goes through: whoever reads it holds up nobody. No token
 // gets into it. What the standard library logs by itself goes there too.
-func newLogger(c config.Log, out io.Writer) (*slog.Logger, *logging.Queue) {
+func newLogger(on clock.Clock, c config.Log, out io.Writer) (*slog.Logger, *logging.Queue) {
 	o := &slog.HandlerOptions{Level: c.Level}
 	form := func(w io.Writer) slog.Handler {
 		if c.JSON {
@@ -154,7 +156,7 @@ func newLogger(c config.Log, out io.Writer) (*slog.Logger, *logging.Queue) {
 		}
 		return slog.NewTextHandler(w, o)
 	}
-	lines := logging.NewQueue(out, logging.DefaultMaxBytes, form)
+	lines := logging.NewQueue(on, out, logging.DefaultMaxBytes, form)
 	log := slog.New(auth.RedactHandler(form(lines)))
 	slog.SetDefault(log)
 	return log, lines

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/server/certs"
 	"github.com/perchws/perch/internal/server/chat"
@@ -21,14 +23,24 @@ import (
 	"github.com/perchws/perch/session"
 )
 
+// base is what a daemon stands on. Tests put others in the place of the real ones.
+type base struct {
+	clock    clock.Clock
+	entropy  entropy.Source
+	sessions session.Async // nil: the daemon keeps them itself
+}
+
+func realBase() base { return base{clock: clock.Real(), entropy: entropy.System{}} }
+
 // daemon is a perchd and what it is made of.
 type daemon struct {
 	// Immutable after newDaemon.
+	base
 	cfg      *config.Config
 	log      *slog.Logger
 	metrics  *metrics.Metrics
 	verifier *auth.Verifier
-	sessions *session.Memory
+	memory   *session.Memory // the sessions, unless base has another store
 	engine   *perch.Server
 	chat     *chat.Service
 	realm    *endpoint.Realm
@@ -42,8 +54,9 @@ type daemon struct {
 
 // newDaemon puts a perchd together, which must be closed. It listens to nobody before it serves. The error
 // joins all that is wrong. When it is only checked, nothing is fetched, made or inherited, and it cannot serve.
-func newDaemon(c *config.Config, log *slog.Logger, checked bool) (d *daemon, err error) {
-	d = &daemon{cfg: c, log: log, metrics: metrics.New(), sessions: session.NewMemory(c.Session)}
+func newDaemon(c *config.Config, log *slog.Logger, checked bool, on base) (d *daemon, err error) {
+	c.Session.Clock, c.Session.Entropy = on.clock, on.entropy
+	d = &daemon{base: on, cfg: c, log: log, metrics: metrics.New(), memory: session.NewMemory(c.Session)}
 	var errs []error
 	must := func(err error) {
 		if err != nil {
@@ -53,7 +66,7 @@ func newDaemon(c *config.Config, log *slog.Logger, checked bool) (d *daemon, err
 	must(d.checkListen(checked))
 	pages, err := web.Handler(d.notReady)
 	must(err)
-	d.verifier, err = newVerifier(c, log, checked)
+	d.verifier, err = newVerifier(c, log, checked, on)
 	must(err)
 	c.Engine.TLS, d.certs, err = newTLS(c, log)
 	must(err)
@@ -61,7 +74,7 @@ func newDaemon(c *config.Config, log *slog.Logger, checked bool) (d *daemon, err
 	d.chat = chat.New(chat.Config{
 		Locale: chat.Locale(c.Chat.Locale), Fixed: !c.Chat.Create, MaxMembers: c.Chat.MaxMembers,
 		NoChat: !c.Serves("chat"), NoRoom: !c.Serves("room"),
-		Rooms: c.Chat.Rooms, Heartbeat: c.Engine.PingInterval,
+		Rooms: c.Chat.Rooms, Heartbeat: c.Engine.PingInterval, Clock: on.clock, Entropy: on.entropy,
 	})
 	c.Engine.Reserved = reserved
 	c.Engine.HTTP, c.Engine.Logger, c.Engine.Rooms = d.http(pages), log, d.chat.Rooms(c.Engine.Rooms)
@@ -69,7 +82,7 @@ func newDaemon(c *config.Config, log *slog.Logger, checked bool) (d *daemon, err
 	must(d.engine.Check())
 	d.realm = d.newRealm()
 	d.metrics.WatchServer(d.engine)
-	d.metrics.WatchSessions(d.sessions)
+	d.metrics.WatchSessions(d.memory)
 	must(d.mount())
 	if len(errs) > 0 {
 		d.close()
@@ -132,10 +145,13 @@ func (d *daemon) http(pages http.Handler) http.Handler {
 func (d *daemon) newRealm() *endpoint.Realm {
 	c := endpoint.Config{
 		Auth: d.verifier, Required: !d.cfg.Open(), Cookie: d.cfg.Auth.Cookie,
-		Sessions: d.sessions, Find: d.engine.Find,
+		Remote: d.sessions, Find: d.engine.Find, Clock: d.clock,
 		CreateRooms: d.cfg.Chat.Create, MaxMembers: d.cfg.Chat.MaxMembers,
 		FirstFrame: d.cfg.FirstFrame, MaxErrors: d.cfg.MaxErrors,
 		Meter: d.metrics, Log: d.log,
+	}
+	if d.sessions == nil {
+		c.Sessions = d.memory
 	}
 	if d.cfg.Open() {
 		c.Upgrade = localUpgrade
@@ -176,7 +192,7 @@ func (d *daemon) serve(stop, others <-chan os.Signal) error {
 	d.log.Info("perchd serves", "version", version(), "pid", os.Getpid(), "address", d.engine.Addr().String(), "page", page, "try", try,
 		"endpoints", strings.Join(d.cfg.Endpoints, " "), "open_to_all", d.openToAll())
 
-	defer sweep(d.sessions)()
+	defer sweep(d.memory)()
 	defer d.listenTo(others)()
 	ended := make(chan error, 1)
 	go func() { ended <- d.engine.Wait() }()

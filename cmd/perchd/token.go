@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/server/config"
 )
@@ -18,7 +19,7 @@ import (
 // first to need it makes, or with a key of yours. It returns the exit status. Keys are named by
 // file alone: other users can read a command line.
 func tokenCommand(args []string, out, errOut io.Writer) int {
-	token, err := makeToken(args, out, time.Now())
+	token, err := makeToken(args, out, clock.Real())
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -34,7 +35,8 @@ func tokenCommand(args []string, out, errOut io.Writer) int {
 }
 
 // makeToken returns flag.ErrHelp when help was asked for (and printed to help).
-func makeToken(args []string, help io.Writer, now time.Time) (string, error) {
+func makeToken(args []string, help io.Writer, on clock.Clock) (string, error) {
+	now := on.Wall()
 	c := auth.Claims{Subject: "dev", IssuedAt: now}
 	ttl := time.Hour
 	var key, kid, devKey string
@@ -79,7 +81,7 @@ func makeToken(args []string, help io.Writer, now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return token, wouldPass(token, k, now)
+	return token, wouldPass(token, k, on)
 }
 
 func signingKey(key, kid, devKey string) (auth.Key, error) {
@@ -97,8 +99,8 @@ func signingKey(key, kid, devKey string) (auth.Key, error) {
 }
 
 // wouldPass finds claims that no server takes, whatever its settings: a name that does not print.
-func wouldPass(token string, k auth.Key, now time.Time) error {
-	v, err := auth.New(auth.Config{Keys: []auth.Key{k}, Now: func() time.Time { return now }})
+func wouldPass(token string, k auth.Key, on clock.Clock) error {
+	v, err := auth.New(auth.Config{Keys: []auth.Key{k}, Clock: on})
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,11 @@ import (
 
 // newVerifier makes what tells good tokens: with the keys of the configuration, or in open mode
 // with the development key. When it is only checked, nothing is fetched or made, and there is none.
-func newVerifier(c *config.Config, log *slog.Logger, checked bool) (*auth.Verifier, error) {
+func newVerifier(c *config.Config, log *slog.Logger, checked bool, on base) (*auth.Verifier, error) {
 	a := auth.Config{
 		KeySetFile: c.Auth.KeySetFile, KeySetURL: c.Auth.KeySetURL,
 		Audience: c.Auth.Audience, Issuer: c.Auth.Issuer, Leeway: c.Auth.Leeway, Logger: log,
+		Clock: on.clock, Entropy: on.entropy,
 	}
 	var errs []error
 	var err error

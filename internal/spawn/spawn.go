@@ -1,4 +1,4 @@
-// Package spawn is the one place where the engine starts goroutines. It counts them by
+// Package spawn is the one place where the engine and the server start goroutines. It counts them by
 // what they are for, so that an end can wait for them, and so that a simulation can run
 // their functions itself.
 package spawn
@@ -20,12 +20,19 @@ const (
 	Reserved              // answers requests for reserved paths
 	Abandon               // calls OnAbandon
 	Log                   // hands lines of the log to the Logger
-	Kinds                 // how many kinds there are
+
+	// Those of perchd.
+
+	Password // computes the slow hash of a room's password
+	Keys     // loads a key set
+
+	Kinds // how many kinds there are
 )
 
 var names = [Kinds]string{
 	Loop: "loop", End: "end", Worker: "worker", Rooms: "rooms", Dial: "dial",
 	Handshake: "handshake", Passage: "passage", HTTP: "http", Reserved: "reserved", Abandon: "abandon", Log: "log",
+	Password: "password", Keys: "keys",
 }
 
 // String is the kind's name.

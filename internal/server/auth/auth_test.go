@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/wstest"
 )
 
@@ -26,7 +27,10 @@ func TestMain(m *testing.M) { wstest.Main(m) }
 // noon is the time of every Verifier in these tests.
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
-func clock() time.Time { return noon }
+// atNoon is the real clock, but that its time of day is noon.
+type atNoon struct{ *clock.System }
+
+func (atNoon) Wall() time.Time { return noon }
 
 // signer is a real key, with a way to sign that owes nothing to the package under test or the
 // library under it.
@@ -116,7 +120,7 @@ func (s signer) mint(header, claims object) string {
 // verifier has all four keys, demands audience and issuer, and stands still at noon.
 func verifier(t testing.TB, change func(*Config)) *Verifier {
 	t.Helper()
-	c := Config{Audience: []string{"chat", "rooms"}, Issuer: "us", Now: clock}
+	c := Config{Audience: []string{"chat", "rooms"}, Issuer: "us", Clock: atNoon{clock.Real()}}
 	for _, alg := range algorithms() {
 		c.Keys = append(c.Keys, signers()[alg].key)
 	}

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/perchws/perch/internal/entropy"
 )
 
 const (
@@ -71,7 +72,7 @@ func CheckDevKey(path string) error {
 // RandomKey makes a development key that no file has: it is good as long as the process.
 func RandomKey() (Key, error) {
 	secret := make([]byte, devKeyBytes)
-	rand.Read(secret)
+	entropy.System{}.Fill(secret)
 	return SecretKey(DevKeyID, secret)
 }
 
@@ -106,7 +107,7 @@ func makeDevKey(path string) error {
 	}
 	defer os.Remove(f.Name())
 	secret := make([]byte, devKeyBytes)
-	rand.Read(secret)
+	entropy.System{}.Fill(secret) // never of a seed: it is kept
 	_, err = f.WriteString(base64.RawURLEncoding.EncodeToString(secret) + "\n")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err

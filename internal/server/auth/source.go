@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/entropy"
+	"github.com/perchws/perch/internal/spawn"
 )
 
 // source keeps a key set loaded: every interval, sooner when it is asked to, and never twice
@@ -24,13 +27,14 @@ type source struct {
 	cancel        context.CancelFunc
 	wake          chan struct{} // holds one request
 	now           chan struct{} // the same, and it does not wait for gap
-	ended         chan struct{}
-	start         time.Time
+	clock         clock.Clock
+	entropy       entropy.Source
+	spawn         spawn.Spawner
 	asked         *asked
 	told          string // what was last logged of the set; owned by the goroutine that loads
 
 	// Atomic: any goroutine.
-	loaded atomic.Int64 // nanoseconds from start to the last good load; 0: none yet
+	loaded atomic.Int64 // when the last good load was, by the monotonic clock; 0: there was none yet
 
 	mu   sync.Mutex    // guards next
 	next chan struct{} // closed when a load ends, well or not
@@ -38,7 +42,8 @@ type source struct {
 
 func newSource(c Config, publish func([]Key)) (*source, error) {
 	s := &source{publish: publish, interval: c.Refresh, gap: c.RefreshGap, timeout: c.Timeout, log: c.Logger,
-		wake: make(chan struct{}, 1), now: make(chan struct{}, 1), ended: make(chan struct{}), next: make(chan struct{}), start: time.Now(), asked: newAsked()}
+		wake: make(chan struct{}, 1), now: make(chan struct{}, 1), next: make(chan struct{}),
+		clock: c.Clock, entropy: c.Entropy, asked: newAsked()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	first := time.Duration(0)
 	if c.KeySetFile != "" {
@@ -61,13 +66,13 @@ func newSource(c Config, publish func([]Key)) (*source, error) {
 		s.load = f.fetch
 		s.log = s.log.With("url", f.name)
 	}
-	go s.run(first)
+	s.spawn.Go(spawn.Keys, func() { s.run(first) })
 	return s, nil
 }
 
 func (s *source) close() {
 	s.cancel()
-	<-s.ended
+	<-s.spawn.Gone(spawn.Keys)
 }
 
 // ask is called when a token names a key that is not here, or none that fits. It reports whether new keys may
@@ -95,7 +100,7 @@ func (s *source) reload() {
 // fresh reports whether the set is younger than gap.
 func (s *source) fresh() bool {
 	at := s.loaded.Load()
-	return at != 0 && time.Since(s.start)-time.Duration(at) < s.gap
+	return at != 0 && s.clock.Now()-at < int64(s.gap)
 }
 
 // nextLoad returns a channel that is closed when the load in progress, or the next one, ends.
@@ -106,27 +111,9 @@ func (s *source) nextLoad() <-chan struct{} {
 }
 
 func (s *source) run(first time.Duration) {
-	defer close(s.ended)
-	due := time.Now().Add(first)
-	earliest := due.Add(-first) // the rate limit
-	timer := time.NewTimer(first)
-	defer timer.Stop()
-	for failures := 0; ; {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-s.wake:
-			if earliest.Before(due) {
-				due = earliest
-				timer.Reset(time.Until(due))
-			}
-			continue
-		case <-s.now:
-			due = time.Now()
-			timer.Reset(0)
-			continue
-		case <-timer.C:
-		}
+	earliest := s.clock.Now() // the rate limit
+	due := earliest + int64(first)
+	for failures := 0; s.wait(due, earliest); {
 		err := s.update()
 		if s.ctx.Err() != nil {
 			return
@@ -141,16 +128,41 @@ func (s *source) run(first time.Duration) {
 			s.log.Warn("the key set did not load; the last one stays", "error", err, "failures", failures)
 			next = min(next, s.gap<<min(failures-1, 10)) // the issuer may be back soon
 		}
-		earliest = time.Now().Add(s.gap)
-		due = time.Now().Add(max(next, s.gap))
-		timer.Reset(time.Until(due))
+		now := s.clock.Now()
+		earliest = now + int64(s.gap)
+		due = now + int64(max(next, s.gap))
 		s.announce()
+	}
+}
+
+// wait returns when the next load is due: sooner if somebody asks for it, but not before earliest, unless it is to
+// be at once. false: the source is closed.
+func (s *source) wait(due, earliest int64) bool {
+	for {
+		left := due - s.clock.Now()
+		if left <= 0 && s.ctx.Err() == nil {
+			return true
+		}
+		passed, stop := clock.After(s.clock, time.Duration(left))
+		select {
+		case <-s.ctx.Done():
+			stop()
+			return false
+		case <-s.wake:
+			due = min(due, earliest)
+		case <-s.now:
+			stop()
+			return true
+		case <-passed:
+			return true
+		}
+		stop()
 	}
 }
 
 // pause is the interval, less up to a tenth: servers that were started together drift apart.
 func (s *source) pause() time.Duration {
-	return s.interval - rand.N(s.interval/10+1)
+	return s.interval - time.Duration(entropy.IntN(s.entropy, int(s.interval/10+1)))
 }
 
 // announce wakes those who wait for a load. It comes after the end of the load is on record.
@@ -176,7 +188,7 @@ func (s *source) update() error {
 	}
 	s.tell(keys, skipped)
 	s.publish(keys)
-	s.loaded.Store(max(1, int64(time.Since(s.start))))
+	s.loaded.Store(s.clock.Now())
 	s.asked.end(load)
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/entropy"
 )
 
 // Defaults of Config.
@@ -39,8 +41,9 @@ type Config struct {
 	WithoutExpiry bool          // tokens without exp are good, for ever
 	Leeway        time.Duration // between our clock and the issuer's; −1: none
 
-	Logger *slog.Logger     // about the keys; nil: nothing is logged
-	Now    func() time.Time // nil: time.Now
+	Logger  *slog.Logger   // about the keys; nil: nothing is logged
+	Clock   clock.Clock    // tokens go by its time of day, loads by its monotonic time; nil: the real one
+	Entropy entropy.Source // nil: the system's
 }
 
 // Verifier checks tokens. Make one with New; Close it.
@@ -173,8 +176,11 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Logger = slog.New(RedactHandler(c.Logger.Handler()))
-	if c.Now == nil {
-		c.Now = time.Now
+	if c.Clock == nil {
+		c.Clock = clock.Real()
+	}
+	if c.Entropy == nil {
+		c.Entropy = entropy.System{}
 	}
 	c.Keys, c.Audience = slices.Clone(c.Keys), slices.Clone(c.Audience)
 	return c, nil
@@ -301,7 +307,7 @@ func (v *Verifier) check(c *claims) error {
 	if err := c.form(); err != nil {
 		return err
 	}
-	now, leeway := v.cfg.Now(), v.cfg.Leeway
+	now, leeway := v.cfg.Clock.Wall(), v.cfg.Leeway
 	switch {
 	case c.exp.IsZero() && !v.cfg.WithoutExpiry:
 		return malformed("claim exp is missing")

@@ -49,7 +49,7 @@ func startOn(t *testing.T, svc *Service, rooms room.Config, prepare func(*endpoi
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, chat: svc, store: session.NewMemory(session.Config{Clock: rooms.Now})}
+	s := &server{t: t, chat: svc, store: session.NewMemory(session.Config{Clock: svc.cfg.Clock})}
 	s.Server = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2, Rooms: rooms})
 	realm := endpoint.Config{Auth: verifier, Sessions: s.store, Find: s.Find}
 	prepare(&realm)

@@ -8,6 +8,7 @@ import (
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/internal/spawn"
 	"github.com/perchws/perch/room"
 )
 
@@ -56,7 +57,7 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 	case r == nil && (e.create == nil || s.cfg.Fixed):
 		return s.notFound(e.room)
 	case r == nil:
-		if !m.rarely().creations.Take(s.now(), maxCreations) {
+		if !m.rarely().creations.Take(s.cfg.Clock.Now(), maxCreations) {
 			return &protocol.Error{Code: protocol.CodeRateLimited, Message: "Too many rooms made; try again later."}
 		}
 		if e.creation != "" {
@@ -74,7 +75,7 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 	case !r.Options().Password.IsSet() && e.secret() && !conn.In(r):
 		return errNoPassword
 	case r.Options().Password.IsSet() && !conn.In(r):
-		if !m.rarely().attempts.Take(s.now(), maxAttempts) || !s.mayTry(r) {
+		if !m.rarely().attempts.Take(s.cfg.Clock.Now(), maxAttempts) || !s.mayTry(r) {
 			return &protocol.Error{Code: protocol.CodeTooManyAttempts}
 		}
 		return s.later(conn, c, e, func(ctx context.Context) (*room.Room, room.Key, error) {
@@ -147,7 +148,7 @@ func (s *Service) later(conn perch.Conn, c *endpoint.Client, e *entry, work func
 		ID:       e.id,
 		Patience: -1, // the hub bounds how much there is to do
 		Start: func(answer func(opened, error)) {
-			s.realm.Go(func() {
+			s.realm.Spawn(spawn.Password, func() {
 				r, key, err := work(context.Background())
 				answer(opened{r, key}, err)
 			})
@@ -174,7 +175,7 @@ func (s *Service) mayTry(r *room.Room) bool {
 		return true
 	}
 	again := *b
-	return again.Take(s.now(), maxFailures)
+	return again.Take(s.cfg.Clock.Now(), maxFailures)
 }
 
 // failed counts a wrong password.
@@ -191,7 +192,7 @@ func (s *Service) failed(r *room.Room) {
 	if s.failures[r] == nil {
 		s.failures[r] = new(protocol.Budget)
 	}
-	s.failures[r].Take(s.now(), maxFailures)
+	s.failures[r].Take(s.cfg.Clock.Now(), maxFailures)
 }
 
 // position reads {epoch, offset}; nil if it is not there.

@@ -87,7 +87,7 @@ func TestLeave(t *testing.T) {
 // What a room is that a client makes; when it has been empty for long enough it is gone, with its messages.
 func TestCreate(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now, MaxMembers: 5, EmptyTTL: time.Minute}, room.Config{})
+	s := start(t, Config{Clock: clock, MaxMembers: 5, EmptyTTL: time.Minute}, room.Config{})
 	ada, init := s.guest(object{"username": "Ada"})
 	longest := strings.Repeat("ü", room.MaxID/2)
 	epoch := ada.goes(object{"room_id": longest})["epoch"]
@@ -155,7 +155,7 @@ func TestJoinRoomFields(t *testing.T) {
 // Ten rooms in a minute, and no eleventh; those there are do not count.
 func TestCreationBudget(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
+	s := start(t, Config{Clock: clock}, room.Config{})
 	ada := s.named("Ada")
 	for i := range maxCreations {
 		ada.goes(object{"room_id": fmt.Sprint("room ", i)})

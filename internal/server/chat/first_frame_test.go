@@ -76,7 +76,7 @@ func TestInitOnline(t *testing.T) {
 // The list of rooms ends at 100 too: those that stay are before others.
 func TestInitRooms(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now, Rooms: []string{"zoo"}}, room.Config{})
+	s := start(t, Config{Clock: clock, Rooms: []string{"zoo"}}, room.Config{})
 	for i := range maxListed {
 		if _, err := s.Rooms().Create(fmt.Sprintf("room-%03d", i), room.Options{}); err != nil {
 			t.Fatal(err)
@@ -162,7 +162,7 @@ func TestFirstFrameToken(t *testing.T) {
 		}
 	}
 	// Nobody is taken for the server, or for somebody without a token.
-	for _, subject := range []string{"system", "SYSTEM", newUserID()} {
+	for _, subject := range []string{"system", "SYSTEM", s.chat.newUserID()} {
 		c := s.dial("/ws/chat")
 		c.say(object{"token": sign(t, auth.Claims{Subject: subject})})
 		c.fails("name_invalid")

@@ -91,7 +91,7 @@ func TestSameIDOtherConnection(t *testing.T) {
 // After two minutes an id is forgotten.
 func TestSameIDForgotten(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
+	s := start(t, Config{Clock: clock}, room.Config{})
 	ada := s.named("Ada")
 	first := ada.again("m-1", "one")
 	clock.forward(2*time.Minute - time.Millisecond)
@@ -141,7 +141,7 @@ func TestSameIDAfterError(t *testing.T) {
 // differs.
 func TestIDReused(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
+	s := start(t, Config{Clock: clock}, room.Config{})
 	token := sign(t, auth.Claims{Subject: "ada"})
 	ada, _ := s.guest(object{"token": token})
 	bob := s.dial("/ws/room/general")
@@ -272,7 +272,7 @@ func (t *slowTopic) Publish(p room.Publication) { t.b.under <- p }
 // over.
 func TestSendsBound(t *testing.T) {
 	clock := newClock()
-	s := newSends(clock.now)
+	s := newSends(clock)
 	s.most = 3
 	ack := func(k int) *ack { return &ack{key: sendKey{byte(k)}} }
 	for k := range s.most + 1 {
@@ -297,7 +297,7 @@ func TestSendsBound(t *testing.T) {
 // One that is forgotten, as nothing came of it, and is begun anew is not lost with the first.
 func TestSendsBegunAnew(t *testing.T) {
 	clock := newClock()
-	s := newSends(clock.now)
+	s := newSends(clock)
 	k := keyOf("ada", "general", "e", []byte(`"1"`))
 	first, again := &ack{key: k}, &ack{key: k}
 	s.begin(first, 1)

@@ -15,7 +15,7 @@ import (
 // listing is the list of rooms, as it was at a time. One is kept where there are so many rooms that not every
 // client that connects should look at all of them. Immutable.
 type listing struct {
-	at    time.Time
+	at    int64 // by the monotonic clock
 	rooms []listed
 	json  json.RawMessage // available_rooms
 }
@@ -30,13 +30,12 @@ const listingAge = time.Second
 
 // list is of the rooms that everybody may know of, up to a second old if they are many.
 func (s *Service) list() *listing {
-	now := s.now()
+	now := s.cfg.Clock.Now()
 	l := s.listing.Load()
 	if l == nil {
 		return s.look(now)
 	}
-	// another loop is about it
-	if age := now.Sub(l.at); age >= 0 && age < listingAge || !s.looking.CompareAndSwap(false, true) {
+	if now-l.at < int64(listingAge) || !s.looking.CompareAndSwap(false, true) { // another loop is about it
 		return l
 	}
 	defer s.looking.Store(false)
@@ -44,7 +43,7 @@ func (s *Service) list() *listing {
 }
 
 // look makes a list of the first rooms: the server's own, then those that are most active.
-func (s *Service) look(now time.Time) *listing {
+func (s *Service) look(now int64) *listing {
 	all := 0
 	first := &busiest{most: maxListed}
 	for i, r := range s.own {

@@ -2,12 +2,12 @@ package chat
 
 import (
 	"hash/maphash"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
 	"unicode/utf8"
 
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/protocol"
 )
@@ -23,7 +23,8 @@ const (
 
 // names are the names of the users who are connected. No two of them look alike (package label). Any goroutine.
 type names struct {
-	seed maphash.Seed
+	seed    maphash.Seed
+	entropy entropy.Source
 
 	mu    sync.Mutex
 	taken map[uint64]holder // by hashes of what they look like: two that collide are told apart for nothing
@@ -35,8 +36,8 @@ type holder struct {
 	times uint32
 }
 
-func newNames() *names {
-	return &names{seed: maphash.MakeSeed(), taken: make(map[uint64]holder)}
+func newNames(e entropy.Source) *names {
+	return &names{seed: maphash.MakeSeed(), entropy: e, taken: make(map[uint64]holder)}
 }
 
 // clean returns a name as it is shown, and what it looks like. An error if it cannot be one.
@@ -70,7 +71,7 @@ func (n *names) reserve(name, user string) (string, error) {
 	defer n.mu.Unlock()
 	for i := 2; !n.take(places, user); i++ {
 		if i == 10 { // a name that everybody wants: do not try all numbers for each
-			i = 100_000 + rand.IntN(900_000)
+			i = 100_000 + entropy.IntN(n.entropy, 900_000)
 		}
 		suffix := "_" + strconv.Itoa(i)
 		as = shorten(shown, maxName-len(suffix)) + suffix

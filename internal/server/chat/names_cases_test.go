@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
@@ -59,7 +60,7 @@ func TestNames(t *testing.T) {
 func (s *server) guestAlone(name string) (*client, object) {
 	s.t.Helper()
 	c := s.dial("/ws/chat")
-	c.say(object{"username": name, "token": sign(s.t, auth.Claims{Subject: "nobody-" + newUserID(), Rooms: []string{"elsewhere"}})})
+	c.say(object{"username": name, "token": sign(s.t, auth.Claims{Subject: "nobody-" + s.chat.newUserID(), Rooms: []string{"elsewhere"}})})
 	return c, c.next("init")
 }
 
@@ -148,7 +149,7 @@ func TestNamesGivenBack(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	names := 0
 	for range 60 {
-		n := newNames()
+		n := newNames(entropy.System{})
 		var b strings.Builder
 		for range 1 + random.IntN(maxName) {
 			switch random.IntN(5) {

@@ -91,7 +91,7 @@ func TestNoPasswordRace(t *testing.T) {
 // A connection has five attempts in a minute, whatever comes of them.
 func TestPasswordAttempts(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
+	s := start(t, Config{Clock: clock}, room.Config{})
 	ada := s.named("Ada")
 	ada.goes(object{"room_id": "tea", "password": "Darjeeling"})
 	bob := s.named("Bob")

@@ -110,7 +110,7 @@ func (a *ack) sent(is sent) protocol.Object {
 }
 
 // typing is what others were told last.
-type typing int64 // unix ms; negative: that it has stopped
+type typing int64 // when, in milliseconds of the monotonic clock; negative: that it has stopped; 0: nothing
 
 // typingGap is how often others are told, at most.
 const typingGap = int64(time.Second / time.Millisecond)
@@ -126,18 +126,18 @@ func (s *Service) setTyping(conn perch.Conn, me *member, m protocol.Message) err
 	if err != nil {
 		return err
 	}
-	now := s.now()
+	now := s.cfg.Clock.Now() / int64(time.Millisecond)
 	last := int64(me.typing)
-	if since := now.UnixMilli() - max(last, -last); since >= 0 && since < typingGap && is == (last > 0) || is && r.Queue() > typingQueue {
+	if last != 0 && now-max(last, -last) < typingGap && is == (last > 0) || is && r.Queue() > typingQueue {
 		return nil
 	}
-	me.typing = typing(now.UnixMilli())
+	me.typing = typing(now)
 	if !is {
 		me.typing = -me.typing
 	}
 	u := conn.User()
 	r.Send(both(protocol.NewObject(nil, protocol.TypeUserTyping).String("room_id", r.ID()).String("user_id", u.ID()).
-		String("username", u.Name()).Bool("is_typing", is).Time("timestamp", now).End()), room.ClassTyping, conn.Member())
+		String("username", u.Name()).Bool("is_typing", is).Time("timestamp", s.now()).End()), room.ClassTyping, conn.Member())
 	return nil
 }
 

@@ -103,7 +103,7 @@ func TestPresenceInChinese(t *testing.T) {
 // user_list has users, not connections, and when they came.
 func TestListUsers(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
+	s := start(t, Config{Clock: clock}, room.Config{})
 	came := map[any]time.Time{"ada": clock.now()}
 	token := sign(t, auth.Claims{Subject: "ada"})
 	ada, _ := s.guest(object{"username": "Ada", "token": token})

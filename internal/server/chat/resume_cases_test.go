@@ -188,7 +188,7 @@ func TestResumeElsewhere(t *testing.T) {
 // A session that is no more, or never was, makes a new user.
 func TestResumeNothing(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
+	s := start(t, Config{Clock: clock}, room.Config{})
 	arrive := func() (*client, object) {
 		c, init := s.signIn(object{"username": "Ada"})
 		c.enters("general")

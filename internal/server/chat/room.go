@@ -55,7 +55,7 @@ func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message
 	}
 	id := c.Identity().Subject
 	if id == "" {
-		id = newUserID()
+		id = s.newUserID()
 	}
 	if _, _, err := s.signIn(conn, id, name, dialectRoom); err != nil {
 		return err

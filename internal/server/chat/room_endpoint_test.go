@@ -207,7 +207,7 @@ func TestRoomCreate(t *testing.T) {
 // One connection makes 10 rooms in a minute.
 func TestRoomCreations(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
+	s := start(t, Config{Clock: clock}, room.Config{})
 	c := s.dial("/ws/room/tea")
 	for range 10 {
 		c.joins(object{"create": object{}})

@@ -84,7 +84,7 @@ func TestDeletedWhilePasswordIsChecked(t *testing.T) {
 // A connection may try 5 passwords a minute, right or wrong.
 func TestAttempts(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
+	s := start(t, Config{Clock: clock}, room.Config{})
 	s.locked("tea", "Darjeeling")
 	right, wrong := object{"password": "Darjeeling"}, object{"password": "Assam"}
 	c, _ := s.joins("tea", right)
@@ -104,7 +104,7 @@ func TestAttempts(t *testing.T) {
 // Who had shown it before does not notice.
 func TestAttemptsOfManyConnections(t *testing.T) {
 	clock := newClock()
-	s := start(t, Config{Now: clock.now}, room.Config{})
+	s := start(t, Config{Clock: clock}, room.Config{})
 	tea := s.locked("tea", "Darjeeling")
 	s.locked("coffee", "Java")
 	ada, was := s.signIn(object{"username": "Ada"})

@@ -7,6 +7,8 @@ import (
 	"hash/maphash"
 	"sync"
 	"time"
+
+	"github.com/perchws/perch/internal/clock"
 )
 
 const (
@@ -46,7 +48,7 @@ type sent struct {
 // sends remembers what was sent in the last two minutes, so that what a client sends again, because it saw
 // no acknowledgement, is not posted twice, and that another message of the same id is not taken for it. Any goroutine.
 type sends struct {
-	clock func() time.Time
+	clock clock.Clock
 	most  int // remembered
 	seed  maphash.Seed
 
@@ -59,17 +61,17 @@ type sends struct {
 type record struct {
 	sent
 	content uint64 // sum of it
-	begun   time.Time
-	first   *ack // nil: it was posted; else it is under way
+	begun   int64  // by the monotonic clock
+	first   *ack   // nil: it was posted; else it is under way
 }
 
 type sendEntry struct {
 	key sendKey
-	at  time.Time
+	at  int64
 }
 
-func newSends(clock func() time.Time) *sends {
-	return &sends{clock: clock, most: maxSends, seed: maphash.MakeSeed(), known: make(map[sendKey]record)}
+func newSends(c clock.Clock) *sends {
+	return &sends{clock: c, most: maxSends, seed: maphash.MakeSeed(), known: make(map[sendKey]record)}
 }
 
 // sum is a hash of all that a client chooses of a message, but for the room, which is in its key. Nobody can look for
@@ -97,10 +99,10 @@ const (
 
 // begin reports what is known of the message that a is for, of a content with that sum.
 func (s *sends) begin(a *ack, content uint64) (was sent, is standing) {
-	now := s.clock()
+	now := s.clock.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.queue) > 0 && now.Sub(s.queue[0].at) >= sendsTTL {
+	for len(s.queue) > 0 && now-s.queue[0].at >= int64(sendsTTL) {
 		s.drop()
 	}
 	if r, ok := s.known[a.key]; ok {
@@ -127,7 +129,7 @@ func (s *sends) begin(a *ack, content uint64) (was sent, is standing) {
 func (s *sends) drop() {
 	first := s.queue[0]
 	s.queue = s.queue[1:]
-	if s.known[first.key].begun.Equal(first.at) { // not one that failed and was begun anew
+	if s.known[first.key].begun == first.at { // not one that failed and was begun anew
 		delete(s.known, first.key)
 	}
 }

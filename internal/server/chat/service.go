@@ -2,7 +2,6 @@ package chat
 
 import (
 	"cmp"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/server/protocol"
@@ -23,15 +24,16 @@ import (
 
 // Config says how the chat is set up. A zero field means its default.
 type Config struct {
-	Locale     Locale        // of system messages; English
-	Fixed      bool          // clients may not create rooms
-	MaxMembers int           // of a room that a client makes; 1000
-	Rooms      []string      // that exist from the start, beside general and random
-	EmptyTTL   time.Duration // without members, of a room that a client makes; 300 s, −1: it stays
-	NoChat     bool          // /ws/chat is not served
-	NoRoom     bool          // /ws/room/{room_id} is not served
-	Heartbeat  time.Duration // of silence until the server pings, as clients are told; 30 s
-	Now        func() time.Time
+	Locale     Locale         // of system messages; English
+	Fixed      bool           // clients may not create rooms
+	MaxMembers int            // of a room that a client makes; 1000
+	Rooms      []string       // that exist from the start, beside general and random
+	EmptyTTL   time.Duration  // without members, of a room that a client makes; 300 s, −1: it stays
+	NoChat     bool           // /ws/chat is not served
+	NoRoom     bool           // /ws/room/{room_id} is not served
+	Heartbeat  time.Duration  // of silence until the server pings, as clients are told; 30 s
+	Clock      clock.Clock    // nil: the real one
+	Entropy    entropy.Source // nil: the system's
 }
 
 // Limits of what clients send.
@@ -84,13 +86,16 @@ func New(c Config) *Service {
 	c.MaxMembers = cmp.Or(c.MaxMembers, 1000)
 	c.EmptyTTL = cmp.Or(c.EmptyTTL, endpoint.DefaultEmptyTTL)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 30*time.Second)
-	if c.Now == nil {
-		c.Now = time.Now
+	if c.Clock == nil {
+		c.Clock = clock.Real()
+	}
+	if c.Entropy == nil {
+		c.Entropy = entropy.System{}
 	}
 	var b [6]byte
-	rand.Read(b[:])
+	c.Entropy.Fill(b[:])
 	return &Service{
-		cfg: c, names: newNames(), sends: newSends(c.Now), id: hex.EncodeToString(b[:]) + "-",
+		cfg: c, names: newNames(c.Entropy), sends: newSends(c.Clock), id: hex.EncodeToString(b[:]) + "-",
 		isOwn: make(map[*room.Room]bool), going: make(map[*room.User]struct{}), failures: make(map[*room.Room]*protocol.Budget),
 	}
 }
@@ -98,7 +103,7 @@ func New(c Config) *Service {
 // Rooms is the configuration that the server's rooms need for the chat.
 func (s *Service) Rooms(c room.Config) room.Config {
 	c.Encode, c.Translate, c.Announce, c.Offline = encode, translate, s.announce, s.offline
-	c.Looks, c.Now = label.Looks, s.cfg.Now
+	c.Looks, c.Now = label.Looks, s.cfg.Clock.Wall
 	c.PresenceEach = cmp.Or(c.PresenceEach, presenceEach)
 	if s.each = c.PresenceEach; s.each < 0 {
 		s.each = math.MaxInt
@@ -140,15 +145,16 @@ func (s *Service) furnish() error {
 	return nil
 }
 
-func (s *Service) now() time.Time { return s.cfg.Now() }
+// now is the time of day, as clients are told.
+func (s *Service) now() time.Time { return s.cfg.Clock.Wall() }
 
 // newID names a message.
 func (s *Service) newID() string { return s.id + strconv.FormatUint(s.lastID.Add(1), 36) }
 
 // newUserID is the id of somebody without a token. No token is for such a subject: see reserved.
-func newUserID() string {
+func (s *Service) newUserID() string {
 	var b [12]byte
-	rand.Read(b[:])
+	s.cfg.Entropy.Fill(b[:])
 	return anonymous + base64.RawURLEncoding.EncodeToString(b[:])
 }
 
@@ -159,9 +165,9 @@ func userOf(k session.Key) string {
 }
 
 // newName is for who gives no name.
-func newName() string {
+func (s *Service) newName() string {
 	var b [4]byte
-	rand.Read(b[:])
+	s.cfg.Entropy.Fill(b[:])
 	return "User_" + hex.EncodeToString(b[:])
 }
 

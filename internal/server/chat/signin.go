@@ -64,7 +64,7 @@ func reserved(id auth.Identity) error {
 // signIn makes the connection one of a user, who is called name, or something like it.
 func (s *Service) signIn(conn perch.Conn, id, name string, d room.Dialect) (u *room.User, first bool, err error) {
 	if name == "" {
-		name = newName()
+		name = s.newName()
 	}
 	name, err = s.names.reserve(name, id)
 	if err != nil {

@@ -3,27 +3,23 @@ package chat
 import (
 	"maps"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// clock is a time that tests set forward.
-type clock struct{ ms atomic.Int64 }
+// moved is a clock that tests set forward.
+type moved struct{ *clock.Manual }
 
-func newClock() *clock {
-	c := new(clock)
-	c.ms.Store(time.Date(2026, 5, 4, 9, 30, 0, 0, time.UTC).UnixMilli())
-	return c
-}
+func newClock() moved { return moved{clock.NewManual(time.Date(2026, 5, 4, 9, 30, 0, 0, time.UTC))} }
 
-func (c *clock) now() time.Time { return time.UnixMilli(c.ms.Load()) }
+func (c moved) now() time.Time { return c.Wall() }
 
-func (c *clock) forward(d time.Duration) { c.ms.Add(d.Milliseconds()) }
+func (c moved) forward(d time.Duration) { c.Advance(d) }
 
 // guest is a client of /ws/chat that is in general; its init is returned too. The others there hear of it.
 func (s *server) guest(first object, others ...*client) (*client, object) {

@@ -1,9 +1,9 @@
 package chat
 
 import (
-	"math/rand/v2"
 	"time"
 
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
 )
@@ -21,6 +21,6 @@ func (s *Service) Spread(reason string) {
 	over := min(max(time.Duration(n)*time.Second/spreadRate, time.Second), spreadMost)
 	for _, u := range all {
 		s.hub.SendUser(u.ID(), both(protocol.NewObject(nil, protocol.TypeReconnect).
-			Int("delay_ms", int64(rand.N(over)/time.Millisecond)).String("reason", reason).End()))
+			Int("delay_ms", int64(entropy.IntN(s.cfg.Entropy, int(over.Milliseconds())))).String("reason", reason).End()))
 	}
 }

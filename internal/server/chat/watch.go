@@ -62,7 +62,7 @@ func (w *watch) join(s *Service, conn perch.Conn) (l *listing, sequence uint64, 
 	}
 	if !w.running {
 		w.running, w.told = true, s.list()
-		time.AfterFunc(watchEach, func() { w.run(s) })
+		s.realm.After(watchEach, func() { w.run(s) })
 	}
 	return w.told, w.sequence, nil
 }
@@ -70,7 +70,7 @@ func (w *watch) join(s *Service, conn perch.Conn) (l *listing, sequence uint64, 
 // run tells what has changed, and comes back later if there is anybody to tell.
 func (w *watch) run(s *Service) {
 	if pause := w.tell(s); pause > 0 {
-		time.AfterFunc(pause, func() { w.run(s) })
+		s.realm.After(pause, func() { w.run(s) })
 	}
 }
 
@@ -79,10 +79,9 @@ func (w *watch) tell(s *Service) (pause time.Duration) {
 	if w.over() {
 		return 0
 	}
-	start := time.Now()
-	now := s.now()
-	l := s.look(now)
-	pause = max(watchEach, watchShare*time.Since(start))
+	start := s.cfg.Clock.Now()
+	l := s.look(start)
+	pause = max(watchEach, watchShare*time.Duration(s.cfg.Clock.Now()-start))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	o, changed := difference(w.told, l, w.sequence+1)
@@ -91,7 +90,7 @@ func (w *watch) tell(s *Service) (pause time.Duration) {
 	}
 	w.sequence++
 	w.told = l
-	p := o.Time("timestamp", now).End()
+	p := o.Time("timestamp", s.now()).End()
 	w.audience.Send(room.Frames{dialectChat: text(p)}, room.ClassPresence)
 	return max(pause, paceOf(len(p), w.audience.Connections()))
 }

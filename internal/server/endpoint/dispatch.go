@@ -27,9 +27,9 @@ func message(conn perch.Conn, op perch.Opcode, p []byte) {
 // handle handles a message and measures it.
 func (c *Client) handle(conn perch.Conn, op perch.Opcode, p []byte) {
 	cfg := &c.realm().cfg
-	start := time.Now()
+	start := cfg.Clock.Now()
 	typ := c.dispatch(conn, op, p)
-	took := time.Since(start)
+	took := time.Duration(cfg.Clock.Now() - start)
 	cfg.Meter.Message(c.at.Name, typ, len(p), took)
 	if cfg.Log.Enabled(context.Background(), slog.LevelDebug) {
 		c.log(conn, slog.LevelDebug, "message", slog.String("direction", "in"), slog.String("message_type", typ),
@@ -124,7 +124,7 @@ func (c *Client) Fail(conn perch.Conn, id json.RawMessage, err error) {
 		c.log(conn, slog.LevelError, "a message could not be handled", slog.String("error", err.Error()))
 	case protocol.CodeBusy, protocol.CodeQueueFull, protocol.CodeUnavailable: // ours, too
 	default:
-		if !c.rarely().errors.Take(c.realm().Now(), cfg.MaxErrors) {
+		if !c.rarely().errors.Take(cfg.Clock.Now(), cfg.MaxErrors) {
 			c.Close(conn, perch.ClosePolicyViolation, reasonErrors)
 		}
 	}

@@ -3,7 +3,6 @@ package endpoint
 import (
 	"cmp"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/perchws/perch"
@@ -63,7 +62,7 @@ type Realm struct {
 	expiries  *alarms // of tokens
 	deadlines *alarms // all other
 	backlogs  backlogs
-	running   sync.WaitGroup // what Go has begun
+	begun     begun
 }
 
 // New makes a Realm.
@@ -103,18 +102,6 @@ func New(c Config) *Realm {
 	r.deadlines = monotonicAlarms(c.Clock, r.overdue)
 	return r
 }
-
-// Close ends what the Realm has begun. Connections are not closed; what would be due later no longer
-// happens.
-func (r *Realm) Close() {
-	r.expiries.close()
-	r.deadlines.close()
-	r.running.Wait()
-}
-
-// Go runs f on a goroutine of its own: work that would hold up a loop. It is the one place where the endpoints
-// begin goroutines, and Close waits for all of them.
-func (r *Realm) Go(f func()) { r.running.Go(f) }
 
 // Now is the time of day, as clients are told.
 func (r *Realm) Now() time.Time { return r.cfg.Clock.Wall() }

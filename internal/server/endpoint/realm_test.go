@@ -41,7 +41,7 @@ func newWorld(t *testing.T, prepare func(w *world, c *Config), routes func(w *wo
 	wstest.NoLeaks(t)
 	w := &world{t: t}
 	w.clock = clock.NewManual(time.Date(2030, 1, 2, 3, 4, 5, 6e6, time.UTC))
-	w.store = session.NewMemory(session.Config{Clock: w.clock.Wall})
+	w.store = session.NewMemory(session.Config{Clock: w.clock})
 	var err error
 	if w.key, err = auth.SecretKey("", bytes.Repeat([]byte("k"), 32)); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func newWorld(t *testing.T, prepare func(w *world, c *Config), routes func(w *wo
 		prepare(w, &c)
 	}
 	if c.Auth == nil {
-		c.Auth, err = auth.New(auth.Config{Keys: []auth.Key{w.key}, Leeway: -1, Now: w.clock.Wall})
+		c.Auth, err = auth.New(auth.Config{Keys: []auth.Key{w.key}, Leeway: -1, Clock: w.clock})
 		if err != nil {
 			t.Fatal(err)
 		}

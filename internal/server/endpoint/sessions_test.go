@@ -243,7 +243,7 @@ func TestExpired(t *testing.T) {
 // TestStoreFull: who comes then is told to come back.
 func TestStoreFull(t *testing.T) {
 	w := newWorld(t, func(w *world, c *Config) {
-		w.store = session.NewMemory(session.Config{MaxBytes: 300, Clock: w.clock.Wall})
+		w.store = session.NewMemory(session.Config{MaxBytes: 300, Clock: w.clock})
 		c.Sessions = w.store
 	}, nil)
 	w.begin("")

@@ -103,7 +103,7 @@ func (c *Client) channel(hub *room.Hub, r *room.Room, id string) (*room.Room, er
 	if !cfg.CreateRooms {
 		return nil, &protocol.Error{Code: protocol.CodeRoomNotFound}
 	}
-	if !c.State.(*numbered).creations.Take(c.realm().Now(), maxCreations) {
+	if !c.State.(*numbered).creations.Take(cfg.Clock.Now(), maxCreations) {
 		return nil, &protocol.Error{Code: protocol.CodeRateLimited}
 	}
 	r, err := hub.Create(id, room.Options{Owner: c.Identity().Subject, MaxMembers: max(cfg.MaxMembers, 0), TTL: max(cfg.EmptyTTL, 0)})

@@ -10,6 +10,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/spawn"
 )
 
 const (
@@ -24,9 +27,10 @@ const (
 // NewQueue; Close it at the end.
 type Queue struct {
 	// Immutable after NewQueue.
+	clock clock.Clock
+	spawn spawn.Spawner
 	out   io.Writer
 	most  int
-	ended chan struct{} // closed when the goroutine has ended
 
 	// Atomic: any goroutine.
 	lost atomic.Uint64
@@ -47,11 +51,11 @@ type Queue struct {
 // NewQueue makes a Queue in front of out, which need not be safe for concurrent use. most is how many bytes
 // may wait; a line that finds the queue empty may have any length. form makes the handler, as the
 // loggers have it, of the lines that tell of losses.
-func NewQueue(out io.Writer, most int, form func(io.Writer) slog.Handler) *Queue {
-	q := &Queue{out: out, most: most, ended: make(chan struct{})}
+func NewQueue(c clock.Clock, out io.Writer, most int, form func(io.Writer) slog.Handler) *Queue {
+	q := &Queue{clock: c, out: out, most: most}
 	q.wake.L = &q.mu
 	q.report = form(&q.line)
-	go q.run()
+	q.spawn.Go(spawn.Log, q.run)
 	return q
 }
 
@@ -81,18 +85,17 @@ func (q *Queue) Close(limit time.Duration) bool {
 	q.closed = true
 	q.wake.Signal()
 	q.mu.Unlock()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+	late, stop := clock.After(q.clock, limit)
+	defer stop()
 	select {
-	case <-q.ended:
+	case <-q.spawn.Gone(spawn.Log):
 		return true
-	case <-timer.C:
+	case <-late:
 		return false
 	}
 }
 
 func (q *Queue) run() {
-	defer close(q.ended)
 	for {
 		q.mu.Lock()
 		for len(q.lines) == 0 && !q.closed {
@@ -129,7 +132,8 @@ func (q *Queue) write(line []byte) bool {
 			q.torn = false
 			return true
 		case errors.Is(err, syscall.EAGAIN): // a process that shares the pipe has made it non-blocking
-			time.Sleep(pause)
+			passed, _ := clock.After(q.clock, pause)
+			<-passed
 			continue
 		case len(rest) < len(line):
 			q.torn = true
@@ -144,7 +148,7 @@ func (q *Queue) tell() {
 	if lost == q.told {
 		return
 	}
-	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines were lost: the reader of the log is slow, or it cannot be written", 0)
+	r := slog.NewRecord(q.clock.Wall(), slog.LevelWarn, "log lines were lost: the reader of the log is slow, or it cannot be written", 0)
 	r.AddAttrs(slog.Uint64("lost", lost-q.told), slog.Uint64("lost_in_all", lost))
 	q.line.Reset()
 	if q.report.Handle(context.Background(), r) == nil && q.write(q.line.Bytes()) {
@@ -154,16 +158,13 @@ func (q *Queue) tell() {
 
 // Print writes text to out, and waits for that for at most limit: what is said at the end of a process must
 // not keep it.
-func Print(out io.Writer, text string, limit time.Duration) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.WriteString(out, text)
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+func Print(c clock.Clock, out io.Writer, text string, limit time.Duration) {
+	var spawner spawn.Spawner
+	spawner.Go(spawn.Log, func() { _, _ = io.WriteString(out, text) })
+	late, stop := clock.After(c, limit)
+	defer stop()
 	select {
-	case <-done:
-	case <-timer.C:
+	case <-spawner.Gone(spawn.Log):
+	case <-late:
 	}
 }

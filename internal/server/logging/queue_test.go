@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/wstest"
 )
 
@@ -74,7 +75,7 @@ func TestStalled(t *testing.T) {
 	s := newSink()
 	const line = "0123456789\n"
 	const fit = 5
-	q := NewQueue(s, fit*(len(line)+perLine), form)
+	q := NewQueue(clock.Real(), s, fit*(len(line)+perLine), form)
 	for i := range 20 {
 		fmt.Fprintf(q, "%010d\n", i)
 	}
@@ -105,7 +106,7 @@ func TestBroken(t *testing.T) {
 	for _, err := range []error{syscall.ENOSPC, syscall.EPIPE, syscall.EIO, syscall.EBADF, os.ErrClosed, io.ErrShortWrite, errors.New("other")} {
 		t.Run(err.Error(), func(t *testing.T) {
 			s := newSink()
-			q := NewQueue(s, DefaultMaxBytes, form)
+			q := NewQueue(clock.Real(), s, DefaultMaxBytes, form)
 			for _, step := range []struct {
 				line  string
 				does  []func([]byte) (int, error)
@@ -137,7 +138,7 @@ func TestBroken(t *testing.T) {
 // TestNonBlocking: a pipe that another process made non-blocking is waited for, and no byte is lost.
 func TestNonBlocking(t *testing.T) {
 	s := newSink()
-	q := NewQueue(s, DefaultMaxBytes, form)
+	q := NewQueue(clock.Real(), s, DefaultMaxBytes, form)
 	fmt.Fprint(q, "hello\n")
 	s.writes <- fails(2, syscall.EAGAIN)
 	s.writes <- fails(0, syscall.EAGAIN)
@@ -150,7 +151,7 @@ func TestNonBlocking(t *testing.T) {
 // TestLongLine: one that finds the queue empty is taken, however long; then the bound counts.
 func TestLongLine(t *testing.T) {
 	s := newSink()
-	q := NewQueue(s, 100, form)
+	q := NewQueue(clock.Real(), s, 100, form)
 	long := strings.Repeat("x", 1<<20) + "\n"
 	fmt.Fprint(q, long)
 	fmt.Fprint(q, "y\n")
@@ -166,13 +167,13 @@ func TestLongLine(t *testing.T) {
 // TestCloseIsBounded: a reader that never comes back does not keep the process.
 func TestCloseIsBounded(t *testing.T) {
 	s := newSink()
-	q := NewQueue(s, DefaultMaxBytes, form)
+	q := NewQueue(clock.Real(), s, DefaultMaxBytes, form)
 	fmt.Fprint(q, "x\n")
 	wstest.Receive(t, "the write", s.began)
 	if q.Close(time.Millisecond) {
 		t.Error("closed, and the line is not written")
 	}
-	Print(s, "y", time.Millisecond) // returns
+	Print(clock.Real(), s, "y", time.Millisecond) // returns
 	close(s.writes)
 	if !q.Close(wstest.DefaultTimeout) {
 		t.Error("not closed")
@@ -184,7 +185,7 @@ func TestCloseIsBounded(t *testing.T) {
 func TestManyWriters(t *testing.T) {
 	s := newSink()
 	close(s.writes)
-	q := NewQueue(s, 4096, form)
+	q := NewQueue(clock.Real(), s, 4096, form)
 	log := slog.New(form(q))
 	const writers, each = 8, 500
 	var all sync.WaitGroup

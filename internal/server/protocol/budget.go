@@ -9,18 +9,18 @@ const budgetWindow = time.Minute
 // and not with each event, so around its end twice the limit may come close together. The zero
 // Budget is ready. It is for one goroutine at a time.
 type Budget struct {
-	start int64 // of the minute, Unix milliseconds
+	start int64 // of the minute, in milliseconds of the monotonic clock
 	spent int32
 }
 
-// Take reports whether it may happen once more now, at most most times a minute; a negative most is
-// no limit. A clock that was set back begins a new minute.
-func (b *Budget) Take(now time.Time, most int) bool {
+// Take reports whether it may happen once more now, a moment of the monotonic clock in nanoseconds, at most most
+// times a minute; a negative most is no limit.
+func (b *Budget) Take(now int64, most int) bool {
 	if most < 0 {
 		return true
 	}
-	ms := now.UnixMilli()
-	if past := ms - b.start; past < 0 || past >= budgetWindow.Milliseconds() {
+	ms := now / int64(time.Millisecond)
+	if ms-b.start >= budgetWindow.Milliseconds() {
 		*b = Budget{start: ms}
 	}
 	if int(b.spent) >= most {
