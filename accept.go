@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/poller"
 )
 
@@ -84,11 +85,13 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 		srv.refusing.Add(1)
 		flags |= flagRefused
 	}
-	state, more := l.firstState()
+	e := closing.Accepted
 	if contains(srv.cfg.ProxyProtocol, peer) {
-		state, more = stateProxy, 0
+		e = closing.ProxyAccepted
+	} else {
+		flags |= tlsFlag(srv)
 	}
-	i, s, err := l.adopt(fd, state, flags|more)
+	i, s, err := l.adopt(fd, e, flags)
 	if err != nil {
 		if over {
 			srv.refusing.Add(-1)
@@ -101,6 +104,7 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 		return
 	}
 	l.doing.on(i)
+	state := s.state
 	switch {
 	case over:
 		l.overLimit(i, s, peer, http.StatusServiceUnavailable, "too many connections")
@@ -112,8 +116,8 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 	}
 }
 
-// adopt gives a socket a slot and registers it.
-func (l *loop) adopt(fd int, state connState, in slotFlags) (uint32, *slot, error) {
+// adopt gives a socket a slot and registers it. e says how it has come.
+func (l *loop) adopt(fd int, e closing.Event, in slotFlags) (uint32, *slot, error) {
 	l.own.Check()
 	i, s, ok := l.slab.alloc()
 	if !ok {
@@ -121,12 +125,10 @@ func (l *loop) adopt(fd int, state connState, in slotFlags) (uint32, *slot, erro
 	}
 	s.fd = int32(fd)
 	s.flags = in
-	l.setState(s, state)
 	if err := l.poller.Add(fd, l.token(i, s), interestOf(in)); err != nil {
-		s.state = stateClosed
 		l.slab.dealloc(i, s)
-		s.state = stateFree
 		return 0, nil, err
 	}
+	l.step(i, s, e, why{})
 	return i, s, nil
 }

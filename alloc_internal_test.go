@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wstest"
@@ -123,7 +124,7 @@ func TestConnectionAllocations(t *testing.T) {
 	round := func() {
 		fds = pair(t)
 		d.srv.connections.Add(1)
-		if _, _, err := d.l.adopt(fds[0], stateHandshake, flagIn); err != nil {
+		if _, _, err := d.l.adopt(fds[0], closing.Accepted, flagIn); err != nil {
 			t.Fatal(err)
 		}
 		sock.Send(fds[1], request)

@@ -5,9 +5,10 @@ package perch
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 
-	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/closing"
 )
 
 // Functions of the user's may panic, or call runtime.Goexit (t.Fatal does). Both
@@ -88,16 +89,13 @@ func (l *loop) recovered() {
 		l.input.asmBuf.B = l.input.asm.Take()
 		l.freshAssembler(l.input.asmBuf)
 	}
-	switch s.state {
-	case stateOpen, stateClosing: // the rest of the input is lost: no more of it may be parsed
-		l.failWith(i, s, CloseInternalError, "internal error", ErrPanic)
-	case stateFailing, stateClosed: // the last word is said
-	case stateHandshake:
+	if s.state == stateHandshake { // a response may be begun
 		l.cork.of = noSlot
-		l.refuse(i, s, refused{kind: RefusedFault, status: 500, reason: "internal server error"})
-	default:
-		l.fail(i, s, ErrPanic)
 	}
+	l.step(i, s, closing.Panicked, why{ // of the input no more may be parsed: the rest of it is lost
+		err:     &CloseError{Code: CloseInternalError, Reason: "internal error", Err: ErrPanic},
+		refusal: &refused{kind: RefusedFault, status: http.StatusInternalServerError, reason: "internal server error"},
+	})
 	l.cork.of = noSlot
 	if len(l.cork.buf) > 0 {
 		l.flushCork(i, s)
@@ -188,9 +186,6 @@ func (l *loop) tlsPanicked(i uint32, s *slot, p any) error {
 	l.stats.Panics++
 	l.tls.sealed.Drain()
 	defer l.srv.notePanic(tlsCallbackPanicked, l.conn(i, s).ID().String(), p)
-	if s.state != stateClosed {
-		l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Err: ErrPanic})
-		l.kill(i, s)
-	}
+	l.step(i, s, closing.Broken, why{err: cut(ErrPanic)})
 	return ErrPanic
 }

@@ -294,8 +294,8 @@ func (y *play) heard() {
 	}
 }
 
-// FuzzClose plays random scripts on the close state machine. In race builds an
-// illegal transition panics (setState); in all of them every connection must
+// FuzzClose plays random scripts on a whole loop. In race builds an event that the table of
+// package closing does not allow panics (step); in all of them every connection must
 // come to its end, once, with nothing left.
 func FuzzClose(f *testing.F) {
 	open := []byte{22, 0, 23, 0, 23, 0}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/spawn"
 )
 
@@ -217,7 +218,7 @@ func (l *loop) dial(d *dialing) {
 	}
 	s.fd, s.flags = -1, flagClient
 	s.setRoute(d.route.index)
-	l.setState(s, stateConnecting)
+	l.step(i, s, closing.Dialled, why{})
 	l.slab.thaw(s).dial = d
 	cancelled := post{kind: postCancel, dial: d, slot: i, gen: s.gen.Load()}
 	d.cancel = context.AfterFunc(d.ctx, func() { l.post(cancelled, nil) })
@@ -290,20 +291,16 @@ func (l *loop) connected(i uint32, s *slot) {
 	}
 	if d.tls != nil {
 		s.flags |= flagTLS
-		l.setState(s, stateSecuring)
-		l.requestTLSHandshake(i, s)
-		return
 	}
-	l.ask(i, s)
+	l.step(i, s, closing.Connected, why{})
 }
 
-// ask sends the request.
-func (l *loop) ask(i uint32, s *slot) {
+// sendRequest sends the request of a dial.
+func (l *loop) sendRequest(i uint32, s *slot) {
 	l.own.Check()
 	d := l.slab.coldOf(s).dial
 	l.cork.buf = append(l.cork.buf, d.request...)
 	l.cork.head = len(l.cork.buf)
-	l.setState(s, stateAnswer)
 	l.flushCork(i, s)
 	if s.state != stateClosed {
 		l.interest(i, s)
@@ -314,7 +311,7 @@ func (l *loop) ask(i uint32, s *slot) {
 func (l *loop) cancelDial(i uint32, s *slot, d *dialing) {
 	l.own.Check()
 	if c := l.slab.coldOf(s); c != nil && c.dial == d && s.state != stateClosed {
-		l.fail(i, s, because(ErrDial, context.Cause(d.ctx)))
+		l.step(i, s, closing.Broken, why{err: lost(because(ErrDial, context.Cause(d.ctx))), cause: closing.DialCancelled})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
@@ -156,7 +157,7 @@ func (d *driven) join(room int) *peer {
 		unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, room)
 	}
 	d.srv.connections.Add(1)
-	i, s, err := d.l.adopt(fds[0], stateHandshake, flagIn)
+	i, s, err := d.l.adopt(fds[0], closing.Accepted, flagIn)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/sock"
 )
 
@@ -27,7 +28,7 @@ func (l *loop) takeoverArrived(t *takeover) {
 		flags |= flagTLS
 	}
 	if !l.life.stopping {
-		i, s, err = l.adopt(fd, stateHandshake, flags)
+		i, s, err = l.adopt(fd, closing.TakenOver, flags)
 	}
 	if err != nil {
 		l.refuseTakeover(fd, t, err)
@@ -52,7 +53,7 @@ func (l *loop) takeoverArrived(t *takeover) {
 	}
 	n := copy(l.input.buf, t.rest)
 	l.answer(i, s, t.route, t.request, []byte(t.key), t.response, l.input.buf[:n])
-	if t.tls != nil && s.state.reads() && s.state != stateLingering {
+	if t.tls != nil && s.state.Reads() && s.state != stateLingering {
 		l.openRecords(i, s, t.tls, nil) // what has come with the request: no event would tell
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/poller"
@@ -49,8 +50,7 @@ func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
 		}
 	}
 	l.keep(s, b)
-	l.setState(s, stateDeciding)
-	l.interest(i, s)
+	l.step(i, s, closing.Deferred, why{})
 	if l.http.kept = append(l.http.kept, l.conn(i, s)); len(l.http.kept) == 1 {
 		if err := l.poller.Add(l.http.pair, poller.Token{Slot: pairSlot}, poller.Out); err != nil {
 			l.http.kept = l.http.kept[:0]
@@ -105,6 +105,6 @@ func (l *loop) passSocket(i uint32, s *slot, b []byte) unix.Errno {
 	l.poller.Del(int(s.fd))
 	l.stats.HandedOff++
 	s.flags |= flagPassed
-	l.kill(i, s)
+	l.step(i, s, closing.Passed, why{})
 	return 0
 }

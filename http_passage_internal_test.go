@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wstest"
 )
@@ -41,8 +42,7 @@ func travel(t *testing.T) *traveller {
 	})
 	fds := pair(t)
 	d.srv.connections.Add(1)
-	state, flags := d.l.firstState()
-	i, s, err := d.l.adopt(fds[0], state, flagIn|flags)
+	i, s, err := d.l.adopt(fds[0], closing.Accepted, flagIn|tlsFlag(d.srv))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,8 +27,6 @@ var tallFuncs = map[string]string{
 	"handshake.Parser.scan": "the state machine of a request's head, byte by byte",
 	"frame.utf8Table":       "it makes the table of a machine: a row for each range of bytes",
 	"..loop.feed":           "the path of every message: another call for each frame would be felt",
-
-	"..loop.expire": "to be split",
 }
 
 // manyMethods may have more methods, each with the number that it may not exceed.

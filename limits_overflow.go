@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/sock"
 )
@@ -103,6 +104,11 @@ type refusal struct {
 	waits  bool // until it may have a TLS handshake for that
 }
 
+// answer appends what the connection is told.
+func (r *refusal) answer(dst []byte) []byte {
+	return handshake.AppendError(dst, r.status, r.reason, retryAfter)
+}
+
 // mayTell reports whether a connection over a limit may have a TLS handshake now: they
 // cost what the limit is to save.
 func (l *loop) mayTell(i uint32, s *slot) bool {
@@ -140,22 +146,7 @@ func (l *loop) pushOut(below int) {
 	l.accepting.overflow.pushed++
 	i := l.accepting.overflow.held[worst].slot
 	l.accepting.overflow.remove(worst)
-	switch s := l.slab.at(i); s.state {
-	case stateClosed:
-	case stateLingering: // its answer is on the way: a RST might overtake it
-		l.kill(i, s)
-	case stateHandshake:
-		if c := l.slab.coldOf(s); s.flags&flagTLS == 0 && c.refusal != nil {
-			before := l.doing.instead(i) // of the newcomer
-			l.writer(i, s).Send(int(s.fd), handshake.AppendError(nil, c.refusal.status, c.refusal.reason, retryAfter))
-			l.doing.leave(before)
-			l.kill(i, s)
-			return
-		}
-		fallthrough
-	default:
-		l.abort(i, s, ErrOverloaded)
-	}
+	l.step(i, l.slab.at(i), closing.PushedOut, why{err: cut(ErrOverloaded), cause: closing.RefusedLimit})
 }
 
 // rankOver orders connections over a limit by how much they are needed.

@@ -30,7 +30,7 @@ func (l *loop) relieve() {
 	var all []queue
 	l.each(func(i uint32, s *slot) {
 		c := l.slab.coldOf(s)
-		if c == nil || c.out.Queued() == 0 || s.state < stateOpen || s.state == stateClosed {
+		if c == nil || c.out.Queued() == 0 || s.state != stateOpen && !s.state.Ending() {
 			return
 		}
 		long := c.out.Queued()/2 >= l.srv.cfg.MaxOutput || s.state != stateOpen

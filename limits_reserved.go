@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/spawn"
 )
 
@@ -93,8 +94,7 @@ func (l *loop) serveReserved(i uint32, s *slot, path *reservedPath, r *Request) 
 		p.tls = &state
 	}
 	l.slab.thaw(s).refusal = nil // it is not to be refused
-	l.setState(s, stateDeciding)
-	l.interest(i, s)
+	l.step(i, s, closing.Deferred, why{})
 	if !path.take(p) {
 		l.refuseBusy(i, s, r, http.StatusServiceUnavailable, "too many requests under way")
 	}
@@ -183,7 +183,7 @@ func (l *loop) answerReserved(i uint32, s *slot, b []byte) {
 	if s.state != stateDeciding { // it has ended meanwhile
 		return
 	}
-	l.setState(s, stateFailing)
+	l.step(i, s, closing.Answered, why{})
 	out := &l.slab.thaw(s).out
 	out.Started(l.coarse)
 	l.queued(i, s, out, out.ShareRaw(b)) // it is no frame, and not to be cut

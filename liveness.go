@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/perchws/perch/internal/closing"
 )
 
 // sweepPass is in how many sweeps the clock hand goes round a large slab; of a
@@ -77,63 +79,70 @@ func (l *loop) callPing(i uint32, s *slot, r *Route) {
 // expire enforces the timeout of the state that a connection is in.
 func (l *loop) expire(i uint32, s *slot) {
 	l.own.Check()
-	cfg := &l.srv.cfg
-	inState := l.coarse - s.seen()
 	c := l.slab.coldOf(s)
-	switch s.state {
-	case stateHandshake, stateDeciding:
-		switch {
-		case !l.past(inState, cfg.HandshakeTimeout):
-		case c != nil && c.refusal != nil:
-			l.refuseOver(i, s, nil)
-		default:
-			l.stats.HandshakeTimeouts++
-			late := refused{kind: RefusedTimeout, status: http.StatusRequestTimeout, reason: "request timeout"}
-			if c != nil && c.upgrade != nil {
-				late.request = c.upgrade.request
-			} else {
-				late.quiet = s.state == stateHandshake && (c == nil || c.in == nil)
-			}
-			l.refuse(i, s, late)
-		}
-	case stateProxy:
-		if l.past(inState, cfg.HandshakeTimeout) {
-			l.stats.HandshakeTimeouts++
-			l.noteOf(i, s, &refused{kind: RefusedTimeout, reason: "no PROXY header in time"})
-			l.fail(i, s, os.ErrDeadlineExceeded)
-		}
-	case stateConnecting, stateAnswer:
-		if l.past(inState, cfg.HandshakeTimeout) {
-			l.abort(i, s, errDialTimeout)
-		}
-	case stateSecuring:
-		if l.past(inState, cfg.HandshakeTimeout) {
-			l.stats.HandshakeTimeouts++
-			l.stats.TLSFailed++
-			if s.flags&flagClient == 0 {
-				l.noteOf(i, s, &refused{kind: RefusedTimeout, reason: "no TLS handshake in time"})
-			}
-			l.fail(i, s, os.ErrDeadlineExceeded)
-		} else if c != nil && c.refusal != nil && c.refusal.waits && l.mayTell(i, s) {
+	switch {
+	case s.state.Opening():
+		l.expireOpening(i, s, c)
+	case s.state == stateOpen:
+		l.expireOpen(i, s, c)
+	case s.state == stateLingering:
+		l.expireLingering(i, s)
+	case s.state.Ending():
+		l.expireEnding(i, s)
+	}
+}
+
+// expireOpening enforces HandshakeTimeout: one for all that comes before a connection is open.
+func (l *loop) expireOpening(i uint32, s *slot, c *cold) {
+	l.own.Check()
+	overLimit := c != nil && c.refusal != nil
+	if !l.past(l.coarse-s.seen(), l.srv.cfg.HandshakeTimeout) {
+		if s.state == stateSecuring && overLimit && c.refusal.waits && l.mayTell(i, s) {
 			l.requestTLSHandshake(i, s)
 		}
-	case stateClosing, stateReplying, stateDraining, stateFailing:
-		if l.stillTaking(s, cfg.CloseTimeout) || !l.past(inState, cfg.CloseTimeout) {
+		return
+	}
+	w := why{err: lost(os.ErrDeadlineExceeded)}
+	switch s.state {
+	case stateHandshake, stateDeciding:
+		if overLimit {
+			l.refuseOver(i, s, nil)
 			return
 		}
-		l.stats.CloseTimeouts++
-		if c.cause != nil && c.cause.Err == nil && !c.cause.Remote {
-			c.cause.Err = ErrCloseTimeout
+		l.stats.HandshakeTimeouts++
+		w.refusal = &refused{kind: RefusedTimeout, status: http.StatusRequestTimeout, reason: "request timeout"}
+		if c != nil && c.upgrade != nil {
+			w.refusal.request = c.upgrade.request
+		} else {
+			w.refusal.quiet = s.state == stateHandshake && (c == nil || c.in == nil)
 		}
-		if l.life.stopping {
-			l.srv.late.note(l.unsent(s))
+	case stateProxy:
+		l.stats.HandshakeTimeouts++
+		l.noteOf(i, s, &refused{kind: RefusedTimeout, reason: "no PROXY header in time"})
+	case stateSecuring:
+		l.stats.HandshakeTimeouts++
+		l.stats.TLSFailed++
+		if s.flags&flagClient == 0 {
+			l.noteOf(i, s, &refused{kind: RefusedTimeout, reason: "no TLS handshake in time"})
 		}
-		l.abort(i, s, ErrCloseTimeout)
-	case stateLingering:
-		l.expireLingering(i, s, inState)
-	case stateOpen:
-		l.expireOpen(i, s, c)
+	case stateConnecting, stateAnswer:
+		w.err = cut(errDialTimeout)
 	}
+	l.step(i, s, closing.Timeout, w)
+}
+
+// expireEnding enforces CloseTimeout.
+func (l *loop) expireEnding(i uint32, s *slot) {
+	l.own.Check()
+	timeout := l.srv.cfg.CloseTimeout
+	if inState := l.coarse - s.seen(); l.stillTaking(s, timeout) || !l.past(inState, timeout) {
+		return
+	}
+	l.stats.CloseTimeouts++
+	if l.life.stopping {
+		l.srv.late.note(l.unsent(s))
+	}
+	l.step(i, s, closing.Timeout, why{err: cut(ErrCloseTimeout)})
 }
 
 // stillTaking reports that the peer of a closing connection has taken output since
@@ -156,11 +165,12 @@ func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
 // expireLingering closes a connection that has said its last word. What the kernel
 // has not delivered yet it goes on with by itself, unless there is input that
 // nobody has read: hence the wait.
-func (l *loop) expireLingering(i uint32, s *slot, inState uint64) {
+func (l *loop) expireLingering(i uint32, s *slot) {
 	l.own.Check()
+	inState := l.coarse - s.seen()
 	timeout := max(lingerTimeout, l.srv.cfg.CloseTimeout)
 	if !l.stillTaking(s, lingerTimeout) && (l.past(inState, timeout) || l.past(inState, lingerTimeout) && !l.slab.coldOf(s).out.Waiting()) {
-		l.kill(i, s)
+		l.step(i, s, closing.Timeout, why{})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wstest"
 )
@@ -87,19 +88,37 @@ func TestDialHasNoRate(t *testing.T) {
 // TestHandshakeTimeoutIsOne: it does not begin anew with each phase.
 func TestHandshakeTimeoutIsOne(t *testing.T) {
 	const timeout = time.Hour // nothing real comes near it
-	for from := stateConnecting; from < stateOpen; from++ {
-		for to := range states {
-			d := drive(t, Config{}, func(*Server) {})
-			if s := (&slot{state: from}); nextStates[from]&(1<<to) != 0 {
-				s.see(1)
-				d.pass(timeout)
-				d.l.clock()
-				if d.l.setState(s, to); (s.seen() == 1) != to.opening() {
-					t.Errorf("%v to %v: begun at %d", from, to, s.seen())
-				}
+	for from := range closing.States {
+		for e := range closing.Events {
+			to, _ := closing.Next(from, e, 0)
+			if again := restarts(from, to); again == (from.Opening() && to.Opening()) {
+				t.Errorf("%v to %v: the time begins anew: %v", from, to, again)
 			}
 		}
 	}
+	t.Run("PROXY and TLS", func(t *testing.T) {
+		d := drive(t, Config{}, func(*Server) {})
+		fds := pair(t)
+		defer sock.Close(fds[1])
+		i, s, err := d.l.adopt(fds[0], closing.ProxyAccepted, flagIn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.srv.connections.Add(1)
+		s.see(1)
+		d.pass(timeout)
+		d.l.clock()
+		s.flags |= flagTLS
+		for _, e := range []closing.Event{closing.ProxyRead, closing.Secured} {
+			if d.l.step(i, s, e, why{}); s.seen() != 1 {
+				t.Errorf("%v: the time of %v begins anew", e, s.state)
+			}
+		}
+		if d.l.step(i, s, closing.Opened, why{}); s.seen() == 1 {
+			t.Errorf("the time of %v does not begin", s.state)
+		}
+		d.l.abort(i, s, ErrShutdown)
+	})
 	t.Run("blocking", func(t *testing.T) {
 		decide := make(chan bool)
 		d := drive(t, Config{Workers: 1, HandshakeTimeout: timeout}, func(srv *Server) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/outbox"
 	"github.com/perchws/perch/internal/sock"
 )
@@ -22,8 +23,9 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 	switch {
 	case !c.out.Empty() && l.past(l.coarse-c.out.Since(), cfg.WriteTimeout):
 		l.stats.WriteTimeouts++
-		l.abort(i, s, ErrWriteTimeout)
-	case s.flags&(flagPaused|flagLags) != 0: // while we do not read, its silence is ours
+		l.step(i, s, closing.Timeout, why{err: cut(ErrWriteTimeout)})
+	case s.held(): // while we do not read, its silence is ours
+		l.tellHeld(i, s, c)
 	case (c.asmBuf != nil || c.in != nil) && l.past(l.coarse-c.begun, cfg.MessageTimeout):
 		l.stats.MessageTimeouts++
 		l.failWith(i, s, ClosePolicyViolation, "message took too long", ErrMessageTimeout)
@@ -73,6 +75,9 @@ func (l *loop) alive(i uint32, s *slot) (pinged bool) {
 		// Input that nobody has read yet is a sign of life that we are late to see.
 		if r.pingTimeout != 0 && silent > r.pingTimeout && !l.kernel.Unread(int(s.fd)) && !l.taking(s, silent) {
 			l.stats.HeartbeatTimeouts++
+			if s.flags&flagPinged != 0 {
+				l.remark(i, s, closing.PingUnanswered, closing.None, int(coarseTime(silent-r.pingInterval).Milliseconds()))
+			}
 			l.failWith(i, s, CloseHeartbeatTimeout, "heartbeat timeout", ErrHeartbeat)
 		}
 		return false

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/internal/sock"
@@ -104,6 +105,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		doing:       doing{slot: noSlot},
 		hand:        clockHand{period: s.period, wanted: s.period},
 		keys:        entropy.Stream(s.entropy),
+		visible:     visible{journal: closing.NewJournal()},
 	}
 	l.asleep = l.idle
 	l.sockets = socketWriter{l.kernel, &l.stats, -1}
@@ -234,7 +236,7 @@ func (l *loop) dispatch(ev *poller.Event) {
 		l.writable(i, s)
 	}
 	switch {
-	case ev.Readable() && s.state.reads() && s.flags&(flagPaused|flagLags) == 0:
+	case ev.Readable() && s.state.Reads() && !s.held():
 		l.readable(i, s)
 	case ev.Broken() && s.state != stateClosed && s.state != stateConnecting:
 		// Not to be masked, so not to be waited for: what is unread is lost.
@@ -246,7 +248,7 @@ func (l *loop) dispatch(ev *poller.Event) {
 func (l *loop) interest(i uint32, s *slot) {
 	l.own.Check()
 	var want slotFlags
-	if s.state.reads() && s.flags&(flagPaused|flagLags) == 0 {
+	if s.state.Reads() && !s.held() {
 		want |= flagIn
 	}
 	if s.state == stateConnecting || l.waits(s) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
@@ -59,7 +60,7 @@ func BenchmarkAccept(b *testing.B) {
 	for b.Loop() {
 		fds := pair(b)
 		d.srv.connections.Add(1)
-		if _, _, err := d.l.adopt(fds[0], stateHandshake, flagIn); err != nil {
+		if _, _, err := d.l.adopt(fds[0], closing.Accepted, flagIn); err != nil {
 			b.Fatal(err)
 		}
 		sock.Send(fds[1], request)

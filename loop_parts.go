@@ -8,6 +8,7 @@ import (
 
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wire"
@@ -139,4 +140,5 @@ type thread struct {
 type visible struct {
 	stats   snapshot
 	watched watched
+	journal *closing.Journal
 }

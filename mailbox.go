@@ -202,62 +202,59 @@ func (l *loop) drainMailbox() bool {
 	return true
 }
 
-// carryOut does what one post asks. A stale handle is not an error: the
-// connection closed first.
+// carryOut does what one post asks of the loop, or of a connection.
 func (l *loop) carryOut(p *post, data []byte) {
 	l.own.Check()
 	switch p.kind {
 	case postSpace:
 		l.submitWaiting(p.slot)
-		return
 	case postDial:
 		l.dial(p.dial)
-		return
 	case postTakeover:
 		l.takeoverArrived(p.takeover)
-		return
 	case postTLSTurn:
 		l.tlsTurnCame(p)
-		return
 	case postSnapshot:
 		l.publishStats()
 		close(p.done)
-		return
 	case postShutdown:
 		l.shutdown()
-		return
 	case postAbort:
 		if done := p.done; done != nil {
 			defer close(done) // whatever OnClose does
 		}
 		l.abortAll()
 		l.reap()
-		return
+	default:
+		// A stale handle is not an error: the connection closed first.
+		if s := l.slab.at(p.slot); s.gen.Load() == p.gen {
+			l.carryOutFor(p.slot, s, p, data)
+		}
 	}
-	s := l.slab.at(p.slot)
-	if s.gen.Load() != p.gen {
-		return
-	}
-	l.doing.on(p.slot)
+}
+
+// carryOutFor does what one post asks of a connection that has not been reaped.
+func (l *loop) carryOutFor(i uint32, s *slot, p *post, data []byte) {
+	l.own.Check()
+	l.doing.on(i)
 	switch p.kind {
 	case postDone:
-		l.workDone(p.slot, s, p.work)
+		l.workDone(i, s, p.work)
 		return
 	case postResolved:
-		l.connect(p.slot, s, p.dial)
+		l.connect(i, s, p.dial)
 		return
 	case postCancel:
-		l.cancelDial(p.slot, s, p.dial)
+		l.cancelDial(i, s, p.dial)
 		return
 	case postPanic:
-		l.workPanicked(p.slot, s)
+		l.workPanicked(i, s)
 		return
 	case postTLSOutput, postTLSReadOn, postTLSDone, postTLSStalled:
-		l.tlsHandshakePosted(p.slot, s, p.kind, data)
+		l.tlsHandshakePosted(i, s, p.kind, data)
 		return
-	}
-	if p.kind == postReserved {
-		p.do(l.conn(p.slot, s))
+	case postReserved:
+		p.do(l.conn(i, s))
 		return
 	}
 	if s.state != stateOpen {
@@ -265,9 +262,9 @@ func (l *loop) carryOut(p *post, data []byte) {
 	}
 	switch p.kind {
 	case postClose:
-		l.closeOpen(p.slot, s, &CloseError{Code: p.code, Reason: string(data)})
+		l.closeOpen(i, s, &CloseError{Code: p.code, Reason: string(data)})
 	case postDo:
-		l.callDo(p.slot, s, p.do)
+		l.callDo(i, s, p.do)
 	}
 }
 

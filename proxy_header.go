@@ -4,6 +4,7 @@ package perch
 
 import (
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/closing"
 )
 
 // readProxy parses what has arrived of the header of the PROXY protocol, which peers in Config.ProxyProtocol begin
@@ -16,7 +17,7 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	case err != nil: // not to be answered: who knows what it speaks
 		l.stats.BadProxyHeaders++
 		l.noteOf(i, s, &refused{kind: RefusedProxy, reason: err.Error()})
-		l.fail(i, s, err)
+		l.step(i, s, closing.Broken, why{err: lost(err), cause: closing.RefusedProxy})
 		return
 	case n == 0:
 		l.keep(s, b)
@@ -29,9 +30,8 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	} else if peer = l.kernel.PeerAddr(int(s.fd)).Addr(); !peer.IsValid() {
 		peer = unixPeer
 	}
-	state, more := l.firstState()
-	l.setState(s, state)
-	s.flags |= more
+	s.flags |= tlsFlag(l.srv)
+	l.step(i, s, closing.ProxyRead, why{})
 	if l.countPeer(i, s, peer); n == len(b) {
 		return
 	}
@@ -43,11 +43,10 @@ func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	}
 }
 
-// firstState is what a fresh connection begins with, behind a PROXY header if there is one.
-func (l *loop) firstState() (connState, slotFlags) {
-	l.own.Check()
-	if l.srv.tls != nil {
-		return stateSecuring, flagTLS
+// tlsFlag is what a fresh connection of a listener has, behind a PROXY header if there is one.
+func tlsFlag(srv *Server) slotFlags {
+	if srv.tls != nil {
+		return flagTLS
 	}
-	return stateHandshake, 0
+	return 0
 }

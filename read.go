@@ -22,7 +22,7 @@ func (l *loop) readable(i uint32, s *slot) {
 	}
 	had := 0
 	if c := l.slab.coldOf(s); c != nil && c.in != nil {
-		if had = len(c.in.B); had > frame.MaxHeaderSize+frame.MaxControlPayload && s.state >= stateOpen {
+		if had = len(c.in.B); had > frame.MaxHeaderSize+frame.MaxControlPayload && s.state.Parses() {
 			l.resumeInput(i, s) // kept while reading was stopped: it comes first
 			return
 		}
@@ -39,7 +39,7 @@ func (l *loop) readable(i uint32, s *slot) {
 		l.fail(i, s, e)
 		return
 	case n == 0:
-		if had > 0 && s.state >= stateOpen && l.resumeKept(i, s, had) {
+		if had > 0 && s.state.Parses() && l.resumeKept(i, s, had) {
 			return // level-triggering brings the end back
 		}
 		l.endOfInput(i, s)
@@ -119,12 +119,12 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 	}
 	l.cork.of, l.cork.slot = i, s
 	var err error
-	if r.plain && asm == &l.input.asm && s.state == stateOpen && s.flags&(flagClient|flagPaused|flagLags) == 0 {
+	if r.plain && asm == &l.input.asm && s.state == stateOpen && s.flags&flagClient == 0 && !s.held() {
 		if b, err = l.wholeMessages(r, b); err != nil {
 			l.protocolError(i, s, err)
 		}
 	}
-	for len(b) > 0 && (s.state == stateOpen || s.state == stateClosing) && s.flags&(flagPaused|flagLags) == 0 {
+	for len(b) > 0 && s.state.Parses() && !s.held() {
 		ev, n, err := asm.Next(b, lim)
 		b = b[n:]
 		if err != nil {
@@ -147,7 +147,7 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 	l.cork.of = noSlot
 	l.stashMessage(s, asm)
 	switch {
-	case s.state == stateOpen || s.state == stateClosing:
+	case s.state.Parses():
 		if len(b) > 0 {
 			l.keep(s, b)
 		}
@@ -194,7 +194,7 @@ func (l *loop) stashMessage(s *slot, asm *frame.Assembler) {
 	l.own.Check()
 	switch {
 	case asm == &l.input.asm && asm.Idle():
-	case s.state != stateOpen && s.state != stateClosing:
+	case !s.state.Parses():
 		if asm == &l.input.asm { // the connection is done for: what it had gathered goes with it
 			l.input.asmBuf.B = l.input.asm.Take()
 			l.freshAssembler(l.input.asmBuf)
@@ -335,7 +335,7 @@ func (l *loop) resumeKept(i uint32, s *slot, had int) bool {
 func (l *loop) resumeInput(i uint32, s *slot) {
 	l.own.Check()
 	c := l.slab.coldOf(s)
-	if c == nil || c.in == nil || s.flags&(flagPaused|flagLags) != 0 || s.state != stateOpen && s.state != stateClosing {
+	if c == nil || c.in == nil || s.held() || !s.state.Parses() {
 		return
 	}
 	defer l.recovered()

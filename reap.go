@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/owner"
 )
 
@@ -92,8 +93,8 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 	}
 	c.parser, c.cause, c.upgrade, c.refusal, c.dropped = nil, nil, nil, nil, 0
 	l.slab.freeze(s)
+	l.step(i, s, closing.Reaped, why{})
 	l.slab.dealloc(i, s)
-	s.state = stateFree
 	switch {
 	case flags&flagPassed != 0: // net/http has it, and counts it on
 	case flags&flagRefused != 0:

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/closing"
 )
 
 // Refusal is why a client did not get the WebSocket connection that it came for. Each
@@ -162,13 +163,12 @@ func shown(s string) string {
 // can read it.
 func (l *loop) refuse(i uint32, s *slot, r refused) {
 	l.own.Check()
-	l.noteOf(i, s, &r)
-	l.setState(s, stateFailing)
-	l.cork.buf = handshake.AppendError(l.cork.buf[:0], r.status, r.reason, r.header)
-	l.cork.head = len(l.cork.buf)
-	l.slab.thaw(s)
-	l.flushCork(i, s)
-	l.settle(i, s)
+	l.step(i, s, closing.Refused, why{refusal: &r})
+}
+
+// append appends the answer.
+func (r *refused) append(dst []byte) []byte {
+	return handshake.AppendError(dst, r.status, r.reason, r.header)
 }
 
 // noteOf notes the refusal of a connection.

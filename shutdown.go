@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/procs"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/spawn"
@@ -55,7 +56,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		srv.cut.connections.Add(srv.web.inside.Load())
 	}
 	stuck := srv.abort()
-	if stuck == 0 && srv.onLoops() == 0 { // else handlers still block on workers: nobody waits for them
+	if stuck == 0 && onLoops(srv) == 0 { // else handlers still block on workers: nobody waits for them
 		late, stop := clock.After(srv.clock, patience)
 		defer stop()
 		select {
@@ -110,7 +111,7 @@ func (c *cutCount) error(cause error) error {
 }
 
 // onLoops is how many connections are not with net/http.
-func (srv *Server) onLoops() int64 {
+func onLoops(srv *Server) int64 {
 	n := srv.connections.Load()
 	if srv.web != nil {
 		n -= srv.web.inside.Load()
@@ -221,18 +222,11 @@ func (l *loop) shutdown() {
 	l.closeListener()
 	l.each(func(i uint32, s *slot) {
 		l.doing.on(i)
-		switch s.state {
-		case stateOpen:
-			l.closeOpen(i, s, &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown})
-		case stateHandshake, stateDeciding:
-			l.refuseStopping(i, s, nil)
-		case stateProxy:
-			l.fail(i, s, ErrShutdown)
-		case stateConnecting, stateAnswer:
-			l.abort(i, s, because(ErrDial, ErrShutdown))
-		case stateSecuring:
-			l.fail(i, s, ErrShutdown) // setCause adds that it is a dial
+		w := why{err: cut(ErrShutdown), refusal: stopping(nil)}
+		if s.state == stateOpen {
+			w.err = &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown}
 		}
+		l.step(i, s, closing.Shutdown, w)
 	})
 }
 
@@ -247,7 +241,7 @@ func (l *loop) abortAll() {
 				l.srv.cut.connections.Add(1)
 				l.srv.cut.bytes.Add(int64(n))
 			}
-			l.abort(i, s, ErrShutdown)
+			l.step(i, s, closing.Aborted, why{err: cut(ErrShutdown), cause: closing.ByAbort})
 		}
 	})
 }

@@ -46,18 +46,27 @@ type slotFlags uint16
 const (
 	flagIn      slotFlags = 1 << iota // registered for input
 	flagOut                           // registered for output
-	flagPaused                        // too much queued, reading stopped
-	flagLags                          // its worker job lags, reading stopped
+	flagPaused                        // reading is held: too much output is queued
+	flagLags                          // reading is held: its worker lags, or the worker pool is full
+	flagEnded                         // reading is held: the input is at its end, and something works for it
+	flagWaits                         // reading is held: its TLS handshake waits for its turn, or has enough
+	flagTold                          // the journal knows that reading is held
 	flagDirty                         // listed in l.lists.dirty
 	flagPinged                        // a ping is unanswered
 	flagClient                        // we are the client: frames are masked
 	flagOpened                        // OnOpen was called, OnClose is owed
 	flagDeflate                       // permessage-deflate is agreed: see slot.agreed
 	flagRefused                       // over a limit: counted in Server.refusing, see limits_overflow.go
-	flagEnded                         // the input is at its end, reading stopped; a worker's answers are due
 	flagPassed                        // net/http has the socket, and its place in the counts
 	flagTLS                           // its bytes are records: see tls_records.go
 )
+
+// flagsHeld are the reasons to hold reading, each with one owner, and flagTold. A connection
+// leaves all of them behind with its state.
+const flagsHeld = flagPaused | flagLags | flagEnded | flagWaits | flagTold
+
+// held reports that reading from the connection is held.
+func (s *slot) held() bool { return s.flags&(flagsHeld&^flagTold) != 0 }
 
 const (
 	chunkBits = 10

@@ -8,7 +8,7 @@ import (
 	"net"
 	"os"
 
-	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/spawn"
 )
@@ -65,7 +65,7 @@ func (l *loop) requestTLSHandshake(i uint32, s *slot) {
 		l.startTLSHandshake(i, s, t, share)
 		return
 	}
-	s.flags |= flagLags
+	s.flags |= flagWaits
 	l.interest(i, s)
 }
 
@@ -102,9 +102,9 @@ func (l *loop) startTLSHandshake(i uint32, s *slot, turns *tlsTurns, share limit
 	}
 	l.slab.tls.Set(i, t)
 	l.slab.freeze(s)
-	s.flags &^= flagLags
+	s.flags &^= flagWaits
 	if t.Room() == 0 {
-		s.flags |= flagLags
+		s.flags |= flagWaits
 	}
 	l.interest(i, s)
 	l.srv.spawn.Go(spawn.Handshake, func() { h.run(t.conn) })
@@ -129,7 +129,7 @@ func (l *loop) tlsHandshakePosted(i uint32, s *slot, kind postKind, data []byte)
 		l.tls.sealed.B = append(l.tls.sealed.B, data...)
 		l.sendRecords(i, s)
 	case postTLSReadOn:
-		s.flags &^= flagLags
+		s.flags &^= flagWaits
 		l.interest(i, s)
 	case postTLSDone:
 		l.tlsHandshakeDone(i, s)
@@ -157,20 +157,14 @@ func (l *loop) tlsHandshakeDone(i uint32, s *slot) {
 	}
 	l.stats.TLSHandshakes++
 	if s.flags&flagClient == 0 && t.conn.ConnectionState().NegotiatedProtocol == protocolACME {
-		l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Err: errACME})
-		l.setState(s, stateFailing) // RFC 8737 §3: nothing is said on it
-		l.settle(i, s)
+		l.step(i, s, closing.TLSFailed, why{err: cut(errACME)}) // RFC 8737 §3: nothing is said on it
 		return
 	}
 	defer l.recovered()
-	if s.flags&flagClient != 0 {
-		l.ask(i, s)
-	} else {
-		l.setState(s, stateHandshake)
-		if s.flags&flagRefused != 0 && len(l.srv.reserved) == 0 {
-			l.refuseOver(i, s, nil)
-			return
-		}
+	l.step(i, s, closing.Secured, why{})
+	if s.flags&flagRefused != 0 && len(l.srv.reserved) == 0 {
+		l.refuseOver(i, s, nil)
+		return
 	}
 	if s.state != stateClosed {
 		l.interest(i, s)
@@ -186,13 +180,7 @@ func (l *loop) tlsHandshakeFailed(i uint32, s *slot, t *tlsConn, err error) {
 	l.stats.TLSFailed++
 	l.noteTLSFailure(i, s, err)
 	t.ended = true
-	if s.flags&flagClient != 0 {
-		l.fail(i, s, because(ErrDial, err))
-		return
-	}
-	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: err})
-	l.setState(s, stateFailing)
-	l.settle(i, s)
+	l.step(i, s, closing.TLSFailed, why{err: lost(err), cause: closing.TLSHandshake})
 }
 
 // noteTLSFailure notes that a client's TLS handshake has failed. A server that we dial is told of in OnClose.

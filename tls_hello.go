@@ -4,12 +4,10 @@ package perch
 
 import (
 	"errors"
-	"io"
 	"net/http"
 
+	"github.com/perchws/perch/internal/closing"
 	"golang.org/x/sys/unix"
-
-	"github.com/perchws/perch/frame"
 )
 
 // The record header of TLS (RFC 8446 §5.1): type, version, length.
@@ -49,19 +47,17 @@ func (l *loop) readTLSHandshake(i uint32, s *slot) {
 		}
 		l.fail(i, s, e)
 		return
-	case n == 0 && t != nil: // an alert before it says more
-		t.EndInput()
-		s.flags |= flagLags
-		l.interest(i, s)
-		return
 	case n == 0:
-		l.fail(i, s, io.EOF)
+		if t != nil { // an alert before it says more
+			t.EndInput()
+		}
+		l.endOfInput(i, s)
 		return
 	}
 	l.stats.BytesReceived += uint64(n)
 	if t != nil {
 		if !t.Feed(l.input.buf[:n]) {
-			s.flags |= flagLags
+			s.flags |= flagWaits
 			l.interest(i, s)
 		}
 		return
@@ -80,7 +76,7 @@ func (l *loop) firstRecord(i uint32, s *slot, b []byte) {
 		l.refuseNotTLS(i, s, b)
 	case len(b) < recordHeader || len(b) < recordHeader+recordLength(b):
 	case s.flags&flagRefused != 0 && !l.mayTell(i, s):
-		s.flags |= flagLags // until the sweep asks again
+		s.flags |= flagWaits // until the sweep asks again
 		l.interest(i, s)
 	default:
 		l.requestTLSHandshake(i, s)
@@ -102,10 +98,6 @@ func (l *loop) refuseNotTLS(i uint32, s *slot, b []byte) {
 	}
 	l.stats.TLSFailed++
 	l.noteTLSFailure(i, s, errNotTLS)
-	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: errNotTLS})
-	l.setState(s, stateFailing)
 	l.cork.buf = append(l.cork.buf[:0], notTLS...)
-	l.cork.head = len(l.cork.buf)
-	l.flushCork(i, s)
-	l.settle(i, s)
+	l.step(i, s, closing.TLSFailed, why{err: lost(errNotTLS)})
 }

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/outbox"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wire"
@@ -37,7 +37,7 @@ func (l *loop) readTLS(i uint32, s *slot) {
 	case e != 0:
 		l.fail(i, s, e)
 	case n == 0:
-		if c := l.slab.coldOf(s); c != nil && c.in != nil && s.state >= stateOpen && l.resumeKept(i, s, len(c.in.B)) {
+		if c := l.slab.coldOf(s); c != nil && c.in != nil && s.state.Parses() && l.resumeKept(i, s, len(c.in.B)) {
 			return // level-triggering brings the end back
 		}
 		l.endOfInput(i, s)
@@ -77,14 +77,14 @@ func (l *loop) openRecords(i uint32, s *slot, t *tlsConn, b []byte) {
 		l.noPlaintext(i, s, len(b))
 	}
 	switch {
-	case err == wire.ErrDrained || !s.state.reads() || s.state == stateLingering:
+	case err == wire.ErrDrained || !s.state.Reads() || s.state == stateLingering:
 	case err == io.EOF: // close_notify
-		if c := l.slab.coldOf(s); n == had && c != nil && c.in != nil && s.state >= stateOpen {
+		if c := l.slab.coldOf(s); n == had && c != nil && c.in != nil && s.state.Parses() {
 			l.resumeInput(i, s)
 		}
 		t.peerEnded = true
 		l.endOfRecords(i, s)
-	case s.flags&(flagPaused|flagLags) == 0: // else crypto/tls will say it again
+	case !s.held(): // else crypto/tls will say it again
 		l.failRecords(i, s, t, err)
 	}
 }
@@ -92,7 +92,7 @@ func (l *loop) openRecords(i uint32, s *slot, t *tlsConn, b []byte) {
 // endOfRecords acts on close_notify when all input before it is acted on. No event would tell of it again.
 func (l *loop) endOfRecords(i uint32, s *slot) {
 	l.own.Check()
-	if s.state.reads() && s.state != stateLingering && s.flags&(flagPaused|flagLags) == 0 && l.slab.tls.Get(i).peerEnded {
+	if s.state.Reads() && s.state != stateLingering && !s.held() && l.slab.tls.Get(i).peerEnded {
 		l.endOfInput(i, s)
 	}
 }
@@ -116,17 +116,7 @@ func (l *loop) failRecords(i uint32, s *slot, t *tlsConn, err error) {
 	l.own.Check()
 	l.stats.ProtocolErrors++
 	t.ended = true
-	if s.flags&flagClient != 0 {
-		l.fail(i, s, err)
-		return
-	}
-	l.setCause(s, &CloseError{Code: frame.CloseAbnormal, Remote: true, Err: err})
-	l.unanswered(s, err)
-	l.setState(s, stateFailing)
-	c := l.slab.thaw(s)
-	l.ledger.add(-c.out.Queued())
-	c.out.Drop(&l.bufs)
-	l.settle(i, s)
+	l.step(i, s, closing.TLSBroken, why{err: lost(err), cause: closing.BadRecord})
 }
 
 // sealCork is flushCork for a connection with TLS. It seals the whole cork; what the socket does not take waits sealed.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/perchws/perch/handshake"
+	"github.com/perchws/perch/internal/closing"
 )
 
 // retryAfter goes with a refusal over a limit.
@@ -192,13 +193,18 @@ func (l *loop) refuseOurs(i uint32, s *slot, r *Request, err error) {
 // refuseStopping refuses because the server is going away. r may be nil.
 func (l *loop) refuseStopping(i uint32, s *slot, r *Request) {
 	l.own.Check()
-	l.refuse(i, s, refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away", header: retryAfter, request: r})
+	l.refuse(i, s, *stopping(r))
+}
+
+// stopping is the refusal of a server that is going away.
+func stopping(r *Request) *refused {
+	return &refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away", header: retryAfter, request: r}
 }
 
 // opened enters the open state.
 func (l *loop) opened(i uint32, s *slot, value any) {
 	l.own.Check()
-	l.setState(s, stateOpen)
+	l.step(i, s, closing.Opened, why{})
 	s.flags |= flagOpened
 	l.stats.Opened++
 	l.hasten(l.routeOf(s).period)

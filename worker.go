@@ -4,6 +4,7 @@ package perch
 
 import (
 	"github.com/perchws/perch/frame"
+	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/pool"
 )
@@ -103,11 +104,10 @@ func (l *loop) dropWork(c *cold) {
 // decideLater hands OnUpgrade to the pool.
 func (l *loop) decideLater(i uint32, s *slot, u *upgrading) {
 	l.own.Check()
-	l.setState(s, stateDeciding)
+	l.step(i, s, closing.Deferred, why{})
 	l.slab.thaw(s).upgrade = u
 	l.workOf(i, s).next.upgrade = u
 	l.list(i, s)
-	l.interest(i, s)
 }
 
 // workOpen hands OnOpen to the pool.
@@ -285,11 +285,12 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 		s.see(l.coarse) // only open connections lag
 		c.begun = l.coarse
 		l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
+		l.tellResumed(i, s, c)
 	}
 	l.list(i, s)
 	if !w.listed {
 		l.dropWork(c)
-		if s.flags&flagEnded != 0 && (s.state == stateOpen || s.state == stateClosing) {
+		if s.flags&flagEnded != 0 && s.state.Parses() {
 			l.endOfInput(i, s)
 			return
 		}

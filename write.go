@@ -7,6 +7,8 @@ import (
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/internal/sock"
 	"golang.org/x/sys/unix"
+
+	"github.com/perchws/perch/internal/closing"
 )
 
 // A loop writes to the socket of a connection for one of three reasons, and in three functions:
@@ -210,8 +212,8 @@ func (l *loop) settle(i uint32, s *slot) {
 	if c.dropped > 0 && c.out.Counted() <= l.srv.cfg.MaxOutput/2 && s.state == stateOpen {
 		l.tellGap(i, s, c)
 	}
-	if c.out.Empty() {
-		l.flushed(i, s)
+	if c.out.Empty() && s.state.Finishing() {
+		l.step(i, s, closing.OutputSent, why{})
 	}
 	if s.state != stateClosed {
 		l.interest(i, s)
@@ -227,6 +229,7 @@ func (l *loop) drained(i uint32, s *slot, c *cold) {
 	s.see(l.coarse)
 	c.begun = l.coarse
 	l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
+	l.tellResumed(i, s, c)
 	if f := l.routeOf(s).onDrain; f != nil {
 		defer l.recovered()
 		l.calling.begin(i)
@@ -240,6 +243,7 @@ func (l *loop) tellGap(i uint32, s *slot, c *cold) {
 	l.own.Check()
 	n := c.dropped
 	c.dropped = 0
+	l.remark(i, s, closing.Gap, closing.None, n)
 	defer l.recovered()
 	l.calling.begin(i)
 	l.routeOf(s).onGap(l.conn(i, s), n)

@@ -30,6 +30,10 @@ const (
 	Overloaded // no memory for output, or no place
 	Panic
 
+	// Why reading is held.
+	OutputWaits // half of MaxOutput, or more, is queued
+	WorkerLags  // the worker pool has as much from it as it may
+
 	// No connection came of it.
 	TLSHandshake     // has failed
 	NotTLS           // the first bytes are no TLS
@@ -58,7 +62,7 @@ var causeNames = [Causes]string{
 	None: "", ByApplication: "application", ByPeer: "peer", ByShutdown: "shutdown", ByAbort: "abort",
 	EOF: "eof", SocketError: "socket_error", ProtocolError: "protocol_error", BadRecord: "bad_tls_record", HeartbeatTimeout: "heartbeat_timeout",
 	WriteTimeout: "write_timeout", CloseTimeout: "close_timeout", MessageTimeout: "message_timeout", RateLimit: "rate_limit", Slow: "slow_consumer",
-	Overloaded: "overloaded", Panic: "panic",
+	Overloaded: "overloaded", Panic: "panic", OutputWaits: "output_waits", WorkerLags: "worker_lags",
 	TLSHandshake: "tls_handshake", NotTLS: "not_tls", ACME: "acme", HandshakeTimeout: "handshake_timeout",
 	RefusedRequest: "refused_request", RefusedPlainHTTP: "refused_plain_http", RefusedPath: "refused_path", RefusedOrigin: "refused_origin",
 	RefusedLimit: "refused_limit", RefusedTimeout: "refused_timeout", RefusedByHandler: "refused_handler", RefusedFault: "refused_fault",

@@ -45,7 +45,7 @@ const (
 
 // Events for the journal alone.
 const (
-	Paused         = Events + iota // reading has stopped for longer than one sweep
+	Paused         = Events + iota // behind those of the table: reading has stopped for longer than one sweep
 	Resumed                        // it goes on
 	Gap                            // messages were not queued; the application is told how many
 	PingUnanswered                 // the peer has not answered a ping in time
