@@ -16,6 +16,7 @@ func (s *Shards) Cursor(d *Delivery) Cursor {
 			c.dialect = Dialects
 			return c
 		}
+		s.shards[i].last.passed(d)
 		c.shard = i
 		c.start()
 	}

@@ -20,6 +20,7 @@ type Delivery struct {
 	to   []Member
 	all  bool
 
+	serial serial
 	ticket uint64 // not 0: of a join in room
 	evict  bool   // everybody leaves room, which is deleted
 
@@ -74,6 +75,9 @@ func (d *Delivery) post(loops []uint32) (over bool) {
 
 // hand gives d to loops, and returns how many of them have ended.
 func (d *Delivery) hand(loops []uint32) (gone int32) {
+	if d.room != nil {
+		d.serial = d.room.serial.next()
+	}
 	for _, l := range loops {
 		if d.hub.loops[l].Post(d) != nil {
 			gone++

@@ -48,6 +48,7 @@ type Room struct {
 	emptySince atomic.Int64 // as Config.Clock tells it: when it was empty last, if it has a TTL
 
 	mu      sync.Mutex // short; taken after the broker's, before a mailbox's
+	serial  serial     // of deliveries
 	closed  bool
 	on      places
 	users   map[*User]presence

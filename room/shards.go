@@ -43,6 +43,7 @@ const (
 // goes through memory in one direction.
 type shard struct {
 	room    *Room
+	last    serial // of the deliveries that were carried out
 	slots   [Dialects][]uint32
 	links   int    // seats that refer to it
 	version uint32 // of slots
@@ -266,11 +267,17 @@ func (s *Shards) unlink(p *seat, i uint32) {
 func (s *Shards) Change(d *Delivery) bool {
 	switch {
 	case d.evict:
+		if i, ok := s.index[d.room]; ok {
+			s.shards[i].last.passed(d)
+		}
 		s.evict(d.room)
 	case d.ticket != 0:
 		slot := d.to[0].Slot
 		i, ok := s.index[d.room]
 		k := joining{slot, i}
+		if ok {
+			s.shards[i].last.passed(d)
+		}
 		if ok && s.joining[k] == d.ticket {
 			delete(s.joining, k)
 			s.shards[i].insert(Dialect(s.seats.Get(slot).link&linkDialect), slot)
