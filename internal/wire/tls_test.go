@@ -287,3 +287,38 @@ func TestTLSMoves(t *testing.T) {
 		}
 	})
 }
+
+// FuzzRecordsCut has records come in pieces of any sizes: what the client says arrives, and each piece says that it is
+// all. An odd size is followed by an answer of the server.
+func FuzzRecordsCut(f *testing.F) {
+	f.Add([]byte("a message"), []byte{1, 2, 3, 250})
+	f.Add(bytes.Repeat([]byte("0123456789"), 4000), []byte{255, 0, 7})
+	ca := wstest.NewAuthority(f)
+	server := &tls.Config{Certificates: []tls.Certificate{ca.Issue("perch.test")}}
+	client := &tls.Config{RootCAs: ca.Pool, ServerName: "perch.test"}
+	f.Fuzz(func(t *testing.T, text, cuts []byte) {
+		if len(text) == 0 {
+			return // it makes no record
+		}
+		c := handshaken(t, server, client, 1<<20)
+		b := c.says(string(text))
+		got := ""
+		for len(b) > 0 {
+			n := len(b)
+			if len(cuts) > 0 {
+				n, cuts = min(n, 1+int(cuts[0])), cuts[1:]
+			}
+			part, err := c.opens(bytes.Clone(b[:n]))
+			if err != wire.ErrDrained {
+				t.Fatal(err)
+			}
+			got += part
+			if b = b[n:]; n%2 == 1 {
+				c.answers("so far")
+			}
+		}
+		if got != string(text) {
+			t.Errorf("%d bytes arrive of %d", len(got), len(text))
+		}
+	})
+}
