@@ -18,16 +18,19 @@ import (
 // descriptors; a connection that closes ends the pause too.
 const acceptPause = 500 * time.Millisecond
 
-// accept takes what waits, up to the budget, and reads at once: the request is
-// usually there already.
+// accept accepts the connections that wait, up to the budget, and reads from each at once: its request has usually
+// come already.
+//
+// The process may be out of descriptors (EMFILE) or the system (ENFILE), or memory is short. Then a spare descriptor is
+// lent to one connection, so that it can be told; without a spare accepting pauses (pauseAccept).
 func (l *loop) accept() {
 	l.own.Check()
 	for range acceptBudget {
-		if l.accepting.listener < 0 || l.accepting.pausedUntil != 0 || l.accepting.overflow.pushed >= pushBudget { // their descriptors are open until reap
-			return
+		if l.accepting.listener < 0 || l.accepting.pausedUntil != 0 || l.accepting.overflow.pushed >= pushBudget {
+			return // the descriptors of those pushed out are open until reap
 		}
 		fd, peer, e := l.kernel.Accept(l.accepting.listener)
-		spare := e == unix.EMFILE && l.accepting.overflow.lend(l.kernel)
+		spare := e == unix.EMFILE && l.accepting.spares.lend(l.kernel)
 		if spare {
 			fd, peer, e = l.kernel.Accept(l.accepting.listener)
 		}
@@ -38,19 +41,19 @@ func (l *loop) accept() {
 			}
 			l.accepted(fd, peer, spare)
 		case unix.EAGAIN:
-			l.accepting.overflow.replenish(l.kernel)
+			l.accepting.spares.replenish(l.kernel)
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			l.stats.AcceptPauses++
 			if e == unix.EMFILE {
-				l.pushOut(rankAnswering) // its descriptor is for one that waits
+				l.pushOut(rankAnswering) // its descriptor can be had by a connection that waits
 			}
 			l.srv.often(frequentAccept, slog.LevelWarn, "accepting paused", slog.Int("loop", l.id), slog.String("error", e.Error()))
 			l.pauseAccept()
 			return
 		default:
-			// ECONNABORTED, EPERM of a firewall and the like: that one connection is
-			// lost, the next may be fine.
+			// ECONNABORTED, EPERM of a firewall and the like: this connection is lost, and the
+			// next one may be fine.
 			l.stats.AcceptErrors++
 		}
 	}
@@ -61,7 +64,7 @@ func (l *loop) accept() {
 func (l *loop) pauseAccept() {
 	l.own.Check()
 	l.accepting.pausedUntil = l.now + int64(acceptPause)
-	l.poller.Del(l.accepting.listener) // what is exclusive cannot be changed
+	l.poller.Del(l.accepting.listener) // not Mod: a registration with EPOLLEXCLUSIVE cannot be changed
 }
 
 // resumeAccept ends the pause.
@@ -73,15 +76,15 @@ func (l *loop) resumeAccept() {
 	}
 }
 
-// accepted makes a connection of a new socket. over: it is over the limit whatever
-// the count says.
+// accepted makes a connection of a new socket. over: it is over the limit whatever the count says, because its
+// descriptor is a spare one.
 func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 	l.own.Check()
 	l.stats.Accepted++
 	srv := l.srv
 	over = over || !srv.occupy()
 	flags := flagIn
-	if over { // it takes nobody's place
+	if over { // it takes no place
 		srv.refusing.Add(1)
 		flags |= flagRefused
 	}
@@ -108,7 +111,7 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 	switch {
 	case over:
 		l.overLimit(i, s, peer, http.StatusServiceUnavailable, "too many connections")
-	case state != stateProxy: // else whom it is for comes first
+	case state != stateProxy: // else a header comes first, which names the client
 		l.countPeer(i, s, peer)
 	}
 	if s.state == state { // not refused, or not yet

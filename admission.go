@@ -63,7 +63,7 @@ func (a *admission) uncount(from limit.Address) {
 	a.vacate()
 }
 
-// countPeer counts a connection for its client, or takes it for one over a limit.
+// countPeer counts a connection for the address of its other end, or takes it in as one over a limit.
 func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) {
 	l.own.Check()
 	if s.flags&flagRefused != 0 {
@@ -71,7 +71,7 @@ func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) {
 	}
 	key := limit.AddressOf(peer)
 	if contains(l.srv.cfg.TrustedProxies, peer) {
-		key = limit.Address{} // whom it forwards for is in the head: see countForwarded
+		key = limit.Address{} // the client is named in the head: see countForwarded
 	}
 	if status, reason := l.srv.admit(key, true, l.now); status != 0 {
 		l.overLimit(i, s, peer, status, reason)

@@ -22,7 +22,7 @@ var closesDescriptors = map[string]string{
 	"loop.connected":       "a dialled socket that does not connect: the next address has another",
 	"loop.closeListener":   "the loop's listener",
 	"sharedListener.close": "the listener of all loops",
-	"overflow.lend":        "a spare descriptor",
+	"spares.lend":          "a spare descriptor",
 	"openPassage":          "one end of a pair whose other end cannot be used",
 	"Server.release":       "the loops' ends of the pairs, when no loop runs any more",
 	"freeAddr":             "a listener that was opened to see whether it can be",

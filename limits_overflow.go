@@ -10,24 +10,18 @@ import (
 	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/limit"
-	"github.com/perchws/perch/internal/sock"
 )
 
 // overflow is the connections of one loop that are over a limit. They take no place
 // of those within it, and there are few: a newcomer pushes out the one that is
 // needed least. Each is answered 503 or 429, unless its request is for a path of
 // Config.Reserved: that is why they are read at all.
-//
-// Some descriptors are kept open for them (spares), so that a process that is out of
-// descriptors answers them too.
+// A process that is out of descriptors answers them too: see accept_spares.go.
 type overflow struct {
-	most   int                   // connections held
-	held   []over                // the oldest first
-	shares map[limit.Address]int // of held
-	pushed int                   // out, in this tick
-
-	kept   int   // spares that there ought to be
-	spares []int // descriptors of /dev/null
+	most   int                         // connections held
+	held   []over                      // the oldest first
+	shares limit.Shares[limit.Address] // of held
+	pushed int                         // out, in this tick
 }
 
 // over is one connection over a limit.
@@ -57,8 +51,6 @@ const (
 	// address, only to be told; a tenth of NewConnectionsPerSecond if that is more.
 	// There are at least twice as many of all addresses, or half of it.
 	overRateLeast = 50
-	// sparesKept is how many descriptors a loop keeps for them.
-	sparesKept = 4
 )
 
 // overflowOf is how many connections over a limit each of so many loops holds, in a
@@ -71,7 +63,7 @@ func overflowOf(loops, limit int) int {
 const (
 	rankAnswered  = iota
 	rankSilent    // it has sent nothing for overflowGrace
-	rankBegun     // it may not have had the time, its request is not whole, or its TLS handshake takes long
+	rankBegun     // it is younger than overflowGrace, its request is not whole, or its TLS handshake takes long
 	rankShaking   // its TLS handshake is under way, of which there are few: see mayTell
 	rankAnswering // it is being told, or its request is for a reserved path
 	rankAll
@@ -133,9 +125,9 @@ func (l *loop) refuseOver(i uint32, s *slot, r *Request) {
 // one given: of several, the oldest of the address with the most.
 func (l *loop) pushOut(below int) {
 	l.own.Check()
-	worst, worstRank, worstCount := -1, below, 0
+	worst, worstRank, worstCount := -1, below, int64(0)
 	for at, o := range l.accepting.overflow.held {
-		rank, count := l.rankOver(o, l.slab.at(o.slot)), l.accepting.overflow.shares[o.share]
+		rank, count := l.rankOver(o, l.slab.at(o.slot)), l.accepting.overflow.shares.Of(o.share)
 		if rank < worstRank || worst >= 0 && rank == worstRank && count > worstCount {
 			worst, worstRank, worstCount = at, rank, count
 		}
@@ -176,10 +168,8 @@ func (l *loop) leaveOverflow(i uint32) {
 
 // add takes note of one more.
 func (o *overflow) add(c over) {
-	if o.held = append(o.held, c); o.shares == nil {
-		o.shares = make(map[limit.Address]int)
-	}
-	o.shares[c.share]++
+	o.held = append(o.held, c)
+	o.shares.Add(c.share, 1, limit.None)
 }
 
 // find is where a slot is in held; −1: it was pushed out.
@@ -189,38 +179,6 @@ func (o *overflow) find(slot uint32) int {
 
 // remove forgets the one at this place of held.
 func (o *overflow) remove(at int) {
-	share := o.held[at].share
-	if o.shares[share]--; o.shares[share] == 0 {
-		delete(o.shares, share)
-	}
+	o.shares.Remove(o.held[at].share, 1)
 	o.held = slices.Delete(o.held, at, at+1)
-}
-
-// lend closes a spare, so that one connection can be accepted. false: there is none.
-func (o *overflow) lend(k sock.Kernel) bool {
-	n := len(o.spares)
-	if n == 0 {
-		return false
-	}
-	k.Close(o.spares[n-1])
-	o.spares = o.spares[:n-1]
-	return true
-}
-
-// replenish opens the spares that are missing, as far as there are descriptors.
-func (o *overflow) replenish(k sock.Kernel) {
-	for len(o.spares) < o.kept {
-		fd, e := k.Spare()
-		if e != 0 {
-			return
-		}
-		o.spares = append(o.spares, fd)
-	}
-}
-
-// close closes the spares for good.
-func (o *overflow) close(k sock.Kernel) {
-	o.kept = 0
-	for o.lend(k) {
-	}
 }

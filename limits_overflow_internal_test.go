@@ -58,8 +58,8 @@ func TestPushOut(t *testing.T) {
 				}
 				l.reap()
 			}
-			if len(l.accepting.overflow.held) != 0 || len(l.accepting.overflow.shares) != 0 || d.srv.refusing.Load() != 0 {
-				t.Errorf("left: %v, %v, %d", l.accepting.overflow.held, l.accepting.overflow.shares, d.srv.refusing.Load())
+			if len(l.accepting.overflow.held) != 0 || l.accepting.overflow.shares.Len() != 0 || d.srv.refusing.Load() != 0 {
+				t.Errorf("left: %v, shares of %d addresses, %d refusing", l.accepting.overflow.held, l.accepting.overflow.shares.Len(), d.srv.refusing.Load())
 			}
 		})
 	}

@@ -95,13 +95,13 @@ func (l *loop) serveReserved(i uint32, s *slot, path *reservedPath, r *Request) 
 	}
 	l.slab.thaw(s).refusal = nil // it is not to be refused
 	l.step(i, s, closing.Deferred, why{})
-	if !path.take(p) {
+	if !path.enqueue(p) {
 		l.refuseBusy(i, s, r, http.StatusServiceUnavailable, "too many requests under way")
 	}
 }
 
-// take answers a request now or later. false: too many wait already.
-func (path *reservedPath) take(p *probe) bool {
+// enqueue has a request answered, now or later. false: too many wait already.
+func (path *reservedPath) enqueue(p *probe) bool {
 	path.mu.Lock()
 	defer path.mu.Unlock()
 	switch {

@@ -111,7 +111,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 	l.sockets = socketWriter{l.kernel, &l.stats, -1}
 	l.accepting.overflow.most = s.overflow
 	if len(s.reserved) > 0 {
-		l.accepting.overflow.kept = sparesKept
+		l.accepting.spares.most = sparesKept
 	}
 	if owner.Enabled {
 		l.tls.sealed.Check = l.own.Check
@@ -304,7 +304,7 @@ func (l *loop) end() {
 	}
 	l.reap()
 	l.submit() // OnClose of blocking handlers
-	l.accepting.overflow.close(l.kernel)
+	l.accepting.spares.close(l.kernel)
 	l.account()
 	l.publishStats()
 }

@@ -70,6 +70,7 @@ type accepting struct {
 	interest    poller.Interest
 	shares      bool  // the listener is one for all loops, and this loop has not left it
 	pausedUntil int64 // accepting is paused until then; 0: it is not
+	spares      spares
 	overflow    overflow
 }
 

@@ -107,7 +107,7 @@ func (l *loop) keep(s *slot, b []byte) {
 func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 	l.own.Check()
 	r := l.routeOf(s)
-	if r.traffic.LimitsBytes() && !r.traffic.Input(l.slab.rates.At(i), l.now, fresh) && s.state == stateOpen {
+	if fresh > 0 && r.traffic.LimitsBytes() && !r.traffic.Input(l.slab.rates.At(i), l.now, fresh) && s.state == stateOpen {
 		l.stats.RateLimited++
 		l.failWith(i, s, ClosePolicyViolation, "too many bytes", ErrRateLimit)
 		return

@@ -46,7 +46,7 @@ func (l *loop) reapOne(i uint32, s *slot) {
 			l.kernel.Close(int(s.fd))
 		}
 		s.fd = -1
-		l.accepting.overflow.replenish(l.kernel)
+		l.accepting.spares.replenish(l.kernel)
 		l.resumeAccept()
 	}
 	if l.workEnds(i, s, c) {

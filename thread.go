@@ -43,7 +43,7 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 	up <- err
 	if <-listen && err == nil {
 		l.clock()
-		l.accepting.overflow.replenish(l.kernel)
+		l.accepting.spares.replenish(l.kernel)
 		err = l.listen()
 		l.life.running = err == nil
 		ready <- err

@@ -131,15 +131,6 @@ func (c *Client) arm(conn perch.Conn) {
 	}
 }
 
-// await begins the time for the first message.
-func (c *Client) await(conn perch.Conn) {
-	r := c.realm()
-	c.phase = greeting
-	if r.cfg.FirstFrame > 0 {
-		c.rarely().first = r.deadlines.in(conn.Ref(), r.cfg.FirstFrame)
-	}
-}
-
 // disarm is for when the connection has closed.
 func (c *Client) disarm() {
 	if c.rare == nil {
@@ -174,10 +165,4 @@ func (r *Realm) overdue(conn perch.Conn) {
 	case c.phase == greeting && c.rare != nil && c.rare.first.over():
 		c.noFirst(conn)
 	}
-}
-
-// noFirst closes a client that has not sent a first message, or none that was good.
-func (c *Client) noFirst(conn perch.Conn) {
-	c.realm().cfg.Meter.Error(c.at.Name, kindTimeout)
-	c.Close(conn, CloseNoFirstFrame, reasonFirstFrame)
 }

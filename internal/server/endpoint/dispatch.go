@@ -74,39 +74,6 @@ func parse(op perch.Opcode, p []byte) (protocol.Message, error) {
 	return protocol.Parse(p)
 }
 
-// greet handles what may be the first message.
-func (c *Client) greet(conn perch.Conn, m protocol.Message) error {
-	if ok, err := c.identify(conn, m); !ok {
-		return err
-	}
-	c.arm(conn)
-	if err := c.at.First(conn, c, m); err != nil {
-		return err
-	}
-	if c.suspended() {
-		c.held().greets = true
-		return nil
-	}
-	c.greeted(conn, true)
-	c.tidyEarly()
-	return nil
-}
-
-// greeted is for when the first message has been handled: ok says that it was good, otherwise another one may come.
-func (c *Client) greeted(conn perch.Conn, ok bool) {
-	switch {
-	case ok:
-		c.phase = active
-		if c.rare != nil {
-			c.rare.first.cancel()
-			c.rare.first = nil
-			c.tidy()
-		}
-	case c.rare != nil && c.rare.first.over(): // time ran out while it was handled
-		c.noFirst(conn)
-	}
-}
-
 // Fail tells the client of an error: an *auth.Error, a *protocol.Error, or a fault of ours, of which it is
 // told nothing and which is logged. id, if there is one, is that of the message it is about. One error of the
 // client's too many closes the connection with 1008.
