@@ -67,8 +67,8 @@ func (l *loop) pauseAccept() {
 	l.poller.Del(l.accepting.listener) // not Mod: a registration with EPOLLEXCLUSIVE cannot be changed
 }
 
-// resumeAccept ends the pause.
-func (l *loop) resumeAccept() {
+// endAcceptPause ends the pause.
+func (l *loop) endAcceptPause() {
 	l.own.Check()
 	if l.accepting.pausedUntil != 0 && l.accepting.listener >= 0 {
 		l.accepting.pausedUntil = 0

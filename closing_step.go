@@ -47,7 +47,7 @@ func (l *loop) step(i uint32, s *slot, e closing.Event, w why) {
 		}
 		l.journal(i, s, to, e, w)
 		if restarts(from, to) {
-			s.see(l.coarse)
+			s.enter(l.coarse)
 		}
 		s.state = to
 		s.flags &^= flagsHeld

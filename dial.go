@@ -99,7 +99,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 	}
 	d.ctx, d.release = context.WithCancelCause(ctx) // the loop calls no method of the caller's
 	l := srv.loops[srv.nextDial.Add(1)%uint32(len(srv.loops))]
-	if err := l.post(post{kind: postDial, dial: d}, nil); err != nil {
+	if err := l.put(post{kind: postDial, dial: d}, nil); err != nil {
 		d.release(nil)
 		srv.vacate()
 		srv.releaseRoute(d.route.index)
@@ -221,7 +221,7 @@ func (l *loop) dial(d *dialing) {
 	l.step(i, s, closing.Dialled, why{})
 	l.slab.thaw(s).dial = d
 	cancelled := post{kind: postCancel, dial: d, slot: i, gen: s.gen.Load()}
-	d.cancel = context.AfterFunc(d.ctx, func() { l.post(cancelled, nil) })
+	d.cancel = context.AfterFunc(d.ctx, func() { l.put(cancelled, nil) })
 	if len(d.addrs) > 0 {
 		l.connect(i, s, d)
 		return
@@ -233,7 +233,7 @@ func (l *loop) dial(d *dialing) {
 
 // resolve finds the addresses, on a goroutine of its own: it may block.
 func (d *dialing) resolve(l *loop, done post) {
-	defer l.post(done, nil)
+	defer l.put(done, nil)
 	d.err = ErrPanic
 	l.srv.guard("context of a dial panicked", "", d.lookup)
 }

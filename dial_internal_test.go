@@ -50,7 +50,7 @@ func TestDialTriesEveryAddress(t *testing.T) {
 				}
 			}
 			srv.connections.Add(1)
-			if err := srv.loops[0].post(post{kind: postDial, dial: d}, nil); err != nil {
+			if err := srv.loops[0].put(post{kind: postDial, dial: d}, nil); err != nil {
 				t.Fatal(err)
 			}
 			if err := wstest.Receive(t, "the outcome", result); !errors.Is(err, tc.want) || tc.want != nil && !errors.Is(err, ErrDial) {

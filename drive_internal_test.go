@@ -73,7 +73,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 // turn is one tick that does not sleep.
 func (d *driven) turn() {
 	d.t.Helper()
-	d.l.post(post{kind: postSpace}, nil) // asks for nothing, and keeps Wait awake
+	d.l.put(post{kind: postSpace}, nil) // asks for nothing, and keeps Wait awake
 	if err := d.l.tick(); err != nil {
 		d.t.Fatal(err)
 	}

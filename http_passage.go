@@ -122,5 +122,5 @@ func (l *loop) enter(socket interface{ Control(func(fd uintptr)) error }, p post
 	case failed != nil:
 		return failed
 	}
-	return l.post(p, nil)
+	return l.put(p, nil)
 }

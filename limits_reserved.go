@@ -121,7 +121,7 @@ func (path *reservedPath) work(p *probe) {
 	for p != nil {
 		b := path.answer(p)
 		l := p.ref.l
-		_ = l.post(post{kind: postReserved, slot: p.ref.slot, gen: p.ref.gen, do: func(c Conn) {
+		_ = l.put(post{kind: postReserved, slot: p.ref.slot, gen: p.ref.gen, do: func(c Conn) {
 			l.answerReserved(c.slot, l.slab.at(c.slot), b)
 		}}, nil) // an error: the loop has ended, and the connection with it
 		p = path.next()

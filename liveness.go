@@ -33,7 +33,7 @@ func (l *loop) sweep() {
 	l.trimCodec()
 	l.srv.turns.dropStalled(l.now)
 	if l.accepting.pausedUntil != 0 && l.now >= l.accepting.pausedUntil {
-		l.resumeAccept()
+		l.endAcceptPause()
 	}
 	if l.slab.live == 0 {
 		l.goneRound()
@@ -96,7 +96,7 @@ func (l *loop) expire(i uint32, s *slot) {
 func (l *loop) expireOpening(i uint32, s *slot, c *cold) {
 	l.own.Check()
 	overLimit := c != nil && c.refusal != nil
-	if !l.past(l.coarse-s.seen(), l.srv.cfg.HandshakeTimeout) {
+	if !l.past(l.coarse-s.entered(), l.srv.cfg.HandshakeTimeout) {
 		if s.state == stateSecuring && overLimit && c.refusal.waits && l.mayTell(i, s) {
 			l.requestTLSHandshake(i, s)
 		}
@@ -135,7 +135,7 @@ func (l *loop) expireOpening(i uint32, s *slot, c *cold) {
 func (l *loop) expireEnding(i uint32, s *slot) {
 	l.own.Check()
 	timeout := l.srv.cfg.CloseTimeout
-	if inState := l.coarse - s.seen(); l.stillTaking(s, timeout) || !l.past(inState, timeout) {
+	if inState := l.coarse - s.entered(); l.stillTaking(s, timeout) || !l.past(inState, timeout) {
 		return
 	}
 	l.stats.CloseTimeouts++
@@ -152,13 +152,13 @@ func (l *loop) expireEnding(i uint32, s *slot) {
 func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
 	l.own.Check()
 	out := &l.slab.thaw(s).out
-	if out.Watched() && !out.Waiting() && out.Empty() && !l.past(l.coarse-s.seen(), timeout) {
+	if out.Watched() && !out.Waiting() && out.Empty() && !l.past(l.coarse-s.entered(), timeout) {
 		return false // it has everything, and its time to answer
 	}
 	if !out.Look(l.peerProgress(s), l.coarse, false) {
 		return false
 	}
-	s.see(l.coarse)
+	s.enter(l.coarse)
 	return true
 }
 
@@ -167,7 +167,7 @@ func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
 // nobody has read: hence the wait.
 func (l *loop) expireLingering(i uint32, s *slot) {
 	l.own.Check()
-	inState := l.coarse - s.seen()
+	inState := l.coarse - s.entered()
 	timeout := max(lingerTimeout, l.srv.cfg.CloseTimeout)
 	if !l.stillTaking(s, lingerTimeout) && (l.past(inState, timeout) || l.past(inState, lingerTimeout) && !l.slab.coldOf(s).out.Waiting()) {
 		l.step(i, s, closing.Timeout, why{})

@@ -26,7 +26,7 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 		l.step(i, s, closing.Timeout, why{err: cut(ErrWriteTimeout)})
 	case s.held(): // while we do not read, its silence is ours
 		l.tellHeld(i, s, c)
-	case (c.asmBuf != nil || c.in != nil) && l.past(l.coarse-c.begun, cfg.MessageTimeout):
+	case (c.asmBuf != nil || c.in != nil) && l.past(l.coarse-c.inSince, cfg.MessageTimeout):
 		l.stats.MessageTimeouts++
 		l.failWith(i, s, ClosePolicyViolation, "message took too long", ErrMessageTimeout)
 	default:

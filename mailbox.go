@@ -83,13 +83,13 @@ const (
 	keepPosts = 16 << 10
 )
 
-// post queues p, a post of our own, with a copy of data, and wakes the loop if it
+// put queues p, a post of our own, with a copy of data, and wakes the loop if it
 // sleeps. Any goroutine. Error: ErrClosed when the loop has ended.
-func (l *loop) post(p post, data []byte) error { return l.put(&p, data, false) }
+func (l *loop) put(p post, data []byte) error { return l.enqueue(&p, data, false) }
 
-// put queues a post. counted: it is what a program asks of a connection, which may be refused with ErrOverloaded. Any
+// enqueue queues a post. counted: it is what a program asks of a connection, which may be refused with ErrOverloaded. Any
 // goroutine.
-func (l *loop) put(p *post, data []byte, counted bool) error {
+func (l *loop) enqueue(p *post, data []byte, counted bool) error {
 	m := &l.mail
 	m.mu.Lock()
 	if m.closed {

@@ -23,7 +23,7 @@ func (l *loop) readable(i uint32, s *slot) {
 	had := 0
 	if c := l.slab.coldOf(s); c != nil && c.in != nil {
 		if had = len(c.in.B); had > frame.MaxHeaderSize+frame.MaxControlPayload && s.state.Parses() {
-			l.resumeInput(i, s) // kept while reading was stopped: it comes first
+			l.feedKept(i, s) // kept while reading was stopped: it comes first
 			return
 		}
 	}
@@ -39,7 +39,7 @@ func (l *loop) readable(i uint32, s *slot) {
 		l.fail(i, s, e)
 		return
 	case n == 0:
-		if had > 0 && s.state.Parses() && l.resumeKept(i, s, had) {
+		if had > 0 && s.state.Parses() && l.feedKeptBeforeEnd(i, s, had) {
 			return // level-triggering brings the end back
 		}
 		l.endOfInput(i, s)
@@ -53,11 +53,11 @@ func (l *loop) readable(i uint32, s *slot) {
 // fresh is how many came from the socket.
 func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
 	l.own.Check()
-	var begun uint64
+	var inSince uint64
 	if had > 0 {
 		c := l.slab.coldOf(s)
 		copy(l.input.buf, c.in.B)
-		begun = c.begun
+		inSince = c.inSince
 		l.dropInput(c)
 	}
 	switch s.state {
@@ -76,7 +76,7 @@ func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
 		}
 		l.feed(i, s, l.input.buf[:had+n], fresh)
 		if c := l.slab.coldOf(s); had > 0 && c != nil && c.in != nil && len(c.in.B) == had+n {
-			c.begun = begun // still the same header: byte by byte is no way round MessageTimeout
+			c.inSince = inSince // still the same header: byte by byte is no way round MessageTimeout
 		}
 	}
 }
@@ -95,7 +95,7 @@ func (l *loop) keep(s *slot, b []byte) {
 	if c.in == nil {
 		c.in = l.bufs.Get()
 		if c.asmBuf == nil {
-			c.begun = l.coarse
+			c.inSince = l.coarse
 		}
 	}
 	c.in.B = append(c.in.B, b...)
@@ -137,7 +137,7 @@ func (l *loop) feed(i uint32, s *slot, b []byte, fresh int) {
 		if ev.Kind == frame.Message {
 			if asm != &l.input.asm { // what comes behind it has a MessageTimeout of its own
 				c := l.slab.coldOf(s)
-				c.begun, c.came = l.coarse, 0
+				c.inSince, c.came = l.coarse, 0
 			}
 			l.message(i, s, r, ev.Opcode, ev.Payload, ev.Rsv != 0)
 		} else {
@@ -202,7 +202,7 @@ func (l *loop) stashMessage(s *slot, asm *frame.Assembler) {
 	case asm == &l.input.asm:
 		c := l.slab.thaw(s)
 		c.asm, c.asmBuf = l.input.asm, l.input.asmBuf
-		c.begun, c.came = l.coarse, c.asm.Buffered()
+		c.inSince, c.came = l.coarse, c.asm.Buffered()
 		l.freshAssembler(l.bufs.Get())
 	case asm.Idle():
 		if c := l.slab.coldOf(s); c != nil && c.asmBuf != nil {
@@ -210,7 +210,7 @@ func (l *loop) stashMessage(s *slot, asm *frame.Assembler) {
 		}
 	default:
 		if c := l.slab.coldOf(s); asm.Buffered()-c.came >= messageStep {
-			c.begun, c.came = l.coarse, asm.Buffered()
+			c.inSince, c.came = l.coarse, asm.Buffered()
 		}
 	}
 }
@@ -315,7 +315,7 @@ func (l *loop) resume() {
 		s := l.slab.at(conn.slot)
 		if s.gen.Load() == conn.gen {
 			l.doing.on(conn.slot)
-			l.resumeInput(conn.slot, s)
+			l.feedKept(conn.slot, s)
 			if s.flags&flagTLS != 0 {
 				l.endOfRecords(conn.slot, s)
 			}
@@ -323,16 +323,17 @@ func (l *loop) resume() {
 	}
 }
 
-// resumeKept is for the end of input behind had bytes that were kept: whole
+// feedKeptBeforeEnd is feedKept for the end of input behind had bytes that were kept: whole
 // messages may be among them. It reports whether any of them were of use.
-func (l *loop) resumeKept(i uint32, s *slot, had int) bool {
+func (l *loop) feedKeptBeforeEnd(i uint32, s *slot, had int) bool {
 	l.own.Check()
-	l.resumeInput(i, s)
+	l.feedKept(i, s)
 	c := l.slab.coldOf(s)
 	return c == nil || c.in == nil || len(c.in.B) < had
 }
 
-func (l *loop) resumeInput(i uint32, s *slot) {
+// feedKept feeds what was kept while reading was held, if it is held no longer.
+func (l *loop) feedKept(i uint32, s *slot) {
 	l.own.Check()
 	c := l.slab.coldOf(s)
 	if c == nil || c.in == nil || s.held() || !s.state.Parses() {

@@ -47,7 +47,7 @@ func (l *loop) reapOne(i uint32, s *slot) {
 		}
 		s.fd = -1
 		l.accepting.spares.replenish(l.kernel)
-		l.resumeAccept()
+		l.endAcceptPause()
 	}
 	if l.workEnds(i, s, c) {
 		defer l.release(i, s, c) // whatever OnClose does

@@ -32,7 +32,7 @@ func (r Ref) Send(op Opcode, p []byte) error {
 	if !op.IsData() {
 		return ErrOpcode
 	}
-	return r.post(post{kind: postSend, op: op}, p)
+	return r.put(post{kind: postSend, op: op}, p)
 }
 
 // SendText is Send of a string, which must be UTF-8: ErrUTF8.
@@ -49,7 +49,7 @@ func (r Ref) SendPrepared(p *Prepared) error {
 	if err := p.Err(); err != nil {
 		return err
 	}
-	return r.post(post{kind: postPrepared, prepared: p}, nil)
+	return r.put(post{kind: postPrepared, prepared: p}, nil)
 }
 
 // Close posts Conn.Close. Errors: ErrClosed, ErrCloseCode; ErrOverloaded when calls
@@ -59,14 +59,14 @@ func (r Ref) Close(code CloseCode, reason string) error {
 		return ErrCloseCode
 	}
 	reason = reason[:min(len(reason), frame.MaxControlPayload)] // what is longer is cut anyway
-	return r.post(post{kind: postClose, code: code}, stringBytes(reason))
+	return r.put(post{kind: postClose, code: code}, stringBytes(reason))
 }
 
 // Do runs f on the connection's loop, as a callback of it: f must not block.
 // If the connection is closed by then, f is not run. Errors: ErrClosed; ErrOverloaded
 // as for Close.
 func (r Ref) Do(f func(c Conn)) error {
-	return r.post(post{kind: postDo, do: f}, nil)
+	return r.put(post{kind: postDo, do: f}, nil)
 }
 
 // Value is the connection's user value now; nil if it has none or is closed.
@@ -100,12 +100,12 @@ func (r Ref) Closed() bool {
 	return s == nil || s.gen.Load() != r.gen
 }
 
-func (r Ref) post(p post, data []byte) error {
+func (r Ref) put(p post, data []byte) error {
 	if r.Closed() {
 		return ErrClosed
 	}
 	p.slot, p.gen = r.slot, r.gen
-	return r.l.put(&p, data, true)
+	return r.l.enqueue(&p, data, true)
 }
 
 // stringBytes is s as bytes that nobody may change.

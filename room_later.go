@@ -50,5 +50,5 @@ func (r Ref) conn() Conn { return Conn(r) }
 // Do implements room.Loop. Any goroutine. What rooms have to tell a connection is not counted like what a program
 // asks of it: rooms bound what waits for them.
 func (l *loop) Do(m room.Member, f func()) error {
-	return l.post(post{kind: postDo, slot: m.Slot, gen: m.Gen, do: func(Conn) { f() }}, nil)
+	return l.put(post{kind: postDo, slot: m.Slot, gen: m.Gen, do: func(Conn) { f() }}, nil)
 }

@@ -149,7 +149,7 @@ func (srv *Server) abort() (stuck int) {
 
 func (srv *Server) stopLoops(kind postKind) {
 	for _, l := range srv.loops {
-		l.post(post{kind: kind}, nil)
+		l.put(post{kind: kind}, nil)
 	}
 }
 

@@ -19,7 +19,7 @@ type slot struct {
 	state  connState
 	agreed agreed // of permessage-deflate
 	flags  slotFlags
-	word   uint64 // coarse time of 40 bits, see seen, and route
+	word   uint64 // coarse time of 40 bits, see seen and entered, and route
 }
 
 const (
@@ -27,12 +27,18 @@ const (
 	maxRoutes = 1 << routeBits
 )
 
-// seen is the coarse time of the last sign of life; outside stateOpen, of the
-// state's begin.
+// seen is the coarse time of the last sign of life of an open connection.
 func (s *slot) seen() uint64 { return s.word >> routeBits }
 
 // see sets it.
 func (s *slot) see(t uint64) { s.word = t<<routeBits | s.word&(maxRoutes-1) }
+
+// entered is the coarse time at which the time of the state began, if the connection is not open. It has the place of
+// seen: no connection needs both.
+func (s *slot) entered() uint64 { return s.seen() }
+
+// enter sets it.
+func (s *slot) enter(t uint64) { s.see(t) }
 
 // route is an index in Server.table.
 func (s *slot) route() uint32 { return uint32(s.word & (maxRoutes - 1)) }

@@ -16,7 +16,7 @@ type cold struct {
 	parser  *handshake.Parser // of a cut head
 	asm     frame.Assembler   // of a cut message
 	asmBuf  *pool.Buffer      // whose memory asm uses
-	begun   uint64            // coarse time at which the cut message, or header, began, or has last come on
+	inSince uint64            // coarse time at which the cut message, or header, began or last made progress
 	came    int               // bytes of the message that had come then
 	out     outbox.Box
 	cause   *CloseError

@@ -133,11 +133,11 @@ func TestSlabCold(t *testing.T) {
 	if tab.freeze(s); s.cold == 0 {
 		t.Fatal("taken away with something unfinished")
 	}
-	c.dropped, c.discard, c.reset, c.begun = 0, 9, true, 9
+	c.dropped, c.discard, c.reset, c.inSince = 0, 9, true, 9
 	if tab.freeze(s); s.cold != 0 {
 		t.Fatal("not taken away")
 	}
-	if again := tab.thaw(s); again != c || again.discard != 0 || again.reset || again.begun != 0 {
+	if again := tab.thaw(s); again != c || again.discard != 0 || again.reset || again.inSince != 0 {
 		t.Errorf("the next one gets %+v", again)
 	}
 	tab.freeze(s)

@@ -29,10 +29,10 @@ type tlsHandshake struct {
 }
 
 // Send implements wire.Sink.
-func (h *tlsHandshake) Send(p []byte) error { return h.post(postTLSOutput, p) }
+func (h *tlsHandshake) Send(p []byte) error { return h.put(postTLSOutput, p) }
 
 // ReadOn implements wire.Sink.
-func (h *tlsHandshake) ReadOn() error { return h.post(postTLSReadOn, nil) }
+func (h *tlsHandshake) ReadOn() error { return h.put(postTLSReadOn, nil) }
 
 // AwaitsPeer implements wire.Sink.
 func (h *tlsHandshake) AwaitsPeer() {
@@ -49,8 +49,8 @@ func (h *tlsHandshake) Continues() {
 }
 
 // post tells the loop. Error: the loop has ended.
-func (h *tlsHandshake) post(kind postKind, data []byte) error {
-	return h.ref.l.post(post{kind: kind, slot: h.ref.slot, gen: h.ref.gen}, data)
+func (h *tlsHandshake) put(kind postKind, data []byte) error {
+	return h.ref.l.put(post{kind: kind, slot: h.ref.slot, gen: h.ref.gen}, data)
 }
 
 // requestTLSHandshake begins the connection's TLS handshake as soon as it has a turn. Until then the connection waits
@@ -112,7 +112,7 @@ func (l *loop) startTLSHandshake(i uint32, s *slot, turns *tlsTurns, share limit
 
 // run is the goroutine of a handshake. Callbacks of the tls.Config run on it.
 func (h *tlsHandshake) run(conn *tls.Conn) {
-	defer h.post(postTLSDone, nil)
+	defer h.put(postTLSDone, nil)
 	defer h.turns.release(h.share) // first: a peer that sees the connection open does not see it counted as under way
 	h.err = ErrPanic
 	h.ref.l.srv.guard(tlsCallbackPanicked, h.ref.ID().String(), func() { h.err = conn.Handshake() })

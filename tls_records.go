@@ -37,7 +37,7 @@ func (l *loop) readTLS(i uint32, s *slot) {
 	case e != 0:
 		l.fail(i, s, e)
 	case n == 0:
-		if c := l.slab.coldOf(s); c != nil && c.in != nil && s.state.Parses() && l.resumeKept(i, s, len(c.in.B)) {
+		if c := l.slab.coldOf(s); c != nil && c.in != nil && s.state.Parses() && l.feedKeptBeforeEnd(i, s, len(c.in.B)) {
 			return // level-triggering brings the end back
 		}
 		l.endOfInput(i, s)
@@ -80,7 +80,7 @@ func (l *loop) openRecords(i uint32, s *slot, t *tlsConn, b []byte) {
 	case err == wire.ErrDrained || !s.state.Reads() || s.state == stateLingering:
 	case err == io.EOF: // close_notify
 		if c := l.slab.coldOf(s); n == had && c != nil && c.in != nil && s.state.Parses() {
-			l.resumeInput(i, s)
+			l.feedKept(i, s)
 		}
 		t.peerEnded = true
 		l.endOfRecords(i, s)

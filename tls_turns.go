@@ -97,7 +97,7 @@ func (t *tlsTurns) release(share limit.Address) {
 			}
 			c.l.startTLSHandshake(c.slot, c.l.slab.at(c.slot), t, next)
 		}
-		if r.l.post(post{kind: postTLSTurn, slot: r.slot, gen: r.gen, do: begin}, nil) == nil {
+		if r.l.put(post{kind: postTLSTurn, slot: r.slot, gen: r.gen, do: begin}, nil) == nil {
 			t.grant(next)
 		}
 	}
@@ -150,7 +150,7 @@ func (t *tlsTurns) dropStalled(now int64) {
 		}
 		delete(t.stalled, worst)
 		r := worst.ref
-		_ = r.l.post(post{kind: postTLSStalled, slot: r.slot, gen: r.gen}, nil) // an error: the loop has ended
+		_ = r.l.put(post{kind: postTLSStalled, slot: r.slot, gen: r.gen}, nil) // an error: the loop has ended
 	}
 }
 

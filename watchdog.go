@@ -33,7 +33,7 @@ type watched struct {
 	goroutine atomic.Int64 // its number in stack traces
 	began     atomic.Int64 // when the tick under way began, or the last one; as the clock tells it
 	stuck     atomic.Int64 // began of the tick that the log was told about; 0: none
-	seen      int64        // began at the last look, 0: it slept. Under watchdog.mu
+	looked    int64        // began at the last look, 0: it slept. Under watchdog.mu
 }
 
 // arm has the watchdog look.
@@ -61,14 +61,14 @@ func (srv *Server) look() {
 	for _, l := range srv.loops {
 		began := l.visible.watched.began.Load()
 		if !l.awake() {
-			l.visible.watched.seen = 0
+			l.visible.watched.looked = 0
 			continue
 		}
 		active = true
-		if began == l.visible.watched.seen {
+		if began == l.visible.watched.looked {
 			l.nameStuck(began)
 		}
-		l.visible.watched.seen = began
+		l.visible.watched.looked = began
 	}
 	if !active {
 		dog.armed.Store(false)
@@ -150,7 +150,7 @@ func (srv *Server) ask(p post) (stuck []*loop) {
 			continue
 		}
 		p.done = make(chan struct{})
-		if l.post(p, nil) == nil {
+		if l.put(p, nil) == nil {
 			asked[i] = p.done
 		}
 	}

@@ -171,7 +171,7 @@ func (l *loop) wait(w *work) {
 	lane := w.Lane()
 	if len(l.workers.waiting[lane]) == 0 {
 		l.stats.PoolFull++
-		l.srv.workers.Notify(lane, func() { l.post(post{kind: postSpace, slot: lane}, nil) })
+		l.srv.workers.Notify(lane, func() { l.put(post{kind: postSpace, slot: lane}, nil) })
 	}
 	if l.workers.waiting == nil {
 		l.workers.waiting = map[uint32][]*work{}
@@ -220,7 +220,7 @@ func (w *work) Run() {
 // handBack gives the batch back to the loop.
 func (w *work) handBack() {
 	h, b := w.route.blocking, &w.cur
-	err := w.ref.l.post(post{kind: postDone, work: w, slot: w.ref.slot, gen: w.ref.gen}, nil)
+	err := w.ref.l.put(post{kind: postDone, work: w, slot: w.ref.slot, gen: w.ref.gen}, nil)
 	if err != nil && b.upgrade != nil {
 		w.route.abandon(&b.upgrade.response, because(ErrNeverOpened, ErrShutdown))
 	}
@@ -234,7 +234,7 @@ func (w *work) handBack() {
 func (w *work) call(f func()) (ok bool) {
 	defer func() {
 		if !ok {
-			w.ref.l.post(post{kind: postPanic, slot: w.ref.slot, gen: w.ref.gen}, nil)
+			w.ref.l.put(post{kind: postPanic, slot: w.ref.slot, gen: w.ref.gen}, nil)
 			w.ref.l.srv.notePanic(handlerPanicked, w.ref.ID().String(), recover())
 		}
 	}()
@@ -283,7 +283,7 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 	if s.flags&(flagLags|flagEnded) == flagLags && len(w.next.data) < lagBytes && len(w.next.messages) < lagMessages {
 		s.flags &^= flagLags
 		s.see(l.coarse) // only open connections lag
-		c.begun = l.coarse
+		c.inSince = l.coarse
 		l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
 		l.tellResumed(i, s, c)
 	}

@@ -227,7 +227,7 @@ func (l *loop) drained(i uint32, s *slot, c *cold) {
 	l.own.Check()
 	s.flags &^= flagPaused
 	s.see(l.coarse)
-	c.begun = l.coarse
+	c.inSince = l.coarse
 	l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
 	l.tellResumed(i, s, c)
 	if f := l.routeOf(s).onDrain; f != nil {
