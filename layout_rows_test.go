@@ -162,3 +162,81 @@ func TestLayoutRowsFinds(t *testing.T) {
 		}
 	}
 }
+
+// TestLayoutImportsDocumented holds the last table of docs/architecture.md to mayImport: it has a
+// row for every package, with the packages that it may import. One row stands for the tests from
+// outside.
+func TestLayoutImportsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range undocumented(string(doc), mayImport) {
+		t.Error(f)
+	}
+}
+
+// undocumented returns how the table of imports in a document differs from imports.
+func undocumented(doc string, imports map[string][]string) (faults []string) {
+	const outside = "internal/enginetest/*"
+	name := strings.NewReplacer("`", "", "the root", ".", "the engine", ".", "any of ours", all, "–", "")
+	_, table, _ := strings.Cut(doc, "\n## What may import what\n")
+	rows := map[string][]string{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.TrimSpace(line), " | ")
+		if len(cells) != 3 || !strings.HasPrefix(line, "| ") || cells[0] == "| package" {
+			continue
+		}
+		var may []string
+		for _, p := range strings.Split(name.Replace(strings.TrimSuffix(cells[2], " |")), ", ") {
+			if p != "" {
+				may = append(may, p)
+			}
+		}
+		rows[name.Replace(strings.TrimPrefix(cells[0], "| "))] = may
+	}
+	for dir, may := range imports {
+		if strings.HasPrefix(dir, strings.TrimSuffix(outside, "*")) && len(may) == 0 {
+			dir = outside
+		}
+		row, ok := rows[dir]
+		if may = slices.Sorted(slices.Values(may)); !ok || !slices.Equal(slices.Sorted(slices.Values(row)), may) {
+			faults = append(faults, fmt.Sprintf("docs/architecture.md, what may import what: the row of %s has %q; it may import %q", dir, row, may))
+		}
+	}
+	for dir := range rows {
+		if _, ok := imports[dir]; !ok && dir != outside {
+			faults = append(faults, fmt.Sprintf("docs/architecture.md, what may import what: there is no package %s", dir))
+		}
+	}
+	slices.Sort(faults)
+	return faults
+}
+
+// TestLayoutImportsDocumentedFinds plants rows that are not true.
+func TestLayoutImportsDocumentedFinds(t *testing.T) {
+	imports := map[string][]string{".": {"frame", "room"}, "frame": {}, "room": {"frame"}, "cmd/a": {all}, "internal/enginetest/tls": {}}
+	rows := []string{
+		"", "## What may import what", "", "| package | what it is | may import |", "|---|---|---|",
+		"| the root | it | `room`, `frame` |", "| `frame` | it | – |", "| `room` | it | `frame` |", "| `cmd/a` | it | any of ours |",
+		"| `internal/enginetest/*` | them | – |",
+	}
+	if faults := undocumented(strings.Join(rows, "\n"), imports); len(faults) != 0 {
+		t.Errorf("faults %q of a true table", faults)
+	}
+	for _, tt := range []struct {
+		row       int
+		is, fault string
+	}{
+		{5, "| the root | it | `room` |", "the row of ."},
+		{6, "", "the row of frame"},
+		{7, "| `room` | it | `frame`, the engine |", "the row of room"},
+		{9, "| `internal/enginetest/*` | them | – |\n| `cluster` | it | – |", "no package cluster"},
+	} {
+		planted := slices.Clone(rows)
+		planted[tt.row] = tt.is
+		if faults := undocumented(strings.Join(planted, "\n"), imports); len(faults) != 1 || !strings.Contains(faults[0], tt.fault) {
+			t.Errorf("with %q: faults %q, want one with %q", tt.is, faults, tt.fault)
+		}
+	}
+}
