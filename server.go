@@ -110,7 +110,12 @@ func newServer(c Config, on seams) *Server {
 		}
 	}
 	srv.refusals, srv.frequent, srv.slow = newRefusals(srv), newFrequent(srv), newSlow(srv)
-	srv.cfg.Rooms.Clock, srv.cfg.Rooms.Entropy = srv.clock, srv.entropy
+	if rooms := &srv.cfg.Rooms; rooms.Clock == nil {
+		rooms.Clock = srv.clock
+	}
+	if rooms := &srv.cfg.Rooms; rooms.Entropy == nil {
+		rooms.Entropy = srv.entropy
+	}
 	srv.rooms = room.New(srv.cfg.Rooms)
 	srv.routing = routing{literal: make(map[string]*Route), mux: http.NewServeMux()}
 	srv.epoch = entropy.Uint64(srv.entropy)

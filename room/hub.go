@@ -61,8 +61,8 @@ type Config struct {
 
 	Now func() time.Time // the time of day; nil: Clock's
 
-	// Clock tells when something is due, and Entropy makes epochs and salts. nil: the
-	// system's. The engine sets its own.
+	// Clock tells when something is due, and Entropy makes epochs and salts. nil: those of
+	// the server, or the system's.
 	Clock   clock.Clock
 	Entropy entropy.Source
 

@@ -103,7 +103,7 @@ func New(c Config) *Service {
 // Rooms is the configuration that the server's rooms need for the chat.
 func (s *Service) Rooms(c room.Config) room.Config {
 	c.Encode, c.Translate, c.Announce, c.Offline = encode, translate, s.announce, s.offline
-	c.Looks, c.Now = label.Looks, s.cfg.Clock.Wall
+	c.Looks, c.Clock, c.Entropy = label.Looks, s.cfg.Clock, s.cfg.Entropy
 	c.PresenceEach = cmp.Or(c.PresenceEach, presenceEach)
 	if s.each = c.PresenceEach; s.each < 0 {
 		s.each = math.MaxInt
