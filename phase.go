@@ -68,6 +68,7 @@ func (d *doing) instead(i uint32) (before doing) {
 // runs. This is invariant (b).
 func (d *doing) mayWrite(i, current uint32) {
 	if owner.Enabled && (d.phase != phaseFlush && d.slot != i || current != noSlot && current != i) {
-		panic(fmt.Sprintf("perch: a write to connection %d in phase %v, while the loop acts on %d, in a callback of %d", i, d.phase, int32(d.slot), int32(current)))
+		panic(fmt.Sprintf("perch: a write to connection %d in phase %v, while the loop acts on %d, in a callback of %d",
+			i, d.phase, int32(d.slot), int32(current)))
 	}
 }

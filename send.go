@@ -193,19 +193,3 @@ func (l *loop) queued(i uint32, s *slot, out *outbox.Box, n int) {
 	l.pressure(s, out)
 	l.markDirty(i, s)
 }
-
-// missed carries out the policy of the route for a message that was not queued and whose sender cannot be told. Only for
-// errNoRoom: in all other cases queueFor has done so.
-func (l *loop) missed(i uint32, s *slot, err error) {
-	l.own.Check()
-	if err != errNoRoom || s.state != stateOpen {
-		return
-	}
-	if l.routeOf(s).onGap == nil {
-		l.slow(i, s, ErrOverloaded)
-		return
-	}
-	l.slab.thaw(s).dropped++
-	l.stats.MessagesDropped++
-	l.markDirty(i, s) // there is nothing whose sending would tell of the gap
-}

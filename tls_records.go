@@ -165,33 +165,37 @@ func (l *loop) sealedWaits(s *slot) bool {
 // sealOutbox is outbox.Box.Send for a connection with TLS: it seals what is queued, as the socket takes it.
 func (l *loop) sealOutbox(i uint32, s *slot, out *outbox.Box, budget int) (sent int, errno unix.Errno) {
 	l.own.Check()
-	t, to, fd := l.slab.tls.Get(i), l.writer(i, s), int(s.fd)
 	if l.tls.gathered == nil {
 		l.tls.gathered = make([]byte, 0, sealSize)
 	}
 	for !out.Empty() && sent < budget {
-		if len(out.Sealed()) > 0 {
-			n, e := out.SendSealed(to, fd, &l.bufs)
-			if sent += n; e != 0 {
-				return sent, e
-			}
-			continue
-		}
-		b := out.Front(l.tls.gathered[:0], sealSize)
-		if err := l.writeRecords(i, s, t, b); err != nil {
-			return sent, unix.EPROTO // it does not happen: failRecords has dropped what was queued
-		}
-		out.Sent(len(b), &l.bufs)
-		records := l.tls.sealed.Drain()
-		n, e := outbox.SendAll(to, fd, records)
-		if sent += n; n < len(records) {
-			out.KeepRecords(records[n:], &l.bufs)
-		}
-		if e != 0 {
+		before := out.Counted()
+		n, e := l.sealSome(i, s, out)
+		l.ledger.add(out.Counted() - before) // at once: a callback of crypto/tls may end the goroutine
+		if sent += n; e != 0 {
 			return sent, e
 		}
 	}
 	return sent, 0
+}
+
+// sealSome sends what is sealed, or seals and sends the front of the queue.
+func (l *loop) sealSome(i uint32, s *slot, out *outbox.Box) (sent int, errno unix.Errno) {
+	l.own.Check()
+	to, fd := l.writer(i, s), int(s.fd)
+	if len(out.Sealed()) > 0 {
+		return out.SendSealed(to, fd, &l.bufs)
+	}
+	b := out.Front(l.tls.gathered[:0], sealSize)
+	if err := l.writeRecords(i, s, l.slab.tls.Get(i), b); err != nil {
+		return 0, unix.EPROTO // it does not happen: failRecords has dropped what was queued
+	}
+	out.Sent(len(b), &l.bufs)
+	records := l.tls.sealed.Drain()
+	if sent, errno = outbox.SendAll(to, fd, records); sent < len(records) {
+		out.KeepRecords(records[sent:], &l.bufs)
+	}
+	return sent, errno
 }
 
 // notifyClose sends close_notify (RFC 8446 §6.1), without which the peer cannot know that our last byte was our last.

@@ -3,21 +3,22 @@
 package perch
 
 import (
-	"github.com/perchws/perch/internal/outbox"
-	"github.com/perchws/perch/internal/owner"
-	"github.com/perchws/perch/internal/sock"
 	"golang.org/x/sys/unix"
 
-	"github.com/perchws/perch/internal/closing"
+	"github.com/perchws/perch/internal/owner"
+	"github.com/perchws/perch/internal/sock"
 )
 
-// A loop writes to the socket of a connection for one of three reasons, and in three functions:
+// A loop writes to the socket of a connection in these functions, and all of them write through loop.writer. That is
+// invariant (b) of docs/architecture.md:
 //
 //   - flushCork: the connection's own event has ended, or its answers have filled the cork;
-//   - flush: something waits in its outbox, and the tick ends, the socket has room again, or the queue is long (unload);
-//   - sendRecords: TLS has something to say by itself, see tls_records.go.
+//   - flush, with TLS by way of sealSome: something waits in the outbox, and the tick ends, the socket has room again,
+//     or the queue is long (unload);
+//   - sendRecords: TLS has something to say by itself (tls_records.go);
+//   - speak: a connection over a limit is told so, because it makes room for a newcomer (closing_step.go).
 //
-// All three write through loop.writer. That is invariant (b) of docs/architecture.md.
+// A socket that comes from net/http and gets no slot is told so as well (refuseTakeover).
 
 // socketWriter is how a loop writes to sockets. It is what an outbox sends to.
 type socketWriter struct {
@@ -64,8 +65,8 @@ func (l *loop) writer(i uint32, s *slot) *socketWriter {
 	return l.sockets.only(int(s.fd))
 }
 
-// flushCork sends what the connection whose event this is has answered, in one
-// call; what the socket does not take waits in the outbox.
+// flushCork sends the cork, the answers of the connection whose event is being handled, in one call. What the socket
+// does not take waits in the outbox.
 func (l *loop) flushCork(i uint32, s *slot) {
 	l.own.Check()
 	b, head := l.cork.buf, l.cork.head
@@ -88,7 +89,7 @@ func (l *loop) flushCork(i uint32, s *slot) {
 	out := &l.slab.thaw(s).out
 	out.Started(l.coarse)
 	l.queued(i, s, out, out.Remainder(b, head, n, &l.bufs))
-	if s.state == stateOpen && !l.ledger.fits(0) { // nobody may have more, and this one's socket is full
+	if s.state == stateOpen && !l.ledger.fits(0) { // there is no memory left, and its socket is full
 		l.slow(i, s, ErrOverloaded)
 		return
 	}
@@ -104,8 +105,7 @@ func (l *loop) markDirty(i uint32, s *slot) {
 	}
 }
 
-// flushDirty sends what the tick has queued: once for each connection, however
-// much it is.
+// flushDirty sends what was queued in this tick: once for each connection, however much it is.
 func (l *loop) flushDirty() {
 	l.own.Check()
 	if len(l.lists.dirty) == 0 {
@@ -114,7 +114,9 @@ func (l *loop) flushDirty() {
 	before := l.doing.enter(phaseFlush)
 	l.lists.dirty, l.lists.flushing = l.lists.flushing[:0], l.lists.dirty
 	done := 0
-	defer func() { l.lists.dirty = append(l.lists.dirty, l.lists.flushing[done:]...) }() // none is left, but after Goexit
+	defer func() { // none is left, unless a callback has called Goexit
+		l.lists.dirty = append(l.lists.dirty, l.lists.flushing[done:]...)
+	}()
 	for _, i := range l.lists.flushing {
 		done++
 		s := l.slab.at(i)
@@ -151,13 +153,13 @@ func (l *loop) flush(i uint32, s *slot) {
 	if !c.out.Empty() {
 		var n int
 		var e unix.Errno
-		before := c.out.Counted()
 		if s.flags&flagTLS != 0 {
 			n, e = l.sealOutbox(i, s, &c.out, flushBudget)
 		} else {
+			before := c.out.Counted()
 			n, e = c.out.Send(l.writer(i, s), int(s.fd), &l.cork.vector, &l.bufs, flushBudget)
+			l.ledger.add(c.out.Counted() - before)
 		}
-		l.ledger.add(c.out.Counted() - before)
 		if n > 0 {
 			c.out.Progressed(l.coarse, s.flags&flagOut != 0)
 		}
@@ -172,9 +174,8 @@ func (l *loop) flush(i uint32, s *slot) {
 	l.settle(i, s)
 }
 
-// unload sends what half fills a connection's queue as far as the socket takes
-// it, before the end of the tick: who is sent a lot in one tick is not slow for
-// that. It calls callbacks, so it is not for inside one.
+// unload sends from a queue that is half full what the socket takes, before the end of the tick: a peer that is sent
+// much in one tick is not slow for that reason. It calls callbacks, so it must not be called inside one.
 func (l *loop) unload(i uint32, s *slot) {
 	l.own.Check()
 	c := l.slab.coldOf(s)
@@ -184,68 +185,4 @@ func (l *loop) unload(i uint32, s *slot) {
 	for rounds := c.out.Queued()/flushBudget + 1; rounds > 0 && s.cold != 0; rounds-- {
 		l.flush(i, s)
 	}
-}
-
-// pressure stops reading from a connection that does not take its answers, so
-// that only what others send to it can cross the limit.
-func (l *loop) pressure(s *slot, out *outbox.Box) {
-	l.own.Check()
-	if s.state == stateOpen && s.flags&flagPaused == 0 && out.Counted() >= max(l.srv.cfg.MaxOutput/2, 1) {
-		s.flags |= flagPaused
-		l.stats.Pauses++
-	}
-}
-
-// settle follows up on the state of the outbox: reading stops or goes on, a
-// closing handshake goes on, and a connection with nothing unfinished loses its
-// cold part.
-func (l *loop) settle(i uint32, s *slot) {
-	l.own.Check()
-	c := l.slab.coldOf(s)
-	if c == nil || s.state == stateClosed {
-		return
-	}
-	l.pressure(s, &c.out)
-	if s.flags&flagPaused != 0 && c.out.Counted() <= l.srv.cfg.MaxOutput/4 {
-		l.drained(i, s, c)
-	}
-	if c.dropped > 0 && c.out.Counted() <= l.srv.cfg.MaxOutput/2 && s.state == stateOpen {
-		l.tellGap(i, s, c)
-	}
-	if c.out.Empty() && s.state.Finishing() {
-		l.step(i, s, closing.OutputSent, why{})
-	}
-	if s.state != stateClosed {
-		l.interest(i, s)
-		l.slab.freeze(s)
-	}
-}
-
-// drained ends a pause: the silence, and the wait for the rest of a message, was
-// ours.
-func (l *loop) drained(i uint32, s *slot, c *cold) {
-	l.own.Check()
-	s.flags &^= flagPaused
-	s.see(l.coarse)
-	c.inSince = l.coarse
-	l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
-	l.tellResumed(i, s, c)
-	if f := l.routeOf(s).onDrain; f != nil {
-		defer l.recovered()
-		l.calling.begin(i)
-		f(l.conn(i, s))
-		l.calling.end()
-	}
-}
-
-// tellGap reports messages that were not queued.
-func (l *loop) tellGap(i uint32, s *slot, c *cold) {
-	l.own.Check()
-	n := c.dropped
-	c.dropped = 0
-	l.remark(i, s, closing.Gap, closing.None, n)
-	defer l.recovered()
-	l.calling.begin(i)
-	l.routeOf(s).onGap(l.conn(i, s), n)
-	l.calling.end()
 }

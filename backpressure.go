@@ -1,0 +1,91 @@
+//go:build linux
+
+package perch
+
+import (
+	"github.com/perchws/perch/internal/closing"
+	"github.com/perchws/perch/internal/outbox"
+)
+
+// A peer that takes less than it is sent is dealt with in steps. With half of MaxOutput queued the loop stops reading
+// from it (pressure), and goes on at a quarter (drained, OnDrain). A message beyond MaxOutput is left out if the route
+// has an OnGap, which is told when half is free again; otherwise the connection is closed as a slow consumer: see
+// loop.queueFor and loop.slow.
+
+// pressure stops reading from a connection whose queue is half full. What it would be answered does not make the queue
+// longer then: only what others send to it can cross the limit.
+func (l *loop) pressure(s *slot, out *outbox.Box) {
+	l.own.Check()
+	if s.state == stateOpen && s.flags&flagPaused == 0 && out.Counted() >= max(l.srv.cfg.MaxOutput/2, 1) {
+		s.flags |= flagPaused
+		l.stats.Pauses++
+	}
+}
+
+// settle acts on what has become of the outbox: reading stops or goes on, the end of a connection goes on, and a
+// connection with nothing unfinished loses its cold part.
+func (l *loop) settle(i uint32, s *slot) {
+	l.own.Check()
+	c := l.slab.coldOf(s)
+	if c == nil || s.state == stateClosed {
+		return
+	}
+	l.pressure(s, &c.out)
+	if s.flags&flagPaused != 0 && c.out.Counted() <= l.srv.cfg.MaxOutput/4 {
+		l.drained(i, s, c)
+	}
+	if c.dropped > 0 && c.out.Counted() <= l.srv.cfg.MaxOutput/2 && s.state == stateOpen {
+		l.tellGap(i, s, c)
+	}
+	if c.out.Empty() && s.state.Finishing() {
+		l.step(i, s, closing.OutputSent, why{})
+	}
+	if s.state != stateClosed {
+		l.interest(i, s)
+		l.slab.freeze(s)
+	}
+}
+
+// drained ends a pause. The peer was silent, and its message not whole, because we did not read: both times begin anew.
+func (l *loop) drained(i uint32, s *slot, c *cold) {
+	l.own.Check()
+	s.flags &^= flagPaused
+	s.see(l.coarse)
+	c.inSince = l.coarse
+	l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
+	l.tellResumed(i, s, c)
+	if f := l.routeOf(s).onDrain; f != nil {
+		defer l.recovered()
+		l.calling.begin(i)
+		f(l.conn(i, s))
+		l.calling.end()
+	}
+}
+
+// tellGap reports messages that were not queued.
+func (l *loop) tellGap(i uint32, s *slot, c *cold) {
+	l.own.Check()
+	n := c.dropped
+	c.dropped = 0
+	l.remark(i, s, closing.Gap, closing.None, n)
+	defer l.recovered()
+	l.calling.begin(i)
+	l.routeOf(s).onGap(l.conn(i, s), n)
+	l.calling.end()
+}
+
+// missed carries out the policy of the route for a message that was not queued and whose sender cannot be told. It acts
+// on errNoRoom alone: in all other cases queueFor has done so.
+func (l *loop) missed(i uint32, s *slot, err error) {
+	l.own.Check()
+	if err != errNoRoom || s.state != stateOpen {
+		return
+	}
+	if l.routeOf(s).onGap == nil {
+		l.slow(i, s, ErrOverloaded)
+		return
+	}
+	l.slab.thaw(s).dropped++
+	l.stats.MessagesDropped++
+	l.markDirty(i, s) // there is nothing whose sending would tell of the gap
+}
