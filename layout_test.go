@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"internal/label":      {},
 	"internal/outbox":     {"frame", "internal/sock", "pool"},
 	"internal/wire":       {},
-	"room":                {"frame", "internal/beside", "internal/clock", "internal/entropy", "internal/label", "internal/spawn"},
+	"room":                {"frame", "internal/beside", "internal/clock", "internal/entropy", "internal/label"},
 	"room/brokertest":     {"room", "frame"},
 	".": { // one a line: many add to it
 		"frame",
@@ -95,6 +95,7 @@ var mayImport = map[string][]string{
 	"cmd/perchvet":             {"internal/connescape"},
 
 	// For tests alone; nobody lists them. Below enginetest are the tests of the engine from outside.
+	"internal/simkernel":              {"poller", "internal/clock", "internal/sock"},
 	"internal/enginetest":             {all},
 	"internal/enginetest/roommodel":   {".", "room"},
 	"internal/enginetest/callbacks":   {},
@@ -115,12 +116,12 @@ var mayImport = map[string][]string{
 }
 
 // testOnly packages are out of reach for non-test files, "*" or not.
-var testOnly = []string{"internal/enginetest", "internal/enginetest/roommodel", "session/storetest", "room/brokertest", "internal/testrun", "internal/puff", "internal/wstest", "internal/conformance", "internal/interop"}
+var testOnly = []string{"internal/simkernel", "internal/enginetest", "internal/enginetest/roommodel", "session/storetest", "room/brokertest", "internal/testrun", "internal/puff", "internal/wstest", "internal/conformance", "internal/interop"}
 
 // mayRequire holds the packages of other modules that non-test files may import, and who may.
 // Everything else in go.mod is there for tests and tools.
 var mayRequire = map[string][]string{
-	"golang.org/x/sys/unix":             {".", "poller", "bench", "bench/suite", "internal/clock", "internal/outbox", "internal/sock", "internal/procs"},
+	"golang.org/x/sys/unix":             {"internal/simkernel", ".", "poller", "bench", "bench/suite", "internal/clock", "internal/outbox", "internal/sock", "internal/procs"},
 	"github.com/valyala/bytebufferpool": {"pool"},
 	"github.com/golang-jwt/jwt/v5":      {"internal/server/auth"},
 	"github.com/BurntSushi/toml":        {"internal/server/config"},
