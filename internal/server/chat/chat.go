@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -66,34 +67,6 @@ func (s *Service) greeting(c *endpoint.Client, id json.RawMessage, u *room.User,
 	})
 	return o.CloseList().Int("online_count", int64(online)).
 		Int("heartbeat_interval", int64(s.cfg.Heartbeat/time.Second)).Time("timestamp", s.now())
-}
-
-// enterFirst joins the room where the user was, or general.
-func (s *Service) enterFirst(conn perch.Conn, c *endpoint.Client, id []byte, back returned, resumed bool) {
-	if back.name != "" && resumed && back.room == "" {
-		return // had left
-	}
-	e := &entry{id: id, room: generalID}
-	key := room.Key{}
-	if r := s.hub.Room(back.room); r != nil && c.Identity().MayJoin(back.room) {
-		e.room, e.since = back.room, back.since[back.room]
-		if r.Position().Epoch == back.epoch { // it had shown the password of this very room
-			key = room.MasterKey()
-		}
-	}
-	if !c.Identity().MayJoin(e.room) { // its token is for other rooms
-		if !resumed {
-			k := kept{name: conn.User().Name(), room: e.room}
-			if err := c.Keep(conn, k.state()); err != nil {
-				c.Fail(conn, nil, err)
-			}
-		}
-		return
-	}
-	err := s.enter(conn, c, s.hub.Room(e.room), e, key)
-	if err != nil {
-		c.Fail(conn, id, endpoint.RoomError(err))
-	}
 }
 
 // enter joins the room, leaves the one before, and tells the client what it should know.
@@ -204,8 +177,11 @@ func (m *member) named(msg protocol.Message) (*room.Room, error) {
 	return r, err
 }
 
+// fail tells the client of an error.
+func fail(conn perch.Conn, c *endpoint.Client, id []byte, err error) { c.Fail(conn, id, err) }
+
 func (s *Service) joinRoom(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message) error {
-	e := &entry{id: m.ID(), enter: s.enter, fail: func(conn perch.Conn, c *endpoint.Client, id []byte, err error) { c.Fail(conn, id, err) }}
+	e := &entry{id: bytes.Clone(m.ID()), enter: s.enter, fail: fail}
 	var err error
 	if e.room, err = m.String("room_id", room.MaxID, true); err != nil {
 		return err
@@ -221,7 +197,8 @@ func (s *Service) joinRoom(conn perch.Conn, c *endpoint.Client, me *member, m pr
 		return err
 	}
 	if create { // with the password that was given for it
-		e.create, e.creation = s.made(conn.User()), e.password
+		e.create, e.creation = s.made(), e.password
+		e.ownedBy(conn.User())
 	}
 	return s.find(conn, c, me, e)
 }

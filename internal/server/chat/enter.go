@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bytes"
 	"context"
 	"errors"
 
@@ -22,7 +21,25 @@ type entry struct {
 	creation string        // the password of a room that is made
 	created  bool          // the room was made
 	enter    func(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error
-	fail     func(conn perch.Conn, c *endpoint.Client, id []byte, err error)
+	fail     failing
+}
+
+// failing tells a client that it cannot be in the room.
+type failing = func(conn perch.Conn, c *endpoint.Client, id []byte, err error)
+
+// ownedBy says whose room it is if it is made.
+func (e *entry) ownedBy(u *room.User) {
+	if e.create != nil {
+		e.create.Owner = u.ID()
+	}
+}
+
+// told ends a step of an entry: of an error the client is told.
+func (e *entry) told(conn perch.Conn, c *endpoint.Client, err error) error {
+	if err != nil {
+		e.fail(conn, c, e.id, endpoint.RoomError(err))
+	}
+	return nil
 }
 
 // tell adds that the room was made: what a client asked for in create is of that room, and of no other.
@@ -40,53 +57,41 @@ func (e *entry) secret() bool { return e.password != "" || e.creation != "" }
 // dropped in silence, what is said there would be thought to be among few.
 var errNoPassword = &protocol.Error{Code: protocol.CodeNoPassword, Field: "password"}
 
-// find brings the client to the room, which may have to be made, or opened with a password: then the client waits
-// until another goroutine has done with it. An error is the caller's to tell, if it comes at once.
+// find brings the client to the room. The room may have to be opened by the broker, made, or opened with a password:
+// until then the client waits. An error is the caller's to tell; what fails later is told by e.fail.
 func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry) error {
 	if err := room.CheckID(e.room); err != nil {
 		return endpoint.RoomError(err)
 	}
-	r := endpoint.FindRoom(s.hub, e.room)
-	if r != nil {
+	if r := endpoint.FindRoom(s.hub, e.room); r != nil {
 		e.room = r.ID()
 	}
 	if !c.Identity().MayJoin(e.room) {
 		return &protocol.Error{Code: protocol.CodeForbiddenRoom}
 	}
-	switch {
-	case r == nil && (e.create == nil || s.cfg.Fixed):
-		return s.notFound(e.room)
-	case r == nil:
-		if !m.rarely().creations.Take(s.cfg.Clock.Now(), maxCreations) {
-			return &protocol.Error{Code: protocol.CodeRateLimited, Message: "Too many rooms made; try again later."}
-		}
-		if e.creation != "" {
-			return s.later(conn, c, e, func(ctx context.Context) (*room.Room, room.Key, error) {
-				return s.createLocked(ctx, e)
-			})
-		}
-		var err error
-		if r, err = s.hub.Create(e.room, *e.create); errors.Is(err, room.ErrExists) && !s.alike(err, e.room) {
-			return s.find(conn, c, m, e) // somebody was quicker
-		} else if err != nil {
-			return endpoint.RoomError(err)
-		}
-		e.created = true
-	case !r.Options().Password.IsSet() && e.secret() && !conn.In(r):
-		return errNoPassword
-	case r.Options().Password.IsSet() && !conn.In(r):
-		if !m.rarely().attempts.Take(s.cfg.Clock.Now(), maxAttempts) || !s.mayTry(r) {
-			return &protocol.Error{Code: protocol.CodeTooManyAttempts}
-		}
-		return s.later(conn, c, e, func(ctx context.Context) (*room.Room, room.Key, error) {
-			key, err := r.Unlock(ctx, e.password)
-			if errors.Is(err, room.ErrPassword) {
-				s.failed(r)
-			}
-			return r, key, err
-		})
+	then := func(conn perch.Conn, c *endpoint.Client, o endpoint.Opened, err error) error {
+		return e.told(conn, c, s.found(conn, c, m, e, o.Room, err))
 	}
-	return endpoint.RoomError(e.enter(conn, c, r, e, room.Key{}))
+	return endpoint.OpenRoom(conn, c, e.id, e.room, nil, then)
+}
+
+// found goes on with the room, if there is one.
+func (s *Service) found(conn perch.Conn, c *endpoint.Client, m *member, e *entry, r *room.Room, err error) error {
+	if errors.Is(err, room.ErrNotFound) {
+		return s.create(conn, c, m, e)
+	}
+	if err != nil {
+		return err
+	}
+	if !conn.In(r) {
+		switch locked := r.Options().Password.IsSet(); {
+		case locked:
+			return s.unlock(conn, c, m, r, e)
+		case e.secret():
+			return errNoPassword
+		}
+	}
+	return e.enter(conn, c, r, e, room.Key{})
 }
 
 // notFound says so, and which public room was perhaps meant.
@@ -105,94 +110,102 @@ func (s *Service) alike(err error, name string) bool {
 }
 
 // made is what a room is like that a user makes.
-func (s *Service) made(by *room.User) *room.Options {
-	return &room.Options{Owner: by.ID(), MaxMembers: s.cfg.MaxMembers, TTL: max(s.cfg.EmptyTTL, 0)}
+func (s *Service) made() *room.Options {
+	return &room.Options{MaxMembers: s.cfg.MaxMembers, TTL: max(s.cfg.EmptyTTL, 0)}
 }
 
-// createLocked makes a room with a password.
-func (s *Service) createLocked(ctx context.Context, e *entry) (*room.Room, room.Key, error) {
-	o := *e.create
-	var err error
-	if o.Password, err = s.hub.Hash(ctx, e.creation); err != nil {
-		return nil, room.Key{}, err
+// create makes the room, if the client wants it and may.
+func (s *Service) create(conn perch.Conn, c *endpoint.Client, m *member, e *entry) error {
+	if e.create == nil || s.cfg.Fixed {
+		return s.notFound(e.room)
 	}
-	r, err := s.hub.Create(e.room, o)
-	e.created = err == nil
-	password := e.creation
-	if errors.Is(err, room.ErrExists) { // somebody was quicker: then it is like joining
-		if r = s.hub.Room(e.room); r != nil {
-			password, err = e.password, nil
-		}
+	if !m.rarely().creations.Take(s.cfg.Clock.Now(), maxCreations) {
+		return &protocol.Error{Code: protocol.CodeRateLimited, Message: "Too many rooms made; try again later."}
 	}
-	switch {
+	if e.creation == "" {
+		return s.make(conn, c, m, e, *e.create)
+	}
+	hash := func(ctx context.Context) (room.Password, error) { return s.hub.Hash(ctx, e.creation) }
+	return apart(s, conn, c, e, hash, func(conn perch.Conn, c *endpoint.Client, p room.Password) error {
+		o := *e.create
+		o.Password = p
+		return s.make(conn, c, m, e, o)
+	})
+}
+
+// make makes the room with those options. If somebody is quicker the client joins that one.
+func (s *Service) make(conn perch.Conn, c *endpoint.Client, m *member, e *entry, o room.Options) error {
+	then := func(conn perch.Conn, c *endpoint.Client, is endpoint.Opened, err error) error {
+		return e.told(conn, c, s.afterMake(conn, c, m, e, is, err))
+	}
+	return endpoint.OpenRoom(conn, c, e.id, e.room, &o, then)
+}
+
+func (s *Service) afterMake(conn perch.Conn, c *endpoint.Client, m *member, e *entry, is endpoint.Opened, err error) error {
+	switch r := is.Room; {
+	case errors.Is(err, room.ErrExists) && e.creation == "" && !s.alike(err, e.room):
+		return s.find(conn, c, m, e)
 	case err != nil:
-		return nil, room.Key{}, err
-	case !r.Options().Password.IsSet():
-		return nil, room.Key{}, errNoPassword
+		return err
+	case is.Made:
+		e.created = true
+		return e.enter(conn, c, r, e, room.MasterKey()) // whoever makes it knows its password
+	case e.creation == "":
+		return s.find(conn, c, m, e)
+	case r.Closed():
+		return room.ErrExists
+	default:
+		return s.found(conn, c, m, e, r, nil)
 	}
-	key, err := r.Unlock(ctx, password)
-	return r, key, err
 }
 
-// opened is a room with a key to it.
-type opened struct {
-	room *room.Room
-	key  room.Key
-}
-
-// later does work that takes its time on a goroutine of its own, while the client waits. How many there are at a
-// time is bounded by the hub, which answers others with ErrBusy.
-func (s *Service) later(conn perch.Conn, c *endpoint.Client, e *entry, work func(context.Context) (*room.Room, room.Key, error)) error {
-	e.id = bytes.Clone(e.id)
-	return endpoint.Await(conn, c, endpoint.Wait[opened]{
-		ID:       e.id,
-		Patience: -1, // the hub bounds how much there is to do
-		Start: func(answer func(opened, error)) {
-			s.realm.Spawn(spawn.Password, func() {
-				r, key, err := work(context.Background())
-				answer(opened{r, key}, err)
-			})
-		},
-		Then: func(conn perch.Conn, c *endpoint.Client, o opened, err error) error {
-			if err == nil {
-				err = e.enter(conn, c, o.room, e, o.key)
+// unlock shows the room the password, and enters it.
+func (s *Service) unlock(conn perch.Conn, c *endpoint.Client, m *member, r *room.Room, e *entry) error {
+	if !m.rarely().attempts.Take(s.cfg.Clock.Now(), maxAttempts) {
+		return &protocol.Error{Code: protocol.CodeTooManyAttempts}
+	}
+	return endpoint.Await(conn, c, endpoint.Wait[bool]{
+		ID:    e.id,
+		Start: func(answer func(bool, error)) { s.attempts.may(r, answer) },
+		Then: func(conn perch.Conn, c *endpoint.Client, may bool, err error) error {
+			if err == nil && !may {
+				err = &protocol.Error{Code: protocol.CodeTooManyAttempts}
 			}
 			if err != nil {
-				e.fail(conn, c, e.id, endpoint.RoomError(err))
+				return e.told(conn, c, err)
 			}
-			return nil
+			show := func(ctx context.Context) (room.Key, error) {
+				key, err := r.Unlock(ctx, e.password)
+				if errors.Is(err, room.ErrPassword) {
+					s.attempts.failed(r)
+				}
+				return key, err
+			}
+			return apart(s, conn, c, e, show, func(conn perch.Conn, c *endpoint.Client, key room.Key) error {
+				return e.enter(conn, c, r, e, key)
+			})
 		},
 	})
 }
 
-// mayTry reports whether another password may be tried on a room: with a new connection for each try a
-// connection's own limit is none.
-func (s *Service) mayTry(r *room.Room) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.failures[r]
-	if b == nil {
-		return true
-	}
-	again := *b
-	return again.Take(s.cfg.Clock.Now(), maxFailures)
-}
-
-// failed counts a wrong password.
-func (s *Service) failed(r *room.Room) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.failures) > 1024 { // those of rooms that are no more
-		for r := range s.failures {
-			if r.Closed() {
-				delete(s.failures, r)
+// apart does work for an entry that takes its time on a goroutine of its own, while the client waits, and goes on
+// with what comes of it. How many there are at a time is bounded by the hub, which answers others with ErrBusy.
+func apart[T any](s *Service, conn perch.Conn, c *endpoint.Client, e *entry, work func(context.Context) (T, error),
+	then func(conn perch.Conn, c *endpoint.Client, v T) error,
+) error {
+	return endpoint.Await(conn, c, endpoint.Wait[T]{
+		ID:       e.id,
+		Patience: -1, // the hub bounds how much there is to do
+		Start: func(answer func(T, error)) {
+			s.realm.Spawn(spawn.Password, func() { answer(work(context.Background())) })
+		},
+		Then: func(conn perch.Conn, c *endpoint.Client, v T, err error) error {
+			if err == nil {
+				err = then(conn, c, v)
 			}
-		}
-	}
-	if s.failures[r] == nil {
-		s.failures[r] = new(protocol.Budget)
-	}
-	s.failures[r].Take(s.cfg.Clock.Now(), maxFailures)
+			return e.told(conn, c, err)
+		},
+	})
 }
 
 // position reads {epoch, offset}; nil if it is not there.

@@ -222,10 +222,10 @@ func TestSameIDUnderWay(t *testing.T) {
 	two.fails("busy")
 	p.Settle(room.Outcome{Err: errors.New("lost")})
 	for _, c := range []*client{one, two} {
-		c.fails("internal")
+		c.fails("unavailable")
 	}
 	for range maxWaiting - 1 {
-		two.fails("internal")
+		two.fails("unavailable")
 	}
 	one.say(say) // nothing came of it: it may be tried again
 	p = <-slow.under
@@ -274,24 +274,30 @@ func TestSendsBound(t *testing.T) {
 	clock := newClock()
 	s := newSends(clock)
 	s.most = 3
-	ack := func(k int) *ack { return &ack{key: sendKey{byte(k)}} }
+	ack := func(k int) *ack { return &ack{name: room.Once{Key: sendKey{byte(k)}}} }
 	for k := range s.most + 1 {
 		a := ack(k)
-		if _, is := s.begin(a, 1); is != isNew {
+		if _, is := s.begin(a); is != isNew {
 			t.Fatalf("%d is known", k)
 		}
 		s.settle(a, sent{id: "m"}, nil)
 	}
-	if was, is := s.begin(ack(1), 1); is != isPosted || was.id != "m" || len(s.known) != s.most {
+	if was, is := s.begin(ack(1)); is != isPosted || was.id != "m" || len(s.known) != s.most {
 		t.Errorf("the second of %d: %+v", len(s.known), was)
 	}
-	if _, is := s.begin(ack(0), 1); is != isNew || len(s.known) != s.most || len(s.queue) != s.most {
+	if _, is := s.begin(ack(0)); is != isNew || len(s.known) != s.most || len(s.queue) != s.most {
 		t.Errorf("the first: %v; %d are known, %d in the queue", is, len(s.known), len(s.queue))
 	}
 	clock.forward(sendsTTL)
-	if _, is := s.begin(ack(9), 1); is != isNew || len(s.known) != 1 || len(s.queue) != 1 {
+	if _, is := s.begin(ack(9)); is != isNew || len(s.known) != 1 || len(s.queue) != 1 {
 		t.Errorf("%d are known, %d in the queue", len(s.known), len(s.queue))
 	}
+}
+
+// of is the ack with another content.
+func of(a *ack, content byte) *ack {
+	a.name.Content = [16]byte{content}
+	return a
 }
 
 // One that is forgotten, as nothing came of it, and is begun anew is not lost with the first.
@@ -299,31 +305,31 @@ func TestSendsBegunAnew(t *testing.T) {
 	clock := newClock()
 	s := newSends(clock)
 	k := keyOf("ada", "general", "e", []byte(`"1"`))
-	first, again := &ack{key: k}, &ack{key: k}
-	s.begin(first, 1)
-	if _, is := s.begin(again, 1); is != isWaiting {
+	first, again := &ack{name: room.Once{Key: k}}, &ack{name: room.Once{Key: k}}
+	s.begin(of(first, 1))
+	if _, is := s.begin(of(again, 1)); is != isWaiting {
 		t.Errorf("under way: %v", is)
 	}
 	if w := s.settle(first, sent{}, errors.New("lost")); len(w) != 1 || w[0] != again {
 		t.Errorf("%v waited", w)
 	}
 	clock.forward(time.Minute)
-	s.begin(again, 2)
+	s.begin(of(again, 2))
 	s.settle(first, sent{id: "another"}, nil) // is not what is under way
 	s.settle(again, sent{id: "m"}, nil)
 	clock.forward(sendsTTL - time.Minute)
-	if was, is := s.begin(first, 2); is != isPosted || was.id != "m" {
+	if was, is := s.begin(of(first, 2)); is != isPosted || was.id != "m" {
 		t.Errorf("a minute later: %+v, %v", was, is)
 	}
 	clock.forward(time.Minute)
-	if _, is := s.begin(first, 1); is != isNew {
+	if _, is := s.begin(of(first, 1)); is != isNew {
 		t.Errorf("after two minutes: %v", is)
 	}
 	// What is one field's end is not another's beginning.
 	if keyOf("a", "bc", "", []byte("1")) == keyOf("ab", "c", "", []byte("1")) {
 		t.Error("two users in two rooms have one key")
 	}
-	if s.sum(&post{Content: "ab", ReplyTo: "c"}) == s.sum(&post{Content: "a", ReplyTo: "bc"}) {
+	if sum(&post{Content: "ab", ReplyTo: "c"}) == sum(&post{Content: "a", ReplyTo: "bc"}) {
 		t.Error("two contents have one sum")
 	}
 }

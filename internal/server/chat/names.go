@@ -21,8 +21,17 @@ const (
 	systemName = "System"
 )
 
-// names are the names of the users who are connected. No two of them look alike (package label). Any goroutine.
-type names struct {
+// names are the names of the users that are connected. No two of them look alike (package label). Any goroutine.
+type names interface {
+	// reserve takes a name for a user, or with a number behind it if somebody else has it, and tells answer, during
+	// the call or later, which. Errors: name_invalid, and those of a table that is elsewhere.
+	reserve(name, user string, answer func(as string, err error))
+	// release gives a name back, once for each time that it was reserved. It does not wait.
+	release(name string)
+}
+
+// localNames are the names in this process.
+type localNames struct {
 	seed    maphash.Seed
 	entropy entropy.Source
 
@@ -36,8 +45,8 @@ type holder struct {
 	times uint32
 }
 
-func newNames(e entropy.Source) *names {
-	return &names{seed: maphash.MakeSeed(), entropy: e, taken: make(map[uint64]holder)}
+func newNames(e entropy.Source) *localNames {
+	return &localNames{seed: maphash.MakeSeed(), entropy: e, taken: make(map[uint64]holder)}
 }
 
 // clean returns a name as it is shown, and what it looks like. An error if it cannot be one.
@@ -59,9 +68,13 @@ func likeSystem(looks []string) bool {
 
 var systemLooks = sync.OnceValue(func() []string { return append(label.Looks(systemName), label.Looks(systemID)...) })
 
-// reserve takes a name for a user, or with a number behind it if somebody else has it: name_2 to name_9, then
-// any. What it returns is a name too, which who resumes can reserve again.
-func (n *names) reserve(name, user string) (string, error) {
+func (n *localNames) reserve(name, user string, answer func(string, error)) {
+	answer(n.find(name, user))
+}
+
+// find takes a name for a user, or name_2 to name_9, then any. What it returns is a name too, which somebody that
+// resumes can reserve again.
+func (n *localNames) find(name, user string) (string, error) {
 	shown, looks, err := clean(name)
 	if err != nil {
 		return "", err
@@ -81,7 +94,7 @@ func (n *names) reserve(name, user string) (string, error) {
 }
 
 // places are where a name that looks so is in taken.
-func (n *names) places(looks []string) []uint64 {
+func (n *localNames) places(looks []string) []uint64 {
 	places := make([]uint64, len(looks))
 	for i, l := range looks {
 		places[i] = maphash.String(n.seed, l)
@@ -99,7 +112,7 @@ func shorten(name string, most int) string {
 }
 
 // take reports whether nobody else has a name that looks like it, and takes it then. n.mu is held.
-func (n *names) take(places []uint64, user string) bool {
+func (n *localNames) take(places []uint64, user string) bool {
 	u := uint32(maphash.String(n.seed, user))
 	for _, p := range places {
 		if h := n.taken[p]; h.times > 0 && h.user != u {
@@ -113,7 +126,7 @@ func (n *names) take(places []uint64, user string) bool {
 }
 
 // release gives a name back, once for each time that reserve returned it.
-func (n *names) release(name string) {
+func (n *localNames) release(name string) {
 	places := n.places(label.Looks(name))
 	n.mu.Lock()
 	defer n.mu.Unlock()

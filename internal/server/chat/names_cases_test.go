@@ -110,7 +110,7 @@ func TestNameDefaultAndFree(t *testing.T) {
 	bob.next("system_message")
 	bob.next("user_status")
 	// it is after others were told
-	wstest.Eventually(t, "the name is free", func() bool { return s.chat.names.count() == 1 })
+	wstest.Eventually(t, "the name is free", func() bool { return s.chat.names.(*localNames).count() == 1 })
 	if _, init := s.guest(object{"username": "ADA"}, bob); init["username"] != "ADA" {
 		t.Errorf("%v", init["username"])
 	}
@@ -133,7 +133,7 @@ func TestNameWithNumberResumed(t *testing.T) {
 }
 
 // count is how many users have names.
-func (n *names) count() int {
+func (n *localNames) count() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	users := make(map[uint32]bool)
@@ -171,7 +171,7 @@ func TestNamesGivenBack(t *testing.T) {
 		}
 		var taken []string
 		for i := range 12 {
-			name, err := n.reserve(b.String(), strconv.Itoa(i))
+			name, err := n.find(b.String(), strconv.Itoa(i))
 			if err != nil {
 				break
 			}

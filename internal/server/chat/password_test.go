@@ -185,7 +185,7 @@ type rivalTopic struct {
 }
 
 func (r *rival) Open(id string, o *room.Options, to room.Subscriber, opened func(room.Topic, room.Opening, error)) {
-	if !r.armed.CompareAndSwap(true, false) {
+	if o == nil || !r.armed.CompareAndSwap(true, false) { // o: it is to be made
 		r.Memory.Open(id, o, to, opened)
 		return
 	}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"sync/atomic"
 	"time"
 
 	"github.com/perchws/perch"
@@ -24,12 +25,17 @@ func (s *Service) post(conn perch.Conn, c *endpoint.Client, me *member, m protoc
 	if err != nil {
 		return err
 	}
+	if me.rare != nil && me.rare.owed.Load() >= maxOwed {
+		return &protocol.Error{Code: protocol.CodeQueueFull}
+	}
 	u := conn.User()
-	a := &ack{s: s, c: c, ref: conn.Ref(), at: p.Timestamp, msg: p.ID}
+	a := &ack{s: s, c: c, ref: conn.Ref(), name: room.Once{ID: p.ID, At: p.Timestamp}}
+	var name *room.Once
 	if id := m.ID(); id != nil {
 		a.id = bytes.Clone(id)
-		a.key = keyOf(u.ID(), r.ID(), r.Position().Epoch, id)
-		switch was, is := s.sends.begin(a, s.sends.sum(&p)); is {
+		a.name.Key, a.name.Content = keyOf(u.ID(), r.ID(), r.Position().Epoch, id), sum(&p)
+		name = &a.name
+		switch was, is := s.sends.begin(a); is {
 		case isPosted:
 			send(conn, a.sent(was))
 			return nil
@@ -43,7 +49,8 @@ func (s *Service) post(conn perch.Conn, c *endpoint.Client, me *member, m protoc
 	}
 	p.SenderID, p.SenderName, p.RoomID = u.ID(), u.Name(), r.ID()
 	payload := p.append(make([]byte, 0, len(p.Content)+256))
-	r.Publish(room.Message{Payload: payload, Except: []room.Member{conn.Member()}}, a.done)
+	r.Publish(room.Message{Payload: payload, Except: []room.Member{conn.Member()}, Once: name}, a.done)
+	a.owe(me)
 	return nil
 }
 
@@ -69,22 +76,53 @@ func (s *Service) read(m protocol.Message, field string) (p post, err error) {
 	return p, err
 }
 
+// maxOwed is how many messages of one connection may be under way at a time: a broker that does not answer lets one
+// client not fill what the room has for all.
+const maxOwed = 64
+
 // ack is an acknowledgement that is owed.
 type ack struct {
-	s   *Service
-	c   *endpoint.Client
-	ref perch.Ref
-	id  []byte  // of the client's message; nil: it has none
-	key sendKey // if it has
-	msg string
-	at  time.Time
+	s     *Service
+	c     *endpoint.Client
+	ref   perch.Ref
+	id    []byte    // of the client's message; nil: it has none
+	name  room.Once // of the message; without a key if the client has given no id
+	rare  *rare     // where it is counted as owed
+	state atomic.Uint32
 
 	waiting []*ack // of the same message, sent again; sends.mu guards it
 }
 
-// done is told what became of the message.
+// States of an ack.
+const (
+	ackOwed = 1 + iota // it is counted
+	ackDone
+)
+
+// owe counts the ack, unless it is given already.
+func (a *ack) owe(me *member) {
+	if a.state.Load() == ackDone {
+		return
+	}
+	a.rare = me.rarely()
+	a.rare.owed.Add(1)
+	if !a.state.CompareAndSwap(0, ackOwed) {
+		a.rare.owed.Add(-1)
+	}
+}
+
+// done is told what became of the message. Any goroutine.
 func (a *ack) done(r room.Receipt, err error) {
-	is := sent{id: a.msg, offset: r.Offset, at: a.at}
+	if a.state.Swap(ackDone) == ackOwed {
+		a.rare.owed.Add(-1)
+	}
+	is := sent{id: a.name.ID, offset: r.Offset, at: a.name.At}
+	if first := r.First; err == nil && first != nil { // it was published before, perhaps on another node
+		is.id, is.at = first.ID, first.At
+		if first.Content != a.name.Content {
+			err = &protocol.Error{Code: protocol.CodeIDReused, Field: "id"}
+		}
+	}
 	if a.id != nil {
 		for _, again := range a.s.sends.settle(a, is, err) {
 			again.tell(is, err)

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 
@@ -83,14 +84,70 @@ func (a arrival) signIn(conn perch.Conn, c *endpoint.Client, id json.RawMessage)
 	if user == "" {
 		user = userOf(c.Session())
 	}
-	u, first, err := s.signIn(conn, user, a.back.name, dialectChat)
-	if err != nil {
-		return err
+	id = bytes.Clone(id)
+	return s.signIn(conn, c, user, a.back.name, dialectChat,
+		func(conn perch.Conn, c *endpoint.Client, u *room.User, first bool, err error) error {
+			if err != nil {
+				return err
+			}
+			send(conn, s.greeting(c, id, u, a.resumed))
+			return a.enterFirst(conn, c, id, func() {
+				if r := c.State.(*member).room; first && r != nil && r.Count() <= s.each {
+					r.Send(s.status(u, "online"), room.ClassPresence, conn.Member())
+				}
+			})
+		})
+}
+
+// enterFirst joins the room where the user was, or general, and then goes on.
+func (a arrival) enterFirst(conn perch.Conn, c *endpoint.Client, id json.RawMessage, then func()) error {
+	s, back := a.s, a.back
+	if back.name != "" && a.resumed && back.room == "" { // it had left
+		then()
+		return nil
 	}
-	send(conn, s.greeting(c, id, u, a.resumed))
-	s.enterFirst(conn, c, id, a.back, a.resumed)
-	if r := c.State.(*member).room; first && r != nil && r.Count() <= s.each {
-		r.Send(s.status(u, "online"), room.ClassPresence, conn.Member())
+	if back.room == "" || !c.Identity().MayJoin(back.room) {
+		a.enterGeneral(conn, c, id)
+		then()
+		return nil
 	}
-	return nil
+	return endpoint.OpenRoom(conn, c, id, back.room, nil,
+		func(conn perch.Conn, c *endpoint.Client, o endpoint.Opened, err error) error {
+			defer then()
+			if err != nil && !errors.Is(err, room.ErrNotFound) && !errors.Is(err, room.ErrID) {
+				c.Fail(conn, id, endpoint.RoomError(err))
+				return nil
+			}
+			if err != nil {
+				a.enterGeneral(conn, c, id)
+				return nil
+			}
+			key := room.Key{}
+			if o.Room.Position().Epoch == back.epoch { // it had shown the password of this very room
+				key = room.MasterKey()
+			}
+			e := &entry{id: id, room: back.room, since: back.since[back.room]}
+			if err := s.enter(conn, c, o.Room, e, key); err != nil {
+				c.Fail(conn, id, endpoint.RoomError(err))
+			}
+			return nil
+		})
+}
+
+// enterGeneral joins the room that everybody begins in, unless the client's token is for other rooms.
+func (a arrival) enterGeneral(conn perch.Conn, c *endpoint.Client, id json.RawMessage) {
+	s := a.s
+	if c.Identity().MayJoin(generalID) {
+		if err := s.enter(conn, c, s.hub.Room(generalID), &entry{id: id, room: generalID}, room.Key{}); err != nil {
+			c.Fail(conn, id, endpoint.RoomError(err))
+		}
+		return
+	}
+	if a.resumed {
+		return
+	}
+	k := kept{name: conn.User().Name(), room: generalID}
+	if err := c.Keep(conn, k.state()); err != nil {
+		c.Fail(conn, nil, err)
+	}
 }

@@ -247,8 +247,8 @@ func TestResumeWhileGoing(t *testing.T) {
 		t.Error(is)
 	}
 	wstest.Eventually(t, "the name is hers alone", func() bool {
-		svc.names.mu.Lock()
-		defer svc.names.mu.Unlock()
-		return len(svc.names.taken) == len(label.Looks("Ada"))
+		svc.names.(*localNames).mu.Lock()
+		defer svc.names.(*localNames).mu.Unlock()
+		return len(svc.names.(*localNames).taken) == len(label.Looks("Ada"))
 	})
 }

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/perchws/perch"
@@ -57,35 +58,51 @@ func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message
 	if id == "" {
 		id = s.newUserID()
 	}
-	if _, _, err := s.signIn(conn, id, name, dialectRoom); err != nil {
+	e, err := s.joining(m, c.State.(*member), refuse)
+	if err != nil {
 		return err
 	}
-	return s.join(conn, c, c.State.(*member), m, refuse)
+	return s.signIn(conn, c, id, name, dialectRoom,
+		func(conn perch.Conn, c *endpoint.Client, u *room.User, _ bool, err error) error {
+			if err == nil {
+				e.ownedBy(u)
+				err = s.find(conn, c, c.State.(*member), e)
+			}
+			return e.told(conn, c, err)
+		})
 }
 
-// join is join{password, since, create{name, private, password, max_members}}.
-func (s *Service) join(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message, fail func(perch.Conn, *endpoint.Client, []byte, error)) error {
-	e := &entry{id: m.ID(), room: me.rare.path, enter: s.enterRoom, fail: fail}
+// joining reads join{password, since, create{name, private, password, max_members}}. Whoever makes the room is
+// not known yet.
+func (s *Service) joining(m protocol.Message, me *member, fail failing) (*entry, error) {
+	e := &entry{id: bytes.Clone(m.ID()), room: me.rare.path, enter: s.enterRoom, fail: fail}
 	var err error
 	if e.password, err = m.String("password", maxPassword, false); err != nil {
-		return err
+		return nil, err
 	}
 	if e.since, err = position(m, "since"); err != nil {
+		return nil, err
+	}
+	return e, s.creation(e, m)
+}
+
+// join is a join after the first one.
+func (s *Service) join(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message) error {
+	e, err := s.joining(m, me, fail)
+	if err != nil {
 		return err
 	}
-	if err := s.creation(conn, e, m); err != nil {
-		return err
-	}
+	e.ownedBy(conn.User())
 	return s.find(conn, c, me, e)
 }
 
 // creation reads create.
-func (s *Service) creation(conn perch.Conn, e *entry, m protocol.Message) error {
+func (s *Service) creation(e *entry, m protocol.Message) error {
 	c, ok, err := m.Object("create")
 	if err != nil || !ok {
 		return err
 	}
-	e.create = s.made(conn.User())
+	e.create = s.made()
 	if e.create.Name, err = c.String("name", room.MaxID, false); err != nil {
 		return err
 	}
@@ -141,7 +158,7 @@ func (s *Service) roomMessage(conn perch.Conn, c *endpoint.Client, typ string, m
 		if _, err := me.in(); err == nil {
 			return &protocol.Error{Code: protocol.CodeAlreadyJoined}
 		}
-		return s.join(conn, c, me, m, func(conn perch.Conn, c *endpoint.Client, id []byte, err error) { c.Fail(conn, id, err) })
+		return s.join(conn, c, me, m)
 	case protocol.TypeRoomInfo, protocol.TypeLeave, protocol.TypeDelete:
 		r, err := me.in()
 		if err != nil {

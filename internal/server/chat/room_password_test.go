@@ -111,7 +111,7 @@ func TestAttemptsOfManyConnections(t *testing.T) {
 	ada.enters("general")
 	joined := ada.goes(object{"room_id": "tea", "password": "Darjeeling"})
 	for range maxFailures - 2 { // as if so many had been refused
-		s.chat.failed(tea)
+		s.chat.attempts.failed(tea)
 	}
 	try := func(id, password, code string) {
 		t.Helper()
@@ -138,21 +138,21 @@ func TestAttemptsOfManyConnections(t *testing.T) {
 func TestFailuresOfDeletedRooms(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	tea := s.locked("tea", "Darjeeling")
-	s.chat.failed(tea)
+	s.chat.attempts.failed(tea)
 	for range 1200 {
 		r, err := s.Rooms().Create("gone", room.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.chat.failed(r)
+		s.chat.attempts.failed(r)
 		if err := s.Rooms().Delete(r, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s.chat.mu.Lock()
 	defer s.chat.mu.Unlock()
-	if n := len(s.chat.failures); n > 1025 || s.chat.failures[tea] == nil {
-		t.Errorf("%d rooms remembered, the one that is left among them: %v", n, s.chat.failures[tea] != nil)
+	if n := len(s.chat.attempts.(*localAttempts).failures); n > 1025 || s.chat.attempts.(*localAttempts).failures[tea] == nil {
+		t.Errorf("%d rooms remembered, the one that is left among them: %v", n, s.chat.attempts.(*localAttempts).failures[tea] != nil)
 	}
 }
 

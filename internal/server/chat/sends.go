@@ -3,8 +3,8 @@ package chat
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
-	"hash/maphash"
 	"sync"
 	"time"
 
@@ -18,11 +18,10 @@ const (
 )
 
 // sendKey is who sent what where, hashed: (user, room, the client's id of the message).
-type sendKey [16]byte
+type sendKey = [16]byte
 
 // keyOf takes the room's epoch too: a room that was deleted and made anew has none of the messages of before. id is
-// JSON. Strings are the same id however they are escaped; numbers are compared as they are written, and are no
-// strings.
+// JSON. Strings are the same id however they are escaped; numbers are compared as they are written, and are no strings.
 func keyOf(user, room, epoch string, id []byte) sendKey {
 	h := sha256.New()
 	for _, part := range [...]string{user, room, epoch} {
@@ -45,12 +44,12 @@ type sent struct {
 	at     time.Time // the message's timestamp
 }
 
-// sends remembers what was sent in the last two minutes, so that what a client sends again, because it saw
-// no acknowledgement, is not posted twice, and that another message of the same id is not taken for it. Any goroutine.
+// sends remembers what was sent on this node in the last two minutes, so that what a client sends again, because it
+// saw no acknowledgement, is not posted twice, and that another message of the same id is not taken for it. A broker
+// of several nodes does the same for all of them: it gets the name of each message (room.Message.Once). Any goroutine.
 type sends struct {
 	clock clock.Clock
 	most  int // remembered
-	seed  maphash.Seed
 
 	mu    sync.Mutex
 	known map[sendKey]record
@@ -60,9 +59,9 @@ type sends struct {
 // record is what is remembered of a message.
 type record struct {
 	sent
-	content uint64 // sum of it
-	begun   int64  // by the monotonic clock
-	first   *ack   // nil: it was posted; else it is under way
+	content [16]byte // sum of it
+	begun   int64    // by the monotonic clock
+	first   *ack     // nil: it was posted; else it is under way
 }
 
 type sendEntry struct {
@@ -71,19 +70,20 @@ type sendEntry struct {
 }
 
 func newSends(c clock.Clock) *sends {
-	return &sends{clock: c, most: maxSends, seed: maphash.MakeSeed(), known: make(map[sendKey]record)}
+	return &sends{clock: c, most: maxSends, known: make(map[sendKey]record)}
 }
 
-// sum is a hash of all that a client chooses of a message, but for the room, which is in its key. Nobody can look for
-// two messages of one sum: the seed is this process's own.
-func (s *sends) sum(p *post) uint64 {
-	var h maphash.Hash
-	h.SetSeed(s.seed)
+// sum is a hash of all that a client chooses of a message, but for the room, which is in its key. It is the same on
+// all nodes.
+func sum(p *post) [16]byte {
+	var buf [512]byte
+	b := buf[:0]
 	for _, field := range [...]string{p.Content, p.MessageType, p.ReplyTo} {
-		maphash.WriteComparable(&h, len(field))
-		h.WriteString(field)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(field)))
+		b = append(b, field...)
 	}
-	return h.Sum64()
+	sum := sha256.Sum256(b)
+	return [16]byte(sum[:16])
 }
 
 // standing is how a message stands to those before it.
@@ -97,17 +97,17 @@ const (
 	isCrowded                 // too many wait already
 )
 
-// begin reports what is known of the message that a is for, of a content with that sum.
-func (s *sends) begin(a *ack, content uint64) (was sent, is standing) {
+// begin reports what is known of the message that a is for.
+func (s *sends) begin(a *ack) (was sent, is standing) {
 	now := s.clock.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) > 0 && now-s.queue[0].at >= int64(sendsTTL) {
 		s.drop()
 	}
-	if r, ok := s.known[a.key]; ok {
+	if r, ok := s.known[a.name.Key]; ok {
 		switch {
-		case r.content != content:
+		case r.content != a.name.Content:
 			return sent{}, isOther
 		case r.first == nil:
 			return r.sent, isPosted
@@ -120,8 +120,8 @@ func (s *sends) begin(a *ack, content uint64) (was sent, is standing) {
 	if len(s.queue) >= s.most {
 		s.drop()
 	}
-	s.known[a.key] = record{content: content, begun: now, first: a}
-	s.queue = append(s.queue, sendEntry{a.key, now})
+	s.known[a.name.Key] = record{content: a.name.Content, begun: now, first: a}
+	s.queue = append(s.queue, sendEntry{a.name.Key, now})
 	return sent{}, isNew
 }
 
@@ -138,11 +138,11 @@ func (s *sends) drop() {
 func (s *sends) settle(a *ack, as sent, err error) (waiting []*ack) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r, ok := s.known[a.key]; ok && r.first == a {
+	if r, ok := s.known[a.name.Key]; ok && r.first == a {
 		if r.sent, r.first = as, nil; err == nil {
-			s.known[a.key] = r
+			s.known[a.name.Key] = r
 		} else {
-			delete(s.known, a.key)
+			delete(s.known, a.name.Key)
 		}
 	}
 	waiting, a.waiting = a.waiting, nil

@@ -17,7 +17,6 @@ import (
 	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/label"
 	"github.com/perchws/perch/internal/server/endpoint"
-	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
 	"github.com/perchws/perch/session"
 )
@@ -58,15 +57,16 @@ const (
 // Service is the chat of one server. Any goroutine.
 type Service struct {
 	// Immutable after Mount.
-	cfg   Config
-	each  int // up to how many members of a room are told of each other's status
-	hub   *room.Hub
-	realm *endpoint.Realm
-	own   []*room.Room // that there always are: general, random and those of the configuration
-	isOwn map[*room.Room]bool
-	names *names
-	sends *sends
-	id    string // every message id begins with it: unlike any other process's
+	cfg      Config
+	each     int // up to how many members of a room are told of each other's status
+	hub      *room.Hub
+	realm    *endpoint.Realm
+	own      []*room.Room // that there always are: general, random and those of the configuration
+	isOwn    map[*room.Room]bool
+	names    names
+	sends    *sends
+	attempts attempts
+	id       string // every message id begins with it: unlike any other process's
 
 	// Atomic.
 	lastID  atomic.Uint64
@@ -75,9 +75,8 @@ type Service struct {
 
 	watch watch
 
-	mu       sync.Mutex
-	going    map[*room.User]struct{}         // whose last connection is closing
-	failures map[*room.Room]*protocol.Budget // of passwords, lately
+	mu    sync.Mutex
+	going map[*room.User]struct{} // whose last connection is closing
 }
 
 // New makes a Service. Then come Rooms and Mount.
@@ -96,7 +95,7 @@ func New(c Config) *Service {
 	c.Entropy.Fill(b[:])
 	return &Service{
 		cfg: c, names: newNames(c.Entropy), sends: newSends(c.Clock), id: hex.EncodeToString(b[:]) + "-",
-		isOwn: make(map[*room.Room]bool), going: make(map[*room.User]struct{}), failures: make(map[*room.Room]*protocol.Budget),
+		isOwn: make(map[*room.Room]bool), going: make(map[*room.User]struct{}), attempts: newAttempts(c.Clock),
 	}
 }
 
@@ -135,7 +134,7 @@ func (s *Service) furnish() error {
 		if i < len(fixed) {
 			o = fixed[i]
 		}
-		r, err := s.hub.Create(id, o)
+		r, _, err := s.hub.Open(id, &o) // another node may have made it
 		if err != nil {
 			return fmt.Errorf("chat: room %q: %w", id, err)
 		}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"strings"
+	"sync/atomic"
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/label"
@@ -22,6 +23,7 @@ type member struct {
 type rare struct {
 	path                string // the room in the path of /ws/room
 	creations, attempts protocol.Budget
+	owed                atomic.Int32 // acknowledgements
 }
 
 func (m *member) rarely() *rare {
@@ -61,20 +63,31 @@ func reserved(id auth.Identity) error {
 	return nil
 }
 
-// signIn makes the connection one of a user, who is called name, or something like it.
-func (s *Service) signIn(conn perch.Conn, id, name string, d room.Dialect) (u *room.User, first bool, err error) {
+// signIn makes the connection one of a user, which is called name, or something like it, and goes on with then.
+func (s *Service) signIn(conn perch.Conn, c *endpoint.Client, id, name string, d room.Dialect,
+	then func(conn perch.Conn, c *endpoint.Client, u *room.User, first bool, err error) error,
+) error {
 	if name == "" {
 		name = s.newName()
 	}
-	name, err = s.names.reserve(name, id)
-	if err != nil {
-		return nil, false, err
-	}
-	u, first, err = conn.SignIn(room.Identity{ID: id, Name: name, Dialect: d})
-	if err != nil || !first {
-		s.names.release(name)
-	}
-	return u, first, err
+	return endpoint.Await(conn, c, endpoint.Wait[string]{
+		Start: func(answer func(string, error)) { s.names.reserve(name, id, answer) },
+		Undo: func(as string, err error) {
+			if err == nil {
+				s.names.release(as)
+			}
+		},
+		Then: func(conn perch.Conn, c *endpoint.Client, as string, err error) error {
+			if err != nil {
+				return then(conn, c, nil, false, err)
+			}
+			u, first, err := conn.SignIn(room.Identity{ID: id, Name: as, Dialect: d})
+			if err != nil || !first {
+				s.names.release(as)
+			}
+			return then(conn, c, u, first, err)
+		},
+	})
 }
 
 // depart is Endpoint.Close: the users who stay are told.

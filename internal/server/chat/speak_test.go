@@ -95,7 +95,7 @@ func (c *client) quiet() {
 func (c *client) departs(s *server) {
 	c.t.Helper()
 	c.CloseHandshake(perch.CloseNormal)
-	wstest.Eventually(c.t, "everything is over", func() bool { return s.chat.names.count() == 0 })
+	wstest.Eventually(c.t, "everything is over", func() bool { return s.chat.names.(*localNames).count() == 0 })
 }
 
 // raw sends a text message as it is.

@@ -1,0 +1,95 @@
+package endpoint
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/label"
+	"github.com/perchws/perch/internal/server/protocol"
+	"github.com/perchws/perch/room"
+)
+
+// Opened is a room that was asked for.
+type Opened struct {
+	Room *room.Room
+	Made bool // for this client
+}
+
+// OpenRoom finds the room of an id, whichever node it was made on, or makes it with the options
+// of create; nil: none is made. then goes on with it, as in Await: at once with a broker that answers
+// at once. Its errors are room.Hub's Open's, and ErrLate. id is that of the message that is being answered.
+func OpenRoom(conn perch.Conn, c *Client, id json.RawMessage, name string, create *room.Options,
+	then func(conn perch.Conn, c *Client, o Opened, err error) error,
+) error {
+	return Await(conn, c, Wait[Opened]{
+		ID:       id,
+		Patience: c.realm().patience(),
+		Start: func(answer func(Opened, error)) {
+			conn.OpenRoom(name, create, func(_ perch.Conn, r *room.Room, made bool, err error) {
+				answer(Opened{r, made}, err)
+			})
+		},
+		Then: then,
+	})
+}
+
+// FindRoom is the room of an id, or else the public one that is called so. A room that only looks
+// alike is another word: nobody is sent there. nil: this node has none. The room may not be open yet.
+func FindRoom(hub *room.Hub, name string) *room.Room {
+	r := hub.Room(name)
+	if r == nil {
+		r = hub.Alike(name)
+		if r != nil && !Called(r, name) {
+			return nil
+		}
+	}
+	return r
+}
+
+// Called reports that a room has an id or a name that differs at most in case, width, spaces or what is not seen.
+func Called(r *room.Room, name string) bool {
+	if r.ID() == name {
+		return true
+	}
+	key := label.Key(name)
+	return label.Key(r.ID()) == key || label.Key(r.Options().Name) == key
+}
+
+// RoomError is what a client is told of an error of package room.
+func RoomError(err error) error {
+	if alike, ok := errors.AsType[*room.AlikeError](err); ok {
+		return &protocol.Error{Code: protocol.CodeRoomExists, RoomID: alike.Room.ID()}
+	}
+	if errors.Is(err, room.ErrPasswordInvalid) {
+		return &protocol.Error{
+			Code: protocol.CodeInvalidValue, Field: "password",
+			Message: "A password is 1 to 256 bytes of characters that can be seen, and spaces.",
+		}
+	}
+	for _, e := range roomErrors {
+		if errors.Is(err, e.err) {
+			return &protocol.Error{Code: e.code}
+		}
+	}
+	return err
+}
+
+var roomErrors = [...]struct {
+	err  error
+	code protocol.Code
+}{
+	{room.ErrNotFound, protocol.CodeRoomNotFound},
+	{room.ErrExists, protocol.CodeRoomExists},
+	{room.ErrID, protocol.CodeInvalidRoomID},
+	{room.ErrTooMany, protocol.CodeRoomLimit},
+	{room.ErrFull, protocol.CodeRoomFull},
+	{room.ErrPassword, protocol.CodeWrongPassword},
+	{room.ErrBusy, protocol.CodeBusy},
+	{room.ErrJoined, protocol.CodeAlreadyJoined},
+	{room.ErrNotIn, protocol.CodeNoRoom},
+	{room.ErrTooManyRooms, protocol.CodeTooManyRooms},
+	{room.ErrQueueFull, protocol.CodeQueueFull},
+	{room.ErrClosed, protocol.CodeBusy},
+	{room.ErrUnavailable, protocol.CodeUnavailable},
+}
