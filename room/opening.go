@@ -198,8 +198,10 @@ func (r *Room) flush() {
 	removed, reason := r.waiting.removed, r.waiting.reason
 	r.waiting = nil
 	r.opening.Store(false)
+	if !r.closed {
+		r.hub.isEmpty(r)
+	}
 	r.mu.Unlock()
-	r.hub.isEmpty(r)
 	if removed {
 		r.Removed(reason)
 	}

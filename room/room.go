@@ -270,7 +270,7 @@ func (r *Room) close(reason string, then func()) error {
 	case r.closed:
 		r.mu.Unlock()
 		return ErrNotFound
-	case r.waiting != nil:
+	case r.waiting != nil && !r.waiting.answered:
 		r.mu.Unlock()
 		return ErrOpening
 	}

@@ -39,7 +39,11 @@ func (s *Service) joinFirst(conn perch.Conn, c *endpoint.Client, m protocol.Mess
 func refuse(conn perch.Conn, c *endpoint.Client, id []byte, err error) {
 	conn.SignOut()
 	c.Fail(conn, id, err)
-	c.Close(conn, perch.ClosePolicyViolation, string(protocol.AsError(err).Code))
+	code, reason := perch.ClosePolicyViolation, protocol.AsError(err).Code
+	if reason == protocol.CodeUnavailable {
+		code = perch.CloseTryAgainLater
+	}
+	c.Close(conn, code, string(reason))
 }
 
 // joinAs signs the client in and joins the room of its path.

@@ -1,0 +1,330 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/endpoint"
+	"github.com/perchws/perch/internal/wstest"
+	"github.com/perchws/perch/room"
+	"github.com/perchws/perch/room/brokertest"
+)
+
+// lateServer is a chat whose broker answers when the test lets it.
+type lateServer struct {
+	*server
+	*brokertest.Late
+	clock *clock
+}
+
+// brokerTimeout is how long rooms wait: tests that wait for it take as long.
+const brokerTimeout = 3 * time.Second
+
+func startLate(t *testing.T, patience time.Duration) *lateServer {
+	t.Helper()
+	s := &lateServer{Late: brokertest.NewLate(), clock: newClock()}
+	svc := New(Config{Now: s.clock.now})
+	ready := s.pump(t, 1) // for the rooms that there always are
+	rooms := svc.Rooms(room.Config{Broker: s.Late, BrokerTimeout: brokerTimeout})
+	s.server = startOn(t, svc, rooms, func(c *endpoint.Config) { c.Patience = patience })
+	ready()
+	return s
+}
+
+// pump lets the broker answer all that it is asked, in an order that follows from the seed, until stop is called.
+func (s *lateServer) pump(t *testing.T, seed uint64) (stop func()) {
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Run(seed, over)
+	}()
+	return func() {
+		close(over)
+		<-ended
+	}
+}
+
+// step lets the broker answer the next thing that it is asked about a room.
+func (s *lateServer) step(id string) {
+	s.t.Helper()
+	late := make(chan struct{})
+	defer time.AfterFunc(20*time.Second, func() { close(late) }).Stop()
+	if !s.Await(id, 1, late) || !s.Step(id) {
+		s.t.Fatalf("nothing is asked about %q", id)
+	}
+}
+
+// A chat with a broker that takes its time, and answers for rooms in any order, is as with one that answers at once.
+func TestLateChat(t *testing.T) {
+	s := startLate(t, 0)
+	defer s.pump(t, 2)()
+	ada, init := s.guest(object{"username": "Ada"})
+	bob := s.named("Bob", ada)
+	ada.goes(object{"room_id": "tea", "password": "Darjeeling"})
+	bob.next("system_message")
+	bob.goes(object{"room_id": "tea", "password": "Darjeeling"})
+	ada.next("system_message")
+	ada.posts("one")
+	bob.hears("one")
+	s.cut(ada)
+	bob.next("system_message")
+	bob.next("user_status")
+	bob.posts("two")
+	again, back := s.signIn(object{"resume": object{"session": init["session"], "rooms": object{
+		"tea": object{"epoch": s.Rooms().Room("tea").Position().Epoch, "offset": 1},
+	}}})
+	if back["resumed"] != true {
+		t.Errorf("%v", back)
+	}
+	if o := again.next("room_joined"); o["room_id"] != "tea" || o["recovered"] != true {
+		t.Errorf("%v", o)
+	}
+	again.hears("two")
+	program, _ := s.joins("coffee", object{"create": object{"max_members": 1}})
+	s.dial("/ws/room/coffee").joinFails(object{}, "room_full")
+	program.say(object{"type": "delete"})
+	program.next("room_deleted")
+	program.next("room_closed")
+}
+
+// Whatever a client asks while its room is being opened is answered after it, in order; others are served
+// meanwhile.
+func TestLateJoinInOrder(t *testing.T) {
+	s := startLate(t, -1)
+	stop := s.pump(t, 3)
+	ada := s.named("Ada")
+	bob := s.named("Bob", ada)
+	stop()
+	ada.say(object{"type": "join_room", "room_id": "tea", "id": "join"})
+	ada.say(object{"type": "chat_message", "content": "first", "id": "say"})
+	ada.say(object{"type": "history", "id": "history"})
+	ada.say(object{"type": "ping", "id": "ping"})
+	bob.say(object{"type": "chat_message", "content": "meanwhile"})
+	s.step("general")
+	bob.next("message_sent")
+	ada.hears("meanwhile") // it is still in general
+	s.step("tea")          // there is none
+	s.step("tea")          // it is made
+	ada.next("room_left")
+	if o := ada.next("room_joined"); o["id"] != "join" || o["created"] != true {
+		t.Errorf("%v", o)
+	}
+	ada.next("system_message")
+	if o := ada.next("history"); o["id"] != "history" {
+		t.Errorf("%v", o)
+	}
+	if o := ada.next("pong"); o["id"] != "ping" {
+		t.Errorf("%v", o)
+	}
+	s.step("tea")
+	if o := ada.next("message_sent"); o["id"] != "say" || o["offset"] != 1.0 {
+		t.Errorf("%v", o)
+	}
+}
+
+// A client that goes on asking while it waits is bounded, and loses nothing that was accepted.
+func TestLateBacklog(t *testing.T) {
+	s := startLate(t, -1)
+	stop := s.pump(t, 4)
+	ada := s.named("Ada")
+	stop()
+	const kept, all = 32, 100
+	frames := []wstest.Frame{wstest.Text(`{"type":"join_room","room_id":"tea"}`)}
+	for i := range all {
+		frames = append(frames, wstest.Text(fmt.Sprintf(`{"type":"ping","id":%d}`, i)))
+	}
+	ada.Send(frames...)
+	for i := kept; i < all; i++ {
+		if o := ada.fails("busy"); o["id"] != float64(i) {
+			t.Errorf("%v, want %d", o, i)
+		}
+	}
+	defer s.pump(t, 5)()
+	ada.next("room_left")
+	ada.enters("tea")
+	for i := range kept {
+		if o := ada.next("pong"); o["id"] != float64(i) {
+			t.Errorf("%v, want %d", o, i)
+		}
+	}
+}
+
+// Without an answer a client is told so, and goes on where it was; a new one is told why it cannot be in its room.
+func TestLateNever(t *testing.T) {
+	s := startLate(t, 50*time.Millisecond)
+	stop := s.pump(t, 6)
+	ada, init := s.guest(object{"username": "Ada"})
+	ada.goes(object{"room_id": "tea"})
+	stop()
+	ada.say(object{"type": "join_room", "room_id": "nowhere", "id": 1})
+	if o := ada.fails("unavailable"); o["id"] != 1.0 {
+		t.Errorf("%v", o)
+	}
+	ada.say(object{"type": "ping"})
+	ada.next("pong")
+	program := s.dial("/ws/room/nowhere")
+	program.say(object{"type": "join", "id": 2})
+	if o := program.fails("unavailable"); o["id"] != 2.0 {
+		t.Errorf("%v", o)
+	}
+	if reason := program.AnswerClose(perch.CloseTryAgainLater); reason != "unavailable" {
+		t.Error(reason)
+	}
+	// The room is given up with time; what comes too late changes nothing.
+	wstest.Eventually(t, "the room is given up", func() bool { return s.Rooms().Room("nowhere") == nil })
+	s.Remove("tea", "gone")
+	defer s.pump(t, 7)()
+	ada.next("room_closed")
+	s.cut(ada)
+	again, _ := s.signIn(object{"resume": object{"session": init["session"]}})
+	if o := again.next("room_joined"); o["room_id"] != "general" { // tea is no more
+		t.Errorf("%v", o)
+	}
+}
+
+// What the broker answers with an error, twice or too early is told once, and clearly.
+func TestLateFates(t *testing.T) {
+	s := startLate(t, -1)
+	stop := s.pump(t, 8)
+	ada := s.named("Ada")
+	bob := s.named("Bob", ada)
+	stop()
+	fates := map[string]brokertest.Fate{"broken": brokertest.Fail, "twice": brokertest.Twice}
+	s.Fate = func(id string, _ brokertest.Asked) brokertest.Fate { return fates[id] }
+	ada.say(object{"type": "join_room", "room_id": "broken"})
+	s.step("broken")
+	ada.fails("unavailable")
+	ada.say(object{"type": "join_room", "room_id": "twice"})
+	s.step("twice")
+	s.step("twice")
+	ada.next("room_left")
+	ada.enters("twice")
+	bob.next("system_message")
+	for i, fate := range []brokertest.Fate{brokertest.Twice, brokertest.Early, brokertest.Fail, brokertest.Answer} {
+		fates["twice"] = fate
+		ada.say(object{"type": "chat_message", "content": "x", "id": i})
+		s.step("twice")
+		if fate == brokertest.Fail {
+			ada.fails("unavailable")
+		} else if o := ada.next("message_sent"); o["id"] != float64(i) {
+			t.Errorf("%v", o)
+		}
+	}
+	ada.quiet()
+}
+
+// A broker that does not answer publishes: a client has so many under way, and others in the room are heard. In the
+// end each is told that nobody knows, and what is sent again is known by its name.
+func TestLateOwed(t *testing.T) {
+	s := startLate(t, -1)
+	stop := s.pump(t, 9)
+	ada := s.named("Ada")
+	bob := s.named("Bob", ada)
+	stop()
+	ada.say(object{"type": "chat_message", "content": "one", "id": "one"})
+	for range maxOwed - 1 {
+		ada.say(object{"type": "chat_message", "content": "more"})
+	}
+	ada.say(object{"type": "chat_message", "content": "too much", "id": "over"})
+	if o := ada.fails("queue_full"); o["id"] != "over" {
+		t.Errorf("%v", o)
+	}
+	s.Fate = func(string, brokertest.Asked) brokertest.Fate { return brokertest.Silent }
+	for range maxOwed {
+		s.step("general")
+	}
+	for i := range maxOwed {
+		if o := bob.next("message"); o["offset"] != float64(i+1) {
+			t.Errorf("%v", o)
+		}
+	}
+	s.Fate = nil
+	bob.say(object{"type": "chat_message", "content": "and I"})
+	s.step("general")
+	bob.next("message_sent")
+	ada.hears("and I")
+	var first object // in the end they are known to have their places, as they were seen here
+	for i := range maxOwed {
+		o := ada.next("message_sent")
+		if i == 0 {
+			first = o
+		}
+	}
+	s.clock.forward(sendsTTL) // this node has forgotten it
+	ada.say(object{"type": "chat_message", "content": "one", "id": "one"})
+	s.step("general")
+	if o := ada.next("message_sent"); o["message_id"] != first["message_id"] || o["offset"] != first["offset"] || o["timestamp"] != first["timestamp"] {
+		t.Errorf("%v, was %v", o, first)
+	}
+	s.clock.forward(sendsTTL)
+	ada.say(object{"type": "chat_message", "content": "two", "id": "one"})
+	s.step("general")
+	ada.fails("id_reused")
+	bob.quiet()
+}
+
+// Rooms that another node makes, changes and deletes.
+func TestLateOtherNode(t *testing.T) {
+	s := startLate(t, -1)
+	defer s.pump(t, 10)()
+	other := room.New(room.Config{Broker: s.Late})
+	defer other.Close()
+	password, err := other.Hash(t.Context(), "Darjeeling")
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := other.Create("far", room.Options{Name: "Far away", Owner: "ada", Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada, _ := s.guest(object{"token": sign(t, auth.Claims{Subject: "ada"})})
+	ada.say(object{"type": "join_room", "room_id": "far", "create": false})
+	ada.fails("wrong_password")
+	if o := ada.goes(object{"room_id": "far", "create": false, "password": "Darjeeling"}); o["room_name"] != "Far away" || o["owner"] != "ada" {
+		t.Errorf("%v", o)
+	}
+	far.Publish(room.Message{Payload: []byte(`{"type":"message","message":{"id":"m","content":"hello"}}`)}, nil)
+	ada.hears("hello")
+	s.Change("far", room.Options{Name: "Full", MaxMembers: 1})
+	here := s.Rooms().Room("far")
+	wstest.Eventually(t, "the change is known", func() bool { return here.Options().MaxMembers == 1 })
+	s.dial("/ws/room/far").joinFails(object{}, "room_full")
+	if err := other.Delete(far, "far away"); err != nil {
+		t.Fatal(err)
+	}
+	if o := ada.next("room_closed"); o["reason"] != "far away" {
+		t.Errorf("%v", o)
+	}
+	ada.say(object{"type": "chat_message", "content": "anybody?"})
+	ada.fails("no_room")
+	if _, _, err := other.Open("far", nil); !errors.Is(err, room.ErrNotFound) {
+		t.Errorf("Open: %v", err)
+	}
+}
+
+// Nothing is left of clients that go while they wait.
+func TestLateGoneMeanwhile(t *testing.T) {
+	s := startLate(t, -1)
+	stop := s.pump(t, 11)
+	ada := s.named("Ada")
+	stop()
+	ada.say(object{"type": "join_room", "room_id": "tea"})
+	program := s.dial("/ws/room/coffee")
+	program.say(object{"type": "join", "username": "Bob"})
+	late := t.Context().Done()
+	s.Late.Await("tea", 1, late)
+	s.Late.Await("coffee", 1, late)
+	for _, c := range []*client{ada, program} {
+		c.Reset()
+	}
+	wstest.Eventually(t, "the connections are gone", func() bool { return s.Stats().Connections == 0 })
+	s.pump(t, 12)()
+	wstest.Eventually(t, "the names are free", func() bool { return s.chat.names.(*localNames).count() == 0 })
+	if st := s.Rooms().Stats(); st.Users != 0 || st.Active != 0 {
+		t.Errorf("left behind: %+v", st)
+	}
+}
