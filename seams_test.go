@@ -30,7 +30,6 @@ var seamExceptions = map[string]string{
 	"session/memory.go: maphash.MakeSeed":             "places in a table of this process; nobody sees the order",
 	"internal/server/auth/asked.go: maphash.MakeSeed": "the same",
 	"internal/server/chat/names.go: maphash.MakeSeed": "the same",
-	"internal/server/chat/sends.go: maphash.MakeSeed": "sums that are compared within this process, and shown to nobody",
 }
 
 // seamed are the packages in which every use of time, randomness, sockets and goroutines

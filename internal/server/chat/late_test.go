@@ -18,18 +18,15 @@ import (
 type lateServer struct {
 	*server
 	*brokertest.Late
-	clock *clock
+	clock moved
 }
-
-// brokerTimeout is how long rooms wait: tests that wait for it take as long.
-const brokerTimeout = 3 * time.Second
 
 func startLate(t *testing.T, patience time.Duration) *lateServer {
 	t.Helper()
 	s := &lateServer{Late: brokertest.NewLate(), clock: newClock()}
-	svc := New(Config{Now: s.clock.now})
+	svc := New(Config{Clock: s.clock})
 	ready := s.pump(t, 1) // for the rooms that there always are
-	rooms := svc.Rooms(room.Config{Broker: s.Late, BrokerTimeout: brokerTimeout})
+	rooms := svc.Rooms(room.Config{Broker: s.Late})
 	s.server = startOn(t, svc, rooms, func(c *endpoint.Config) { c.Patience = patience })
 	ready()
 	return s
@@ -175,7 +172,10 @@ func TestLateNever(t *testing.T) {
 		t.Error(reason)
 	}
 	// The room is given up with time; what comes too late changes nothing.
-	wstest.Eventually(t, "the room is given up", func() bool { return s.Rooms().Room("nowhere") == nil })
+	s.clock.forward(10 * time.Second)
+	if s.Rooms().Room("nowhere") != nil {
+		t.Error("the room is not given up")
+	}
 	s.Remove("tea", "gone")
 	defer s.pump(t, 7)()
 	ada.next("room_closed")
@@ -247,7 +247,8 @@ func TestLateOwed(t *testing.T) {
 	s.step("general")
 	bob.next("message_sent")
 	ada.hears("and I")
-	var first object // in the end they are known to have their places, as they were seen here
+	s.clock.forward(10 * time.Second) // they are known to have their places, as they were seen here
+	var first object
 	for i := range maxOwed {
 		o := ada.next("message_sent")
 		if i == 0 {
