@@ -31,7 +31,7 @@ type Header struct {
 }
 
 // ParseHeader reads a header from the start of b and returns its size in n.
-// With too few bytes n is 0 and err is nil. What the bytes present decide
+// With too few bytes n is 0 and err is nil. A fault that the bytes present show
 // already (reserved opcode, control rules, encoding of the length) is an error
 // at once, also before the header is whole. The error is a *ProtocolError.
 func ParseHeader(b []byte) (h Header, n int, err error) {
@@ -133,7 +133,7 @@ func AppendHeader(dst []byte, h Header) []byte {
 	return dst
 }
 
-// AppendFrame appends a final, unmasked frame: what a server sends.
+// AppendFrame appends a final, unmasked frame, as a server sends it.
 func AppendFrame(dst []byte, op Opcode, p []byte) []byte {
 	n := len(p)
 	switch {
@@ -147,8 +147,8 @@ func AppendFrame(dst []byte, op Opcode, p []byte) []byte {
 	return append(dst, p...)
 }
 
-// AppendMaskedFrame appends a final frame masked with key: what a client
-// sends. The key must be fresh and unpredictable (RFC 6455 §5.3).
+// AppendMaskedFrame appends a final frame masked with key, as a client sends
+// it. The key must be fresh and unpredictable (RFC 6455 §5.3).
 func AppendMaskedFrame(dst []byte, op Opcode, p []byte, key uint32) []byte {
 	dst = AppendHeader(dst, Header{Fin: true, Opcode: op, Masked: true, Key: key, Length: int64(len(p))})
 	at := len(dst)

@@ -35,9 +35,9 @@ type Deflater interface {
 	Compress(dst, p []byte, window int) (out []byte, ok bool)
 }
 
-// Prepare encodes a message. p is copied. What may not be sent, an opcode that is
-// neither text nor binary or text that is not UTF-8, gives a message without bytes,
-// whose Err says why.
+// Prepare encodes a message. p is copied. A message that may not be sent,
+// because its opcode is neither text nor binary or its text is not UTF-8,
+// becomes one without bytes, whose Err says why.
 func Prepare(op Opcode, p []byte) *Prepared {
 	switch {
 	case !op.IsData():
@@ -87,10 +87,11 @@ const maxWindow = 15
 // an LZ77 window of 8 to 15 bits: a frame with RSV1, or [Prepared.Bytes] where
 // that would not be shorter. They must not be changed.
 //
-// The first who asks compresses the message, with d. Who asks meanwhile waits:
-// not longer than it would take himself, and the message is compressed once. All
-// whose window it fits into share one form, and all others one more: that of the
-// first of them. Who has a smaller window even than he gets the message plain.
+// The first caller compresses the message, with d. A caller that comes
+// meanwhile waits: not longer than it would take to compress it again, and the
+// message is compressed once. All peers into whose window it fits share one
+// form. The others share one more, made for the window of the first of them; a
+// peer with a window smaller than that gets the message plain.
 func (p *Prepared) Deflated(window int, d Deflater) []byte {
 	full := window >= maxWindow || bits.Len(uint(len(p.Payload()))) <= window
 	if b := p.forms.Load().find(full, window); b != nil {

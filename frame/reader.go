@@ -62,7 +62,7 @@ type Reader struct {
 func (r *Reader) Idle() bool { return r.opcode == 0 }
 
 // Next reads one event from the start of b and consumes n bytes of it. With
-// NeedMore, what is left of b is less than a header or a control frame: at most
+// NeedMore, the rest of b is less than a header or a control frame: at most
 // MaxHeaderSize+MaxControlPayload bytes, which the caller must present again
 // with more behind them. The error is a *ProtocolError; the Reader is then of
 // no further use.

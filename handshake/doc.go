@@ -39,6 +39,6 @@
 //
 // # Not here
 //
-// Bodies: what follows the head is not looked at. The time a head may take. Date
+// Bodies: nothing behind the head is looked at. The time that a head may take. Date
 // headers (pass one where it is wanted). Routing, and the negotiation of extensions.
 package handshake

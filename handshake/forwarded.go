@@ -9,8 +9,8 @@ import (
 // connection; if it is in a trusted prefix, X-Forwarded-For is walked from the
 // right, over all its lines, as long as the addresses found are trusted too. The
 // first that is not is the client. Empty entries are passed over (RFC 9110 §5.6.1).
-// Where an entry is no address the walk ends at the one before: what a trusted proxy
-// vouched for. IPv4 in IPv6 comes back as IPv4, without a zone.
+// Where an entry is no address the walk ends at the one before, for which a trusted
+// proxy has vouched. IPv4 in IPv6 comes back as IPv4, without a zone.
 func ForwardedFor(h Head, peer netip.Addr, trusted []netip.Prefix) netip.Addr {
 	client := peer.Unmap().WithZone("")
 	if !h.has(kindForwardedFor) || !trusts(trusted, client) {

@@ -5,9 +5,9 @@ import (
 	"net/http"
 )
 
-// Head is a view of a head that a [Parser] has accepted. What its methods
-// return are slices of the bytes given to [Parser.Head]: valid as long as
-// those are neither changed nor reused, and the Parser is not Reset.
+// Head is a view of a head that a [Parser] has accepted. Its methods return
+// slices of the bytes given to [Parser.Head]: they are valid as long as those
+// are neither changed nor reused, and the Parser is not Reset.
 type Head struct {
 	p *Parser
 	b []byte

@@ -117,7 +117,7 @@ func (p *Parser) Reset() { p.scanned = scanned{} }
 //	n == 0, err == nil   not enough yet
 //	n > 0                the head is head[:n], blank line included; see Head.
 //	                     Nothing behind it has been looked at
-//	err != nil           *Error; it stays, whatever follows
+//	err != nil           *Error; it stays for all later calls
 func (p *Parser) Request(head []byte) (n int, err error) {
 	return p.scan(head)
 }

@@ -98,8 +98,9 @@ func (w *Workers) Submit(jobs []Job) (refused []Job) {
 	return refused
 }
 
-// mayRun reports whether a worker may take a job of q now. What a lane may not take
-// becomes possible only when a job ends: the worker that ran it looks again.
+// mayRun reports whether a worker may take a job of q now. A job that may not
+// be taken now becomes possible only when another one ends: the worker that ran
+// that one looks again.
 func (w *Workers) mayRun(q *lane) bool {
 	free := w.size - w.running
 	return free > 0 && (q.running == 0 || w.closed || free > min(w.idle, w.size/2))

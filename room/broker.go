@@ -7,10 +7,10 @@ import (
 )
 
 // Broker gives the messages of a room their order and brings them to every node
-// that has opened the room. [Memory] is the broker of a single process. A broker
-// never blocks its caller: what needs a network is answered later, by a function
-// that it is given or by [Publication.Settle]. The contract, which package
-// brokertest checks:
+// that has opened the room. [Memory] is the broker of a single process. A
+// broker never blocks its caller: a call that needs a network is answered
+// later, by a function that it is given or by [Publication.Settle]. The
+// contract, which package brokertest checks:
 //
 //   - All nodes see a room's publications in the same order, with the offsets
 //     1, 2, 3 … of its epoch, none left out and none twice.
@@ -52,8 +52,9 @@ type Topic interface {
 	// broker that needs it for longer copies it.
 	Publish(p Publication)
 
-	// Close ends the following. Nothing is delivered after it returns. What was
-	// published before is still settled. reason is for people, where the room is Deleted.
+	// Close ends the following. Nothing is delivered after it returns. Messages
+	// that were published before are still settled. reason is for people, where
+	// the room is Deleted.
 	Close(how Ending, reason string)
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// Cursor goes through the connections of this loop that d is for. What is done
-// with one may change the rooms of any.
+// Cursor goes through the connections of this loop that d is for. Work on one
+// connection may change the rooms of any.
 func (s *Shards) Cursor(d *Delivery) Cursor {
 	c := Cursor{s: s, d: d}
 	if d.room != nil {

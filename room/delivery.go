@@ -6,7 +6,7 @@ import (
 )
 
 // Delivery is one message on its way to its receivers, or a join on its way to
-// take effect: what is posted to loops. The engine carries it out with
+// take effect. It is posted to loops. The engine carries it out with
 // [Shards.Change] or [Shards.Cursor] and says so with Walked. Immutable, but for
 // the counts.
 type Delivery struct {
@@ -65,9 +65,9 @@ func (d *Delivery) Excludes(m Member) bool {
 // Class is what may happen to it.
 func (d *Delivery) Class() Class { return d.class }
 
-// post hands d to loops. What must be in order is posted under the room's lock.
-// It reports that d is over already, as nobody is there to get it: the caller
-// then calls finish, without a lock.
+// post hands d to loops. A delivery whose order matters is posted under the
+// room's lock. It reports that d is over already, as nobody is there to get it:
+// the caller then calls finish, without a lock.
 func (d *Delivery) post(loops []uint32) (over bool) {
 	d.left.Store(int32(len(loops)) + 1) // one for ourselves, so that it is not over before we are done
 	return d.left.Add(-1-d.hand(loops)) == 0

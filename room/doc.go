@@ -12,23 +12,23 @@
 // A publish is given its place by the [Broker], is encoded once, and under the
 // room's short lock goes into the history and to every event loop that has
 // members: one post a loop. Each loop walks its own members ([Shards]) and queues
-// the same bytes for each; what is queued in a turn of the loop leaves in one
-// write per connection. No goroutine and no channel per room.
+// the same bytes for each; all that is queued in one turn of the loop leaves in
+// one write per connection. No goroutine and no channel per room.
 //
 // # Order
 //
 // All members of a room see its messages in the order of their offsets. A join
 // takes membership and the history under the same lock, and takes effect on the
-// loop behind all that was published before it: what the answer to a join does
-// not have is delivered, what it has is not. Offsets belong to an epoch, see
-// [Position].
+// loop behind all that was published before it: messages that the answer to a
+// join does not have are delivered, and no others. Offsets belong to an epoch,
+// see [Position].
 //
 // # Limits
 //
 // Each has its field in [Config]. A publish is refused while as many are under
-// way (ErrQueueFull). What happens to a member that does not read is the
-// engine's affair: presence and typing are left out first ([Class]), then it is
-// closed. The others do not notice.
+// way (ErrQueueFull). The engine deals with a member that does not read: typing
+// is left out first, then presence ([Class]), then it is closed. The others do
+// not notice.
 //
 // # How long a room lives
 //

@@ -4,8 +4,8 @@ import "time"
 
 // guard puts a guard around the functions of Config, which are code of the
 // application's: one that panics costs what it should have made, and nothing else. They
-// run on loops and with locks held. After runtime.Goexit none of this returns: what must
-// follow a call of them is deferred, before it.
+// run on loops and with locks held. After runtime.Goexit none of this returns: code
+// that must follow such a call is deferred, before it.
 func (c *Config) guard() {
 	if c.Panicked == nil {
 		c.Panicked = func(string, any) {}

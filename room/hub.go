@@ -47,7 +47,7 @@ type Config struct {
 	// is the same.
 	Translate func(dst []byte, d Dialect, room string, message []byte) []byte
 	// Announce makes what members are told about each other; nil: nothing. Called
-	// like Encode. What it makes and may not be sent is left out, and counted.
+	// like Encode. A frame of it that may not be sent is left out, and counted.
 	Announce func(e Event) Frames
 	// Offline is told when the last connection of a user has signed out, or is gone.
 	// On that connection's loop.
@@ -342,8 +342,9 @@ func (h *Hub) trim() {
 	}
 }
 
-// Close ends the hub's looks at its rooms, waits for one under way, and refuses new rooms. What waits for the broker
-// gets ErrClosed. Members stay: the engine ends them.
+// Close ends the hub's looks at its rooms, waits for one under way, and refuses
+// new rooms. Calls that wait for the broker get ErrClosed. Members stay: the
+// engine ends them.
 func (h *Hub) Close() {
 	h.mu.Lock()
 	closed := h.closed

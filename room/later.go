@@ -1,9 +1,9 @@
 package room
 
-// What a connection asks of a room whose broker may answer later. then is called
-// once: before the method returns if the answer is there, else on this loop, as a
-// callback of the connection. It is not called for a connection that is closed by then: whatever
-// it has asked is forgotten with it. What one connection asks of one room is answered in order.
+// What a connection asks of a room whose broker may answer later. then is called once: before
+// the method returns if the answer is there, else on this loop, as a callback of the connection.
+// It is not called for a connection that is closed by then: all its questions are forgotten with
+// it. The questions of one connection about one room are answered in order.
 
 // Open is [Hub.Open] for event loops.
 func (s *Shards) Open(slot, gen uint32, id string, create *Options, then func(r *Room, made bool, err error)) {

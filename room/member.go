@@ -30,7 +30,7 @@ type Budget interface {
 
 // Dialect is one of the shapes that messages go out in. A connection speaks one,
 // from [Identity]; a message is encoded once for each that a room's members
-// speak. Who needs one shape only never sees this.
+// speak. An application that needs one shape only never sees this.
 type Dialect uint8
 
 // Dialects is how many there are: 0 is the one that histories are kept in.

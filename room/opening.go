@@ -152,8 +152,8 @@ func (r *Room) answer(t Topic, at Opening, err error) {
 	}
 }
 
-// adopt takes the room to where the broker has it. What came after that may have
-// been delivered already.
+// adopt takes the room to where the broker has it. Later messages may have been
+// delivered already.
 func (r *Room) adopt(t Topic, at Opening, o *settings) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -237,8 +237,8 @@ func (r *Room) fail(why error) {
 	}
 }
 
-// abandon ends a room that could not be listed. What the broker has opened is closed. made: it
-// was made by that.
+// abandon ends a room that could not be listed. The topic that the broker has
+// opened is closed. made: it was made by that.
 func (r *Room) abandon(how Ending) (made bool) {
 	r.mu.Lock()
 	t := r.topic

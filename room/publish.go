@@ -48,12 +48,12 @@ const (
 	orderSettled             // its publisher is told
 )
 
-// Publish sends a message to all members and keeps it in the history. done is
-// called once, with the receipt as soon as the message has its place in the
-// order; with a broker that answers at once, as Memory does, before Publish returns. Else it
-// is called on any goroutine, the broker's own: it must not block. It may be nil. Members
-// get the message by the end of their loop's turn, all in the same order. What one goroutine
-// publishes to a room has its places in that order.
+// Publish sends a message to all members and keeps it in the history. done is called once,
+// with the receipt as soon as the message has its place in the order; with a broker that
+// answers at once, as Memory does, before Publish returns. Else it is called on any
+// goroutine, the broker's own: it must not block. It may be nil. Members get the message by
+// the end of their loop's turn, all in the same order. The messages that one goroutine
+// publishes to a room have their places in that order.
 //
 // Errors: ErrQueueFull when loops or the broker do not keep up with the room, or with all that is on
 // its way to them, ErrNotFound when the room is
@@ -189,9 +189,9 @@ func (r *Room) Deliver(p Publication) {
 	now = r.hub.cfg.Now()
 }
 
-// enter keeps the message of an offset and posts it to the members. What a function of
-// Config has not made, having ended its goroutine, is what it would have been made of.
-// r.mu is held.
+// enter keeps the message of an offset and posts it to the members. Where a
+// function of Config has ended its goroutine and made nothing, the message goes
+// out as it was given to it. r.mu is held.
 func (r *Room) enter(p Publication, f Frames, now time.Time) {
 	if f[0] == nil {
 		f[0] = prepare(p.Op, p.Payload)

@@ -165,8 +165,8 @@ type JoinOptions struct {
 	Recent int       // how many of the latest messages to get, if not those
 }
 
-// Joined is what a connection that has joined should know. What is published
-// from now on will be delivered to it; what came before is in here.
+// Joined is what a connection that has joined should know. Later messages will
+// be delivered to it; earlier ones are in here.
 type Joined struct {
 	Position       // of the latest message
 	Count     int  // members, with the new one
@@ -302,7 +302,7 @@ func (r *Room) end() {
 	r.hub.historyBytes.Add(-int64(r.history.clear()))
 }
 
-// dropHistory frees memory. Who comes back after that starts afresh.
+// dropHistory frees memory. A member that comes back after that starts afresh.
 func (r *Room) dropHistory() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,8 +15,9 @@ type Async interface {
 	// Calls of one session take effect in the order in which they were begun, if one was begun after the Do of the
 	// other had returned. Answers come in any order.
 	//
-	// How much may be under way is the store's to bound: what is over it is answered with ErrUnavailable, and so is
-	// what could not be done in the time that the store allows. A caller that will not wait so long must not
+	// The store bounds how much may be under way: a call over that is answered
+	// with ErrUnavailable, and so is one that could not be carried out in the
+	// time that the store allows. A caller that will not wait so long must not
 	// believe that the call has not taken effect, or that it will not yet.
 	Do(c Call, done func(Answer))
 }

@@ -44,7 +44,7 @@ func (d *Data) UnmarshalJSON(b []byte) error {
 }
 
 // Merge returns old with the members of patch, a JSON object, put in place of
-// those of the same name. It is shallow: what a member holds is replaced as a
+// those of the same name. It is shallow: the value of a member is replaced as a
 // whole. null removes a member, as in RFC 7396, and so no member is ever null
 // (one inside another is kept). A name given twice counts as given last.
 // Numbers are kept as they are written, whatever their size.

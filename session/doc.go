@@ -1,6 +1,6 @@
-// Package session keeps what must outlive a connection: who a client is, and a
-// little data of its own. A connection that breaks detaches its session; a new
-// connection that shows the session's key takes it over.
+// Package session keeps the facts that must outlive a connection: who a client
+// is, and a little data of its own. A connection that breaks detaches its
+// session; a new connection that shows the session's key takes it over.
 //
 // [Store] is what a server needs of it, [Memory] the store of one process, [Async]
 // a store that may wait, as one of several processes does.
@@ -37,9 +37,9 @@
 // # What clients may change
 //
 // Data, by Update, and nothing else. It is a JSON object, bounded in size
-// ([MaxData]) and depth ([MaxDepth]). What the server wants to find again when a
-// session is resumed (names, rooms) it puts into State, which clients neither
-// see nor change.
+// ([MaxData]) and depth ([MaxDepth]). The server puts into State what it wants
+// to find again when a session is resumed (names, rooms); clients neither see
+// nor change it.
 //
 // # Goroutines, time and memory
 //

@@ -20,6 +20,6 @@ var (
 	// ErrFull: no memory left, and nothing detached to drop. Nothing was changed.
 	ErrFull = errors.New("session: store is full")
 	// ErrUnavailable: the store cannot be reached, has too much to do, or has not
-	// answered in time. What was asked for may have been done or not.
+	// answered in time. The call may have been carried out or not.
 	ErrUnavailable = errors.New("session: store does not answer")
 )

@@ -37,7 +37,7 @@ func (m *Memory) oldest(but *record) *record {
 		}
 		switch {
 		case r == nil:
-		case m.isExpired(r): // it is dead; what lives is spared, however old
+		case m.isExpired(r): // it is dead; a living one is spared, however old
 			return r
 		case found == nil || r.accessed < found.accessed:
 			found = r

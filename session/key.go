@@ -31,8 +31,8 @@ func NewKey() (k Key) {
 	return k
 }
 
-// ParseKey is the inverse of Text. What cannot be a key gets ErrNotFound, the
-// answer for a key that fits nothing.
+// ParseKey is the inverse of Text. A text that cannot be a key gets
+// ErrNotFound, the answer for a key that fits nothing.
 func ParseKey(text string) (Key, error) {
 	var k Key
 	err := k.UnmarshalText([]byte(text))

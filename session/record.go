@@ -12,7 +12,7 @@ const (
 )
 
 // record is a session in memory: 120 bytes, one string for its names and one for
-// its state. What few sessions have stands in extra.
+// its state. Facts that few sessions have stand in extra.
 type record struct {
 	key      Key
 	names    string // the connection's id, then the user's, in one allocation

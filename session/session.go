@@ -116,8 +116,8 @@ func (n *New) Check() error {
 	return CheckState(n.State)
 }
 
-// Check returns ErrNameInvalid if the claim must be refused, whatever its key.
-// The UserID is only compared, so any will do.
+// Check returns ErrNameInvalid if the claim must be refused with any key. The
+// UserID is only compared, so any will do.
 func (c *Claim) Check() error {
 	if c.ConnectionID == "" || !validName(c.ConnectionID, MaxConnectionID) {
 		return ErrNameInvalid

@@ -19,8 +19,9 @@ type Store interface {
 	// at once none is lost. Errors: ErrNotFound, ErrDataInvalid, ErrDataTooLarge, ErrFull.
 	Update(ctx context.Context, id Key, patch []byte) (Session, error)
 
-	// Delete ends a session, whoever holds it, and returns it as it was: if it was
-	// Active, its connection is the caller's to close. Errors: ErrNotFound.
+	// Delete ends a session, also one that a connection holds, and returns it
+	// as it was: if it was Active, its connection is the caller's to close.
+	// Errors: ErrNotFound.
 	Delete(ctx context.Context, id Key) (Session, error)
 
 	// EndOthers ends every session of a user but the one to keep, and returns them

@@ -12,19 +12,21 @@ import (
 // does not fit its type, as malformed text is, so 1007.
 var ErrCorrupt = &frame.ProtocolError{Code: frame.CloseInvalidPayload, Reason: "compressed data is corrupt"}
 
-// tail is put behind every message: what its sender has left off (RFC 7692
-// §7.2.2), and an end of the stream, so that the whole ends in io.EOF.
+// tail is put behind every message: the bytes that its sender has left off (RFC
+// 7692 §7.2.2), and an end of the stream, so that reading ends with io.EOF.
 const tail = flushed + "\x01\x00\x00\xff\xff"
 
-// ErrBlocks is compressed data in more blocks with codes of their own than what it
-// says can need: making their tables costs us more than anything else in a message.
+// ErrBlocks is compressed data in more blocks with codes of their own than a
+// message of its size can need: to make their tables costs us more than
+// anything else in a message.
 var ErrBlocks = &frame.ProtocolError{Code: frame.ClosePolicyViolation, Reason: "compressed data of too many blocks"}
 
 // A message may have freeBlocks blocks with codes of their own, and one more for every
-// blockGain bytes that it has said before. To describe codes takes some 50 bytes, so
+// blockGain bytes that it has made before. To describe codes takes some 50 bytes, so
 // that a compressor gains nothing by smaller blocks; zlib's have 127 symbols at least
-// (memLevel 1) unless they are flushed, and then the fixed codes are shorter. Who makes
-// codes for a few bytes all the same, and flushes after each few, has the free ones.
+// (memLevel 1) unless they are flushed, and then the fixed codes are shorter. The free
+// blocks are for a compressor that makes codes for a few bytes all the same, and
+// flushes after each few.
 const (
 	freeBlocks = 256
 	blockGain  = 64
@@ -35,9 +37,9 @@ const (
 type Decompressor struct{ inflater inflater }
 
 // Decompress appends the message that p is the compressed form of to dst: at most
-// most bytes of it, 0 is no limit. What it costs is bounded by that and by the
-// length of p. The message may refer to any part of itself, as within a window of
-// 15 bits, whatever was agreed. Errors, each a *[frame.ProtocolError]:
+// most bytes of it, 0 is no limit. Its cost is bounded by that and by the length
+// of p. The message may refer to any part of itself, as within a window of 15
+// bits, also if a smaller one was agreed. Errors, each a *[frame.ProtocolError]:
 // [frame.ErrTooBig], [ErrCorrupt], [ErrBlocks]; out is then dst.
 func (d *Decompressor) Decompress(dst, p []byte, most int) (out []byte, err error) {
 	out, _, err = d.inflate(dst, p, nil, most)

@@ -2,9 +2,9 @@
 // permessage-deflate (RFC 7692 §7.2): bytes in, bytes out.
 //
 // A [Compressor] and a [Decompressor] are large and serve any number of
-// connections, one message after another: an event loop has one of each. What a
-// connection itself keeps is nothing, or with context takeover a [Window] per
-// direction. Agreeing on all that is package handshake's part.
+// connections, one message after another: an event loop has one of each. A
+// connection itself keeps nothing, or with context takeover a [Window] per
+// direction. Package handshake agrees on all that.
 //
 //	out, ok := compressor.Compress(dst, payload, agreed.ServerWindow)
 //	if ok {
@@ -14,9 +14,9 @@
 //	out, err := decompressor.Decompress(dst, payload, maxMessage)
 //	// err is a *frame.ProtocolError
 //
-// A message in fragments is inflated when it is whole: what has arrived of it is
-// small, and a Decompressor is never in the middle of something. Text is to be
-// checked afterwards.
+// A message in fragments is inflated when it is whole: the part that has
+// arrived is small, and a Decompressor is never in the middle of a message.
+// Text is to be checked afterwards.
 //
 // # Memory and time
 //
@@ -28,9 +28,8 @@
 //
 // For a message of more than [ShortMessage] bytes a Compressor reads the window anew.
 // So context takeover costs time too: for 1 KiB nearly half again with a window of 12
-// bits, five times as much with 15, which gained little more (JSON of a chat, to
-// 36 % without, 24 % and 23 %). What we compress with need not be all that was
-// agreed.
+// bits, five times as much with 15, which gained little more (JSON of a chat, to 36 %
+// without, 24 % and 23 %). We may compress with less than was agreed.
 //
 // # Short messages
 //

@@ -2,9 +2,10 @@ package deflate
 
 import "math/bits"
 
-// A code is one entry of a decoding table: what the next bits of the input mean. Its
-// lowest byte is how many of them the symbol takes; the next says what it is; above
-// both is a value. 0: no symbol begins so.
+// A code is one entry of a decoding table: the meaning of the next bits of the
+// input. Its lowest byte is the number of bits that the symbol takes, the next
+// byte is the kind of symbol, and above both is a value. 0: no symbol begins
+// with these bits.
 type code uint32
 
 const (

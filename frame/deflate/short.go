@@ -10,8 +10,8 @@ import (
 // context takeover is compressed by an encoder of our own. The library's looks for
 // nothing in the window if a message is below 128 bytes, and reads the whole window
 // anew for a message of any size. Here the window has an index, and the codes are the
-// fixed ones of RFC 1951 §3.2.6: what is left of a short message does not pay for
-// codes of its own.
+// fixed ones of RFC 1951 §3.2.6: the rest of a short message does not pay for codes
+// of its own.
 const ShortMessage = 1 << 10
 
 // A match of minMatch bytes is the shortest that is looked for, one of maxMatch the

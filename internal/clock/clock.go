@@ -1,6 +1,6 @@
-// Package clock is the one source of time of a server: what it reads as the present
-// moment, and what calls it back later. The real one is the kernel's; a test has one
-// that it moves by hand.
+// Package clock is the one source of time of a server: the server reads the
+// present moment from it, and is called back by it later. The real one is the
+// kernel's; a test has one that it moves by hand.
 //
 // Moments are nanoseconds of CLOCK_MONOTONIC: they never go back, and every process of
 // the machine understands them, until the next boot. The time of day, which people and
@@ -21,7 +21,7 @@ type Clock interface {
 }
 
 // After is a channel that is closed when d has passed. stop prevents that, as
-// AfterFunc's does: whoever no longer waits calls it.
+// AfterFunc's does: a caller that no longer waits calls it.
 func After(c Clock, d time.Duration) (passed <-chan struct{}, stop func() bool) {
 	over := make(chan struct{})
 	return over, c.AfterFunc(d, func() { close(over) })

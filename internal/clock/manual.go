@@ -42,7 +42,8 @@ func (m *Manual) Wall() time.Time {
 	return m.wall.Add(time.Duration(m.now))
 }
 
-// AfterFunc implements Clock. What is due at once runs at the next Advance, be it of 0.
+// AfterFunc implements Clock. A function that is due at once runs at the next
+// Advance, also at one of 0.
 func (m *Manual) AfterFunc(d time.Duration, f func()) (stop func() bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

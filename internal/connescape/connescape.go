@@ -176,8 +176,8 @@ func (c *checker) outlives(to ast.Expr) bool {
 	return false
 }
 
-// stored is about a value that is put somewhere: to, if that has a type. What is of
-// type Conn itself was reported where it was declared.
+// stored is about a value that is put somewhere: to, if that has a type. A
+// place whose type is Conn itself was reported where it was declared.
 func (c *checker) stored(e, to ast.Expr, how string) {
 	if c.conn(e) {
 		if to == nil || types.IsInterface(c.pass.TypesInfo.TypeOf(to)) {

@@ -67,8 +67,9 @@ func (o *Box) Started(now uint64) {
 	}
 }
 
-// Extend returns memory at the end of the queue to append whole frames to, n bytes at the most. What append
-// returns is to be given to Commit before anything else is called.
+// Extend returns memory at the end of the queue to append whole frames to, n
+// bytes at the most. Give the slice that append returns to Commit before any
+// other call.
 func (o *Box) Extend(n int, bufs *pool.Buffers) []byte {
 	if i := len(o.segs) - 1; i >= o.first {
 		if own := o.segs[i].own; own != nil && len(own.B)+n <= coalesce {
@@ -136,7 +137,7 @@ func (o *Box) Remainder(b []byte, raw, sent int, bufs *pool.Buffers) (added int)
 }
 
 // Truncate drops what is not begun: all of the control lane, and of the queue all but what is left of the frame
-// that is being sent. What is sealed stays.
+// that is being sent. Sealed records stay.
 func (o *Box) Truncate(bufs *pool.Buffers) {
 	o.clearControl()
 	keep := o.first

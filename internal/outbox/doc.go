@@ -21,6 +21,6 @@
 //   - A control frame waits for the frame that is being sent, and never for those behind it (RFC 6455 §5.4, §5.5).
 //     So it is put where the first border is.
 //
-// A Box belongs to one goroutine. The buffers that it is given belong to it until they are sent; what is shared
-// must never change.
+// A Box belongs to one goroutine. The buffers that it is given belong to it
+// until they are sent; shared bytes must never change.
 package outbox

@@ -29,7 +29,8 @@ func (o *Box) Progressed(now uint64, unblocked bool) {
 // taken something of a backlog, or has read what it had received, which made room.
 //
 // That the kernel of a peer takes now and then what it is sent is no sign of life, because it does that for a
-// program that hangs, too. So, while more may be sent (sending), what was on its way must have been a backlog.
+// program that hangs, too. So, while more may be sent (sending), the bytes on their way must have been a
+// backlog.
 func (o *Box) Look(d sock.Progress, now uint64, sending bool) (life bool) {
 	was, unblocked := o.peer, o.unblocked
 	o.unblocked = false

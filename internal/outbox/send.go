@@ -74,7 +74,7 @@ func (o *Box) gather(v *sock.Vector) int {
 
 // Front is the beginning of what Send would send, in one piece of at most most bytes, for TLS to seal. It is a part
 // of the queue itself where that is in one piece, else it is copied behind buf, which must be empty and of that
-// size. What is done with it is to be told by Sent.
+// size. Call Sent with the part of it that was used.
 func (o *Box) Front(buf []byte, most int) []byte {
 	if b := o.piece(most); b != nil {
 		return b

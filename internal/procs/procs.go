@@ -76,8 +76,8 @@ func Add(n int) {
 // undisturbed reports that nobody else has set GOMAXPROCS since we did.
 func undisturbed() bool { return runtime.GOMAXPROCS(0) == state.base+state.added }
 
-// decided reports whether n is the runtime's decision: that it is not one of the
-// user's, who wants it to stay.
+// decided reports whether n is the runtime's decision: a number that the user
+// has set must stay.
 func decided(n int) bool {
 	if set, err := strconv.Atoi(os.Getenv("GOMAXPROCS")); err == nil && set > 0 {
 		return false

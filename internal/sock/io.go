@@ -144,7 +144,7 @@ func ShutdownWrite(fd int) { syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), 
 // Close closes fd. Sockets here never linger, so it does not sleep.
 func Close(fd int) { syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
-// Reset closes fd with a RST: what is not sent yet is dropped.
+// Reset closes fd with a RST: bytes that are not sent yet are dropped.
 func Reset(fd int) {
 	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 0})
 	Close(fd)

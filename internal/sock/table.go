@@ -62,7 +62,7 @@ func OpenDescriptors() ([]int, error) {
 
 // PrivateTable gives the calling thread, whose goroutine must be locked to it
 // and end locked, a descriptor table of its own: RLIMIT_NOFILE then counts for
-// this thread alone. What was open stays open under the same number, but for
+// this thread alone. Open files stay open under the same number, but for
 // sockets that keep does not name: their duplicates would keep connections of
 // others alive. The runtime's own poller must be running before (see Prepare).
 func PrivateTable(keep ...int) error {

@@ -76,7 +76,8 @@ func listenUnix(fd int, path string, mode fs.FileMode) (f File, err error) {
 		return f, os.NewSyscallError("listen", unix.Listen(fd, backlog))
 	}
 	// From finding that a server is gone until we listen in its place nobody else may
-	// try the same: what is bound and does not listen yet looks like a dead one's.
+	// try the same: a socket that is bound and does not listen yet looks like a dead
+	// one.
 	dir, err := unix.Open(filepath.Dir(path), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return f, &fs.PathError{Op: "open", Path: filepath.Dir(path), Err: err}

@@ -11,7 +11,8 @@ type Output struct {
 	Check func()
 }
 
-// Drain empties the output. What it returns is good until the next Write of any of the wires.
+// Drain empties the output. The slice is good until the next Write of any of
+// the wires.
 func (o *Output) Drain() []byte {
 	b := o.B
 	o.B = b[:0]

@@ -9,7 +9,7 @@ type socket struct {
 }
 
 // ToSocket puts the wire on a socket, from a loop or at first. first are records that the loop has not sent, and go
-// before all others: the copy is the wire's. Whoever uses the connection from now on calls it.
+// before all others: the copy is the wire's. The goroutine that uses the connection from now on calls it.
 func (w *Wire) ToSocket(conn net.Conn, first []byte) {
 	w.change(onSocket)
 	w.out, w.in = nil, nil

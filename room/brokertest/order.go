@@ -123,8 +123,8 @@ func rooms(c *check) {
 	c.agree(b, b1)
 }
 
-// openInTheMiddle: whoever comes while others publish has all that comes after
-// its opening.
+// openInTheMiddle: a node that comes while others publish has all that comes
+// after its opening.
 func openInTheMiddle(c *check) {
 	const openings = 20
 	all := []*follower{c.follow(0, "r"), c.follow(1, "r")}
