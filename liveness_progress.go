@@ -89,7 +89,7 @@ func (l *loop) alive(i uint32, s *slot) (pinged bool) {
 	s.flags |= flagPinged
 	l.stats.PingsSent++
 	p := l.pingPayload(i, s)
-	if l.waits(s) {
+	if l.slab.waits(s) {
 		l.overtake(i, s, p[:])
 		if r.onPing != nil {
 			l.callPing(i, s, r)

@@ -251,7 +251,7 @@ func (l *loop) interest(i uint32, s *slot) {
 	if s.state.Reads() && !s.held() {
 		want |= flagIn
 	}
-	if s.state == stateConnecting || l.waits(s) {
+	if s.state == stateConnecting || l.slab.waits(s) {
 		want |= flagOut
 	}
 	if s.flags&(flagIn|flagOut) == want {

@@ -137,22 +137,16 @@ func (l *loop) encode(dst []byte, i uint32, s *slot, op Opcode, p []byte) []byte
 // them. A cork without room for them is flushed first, which may end the connection.
 func (l *loop) corks(i uint32, s *slot, n int) bool {
 	l.own.Check()
-	if l.cork.of != i || l.waits(s) {
+	if l.cork.of != i || l.slab.waits(s) {
 		return false
 	}
 	if n > l.cork.room() && len(l.cork.buf) > 0 {
 		state := s.state
-		if l.flushCork(i, s); s.state != state || l.waits(s) {
+		if l.flushCork(i, s); s.state != state || l.slab.waits(s) {
 			return false
 		}
 	}
 	return n <= l.cork.room()
-}
-
-// waits reports that output of the connection waits for its socket, or for the end of the tick.
-func (l *loop) waits(s *slot) bool {
-	l.own.Check()
-	return s.cold != 0 && !l.slab.colds.all[s.cold].out.Empty()
 }
 
 // queueFor returns the outbox of a connection that may have a message of n bytes more waiting. What counts for the

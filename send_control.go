@@ -43,7 +43,7 @@ func (l *loop) queueClose(i uint32, s *slot, code CloseCode, reason string) {
 // while the socket is full get one pong, the newest (RFC 6455 §5.5.3).
 func (l *loop) pong(i uint32, s *slot, p []byte) {
 	l.own.Check()
-	if !l.waits(s) {
+	if !l.slab.waits(s) {
 		l.queueControl(i, s, frame.OpPong, p)
 		return
 	}

@@ -96,3 +96,13 @@ func (t *colds) trim() {
 	t.spare = t.spare[:n]
 	t.unused = n
 }
+
+// waits reports that output of the connection waits for its socket, or for the end of the tick.
+func (t *slab) waits(s *slot) bool {
+	return s.cold != 0 && !t.colds.all[s.cold].out.Empty()
+}
+
+// sealedWaits reports that TLS records of the connection wait for its socket.
+func (t *slab) sealedWaits(s *slot) bool {
+	return s.cold != 0 && len(t.colds.all[s.cold].out.Sealed()) > 0
+}

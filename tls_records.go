@@ -134,7 +134,7 @@ func (l *loop) sealCork(i uint32, s *slot, b []byte) {
 func (l *loop) sendRecords(i uint32, s *slot) {
 	l.own.Check()
 	b := l.tls.sealed.Drain()
-	if !l.sealedWaits(s) {
+	if !l.slab.sealedWaits(s) {
 		n, e := outbox.SendAll(l.writer(i, s), int(s.fd), b)
 		if e != 0 && e != unix.EAGAIN {
 			l.fail(i, s, e)
@@ -153,13 +153,6 @@ func (l *loop) sendRecords(i uint32, s *slot) {
 		return
 	}
 	l.interest(i, s)
-}
-
-// sealedWaits reports that records of the connection wait for its socket.
-func (l *loop) sealedWaits(s *slot) bool {
-	l.own.Check()
-	c := l.slab.coldOf(s)
-	return c != nil && len(c.out.Sealed()) > 0
 }
 
 // sealOutbox is outbox.Box.Send for a connection with TLS: it seals what is queued, as the socket takes it.
@@ -211,5 +204,5 @@ func (l *loop) notifyClose(i uint32, s *slot) bool {
 		return true
 	}
 	l.sendRecords(i, s)
-	return s.state != stateClosed && !l.sealedWaits(s)
+	return s.state != stateClosed && !l.slab.sealedWaits(s)
 }
