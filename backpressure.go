@@ -56,7 +56,7 @@ func (l *loop) drained(i uint32, s *slot, c *cold) {
 	l.tellResumed(i, s, c)
 	if f := l.routeOf(s).onDrain; f != nil {
 		defer l.recovered()
-		l.calling.begin(i)
+		l.calling.begin(i, s)
 		f(l.conn(i, s))
 		l.calling.end()
 	}
@@ -69,7 +69,7 @@ func (l *loop) tellGap(i uint32, s *slot, c *cold) {
 	c.dropped = 0
 	l.remark(i, s, closing.Gap, closing.None, n)
 	defer l.recovered()
-	l.calling.begin(i)
+	l.calling.begin(i, s)
 	l.routeOf(s).onGap(l.conn(i, s), n)
 	l.calling.end()
 }

@@ -109,7 +109,7 @@ func (l *loop) recovered() {
 func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
 	l.own.Check()
 	defer l.recovered()
-	l.calling.begin(i)
+	l.calling.begin(i, s)
 	f(l.conn(i, s))
 	l.calling.end()
 }
@@ -127,7 +127,7 @@ func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
 		}
 	}()
 	if c.l != nil {
-		l.calling.begin(c.slot)
+		l.calling.last(c.slot)
 	}
 	f(c, cause)
 	returned = true

@@ -71,7 +71,7 @@ func (l *loop) sweep() {
 func (l *loop) callPing(i uint32, s *slot, r *Route) {
 	l.own.Check()
 	defer l.recovered()
-	l.calling.begin(i)
+	l.calling.begin(i, s)
 	r.onPing(l.conn(i, s))
 	l.calling.end()
 }
@@ -227,7 +227,7 @@ func (l *loop) ponged(i uint32, s *slot, r *Route, p []byte) {
 	rtt := max(time.Duration((uint64(l.now>>14)-t)&(1<<40-1))<<14, 0)
 	l.stats.RoundTrips.add(int64(rtt))
 	if r.onPong != nil {
-		l.calling.begin(i)
+		l.calling.begin(i, s)
 		r.onPong(l.conn(i, s), rtt)
 		l.calling.end()
 	}

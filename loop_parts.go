@@ -95,8 +95,17 @@ type calling struct {
 }
 
 // begin notes that a callback of connection i begins. Race builds panic if another one
-// is under way: no callback runs inside a callback.
-func (c *calling) begin(i uint32) {
+// is under way, as no callback runs inside a callback, or if the connection is closed:
+// then OnClose alone may be called.
+func (c *calling) begin(i uint32, s *slot) {
+	if owner.Enabled && (s.state == stateClosed || s.state == stateFree) {
+		panic(fmt.Sprintf("perch: a callback of connection %d, which is %v", i, s.state))
+	}
+	c.last(i)
+}
+
+// last is begin of OnClose.
+func (c *calling) last(i uint32) {
 	if owner.Enabled && c.current != noSlot {
 		panic(fmt.Sprintf("perch: a callback of connection %d inside one of connection %d", i, c.current))
 	}

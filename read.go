@@ -175,7 +175,7 @@ func (l *loop) wholeMessages(r *Route, b []byte) (rest []byte, err error) {
 		}
 		b = b[n:]
 		l.stats.MessagesReceived++
-		l.calling.begin(c.slot)
+		l.calling.begin(c.slot, l.cork.slot)
 		r.onMessage(c, ev.Opcode, ev.Payload)
 		l.calling.end()
 		if owner.Enabled {
@@ -259,7 +259,7 @@ func (l *loop) message(i uint32, s *slot, r *Route, op Opcode, p []byte, compres
 	case r.blocking != nil:
 		l.workMessage(i, s, r, op, p)
 	case r.onMessage != nil:
-		l.calling.begin(i)
+		l.calling.begin(i, s)
 		r.onMessage(l.conn(i, s), op, p)
 		l.calling.end()
 	}

@@ -105,7 +105,7 @@ func (l *loop) requested(i uint32, s *slot, r *Request, b []byte, n int) {
 	}
 	var resp Response
 	if route.onUpgrade != nil {
-		l.calling.begin(i)
+		l.calling.begin(i, s)
 		resp = route.onUpgrade(r)
 		l.calling.end()
 	}
@@ -175,7 +175,7 @@ func (l *loop) answer(i uint32, s *slot, route *Route, r *Request, key []byte, r
 	if route.blocking != nil {
 		l.workOpen(i, s, route, r)
 	} else if route.onOpen != nil {
-		l.calling.begin(i)
+		l.calling.begin(i, s)
 		route.onOpen(l.conn(i, s), r)
 		l.calling.end()
 	}
@@ -287,7 +287,7 @@ func (l *loop) readAnswer(i uint32, s *slot, b []byte) {
 	l.opened(i, s, nil)
 	l.cork.of, l.cork.slot = i, s
 	if route.onOpen != nil {
-		l.calling.begin(i)
+		l.calling.begin(i, s)
 		route.onOpen(l.conn(i, s), r)
 		l.calling.end()
 	}
