@@ -70,6 +70,9 @@ func simulate(seed uint64, plant simkernel.Plant, trace func(string)) (r *simRun
 	if r.Slow {
 		cfg.MaxOutput = 16 << 10
 	}
+	if seed&8 == 0 {
+		cfg.MaxConnections = simActors - 2
+	}
 	if seed&4 == 0 {
 		cfg.Rooms.PresenceEach, r.TTL = 2, time.Millisecond
 	}
@@ -140,6 +143,8 @@ func (r *simRun) step(a *simActor) {
 	}
 	v := a.visitor
 	switch k := r.random.IntN(100); {
+	case k < 6:
+		v.ping()
 	case k < 84:
 		v.ask(func(view *roommodel.View) string { return view.Next(r.random) })
 	case k < 92:
@@ -262,8 +267,8 @@ func (r *simRun) barrier() {
 	}
 	r.await("all is answered", func() string {
 		for _, v := range r.connected() {
-			if n := v.view.Waiting(); n != 0 {
-				return fmt.Sprintf("visitor %s has asked %d questions", v.view.K, n)
+			if n := v.view.Waiting(); n != 0 || v.ponged != v.pings {
+				return fmt.Sprintf("visitor %s has asked %d questions, pongs are at %d of %d", v.view.K, n, v.ponged, v.pings)
 			}
 		}
 		return ""

@@ -11,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/internal/simkernel"
 )
 
 var (
-	simSeed  = flag.Uint64("sim.seed", 0, "seed of the simulation; 0: a few dozen fixed ones")
-	simSeeds = flag.Int("sim.seeds", 32, "how many seeds the simulation runs, from sim.seed or 1 on")
+	simSeed  = flag.Uint64("sim.seed", 0, "seed of the simulation; 0: from 1 on")
+	simSeeds = flag.Int("sim.seeds", 0, "how many seeds it runs, from sim.seed or 1 on; 0: dozens, or the one of sim.seed")
 	simTrace = flag.Bool("sim.trace", false, "print each event of the simulation")
 )
 
@@ -24,14 +25,15 @@ var (
 // cuts reads, refuses and shortens writes, delays and reorders readiness, fails accepts,
 // and resets. A seed determines everything.
 func TestSimulation(t *testing.T) {
-	first, n := uint64(1), *simSeeds
-	if *simSeed != 0 {
-		first, n = *simSeed, 1
-		flag.Visit(func(f *flag.Flag) {
-			if f.Name == "sim.seeds" {
-				n = *simSeeds
-			}
-		})
+	first, n := max(*simSeed, 1), *simSeeds
+	switch {
+	case n > 0:
+	case *simSeed != 0:
+		n = 1
+	case owner.Enabled: // race builds take ten times as long
+		n = 12
+	default:
+		n = 48
 	}
 	var trace func(string)
 	if *simTrace {

@@ -32,6 +32,10 @@ type simVisitor struct {
 	stop   bool   // it does not read
 	ending bool   // by its own doing: whatever comes
 	over   bool
+
+	pings    int          // the last that was sent
+	ponged   int          // the newest that was answered
+	answered map[int]bool // all that were
 }
 
 // connect opens the next connection of an actor.
@@ -41,7 +45,7 @@ func (r *simRun) connect(a *simActor) {
 	if a.User != "" && r.random.IntN(2) == 0 {
 		dialect = "1"
 	}
-	v := &simVisitor{run: r, view: r.NewView(a.Actor, strconv.Itoa(r.visitors), dialect)}
+	v := &simVisitor{run: r, answered: make(map[int]bool), view: r.NewView(a.Actor, strconv.Itoa(r.visitors), dialect)}
 	from := netip.AddrFrom4([4]byte{10, 0, byte(r.visitors >> 8), byte(r.visitors)})
 	v.peer = r.machine.Dial(simAddr, from)
 	v.peer.Ready = v.ready
@@ -54,8 +58,28 @@ func (v *simVisitor) ask(request func(view *roommodel.View) string) {
 	if !v.opened || v.ending || v.over {
 		return
 	}
-	if line := request(v.view); line != "" {
-		v.send(frame.OpText, []byte(line))
+	line := []byte(request(v.view))
+	if len(line) == 0 {
+		return
+	}
+	if v.run.random.IntN(4) != 0 {
+		v.send(frame.OpText, line)
+		return
+	}
+	n := 1 + v.run.random.IntN(len(line)) // in fragments, with a ping between them
+	for i, f := range wstest.Fragments(frame.OpText, line, n) {
+		if i == 1 {
+			v.ping()
+		}
+		v.peer.Write(f.Append(nil, true))
+	}
+}
+
+// ping asks for a pong, which answers this ping, or a later one too.
+func (v *simVisitor) ping() {
+	if v.opened && !v.ending && !v.over {
+		v.pings++
+		v.send(frame.OpPing, []byte(strconv.Itoa(v.pings)))
 	}
 }
 
@@ -122,6 +146,13 @@ func (v *simVisitor) take(h frame.Header, payload []byte) {
 	switch {
 	case h.Opcode == frame.OpText && h.Fin:
 		v.hear(string(payload))
+	case h.Opcode == frame.OpPong:
+		n, err := strconv.Atoi(string(payload))
+		if err != nil || n > v.pings || v.answered[n] {
+			v.view.Fault("a pong of %q, after %d of %d", payload, v.ponged, v.pings)
+		}
+		v.ponged = max(v.ponged, n) // the newest may overtake one that waits behind messages
+		v.answered[n] = true
 	case h.Opcode == frame.OpPing:
 		v.send(frame.OpPong, payload)
 	case h.Opcode == frame.OpClose:
