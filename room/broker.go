@@ -58,6 +58,15 @@ type Topic interface {
 	Close(how Ending, reason string)
 }
 
+// Relay is what the Topic of a broker of several nodes is besides: it brings messages
+// without an offset (typing, comings and goings) to the members on other nodes. Such a
+// message may be lost. Memory's Topic is none: all members are here.
+type Relay interface {
+	// Relay brings f to every other node that follows the room, which gets it by
+	// Relayed. Any goroutine. It does not block.
+	Relay(f Frames, class Class)
+}
+
 // Ending says what becomes of a room that one node follows no more.
 type Ending uint8
 
@@ -74,6 +83,8 @@ type Subscriber interface {
 	Reset(at Position)
 	// Changed tells that the room's options are others from now on.
 	Changed(o Options)
+	// Relayed brings what another node's members are told, by Relay.
+	Relayed(f Frames, class Class)
 	// Removed tells that the room was deleted on another node. Nothing follows, and
 	// the topic need not be closed.
 	Removed(reason string)

@@ -254,12 +254,33 @@ func (r *Room) Send(f Frames, class Class, except ...Member) error {
 	if err := f.Err(); err != nil {
 		return err
 	}
+	if err := r.sendHere(f, class, except); err != nil {
+		return err
+	}
+	if r.opening.Load() {
+		return nil // there is no member anywhere that it could be for
+	}
+	if relay, ok := r.topic.(Relay); ok {
+		r.hub.cfg.call("Broker.Relay", func() { relay.Relay(f, class) })
+	}
+	return nil
+}
+
+// sendHere sends f to the members on this node.
+func (r *Room) sendHere(f Frames, class Class, except []Member) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return ErrNotFound
 	}
 	return r.send(f, class, except)
+}
+
+// Relayed implements Subscriber.
+func (r *Room) Relayed(f Frames, class Class) {
+	if f.Err() == nil {
+		_ = r.sendHere(f, class, nil) // it may be lost
+	}
 }
 
 // send posts f to the members. r.mu is held. Error: ErrQueueFull.

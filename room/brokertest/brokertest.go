@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Options", options},
 		{"Loses", loses},
 		{"Changes", changes},
+		{"Relays", relays},
 		{"CloseTwice", closeTwice},
 		{"NothingAfterClose", nothingAfterClose},
 	} {
@@ -190,7 +191,7 @@ func (f *follower) order() map[room.Position]string {
 	}
 	for _, e := range f.events {
 		switch {
-		case e.changed, e.removed:
+		case e.changed, e.removed, e.relayed:
 			continue
 		case e.reset:
 			if e.epoch == at.Epoch {

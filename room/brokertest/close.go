@@ -232,3 +232,20 @@ func nothingAfterClose(c *check) {
 		}
 	}
 }
+
+// relays: what a node tells its members without an offset comes to the other nodes, and not back.
+func relays(c *check) {
+	a, b := c.follow(0, "r"), c.follow(1, "r")
+	relay, ok := a.topic.(room.Relay)
+	if !ok {
+		c.Skip("it has one node")
+	}
+	relay.Relay(room.Text([]byte("typing")), room.ClassTyping)
+	b.await("what is relayed", func() bool { return len(b.events) == 1 && b.events[0].message == "typing" })
+	b.publishAll("and on", 1)
+	a.awaitOffset(1)
+	if n := a.count(); n != 1 {
+		c.Errorf("%d events on the node that has told, want 1", n)
+	}
+	c.agree(a, b)
+}

@@ -36,6 +36,7 @@ const (
 	Open Asked = iota
 	Publish
 	Close
+	Relay
 )
 
 // Fate is what becomes of a step.
@@ -292,6 +293,22 @@ func (t *lateTopic) Publish(p room.Publication) {
 		p.Settle(out)
 		if f == Twice {
 			p.Settle(out)
+		}
+	})
+}
+
+// Relay implements room.Relay.
+func (t *lateTopic) Relay(f room.Frames, class room.Class) {
+	t.b.add(t.r.id, func(r *lateRoom) {
+		if t.b.fate(r.id, Relay) != Answer {
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, n := range r.nodes {
+			if n != t {
+				n.to.Relayed(f, class)
+			}
 		}
 	})
 }

@@ -23,7 +23,7 @@ type recorder struct {
 }
 
 type event struct {
-	reset, changed, removed bool
+	reset, changed, removed, relayed bool
 
 	epoch   string // of a reset
 	offset  uint64
@@ -50,6 +50,11 @@ func (r *recorder) Changed(o room.Options) {
 	r.options = o
 	r.mu.Unlock()
 	r.record(event{changed: true}, "")
+}
+
+// Relayed implements room.Subscriber.
+func (r *recorder) Relayed(f room.Frames, _ room.Class) {
+	r.record(event{relayed: true, message: string(f[0].Payload())}, "")
 }
 
 // Removed implements room.Subscriber.

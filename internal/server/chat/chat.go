@@ -62,8 +62,8 @@ func (s *Service) greeting(c *endpoint.Client, id json.RawMessage, u *room.User,
 	o := protocol.NewObject(nil, protocol.TypeInit).ID(id).String("user_id", u.ID()).String("username", u.Name()).
 		String("session", c.Session().Text()).Bool("resumed", resumed).Raw("available_rooms", s.list().json).
 		OpenList("online_users")
-	online := s.hub.Users(maxListed, func(u *room.User) {
-		o = o.OpenItem().String("id", u.ID()).String("username", u.Name()).Close()
+	online := s.users.online(maxListed, func(id, name string) {
+		o = o.OpenItem().String("id", id).String("username", name).Close()
 	})
 	return o.CloseList().Int("online_count", int64(online)).
 		Int("heartbeat_interval", int64(s.cfg.Heartbeat/time.Second)).Time("timestamp", s.now())

@@ -288,6 +288,12 @@ func TestLateOtherNode(t *testing.T) {
 	if o := ada.goes(object{"room_id": "far", "create": false, "password": "Darjeeling"}); o["room_name"] != "Far away" || o["owner"] != "ada" {
 		t.Errorf("%v", o)
 	}
+	if err := far.Send(room.Text([]byte(`{"type":"user_typing","username":"Bob"}`)), room.ClassTyping); err != nil {
+		t.Fatal(err)
+	}
+	if o := ada.next("user_typing"); o["username"] != "Bob" {
+		t.Errorf("%v", o)
+	}
 	far.Publish(room.Message{Payload: []byte(`{"type":"message","message":{"id":"m","content":"hello"}}`)}, nil)
 	ada.hears("hello")
 	s.Change("far", room.Options{Name: "Full", MaxMembers: 1})

@@ -66,6 +66,7 @@ type Service struct {
 	names    names
 	sends    *sends
 	attempts attempts
+	users    users
 	id       string // every message id begins with it: unlike any other process's
 
 	// Atomic.
@@ -113,6 +114,7 @@ func (s *Service) Rooms(c room.Config) room.Config {
 // Mount makes the rooms that there always are, and puts the endpoints on a server that has not started.
 func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
 	s.hub, s.realm = srv.Rooms(), realm
+	s.users = localUsers{s.hub}
 	s.watch.audience = s.hub.Audience()
 	if err := s.furnish(); err != nil {
 		return err

@@ -38,6 +38,13 @@ type world struct {
 // newWorld starts it. prepare may change the Config, routes may add to the server; both may be nil.
 func newWorld(t *testing.T, prepare func(w *world, c *Config), routes func(w *world)) *world {
 	t.Helper()
+	return newWorldOf(t, room.Config{}, prepare, routes)
+}
+
+// newWorldOf is newWorld with rooms of its own.
+func newWorldOf(t *testing.T, rooms room.Config, prepare func(w *world, c *Config), routes func(w *world)) *world {
+	t.Helper()
+	rooms.Looks = label.Looks
 	wstest.NoLeaks(t)
 	w := &world{t: t}
 	w.clock = clock.NewManual(time.Date(2030, 1, 2, 3, 4, 5, 6e6, time.UTC))
@@ -46,7 +53,7 @@ func newWorld(t *testing.T, prepare func(w *world, c *Config), routes func(w *wo
 	if w.key, err = auth.SecretKey("", bytes.Repeat([]byte("k"), 32)); err != nil {
 		t.Fatal(err)
 	}
-	w.srv = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2, Rooms: room.Config{Looks: label.Looks}})
+	w.srv = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2, Rooms: rooms})
 	c := Config{
 		Sessions: w.store, Cookie: "perch_token", Meter: &w.meter, Clock: w.clock, Find: w.srv.Find,
 		Log: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

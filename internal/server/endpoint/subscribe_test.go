@@ -11,6 +11,7 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
+	"github.com/perchws/perch/room/brokertest"
 )
 
 func creating(_ *world, c *Config) { c.CreateRooms, c.MaxMembers, c.MaxErrors = true, 2, -1 }
@@ -185,6 +186,42 @@ func TestSubscribeRooms(t *testing.T) {
 	c.subscribe("sports", "")
 	if n, m := w.srv.Rooms().Room("news").Count(), w.srv.Rooms().Room("sports").Count(); n != 0 || m != 1 {
 		t.Errorf("%d members of news and %d of sports, want 0 and 1", n, m)
+	}
+}
+
+// TestSubscribeLate: a subscription waits for a broker that takes its time. What the client says meanwhile is
+// answered after it. If the broker fails the client is told so.
+func TestSubscribeLate(t *testing.T) {
+	late := brokertest.NewLate()
+	late.Fate = func(id string, _ brokertest.Asked) brokertest.Fate {
+		if id == "broken" {
+			return brokertest.Fail
+		}
+		return brokertest.Answer
+	}
+	w := newWorldOf(t, room.Config{Broker: late}, func(w *world, c *Config) {
+		creating(w, c)
+		c.Patience = -1
+	}, nil)
+	a := w.client("/ws/1")
+	a.say(`{"type":"subscribe","channel":"news","id":1}`, `{"type":"ping","id":2}`)
+	over := make(chan struct{})
+	defer time.AfterFunc(20*time.Second, func() { close(over) }).Stop()
+	for range 2 { // there is none, then it is made
+		late.Await("news", 1, over)
+		late.Step("news")
+	}
+	if o := a.hear(); o["type"] != "subscribed" || !like(o["id"], 1) {
+		t.Errorf("%v", o)
+	}
+	if o := a.hear(); o["type"] != "pong" || !like(o["id"], 2) {
+		t.Errorf("%v", o)
+	}
+	a.say(`{"type":"subscribe","channel":"broken","id":3}`)
+	late.Await("broken", 1, over)
+	late.Step("broken")
+	if o := a.hear(); o["code"] != "unavailable" || !like(o["id"], 3) {
+		t.Errorf("%v", o)
 	}
 }
 
