@@ -157,6 +157,16 @@ func (l *loop) rankOver(o over, s *slot) int {
 	return rankSilent
 }
 
+// endRefusal tells of a connection over a limit that has ended before it was answered.
+func (l *loop) endRefusal(c *cold) {
+	l.own.Check()
+	if why := c.refusal; why != nil {
+		l.stats.Refused++
+		l.srv.note(&refused{kind: RefusedLimit, status: why.status, reason: why.reason, peer: why.peer})
+		c.refusal = nil
+	}
+}
+
 // leaveOverflow forgets a connection that was over a limit.
 func (l *loop) leaveOverflow(i uint32) {
 	l.own.Check()

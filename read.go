@@ -84,8 +84,10 @@ func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
 // dropInput gives back the buffer of kept input.
 func (l *loop) dropInput(c *cold) {
 	l.own.Check()
-	l.bufs.Put(c.in)
-	c.in = nil
+	if c.in != nil {
+		l.bufs.Put(c.in)
+		c.in = nil
+	}
 }
 
 // keep copies input that cannot be used yet to the connection's side.
@@ -230,6 +232,9 @@ func (l *loop) freshAssembler(buf *pool.Buffer) {
 // dropMessage gives back the memory of a message.
 func (l *loop) dropMessage(c *cold) {
 	l.own.Check()
+	if c.asmBuf == nil {
+		return
+	}
 	c.asmBuf.B = c.asm.Take()
 	l.bufs.Put(c.asmBuf)
 	c.asmBuf = nil

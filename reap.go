@@ -7,8 +7,8 @@ import (
 	"github.com/perchws/perch/internal/owner"
 )
 
-// reap closes descriptors and frees slots: the only place that does. OnClose
-// is called here.
+// reap closes the descriptors of connections that have ended, calls OnClose and frees their slots: the only place that
+// does.
 func (l *loop) reap() {
 	l.own.Check()
 	before := l.doing.enter(phaseReap)
@@ -18,6 +18,7 @@ func (l *loop) reap() {
 	l.doing.leave(before)
 }
 
+// reapListed reaps the connections that are listed now.
 func (l *loop) reapListed() {
 	l.own.Check()
 	dead, done := l.lists.dead, 0
@@ -33,6 +34,8 @@ func (l *loop) reapListed() {
 	}
 }
 
+// reapOne closes the descriptor of one connection. Its slot is freed now, or when its worker has handed back what it has:
+// then workDone comes here again.
 func (l *loop) reapOne(i uint32, s *slot) {
 	l.own.Check()
 	c := l.slab.thaw(s)
@@ -64,34 +67,29 @@ func (l *loop) release(i uint32, s *slot, c *cold) {
 	l.rooms.LeaveAll(i)
 }
 
+// free lets go of all that the connection had, each part of its own, then of the slot, and of the place in the counts,
+// which others may take at once.
 func (l *loop) free(i uint32, s *slot, c *cold) {
 	l.own.Check()
-	if s.flags&flagOpened != 0 {
+	flags, counted := s.flags, l.slab.counted.Get(i)
+	if flags&flagOpened != 0 {
 		l.stats.Closed++
 		l.stats.closeCode(c.cause.Code)
 	}
-	key := l.slab.counted.Get(i)
 	l.ledger.add(-c.out.Counted())
 	c.out.Reset(&l.bufs)
-	if s.flags&flagTLS != 0 {
-		l.dropTLS(i)
-	}
-	if c.in != nil {
-		l.dropInput(c)
-	}
-	if c.asmBuf != nil {
-		l.dropMessage(c)
-	}
+	l.dropTLS(i)
+	l.dropInput(c)
+	l.dropMessage(c)
 	l.endDial(c)
-	if s.flags&flagClient != 0 {
+	l.endRefusal(c)
+	if flags&flagClient != 0 {
 		l.srv.releaseRoute(s.route())
 	}
-	flags := s.flags
-	if c.refusal != nil {
-		l.stats.Refused++
-		l.srv.note(&refused{kind: RefusedLimit, status: c.refusal.status, reason: c.refusal.reason, peer: c.refusal.peer})
+	if c.dropped > 0 { // OnGap has not been told
+		l.remark(i, s, closing.Gap, closing.None, c.dropped)
 	}
-	c.parser, c.cause, c.upgrade, c.refusal, c.dropped = nil, nil, nil, nil, 0
+	c.parser, c.cause, c.upgrade, c.dropped = nil, nil, nil, 0
 	l.slab.freeze(s)
 	l.step(i, s, closing.Reaped, why{})
 	l.slab.dealloc(i, s)
@@ -100,7 +98,7 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 	case flags&flagRefused != 0:
 		l.leaveOverflow(i)
 	default:
-		l.srv.uncount(key)
+		l.srv.uncount(counted)
 	}
 }
 

@@ -248,6 +248,28 @@ func TestEverythingEnds(t *testing.T) {
 	}
 }
 
+// TestIllegal: what cannot happen ends a connection that lives, and does nothing to one that has ended.
+func TestIllegal(t *testing.T) {
+	for s := range States + 1 {
+		for e := range Notes {
+			got := next(s, e, 0)
+			if got.do&Illegal == 0 {
+				continue
+			}
+			want := outcome{Closed, Illegal | Reset | Reap}
+			if s.Ended() {
+				want = outcome{s, Illegal}
+			}
+			if got != want {
+				t.Errorf("%v, %v: %v %s", s, e, got.to, named(got.do, actionNames[:]))
+			}
+		}
+	}
+	if next(Free, Paused, 0).do != Illegal || next(Open, CloseCalled, 0).do&Illegal != 0 {
+		t.Error("what is for the journal alone is an event, or Close of an open connection is not")
+	}
+}
+
 // TestNames: every name is there, once.
 func TestNames(t *testing.T) {
 	seen := make(map[string]bool)
