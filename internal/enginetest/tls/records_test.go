@@ -130,8 +130,7 @@ func TestTLSKeyUpdateNotRead(t *testing.T) {
 		c.SendPrepared(perch.Prepare(perch.Binary, make([]byte, message)))
 	}
 	srv, client := startSecure(t, perch.Config{Rate: enginetest.Unlimited, MaxOutput: 4 * message}, h)
-	c := wstest.Connect(t, srv.Addr().String())
-	c.TCP().SetReadBuffer(4096)
+	c := wstest.ConnectNarrow(t, srv.Addr().String())
 	r := c.SecureRecords(client)
 	c.TCP().Write(r.Seal(wstest.RecordApplication, wstest.Request("a", "/ws")))
 	c.ExpectUpgraded()
