@@ -3,8 +3,6 @@
 package perch
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"net/http"
 	"os"
 	"time"
@@ -66,14 +64,6 @@ func (l *loop) sweep() {
 	}
 	l.relieve()
 	l.hand.next = l.now + l.hand.period
-}
-
-func (l *loop) callPing(i uint32, s *slot, r *Route) {
-	l.own.Check()
-	defer l.recovered()
-	l.calling.begin(i, s)
-	r.onPing(l.conn(i, s))
-	l.calling.end()
 }
 
 // expire enforces the timeout of the state that a connection is in.
@@ -188,47 +178,4 @@ func (l *loop) unsent(s *slot) int {
 		n += c.out.Len()
 	}
 	return n
-}
-
-// pingPayload is 8 bytes: 40 bits of time in units of 16 µs, and 24 bits that only
-// we can make, so that a pong tells the round-trip time and cannot lie about it.
-func (l *loop) pingPayload(i uint32, s *slot) [8]byte {
-	l.own.Check()
-	t := uint64(l.now>>14) & (1<<40 - 1)
-	return l.signPing(t, i, s)
-}
-
-func (l *loop) signPing(t uint64, i uint32, s *slot) (p [8]byte) {
-	l.own.Check()
-	var m [len(l.srv.pings) + 20]byte
-	b := m[copy(m[:], l.srv.pings[:]):]
-	binary.LittleEndian.PutUint64(b, t)
-	binary.LittleEndian.PutUint32(b[8:], i)
-	binary.LittleEndian.PutUint32(b[12:], s.gen.Load())
-	binary.LittleEndian.PutUint32(b[16:], uint32(l.id))
-	sum := sha256.Sum256(m[:])
-	check := binary.LittleEndian.Uint64(sum[:])
-	binary.LittleEndian.PutUint64(p[:], t|check<<40)
-	return p
-}
-
-// ponged measures the round trip of our own pings; other pongs are legal and
-// mean nothing (RFC 6455 §5.5.3).
-func (l *loop) ponged(i uint32, s *slot, r *Route, p []byte) {
-	l.own.Check()
-	l.stats.PongsReceived++
-	if len(p) != 8 || s.state != stateOpen {
-		return
-	}
-	t := binary.LittleEndian.Uint64(p) & (1<<40 - 1)
-	if l.signPing(t, i, s) != [8]byte(p) {
-		return
-	}
-	rtt := max(time.Duration((uint64(l.now>>14)-t)&(1<<40-1))<<14, 0)
-	l.stats.RoundTrips.add(int64(rtt))
-	if r.onPong != nil {
-		l.calling.begin(i, s)
-		r.onPong(l.conn(i, s), rtt)
-		l.calling.end()
-	}
 }

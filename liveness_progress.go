@@ -5,7 +5,6 @@ package perch
 import (
 	"time"
 
-	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/outbox"
 	"github.com/perchws/perch/internal/sock"
@@ -64,50 +63,6 @@ func (l *loop) observe(s *slot, out *outbox.Box) (life bool) {
 	return true
 }
 
-// alive pings a connection without a sign of life, or gives a dead one up. It
-// reports a ping.
-func (l *loop) alive(i uint32, s *slot) (pinged bool) {
-	l.own.Check()
-	r := l.routeOf(s)
-	l.hasten(r.period)
-	silent := l.coarse - s.seen()
-	if r.pingInterval == 0 || s.flags&flagPinged != 0 {
-		// Input that nobody has read yet is a sign of life that we are late to see.
-		if r.pingTimeout != 0 && silent > r.pingTimeout && !l.kernel.Unread(int(s.fd)) && !l.taking(s, silent) {
-			l.stats.HeartbeatTimeouts++
-			if s.flags&flagPinged != 0 {
-				l.remark(i, s, closing.PingUnanswered, closing.None, int(coarseTime(silent-r.pingInterval).Milliseconds()))
-			}
-			l.failWith(i, s, CloseHeartbeatTimeout, "heartbeat timeout", ErrHeartbeat)
-		}
-		return false
-	}
-	if silent <= r.pingInterval || l.taking(s, silent) {
-		return false
-	}
-	s.see(l.coarse - r.pingInterval) // we may be late: the peer has its time to answer all the same
-	s.flags |= flagPinged
-	l.stats.PingsSent++
-	p := l.pingPayload(i, s)
-	if l.slab.waits(s) {
-		l.overtake(i, s, p[:])
-		if r.onPing != nil {
-			l.callPing(i, s, r)
-		}
-		return true
-	}
-	l.cork.of, l.cork.slot = i, s // sent at once: an idle connection needs no outbox for it
-	l.queueControl(i, s, frame.OpPing, p[:])
-	if r.onPing != nil {
-		l.callPing(i, s, r)
-	}
-	l.cork.of = noSlot
-	if len(l.cork.buf) > 0 {
-		l.flushCork(i, s)
-	}
-	return true
-}
-
 // ackDelay is how long after its last message a peer may take to acknowledge what
 // we have answered: no sign of anything that goes on.
 const ackDelay = 250 * time.Millisecond
@@ -137,14 +92,4 @@ func (l *loop) taking(s *slot, silent uint64) (life bool) {
 	out.Look(d, l.coarse, true)
 	out.SetLife(s.seen())
 	return life
-}
-
-// answered ends the wait for a pong: the peer has said something, and so it has
-// read what it was sent.
-func (l *loop) answered(s *slot) {
-	l.own.Check()
-	s.flags &^= flagPinged
-	if c := l.slab.coldOf(s); c != nil && c.out.Empty() {
-		c.out.Forget() // settle takes the rest away
-	}
 }
