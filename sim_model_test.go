@@ -38,6 +38,7 @@ type simRun struct {
 	lost       int // connections that came to nothing
 	slow       int // closed for being too slow
 	turns      int
+	dialled    int // connections of the server with itself that have not ended
 	ending     bool
 	faults     []string
 }
@@ -80,6 +81,7 @@ func simulate(seed uint64, plant simkernel.Plant, trace func(string)) (r *simRun
 	r.sim, err = perch.Simulate(cfg, r.machine, seed, simAddr, func(srv *perch.Server) {
 		r.Server, r.Hub = srv, srv.Rooms()
 		srv.Handle("/ws", perch.Handler{OnOpen: r.Open, OnMessage: r.Message})
+		srv.Handle("/echo", perch.Handler{OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) { c.Send(op, p) }})
 	})
 	if err != nil {
 		r.fault("start: %v", err)
@@ -128,6 +130,8 @@ func (r *simRun) round() {
 					r.publishers[0].Publish(to, 4<<10, nil)
 				}
 			}
+		case k == 14:
+			r.dial()
 		case k == 13:
 			r.held[r.random.IntN(simLoops)] = r.machine.Clock.Now() + r.random.Int64N(int64(5*time.Millisecond))
 		}
@@ -249,6 +253,9 @@ func (r *simRun) quiet() {
 // underWay is what is not over yet.
 func (r *simRun) underWay() string {
 	all := r.connected()
+	if r.dialled != 0 {
+		return fmt.Sprintf("%d dialled connections", r.dialled)
+	}
 	if n := r.sim.Connections(); n != len(all) {
 		return fmt.Sprintf("%d connections, %d visitors", n, len(all))
 	}
