@@ -171,3 +171,35 @@ func TestPasswordForms(t *testing.T) {
 	}
 	mustHash(t, w.Hub, strings.Repeat("x", MaxPassword))
 }
+
+// A password that was kept elsewhere opens as it did, and nothing else is taken for one.
+func TestPasswordBytes(t *testing.T) {
+	w := newWorld(t, 1, Config{})
+	p, err := w.Hash(t.Context(), "Darjeeling")
+	w.is(err, nil, "Hash")
+	kept := p.Bytes()
+	back, err := PasswordOf(kept)
+	w.is(err, nil, "PasswordOf")
+	r := w.create("r", Options{Password: back})
+	key, err := r.Unlock(t.Context(), "Darjeeling")
+	w.is(err, nil, "Unlock")
+	w.connect(0).joinWith(r, JoinOptions{Key: key})
+	_, err = r.Unlock(t.Context(), "Assam")
+	w.is(err, ErrPassword, "Unlock with another")
+	r.Changed(Options{Password: p}) // told again, as it is
+	w.connect(0).joinWith(r, JoinOptions{Key: key})
+	open := w.create("open", Options{})
+	key, err = open.Unlock(t.Context(), "any")
+	w.is(err, nil, "Unlock of an open room")
+	open.Changed(Options{Password: p})
+	_, err = w.connect(0).tryJoin(open, JoinOptions{Key: key})
+	w.is(err, ErrPassword, "Join with the key of the open room")
+	if none, err := PasswordOf(Password{}.Bytes()); err != nil || none.IsSet() {
+		t.Errorf("no password: %v, set %t", err, none.IsSet())
+	}
+	for _, bad := range [][]byte{kept[1:], append([]byte{2}, kept[1:]...), append(kept, 0), {0}} {
+		if _, err := PasswordOf(bad); err != ErrPasswordInvalid {
+			t.Errorf("%d bytes: %v", len(bad), err)
+		}
+	}
+}
