@@ -92,12 +92,15 @@ func Attr(r slog.Record, key string) (value string) {
 // writer is in the stack of the goroutine that writes the log, and of one that adds to it.
 const writer = "perch.(*logQueue)."
 
+// starting is at the top of the stack of a goroutine that has not begun what it was started for: to write, perhaps.
+const starting = "]:\ngithub.com/perchws/perch/internal/spawn.(*Spawner).Go.func1("
+
 // writing reports whether a server of this process has lines that are not written yet.
 func writing() bool {
 	buf := make([]byte, 64<<10)
 	for {
 		if n := runtime.Stack(buf, true); n < len(buf) {
-			return bytes.Contains(buf[:n], []byte(writer))
+			return bytes.Contains(buf[:n], []byte(writer)) || bytes.Contains(buf[:n], []byte(starting))
 		}
 		buf = make([]byte, 2*len(buf))
 	}
