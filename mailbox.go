@@ -87,8 +87,8 @@ const (
 // sleeps. Any goroutine. Error: ErrClosed when the loop has ended.
 func (l *loop) put(p post, data []byte) error { return l.enqueue(&p, data, false) }
 
-// enqueue queues a post. counted: it is what a program asks of a connection, which may be refused with ErrOverloaded. Any
-// goroutine.
+// enqueue queues a post. counted: it is what a program asks of a connection, which may be refused with ErrOverloaded.
+// Any goroutine.
 func (l *loop) enqueue(p *post, data []byte, counted bool) error {
 	m := &l.mail
 	m.mu.Lock()

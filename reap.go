@@ -34,8 +34,8 @@ func (l *loop) reapListed() {
 	}
 }
 
-// reapOne closes the descriptor of one connection. Its slot is freed now, or when its worker has handed back what it has:
-// then workDone comes here again.
+// reapOne closes the descriptor of one connection. Its slot is freed now, or when its worker has handed back what it
+// has: then workDone comes here again.
 func (l *loop) reapOne(i uint32, s *slot) {
 	l.own.Check()
 	c := l.slab.thaw(s)

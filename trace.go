@@ -49,13 +49,14 @@ func (e TraceEvent) String() string {
 }
 
 // Trace is the story of one connection, the oldest event first: how it began, what it went
-// through, why it ended. It is there while the connection is, and after its end for as long as
-// its loop has not written 8,192 events more, of whatever connections; messages are none. whole
-// reports that the beginning is in it: what comes first is lost first. An ID of another server,
-// or one whose story is lost, has none.
+// through, why it ended. A loop keeps its last 8,192 events, of all its connections together; messages
+// are none. So a story is there for a while after the connection's end, and its beginning may be lost
+// while the connection lives: whole reports that it is there. An ID of another server, or one whose
+// story is lost, has none.
 //
-// Any goroutine, once the server has started, and after it has ended: no loop is asked, so that one that is blocked
-// in a callback can be looked at too. It reads through the loop's journal, which takes some 30 µs.
+// Any goroutine, once the server has started, and after it has ended: no loop is asked, so that one
+// that is blocked in a callback can be looked at too. It reads through the loop's journal, which takes
+// some 30 µs.
 func (srv *Server) Trace(id ID) (story []TraceEvent, whole bool) {
 	r := srv.Find(id)
 	if r.l == nil {

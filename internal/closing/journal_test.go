@@ -101,3 +101,13 @@ func BenchmarkNext(b *testing.B) {
 		b.Fatal("nothing to do")
 	}
 }
+
+func BenchmarkJournalOf(b *testing.B) {
+	j := NewJournal()
+	for n := range uint32(journalSize) {
+		j.Add(Entry{Slot: n})
+	}
+	for range b.N {
+		j.Of(7, 1)
+	}
+}
