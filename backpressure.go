@@ -12,8 +12,9 @@ import (
 // has an OnGap, which is told when half is free again; otherwise the connection is closed as a slow consumer: see
 // loop.queueFor and loop.slow.
 
-// pressure stops reading from a connection whose queue is half full. What it would be answered does not make the queue
-// longer then: only what others send to it can cross the limit.
+// pressure stops reading from a connection whose queue is half full. Its own
+// requests then do not make the queue longer: only messages that others send to
+// it can cross the limit.
 func (l *loop) pressure(s *slot, out *outbox.Box) {
 	l.own.Check()
 	if s.state == stateOpen && s.flags&flagPaused == 0 && out.Counted() >= max(l.srv.cfg.MaxOutput/2, 1) {

@@ -15,15 +15,15 @@ import (
 // are logged with their stack, are counted in Stats.Panics, and cost at most the
 // connection that they were called for:
 //
-//	on a loop       recovered, deferred where l.calling.current is set; callClose; for a tls.Config readRecords and its like
+//	on a loop       recovered, deferred where l.calling.current is set; callClose; for a tls.Config readRecords
 //	on a worker     work.call; pool.Workers replaces a goroutine that has ended
 //	elsewhere       guard: upgrades within net/http, TLS handshakes
 //	for rooms       package room, which tells Config.Panicked
 //	for logs        logQueue
 //
-// runtime.Goexit cannot be stopped: it unwinds the whole goroutine. What a loop has
-// to do for others goes on in deferred calls and in the next tick, and the loop
-// itself in drive.
+// runtime.Goexit cannot be stopped: it unwinds the whole goroutine. The work
+// that a loop has to do for other connections goes on in deferred calls and in
+// the next tick, and the loop itself in drive.
 
 // errGoexit is what is logged for it.
 const errGoexit = "runtime.Goexit: the callback has ended its goroutine"

@@ -14,7 +14,7 @@ const (
 )
 
 // coarseSpan is d in coarse units, rounded up: a timeout is never early. 0 stays
-// 0, which is never; what a slot could not tell is as good as never.
+// 0, which is never; a time that is too long for a slot is as good as never.
 func coarseSpan(d time.Duration) uint64 {
 	n := uint64(d) >> coarseShift
 	if uint64(d)&(1<<coarseShift-1) != 0 {

@@ -12,8 +12,8 @@ import (
 	"github.com/perchws/perch/internal/closing"
 )
 
-// What ends a connection is told to step, mostly by one of the following. What follows from
-// it is in the table of package closing.
+// Every end of a connection goes through step, mostly by way of one of the
+// following. The consequences are in the table of package closing.
 
 // closeOpen begins our side of the closing handshake, behind what is queued.
 func (l *loop) closeOpen(i uint32, s *slot, cause *CloseError) {
@@ -28,7 +28,7 @@ func (l *loop) failWith(i uint32, s *slot, code CloseCode, reason string, err er
 	l.step(i, s, closing.Fault, why{err: &CloseError{Code: code, Reason: reason, Err: err}})
 }
 
-// slow gives up on a connection that does not read: what is queued behind the
+// slow gives up on a connection that does not read: the bytes queued behind the
 // frame being sent is dropped, and it has CloseTimeout to read why.
 func (l *loop) slow(i uint32, s *slot, cause error) {
 	l.own.Check()

@@ -12,9 +12,9 @@ import (
 
 // why is the cause of an event.
 type why struct {
-	err     *CloseError   // what OnClose is told; nil: the event is no end, or its cause is known already
+	err     *CloseError   // for OnClose; nil: the event is no end, or its cause is known already
 	refusal *refused      // what is answered in HTTP, where the table wants that; nil: nothing
-	cause   closing.Cause // what the journal is told; None: what err or refusal say
+	cause   closing.Cause // for the journal; None: that of err or refusal
 }
 
 // lost is the cause of an end that the peer, or the network, has brought about.

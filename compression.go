@@ -12,10 +12,10 @@ import (
 	"github.com/perchws/perch/handshake"
 )
 
-// Compression is permessage-deflate (RFC 7692): what a server agrees to, and a
-// client offers. The zero value is on, for messages from 1 KiB, and keeps nothing
-// for a connection between two messages; a loop that compresses takes 0.8 MB, and
-// 1.1 MB for each smaller window that clients ask for.
+// Compression is permessage-deflate (RFC 7692): the terms that a server agrees
+// to, and a client offers. The zero value is on, for messages from 1 KiB, and
+// keeps nothing for a connection between two messages; a loop that compresses
+// takes 0.8 MB, and 1.1 MB for each smaller window that clients ask for.
 //
 // With takeover a connection keeps the last bytes of what was compressed in that
 // direction: as many as were said, up to the size of the window, 32 KiB with 15
@@ -87,8 +87,9 @@ func (c Compression) wanted() handshake.Deflate {
 	}
 }
 
-// compressedLimits are l for connections that may send compressed messages. What is
-// compressed may be longer than before, by as much as zlib lets it be.
+// compressedLimits are l for connections that may send compressed messages. A
+// compressed message may be longer than the plain one, by as much as zlib lets
+// it be.
 func compressedLimits(l frame.Limits) frame.Limits {
 	l.RSV = frame.RSV1
 	l.MaxRSV = math.MaxInt64

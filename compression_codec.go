@@ -104,9 +104,9 @@ func (l *loop) deflated(s *slot, p *Prepared) []byte {
 	return p.Deflated(s.agreed.window(), l.code())
 }
 
-// sentPrepared counts a message to many, of which b was sent. Who keeps a context
-// gets what all others get, which refers to nothing before it; but the context is
-// to know it.
+// sentPrepared counts a message to many, of which b was sent. A connection that
+// keeps a context gets the bytes that all others get, which refer to nothing
+// before them; but its context is to know them.
 func (l *loop) sentPrepared(i uint32, s *slot, p *Prepared, b []byte) {
 	l.own.Check()
 	l.stats.MessagesSent++

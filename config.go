@@ -30,7 +30,7 @@ type Config struct {
 	// out of reach.
 	Addr       string
 	Listener   syscall.Conn
-	SocketMode fs.FileMode // of a unix socket's file, 0o660 for instance; 0: what the umask leaves
+	SocketMode fs.FileMode // of a unix socket's file, 0o660 for instance; 0: as the umask leaves it
 
 	Loops      int  // event loops; GOMAXPROCS. At most 1024
 	Workers    int  // goroutines for blocking handlers; 4 × GOMAXPROCS. At most 65,536. See BlockingHandler
@@ -51,11 +51,12 @@ type Config struct {
 	NewConnectionsPerIP     int // the same of one address; 100 (IPv6: per /64); loopback is never limited
 	MaxHTTP                 int // plain HTTP connections at a time; 1024. Idle ones make room for others
 
-	MaxMessageSize int   // bytes of one message received; 64 KiB
-	MaxFragments   int   // frames of one message received; 1024
-	MaxOutput      int   // bytes queued for one connection; 1 MiB. An empty queue takes any one message
-	MaxOutputTotal int64 // bytes queued in all, and on their way to loops; 256 MiB. What does not fit is refused: ErrOverloaded
-	Rate           Rate  // of messages received, per connection
+	MaxMessageSize int // bytes of one message received; 64 KiB
+	MaxFragments   int // frames of one message received; 1024
+	MaxOutput      int // bytes queued for one connection; 1 MiB. An empty queue takes any one message
+	// bytes queued in all, and on their way to loops; 256 MiB. A message that does not fit is refused: ErrOverloaded
+	MaxOutputTotal int64
+	Rate           Rate // of messages received, per connection
 
 	MaxHead    int // bytes of the head of a request, or of the response to Dial; 8 KiB, 60 KiB at most
 	MaxHeaders int // lines in it; 64, 1000 at most. A takeover has the limits of its own net/http server instead
@@ -74,24 +75,23 @@ type Config struct {
 	// all after which we close with 3001; 30 s and 60 s. If one alone is set, the
 	// timeout is twice the interval; an interval of −1 alone is no heartbeat, a
 	// timeout of −1 alone pings every 30 s. A peer is silent while nothing comes
-	// from it and it takes nothing of what is on its way to it: who reads one large
-	// message slowly is alive. What it takes is seen from acknowledgements, and in
-	// part from the room that its kernel says it has; a program that reads for
-	// longer than PingTimeout what its kernel has taken at once may not be seen to.
+	// from it and it takes no byte of those on their way to it: a peer that reads
+	// one large message slowly is alive. Bytes taken are seen from
+	// acknowledgements, and in part from the room that its kernel says it has; a
+	// program that reads for longer than PingTimeout what its kernel has taken at
+	// once may not be seen to.
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 
 	Compression Compression // permessage-deflate (RFC 7692); see there
 	Rooms       room.Config // of Server.Rooms
 
-	// TLS serves wss:// and https:// instead of ws:// and http://; nil: it does
-	// not. It is cloned; of NextProtos all but HTTP/2 and 3 stay, autocert's
-	// acme-tls/1 for instance, and http/1.1 is among them; versions below 1.2 are
-	// refused; of the suites of TLS 1.2 those of CipherSuites are served, by default
-	// those with AEAD and forward secrecy. All this is true of what GetConfigForClient
-	// returns as well, which must not be changed any more. Its callbacks run on the goroutine of a handshake and may block. To change the
-	// certificate while connections are open, set GetCertificate. HandshakeTimeout
-	// is for both handshakes.
+	// TLS serves wss:// and https:// instead of ws:// and http://; nil: it does not. It is cloned; of NextProtos all but
+	// HTTP/2 and 3 stay, autocert's acme-tls/1 for instance, and http/1.1 is among them; versions below 1.2 are refused;
+	// of the suites of TLS 1.2 those of CipherSuites are served, by default those with AEAD and forward secrecy. All
+	// this is true of what GetConfigForClient returns as well, which must not be changed any more. Its callbacks run on
+	// the goroutine of a handshake and may block. To change the certificate while connections are open, set
+	// GetCertificate. HandshakeTimeout is for both handshakes.
 	TLS *tls.Config
 
 	// MaxTLSHandshakes bounds the handshakes under way, which take about 30 kB each;
@@ -100,7 +100,8 @@ type Config struct {
 	// for half a second is cut.
 	MaxTLSHandshakes int
 
-	Origins        []string       // allowed Origin values, as handshake.CheckOrigin takes them; nil: the same host; "*": all
+	// allowed Origin values, as handshake.CheckOrigin takes them; nil: the same host; "*": all
+	Origins        []string
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; see UnixPeers
 	ProxyProtocol  []netip.Prefix // from whom a PROXY header is demanded, version 1 or 2; see UnixPeers
 	HTTP           http.Handler   // requests that are for no WebSocket route; nil: 404
@@ -158,8 +159,8 @@ func (r Rate) orNone() Rate {
 	return r
 }
 
-// fits refuses a rate at which the longest message could not come at once. What one
-// read takes always can.
+// fits refuses a rate at which the longest message could not come at once. A
+// message that fits into one read always can.
 func (r Rate) fits(message int) error {
 	if message != math.MaxInt && message > max(r.Bytes, readBudget) {
 		return fmt.Errorf("Rate.Bytes: %d a second, and at once, is less than MaxMessageSize, %d: no such message could come", r.Bytes, message)

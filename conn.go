@@ -9,12 +9,12 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// Conn is one WebSocket connection, inside a callback of its loop. It is a
-// small comparable value; to reach the connection later or from elsewhere keep
-// its [Conn.Ref]. The zero Conn is a connection that is closed. No method blocks.
+// Conn is one WebSocket connection, inside a callback of its loop. It is a small
+// comparable value; to reach the connection later or from elsewhere keep its
+// [Conn.Ref]. The zero Conn is a connection that is closed. No method blocks.
 // Methods called on another goroutine panic, but for Ref, ID and Member, in every
-// build: what they touch is the loop's alone. The command cmd/perchvet finds a Conn
-// that leaves its callback before it is run.
+// build: the state that they touch is the loop's alone. The command cmd/perchvet
+// finds a Conn that leaves its callback before it is run.
 type Conn struct {
 	l    *loop
 	slot uint32

@@ -59,14 +59,13 @@ type dialing struct {
 	release     context.CancelCauseFunc // ends ctx
 }
 
-// Dial opens a client connection on one of the server's loops. It returns at
-// once: what becomes of it is told by h.OnOpen, or by h.OnClose with an error
-// that wraps ErrDial, and is a [DialError] if the server has refused. ctx bounds the
-// attempt, as HandshakeTimeout does; once open the connection does not depend on it.
-// h.Settings.Subprotocols are offered unless DialOptions name others; of
-// Settings.Origins there may be one, an exact one, which is sent as Origin;
-// OnUpgrade is not used. Any goroutine; the server must be started. Errors: those of the URL, which must be
-// ws:// or wss://; ErrServerClosed; ErrOverloaded when MaxConnections is reached.
+// Dial opens a client connection on one of the server's loops. It returns at once: the outcome is told by
+// h.OnOpen, or by h.OnClose with an error that wraps ErrDial, and is a [DialError] if the server has
+// refused. ctx bounds the attempt, as HandshakeTimeout does; once open the connection does not depend on
+// it. h.Settings.Subprotocols are offered unless DialOptions name others; of Settings.Origins there may be
+// one, an exact one, which is sent as Origin; OnUpgrade is not used. Any goroutine; the server must be
+// started. Errors: those of the URL, which must be ws:// or wss://; ErrServerClosed; ErrOverloaded when
+// MaxConnections is reached.
 func (srv *Server) Dial(ctx context.Context, url string, h Handler) error {
 	return srv.DialWith(ctx, url, DialOptions{}, h)
 }

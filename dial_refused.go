@@ -36,8 +36,9 @@ const (
 	interimHeads = 16      // responses of 1xx before the final one
 )
 
-// refusedDial is a dial that was answered, and not by 101: what has come of the
-// response is gathered until its end, or until it is enough.
+// refusedDial is a dial that was answered, and not by 101: the part that has
+// come of the response is gathered until its end, or until there is enough of
+// it.
 type refusedDial struct {
 	status int
 	raw    []byte

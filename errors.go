@@ -16,7 +16,8 @@ var (
 	ErrClosed = errors.New("perch: connection closed")
 	// ErrServerClosed: the server is stopped or was never started.
 	ErrServerClosed = errors.New("perch: server closed")
-	// ErrOnLoop: what waits for the loops was called on one, in a callback.
+	// ErrOnLoop: a call that waits for the loops was made on one, in a
+	// callback.
 	ErrOnLoop = errors.New("perch: called in a callback, which is waited for")
 	// ErrSlowConsumer: the peer reads more slowly than it is sent to. From a send
 	// it means that the message was not queued; as the cause of a close, that
@@ -121,7 +122,7 @@ const (
 	CloseTryAgainLater   = frame.CloseTryAgainLater
 )
 
-// Prepare encodes a message once, for any number of receivers. p is copied. What may
-// not be sent, ErrOpcode or ErrUTF8, is told by the Err of what it returns, and by
-// whoever is asked to send that.
+// Prepare encodes a message once, for any number of receivers. p is copied. For
+// a message that may not be sent, the Err of the Prepared is ErrOpcode or
+// ErrUTF8, and so is the error of every call that shall send it.
 func Prepare(op Opcode, p []byte) *Prepared { return frame.Prepare(op, p) }

@@ -14,7 +14,7 @@ import (
 )
 
 // passage is how sockets go between a loop and net/http: through a pair of unix sockets, which works out of a private
-// descriptor table and into one. What belongs to a socket waits in memory, in the same order.
+// descriptor table and into one. The facts about a socket wait in memory, in the same order.
 //
 // To pass a descriptor makes a copy of it at the other end, and the sender's is still there. So a socket has two
 // descriptors for a while, and the connection ends when both are closed. Each has one place that closes it:

@@ -46,10 +46,10 @@ func (r *Route) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.upgrade(
 
 // Upgrade takes the connection of a request over from a net/http server: any
 // one, with any router; the server of the route must be started, but needs no
-// listener. What a client may ask, and what it is answered, is as on a listener
-// of the engine's own, and all limits hold. Header fields that are set on w go
-// into the response; the path values of req are those of the Request, whose
-// HTTP method returns req. OnUpgrade is called on this goroutine.
+// listener. Requests and answers are as on a listener of the engine's own, and
+// all limits hold. Header fields that are set on w go into the response; the
+// path values of req are those of the Request, whose HTTP method returns req.
+// OnUpgrade is called on this goroutine.
 //
 // On success the connection belongs to one of the loops, with all that net/http
 // has buffered of it, and neither w nor the connection may be used any more.

@@ -20,7 +20,8 @@ var (
 	walkLine = regexp.MustCompile(`^[0-9]+\. `)
 )
 
-// TestLayoutWalks holds the section "Walks" to what there is: every function that it names is in the file that it names.
+// TestLayoutWalks holds the section "Walks" to what there is: every function that it names is in the file that it
+// names.
 func TestLayoutWalks(t *testing.T) {
 	faults, steps, err := walks(os.DirFS("."))
 	if err != nil {

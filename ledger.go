@@ -11,7 +11,8 @@ import (
 // What waits to be sent is bounded for the process by MaxOutputTotal, and so is what
 // is on its way to loops. A program may post to a loop that a callback keeps busy as
 // fast as it can. So each post that it asks for is counted, with its bytes, from the
-// call until the loop has carried it out. What the post has queued counts as output then.
+// call until the loop has carried it out. The bytes that the post has queued count
+// as output then.
 //
 //   - Messages (Ref.Send, SendPrepared) and output share MaxOutputTotal.
 //   - Calls (Ref.Do, SetValue, Close) and messages of rooms are no output of one
@@ -36,7 +37,7 @@ const (
 const postShare = 16
 
 // errNoRoom refuses a message for a connection with nothing queued, whose fault it is
-// not. Whoever is told this keeps the connection.
+// not. A caller that is told this keeps the connection.
 var errNoRoom = fmt.Errorf("%w: the message is not queued", ErrOverloaded)
 
 // account counts for the whole process what waits to be sent and what is on its way to
@@ -111,14 +112,15 @@ func (a *account) Reserve(n int64) bool {
 // Release implements room.Budget.
 func (a *account) Release(n int64) { a.called.Add(-n) }
 
-// ledger counts the bytes that wait in the outboxes of one loop. What it says is
-// reported to the server's account, not at once: that is shared by all loops.
+// ledger counts the bytes that wait in the outboxes of one loop. Its sum is
+// reported to the server's account, but not at once: that is shared by all
+// loops.
 type ledger struct {
 	account *account
 
 	// Owned by the loop.
 	queued   int64 // bytes in the loop's outboxes
-	reported int64 // of them, what account.queued has
+	reported int64 // of them, those in account.queued
 
 	// Any goroutine.
 	largest atomic.Int64 // bytes of the largest outbox, as relieve has seen it

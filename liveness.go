@@ -152,9 +152,9 @@ func (l *loop) stillTaking(s *slot, timeout time.Duration) bool {
 	return true
 }
 
-// expireLingering closes a connection that has said its last word. What the kernel
-// has not delivered yet it goes on with by itself, unless there is input that
-// nobody has read: hence the wait.
+// expireLingering closes a connection that has said its last word. The kernel
+// goes on by itself with bytes that it has not delivered yet, unless there is
+// input that nobody has read: hence the wait.
 func (l *loop) expireLingering(i uint32, s *slot) {
 	l.own.Check()
 	inState := l.coarse - s.entered()

@@ -37,8 +37,9 @@ func (l *loop) expireOpen(i uint32, s *slot, c *cold) {
 	}
 }
 
-// peerProgress is how far the peer has come with what was sent to it. What the socket
-// has refused waits too, and is a backlog; what this tick has queued is none.
+// peerProgress is how far the peer has come with what was sent to it. Bytes
+// that the socket has refused wait too, and are a backlog; bytes that this tick
+// has queued are none.
 func (l *loop) peerProgress(s *slot) sock.Progress {
 	l.own.Check()
 	d := l.kernel.PeerProgress(int(s.fd))

@@ -10,9 +10,8 @@ import (
 )
 
 // tally keeps what may happen often from filling the log. Of each kind the first lines
-// of an interval are written; what comes after them is counted, and told in one line
-// when the interval is over. While it goes on so, fewer are written before that, or
-// none.
+// of an interval are written; later ones are counted, and told in one line when the
+// interval is over. While it goes on so, fewer are written before that, or none.
 type tally struct {
 	// Immutable.
 	clock       clock.Clock

@@ -17,8 +17,8 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// Budgets of one tick: what is left over keeps the next wait at zero, so that
-// nobody starves.
+// Budgets of one tick: work that is left over keeps the next wait at zero, so
+// that nobody starves.
 const (
 	eventBudget  = 512       // events
 	readBudget   = 64 << 10  // bytes of one read
@@ -239,7 +239,7 @@ func (l *loop) dispatch(ev *poller.Event) {
 	case ev.Readable() && s.state.Reads() && !s.held():
 		l.readable(i, s)
 	case ev.Broken() && s.state != stateClosed && s.state != stateConnecting:
-		// Not to be masked, so not to be waited for: what is unread is lost.
+		// Not to be masked, so not to be waited for: unread input is lost.
 		l.fail(i, s, l.brokenCause(int(s.fd)))
 	}
 }
@@ -293,8 +293,8 @@ func (l *loop) maskKey() uint32 {
 	return uint32(l.keys.Uint64()) | 1
 }
 
-// end leaves nothing behind, whatever ended the loop. What of it runtime.Goexit has
-// interrupted is done when it is called again.
+// end leaves nothing behind, however the loop has ended. Work that
+// runtime.Goexit has interrupted is done when end is called again.
 func (l *loop) end() {
 	l.own.Check()
 	l.abortAll()

@@ -150,7 +150,7 @@ func (m *mailbox) waiting() bool {
 	return len(m.posts) > 0
 }
 
-// take swaps the queue out; what was taken before must be done with.
+// take swaps the queue out; the posts taken before must be done with.
 func (m *mailbox) take() {
 	clear(m.taken)
 	if owner.Enabled {

@@ -8,13 +8,13 @@ import (
 )
 
 // readProxy parses what has arrived of the header of the PROXY protocol, which peers in Config.ProxyProtocol begin
-// with. What follows it, TLS or a request, is as if the client that it names had connected; a header that names nobody
-// leaves the socket's own other end.
+// with. The bytes behind it, TLS or a request, are as if the client that it names had connected; with a header
+// that names no client, the other end of the socket is the client.
 func (l *loop) readProxy(i uint32, s *slot, b []byte) {
 	l.own.Check()
 	p, n, err := handshake.ParseProxy(b)
 	switch {
-	case err != nil: // not to be answered: who knows what it speaks
+	case err != nil: // not to be answered: its protocol is not known
 		l.stats.BadProxyHeaders++
 		l.noteOf(i, s, &refused{kind: RefusedProxy, reason: err.Error()})
 		l.step(i, s, closing.Broken, why{err: lost(err), cause: closing.RefusedProxy})

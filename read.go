@@ -197,7 +197,7 @@ func (l *loop) stashMessage(s *slot, asm *frame.Assembler) {
 	switch {
 	case asm == &l.input.asm && asm.Idle():
 	case !s.state.Parses():
-		if asm == &l.input.asm { // the connection is done for: what it had gathered goes with it
+		if asm == &l.input.asm { // the connection is done for: its gathered message goes with it
 			l.input.asmBuf.B = l.input.asm.Take()
 			l.freshAssembler(l.input.asmBuf)
 		}

@@ -16,8 +16,8 @@ import (
 // a message that is posted by a Ref leaves after those that Conn.Send has queued,
 // also when it was posted first. The zero Ref is a connection that is closed.
 //
-// What is posted is bounded, like output, for the process and for each connection:
-// a loop that a callback keeps busy does not gather work without end. What is over a
+// Posts are bounded, like output, for the process and for each connection: a loop
+// that a callback keeps busy does not gather work without end. A call over a
 // bound is refused with ErrOverloaded.
 type Ref struct {
 	l    *loop

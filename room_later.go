@@ -4,10 +4,10 @@ package perch
 
 import "github.com/perchws/perch/room"
 
-// The methods in this file are for rooms whose broker may not answer at once. Their then
-// is called once, as a callback of the connection: before the method returns if the answer
-// is there, as it always is with room.Memory, else later. It is not called if the connection
-// is closed by then. What one connection asks of one room is answered in order.
+// The methods in this file are for rooms whose broker may not answer at once. Their then is
+// called once, as a callback of the connection: before the method returns if the answer is
+// there, as it always is with room.Memory, else later. It is not called if the connection is
+// closed by then. The questions of one connection about one room are answered in order.
 
 // OpenRoom finds the room of an id, or makes it with the options of create; nil: none is made. made:
 // this call has made it. Errors: ErrClosed, those of room.Hub's Open.
@@ -47,8 +47,8 @@ func (c Conn) JoinLater(r *room.Room, o room.JoinOptions, then func(c Conn, j ro
 // conn is the connection for its own callback, on its loop.
 func (r Ref) conn() Conn { return Conn(r) }
 
-// Do implements room.Loop. Any goroutine. What rooms have to tell a connection is not counted like what a program
-// asks of it: rooms bound what waits for them.
+// Do implements room.Loop. Any goroutine. Calls of rooms are not counted like
+// those of the application: rooms bound how many wait for them.
 func (l *loop) Do(m room.Member, f func()) error {
 	return l.put(post{kind: postDo, slot: m.Slot, gen: m.Gen, do: func(Conn) { f() }}, nil)
 }

@@ -55,9 +55,10 @@ func (c Conn) User() *room.User {
 
 // Join makes the connection a member of the room until it leaves or closes. What
 // is published to the room from now on will be sent to it, behind what this
-// callback sends; what was published before is asked for by o and returned.
-// Errors: ErrClosed, room.ErrJoined, ErrTooManyRooms, ErrNotFound, ErrPassword,
-// ErrFull; ErrOpening for a room that is not open yet, see JoinLater.
+// callback sends; messages that were published before are asked for by o and
+// returned. Errors: ErrClosed, room.ErrJoined, ErrTooManyRooms, ErrNotFound,
+// ErrPassword, ErrFull; ErrOpening for a room that is not open yet, see
+// JoinLater.
 func (c Conn) Join(r *room.Room, o room.JoinOptions) (room.Joined, error) {
 	if c.live() == nil {
 		return room.Joined{}, ErrClosed

@@ -37,7 +37,7 @@ type Route struct {
 	onAbandon func(any, error)
 
 	// The heartbeat: of silence in coarse units until a ping, and until the end; 0
-	// never. A ping goes before the end, whatever they are rounded to.
+	// never. A ping goes before the end, however they are rounded.
 	pingInterval, pingTimeout uint64
 	period                    int64 // of the sweeps that this asks for, in ns
 }

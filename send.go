@@ -149,10 +149,10 @@ func (l *loop) corks(i uint32, s *slot, n int) bool {
 	return n <= l.cork.room()
 }
 
-// queueFor returns the outbox of a connection that may have a message of n bytes more waiting. What counts for the
-// connection's own limit is what waited before: an empty queue takes any one message. Over a limit the policy of the
-// route is carried out, but not on a connection with nothing queued, for which the others leave no room: then the
-// error is errNoRoom.
+// queueFor returns the outbox of a connection that may have a message of n bytes more waiting. The connection's
+// own limit is held against the bytes that waited before: an empty queue takes any one message. Over a limit the
+// policy of the route is carried out, but not on a connection with nothing queued, for which the others leave no
+// room: then the error is errNoRoom.
 func (l *loop) queueFor(i uint32, s *slot, n int) (*outbox.Box, error) {
 	l.own.Check()
 	c := l.slab.thaw(s)

@@ -38,7 +38,7 @@ type Server struct {
 	log      *slog.Logger
 	ctx      context.Context
 	epoch    uint64   // of the IDs
-	pings    [16]byte // a key: what it signs is our own, see signPing
+	pings    [16]byte // a key: a payload that it has signed is our own, see signPing
 	period   int64    // ns between the sweeps of a loop, at most
 	overflow int      // connections over a limit that each loop holds
 	routing  routing
@@ -55,12 +55,13 @@ type Server struct {
 	err      error // of the first loop that failed; read after ended
 
 	// Atomic: any goroutine.
-	running   atomic.Bool
-	launched  atomic.Bool              // loops are there to be asked
-	public    atomic.Pointer[net.Addr] // nil: Start has not listened
-	refusing  atomic.Int64             // connections over a limit that are held to be told so: see limits_overflow.go
-	nextDial  atomic.Uint32
-	cut, late cutCount                                     // by the end of Shutdown's context; before it, because they took nothing
+	running  atomic.Bool
+	launched atomic.Bool              // loops are there to be asked
+	public   atomic.Pointer[net.Addr] // nil: Start has not listened
+	refusing atomic.Int64             // connections over a limit that are held to be told so: see limits_overflow.go
+	nextDial atomic.Uint32
+	// by the end of Shutdown's context; before it, because they took nothing
+	cut, late cutCount
 	outside   struct{ refused, bad, panics atomic.Uint64 } // upgrades answered outside of the loops, for Stats
 
 	// Locked by themselves.
@@ -82,7 +83,7 @@ type Server struct {
 	stopped bool // by Shutdown or Close, perhaps before Start
 }
 
-// New makes a Server. What is wrong with c is reported by Start.
+// New makes a Server. Faults of c are reported by Start.
 func New(c Config) *Server { return newServer(c, realSeams()) }
 
 func newServer(c Config, on seams) *Server {

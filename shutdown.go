@@ -16,16 +16,17 @@ import (
 	"github.com/perchws/perch/internal/spawn"
 )
 
-// Shutdown stops accepting, closes every connection with 1001 behind what is
-// queued for it, and waits for their closing handshakes, for plain HTTP
-// requests and for OnClose of blocking handlers. Who takes what is queued, however
-// slowly, has until ctx ends; then what is left is reset, and a *ShutdownError says
-// how much that was. So it does, without ctx, if peers that took nothing for
-// CloseTimeout have not had everything. A callback that does not return is waited for
-// until ctx ends and a second more; the error says so, the log names it with its stack,
-// and its loop ends when it returns. Before Start it has Start fail. On a loop, which
-// would wait for itself, it only begins all that and returns ErrOnLoop; a callback on a
-// worker is waited for like any other: let ctx end.
+// Shutdown stops accepting, closes every connection with 1001 behind what is queued for
+// it, and waits for their closing handshakes, for plain HTTP requests and for OnClose
+// of blocking handlers. A peer that takes its queued output, however slowly, has until
+// ctx ends; then the connections that are left are reset, and a *ShutdownError counts
+// them and their unsent bytes. A peer that takes nothing for CloseTimeout is reset
+// before that, and is in the *ShutdownError too. A callback that does not return is
+// waited for until ctx ends and a second more; the error says so, the log names it with
+// its stack, and its loop ends when it returns. Called before Start, it makes Start
+// fail. On a loop, which would wait for itself, it only begins all that and returns
+// ErrOnLoop. Called in a callback on a worker it waits for that callback too: let ctx
+// end.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	if !srv.stop() {
 		return nil

@@ -10,8 +10,8 @@ import (
 
 // slot is all that an idle connection is: 24 bytes without a pointer. Its
 // address is stable, its meaning changes when it is freed: the generation
-// tells. What an idle connection has besides is in tables (slab_tables.go, room.Shards), and
-// costs nothing where it does not have it.
+// tells. Other facts about an idle connection are in tables (slab_tables.go,
+// room.Shards), and cost nothing where it has none.
 type slot struct {
 	gen    atomic.Uint32 // written by the loop alone
 	fd     int32
@@ -82,8 +82,8 @@ const (
 // chunk is a stretch of slots.
 type chunk [chunkSize]slot
 
-// slab is the table of a loop's connections: their slots, what is unfinished of them (slab_cold.go), and
-// rare facts about them (slab_tables.go). All of it is the loop's. Any goroutine may load chunk pointers and
+// slab is the table of a loop's connections: their slots, their unfinished parts (slab_cold.go), and rare
+// facts about them (slab_tables.go). All of it is the loop's. Any goroutine may load chunk pointers and
 // generations, and use what says so.
 type slab struct {
 	chunks    []atomic.Pointer[chunk] // its length is the most there can be

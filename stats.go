@@ -60,7 +60,7 @@ type Stats struct {
 	Overloads   uint64 // messages and calls refused with ErrOverloaded, or told to rooms as too many
 
 	// CloseCodes counts the ends by code: 1000 to 1015 at their offset, 3000 to
-	// 3999 and 4000 to 4999 in the last two, what is none of these at 1006.
+	// 3999 and 4000 to 4999 in the last two, all other codes at 1006.
 	CloseCodes [18]uint64
 
 	RoundTrips Histogram // of our pings
@@ -163,9 +163,9 @@ func (l *loop) account() {
 	}
 }
 
-// Stats asks every loop for its counters: what has happened before the call is
-// in them. On a loop, which must not wait, they are at most a sweep old; so are those
-// of a loop that does not answer within a second, because a callback blocks it:
+// Stats asks every loop for its counters: all that has happened before the call is in
+// them. On a loop, which must not wait, they are at most a sweep old; so are those of
+// a loop that does not answer within a second, because a callback blocks it:
 // Stats.Stuck counts these. Any goroutine.
 func (srv *Server) Stats() Stats {
 	var all Stats

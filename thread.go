@@ -52,7 +52,7 @@ func (srv *Server) host(l *loop, up chan<- error, listen <-chan bool, ready chan
 }
 
 // maxUnwound is how many callbacks may call runtime.Goexit on one loop with a private
-// table: what each of them has on the stack stays there.
+// table: the values that each of them has on the stack stay there.
 const maxUnwound = 10_000
 
 // drive turns a loop until its end. A callback that calls runtime.Goexit ends the

@@ -17,7 +17,7 @@ import (
 var errACME = errors.New("perch: a challenge of ACME (RFC 8737)")
 
 // tlsHandshake is a TLS handshake under way, which crypto/tls runs on a goroutine of its own. It is the wire.Sink of
-// the connection: what the handshake asks of the loop goes there as posts.
+// the connection: requests of the handshake to the loop go there as posts.
 type tlsHandshake struct {
 	// Immutable after startTLSHandshake.
 	ref   Ref

@@ -119,7 +119,8 @@ func (l *loop) failRecords(i uint32, s *slot, t *tlsConn, err error) {
 	l.step(i, s, closing.TLSBroken, why{err: lost(err), cause: closing.BadRecord})
 }
 
-// sealCork is flushCork for a connection with TLS. It seals the whole cork; what the socket does not take waits sealed.
+// sealCork is flushCork for a connection with TLS. It seals the whole cork;
+// bytes that the socket does not take wait sealed.
 func (l *loop) sealCork(i uint32, s *slot, b []byte) {
 	l.own.Check()
 	t := l.slab.tls.Get(i)
@@ -130,7 +131,8 @@ func (l *loop) sealCork(i uint32, s *slot, b []byte) {
 	l.sendRecords(i, s)
 }
 
-// sendRecords sends the records that are in l.tls.sealed; what the socket does not take waits with the connection.
+// sendRecords sends the records that are in l.tls.sealed; bytes that the socket
+// does not take wait with the connection.
 func (l *loop) sendRecords(i uint32, s *slot) {
 	l.own.Check()
 	b := l.tls.sealed.Drain()

@@ -242,8 +242,8 @@ func (w *work) call(f func()) (ok bool) {
 	return true
 }
 
-// workPanicked ends a connection whose handler has panicked on a worker. What has
-// gathered for it meanwhile is not delivered.
+// workPanicked ends a connection whose handler has panicked on a worker.
+// Messages that have gathered for it meanwhile are not delivered.
 func (l *loop) workPanicked(i uint32, s *slot) {
 	l.own.Check()
 	l.stats.Panics++

@@ -65,8 +65,8 @@ func (l *loop) writer(i uint32, s *slot) *socketWriter {
 	return l.sockets.only(int(s.fd))
 }
 
-// flushCork sends the cork, the answers of the connection whose event is being handled, in one call. What the socket
-// does not take waits in the outbox.
+// flushCork sends the cork, the answers of the connection whose event is being
+// handled, in one call. Bytes that the socket does not take wait in the outbox.
 func (l *loop) flushCork(i uint32, s *slot) {
 	l.own.Check()
 	b, head := l.cork.buf, l.cork.head

@@ -295,7 +295,8 @@ func TestTraceRefused(t *testing.T) {
 		r := newTraced(t, cfg, nil)
 		enginetest.DialTLS(t, r.srv, client)
 		first := wstest.Receive(t, "OnOpen", r.ids)
-		for _, hello := range []string{"\x16\x03\x01\x00\x04\x01\x00\x00\x00", "\x00\x01\x02 no TLS"} { // the first: a record with an empty ClientHello
+		// the first: a record with an empty ClientHello
+		for _, hello := range []string{"\x16\x03\x01\x00\x04\x01\x00\x00\x00", "\x00\x01\x02 no TLS"} {
 			c := wstest.Connect(t, r.srv.Addr().String())
 			c.Write([]byte(hello))
 			if b, err := io.ReadAll(c.TCP()); err != nil || len(b) == 0 {
