@@ -240,7 +240,6 @@ func has(in map[string]bool, parts []string) string {
 var notNames = []string{
 	"CloseEvent",                       // of a browser
 	"kB", "memLevel", "viewBox", "xOo", // a unit; of zlib; of SVG; within a key of RFC 6455
-	"docs/closing.md",                 // being written
 	"NAME.go",                         // a file that somebody may add
 	"socket.ReadLoop", "socket.close", // of gws; of a browser
 }

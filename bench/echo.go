@@ -21,7 +21,7 @@ type Echo struct {
 // maxDepth bounds what one connection keeps of its messages in flight.
 const maxDepth = 1 << 20
 
-// Run connects, loads, verifies and closes. What the server does wrong is in the
+// Run connects, loads, verifies and closes. Faults of the server are in the
 // Result; an error is what kept the run from taking place. When ctx ends, the
 // interval does too.
 func (o Echo) Run(ctx context.Context) (*Result, error) {

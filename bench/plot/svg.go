@@ -113,8 +113,8 @@ func (c *canvas) polyline(class string, points []float64) {
 	c.b.WriteString(`"/>`)
 }
 
-// num is a coordinate. What is no number becomes 0: it would make the whole
-// picture invalid.
+// num is a coordinate. A value that is no number becomes 0: it would make the
+// whole picture invalid.
 func num(f float64) string {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		f = 0

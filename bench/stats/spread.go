@@ -15,8 +15,8 @@ type Spread struct {
 	Min, Median, Max float64
 }
 
-// Of takes the spread of some measurements. What is no finite number is left
-// out: it is no measurement.
+// Of takes the spread of some measurements. A value that is no finite number is
+// left out: it is no measurement.
 func Of(values []float64) Spread {
 	v := finite(values)
 	if len(v) == 0 {

@@ -37,7 +37,7 @@ func (l *launcher) start(cmd *exec.Cmd, cores []int) error {
 	return <-s.result
 }
 
-// close ends the launcher. What it has started has ended.
+// close ends the launcher. All that it has started has ended.
 func (l *launcher) close() {
 	close(l.starts)
 	<-l.done

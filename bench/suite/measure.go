@@ -110,7 +110,7 @@ func (d *driver) begin(r *runner, w *workload, c *record.Case, round int) bool {
 	return true
 }
 
-// end stops a server. What ours say at their end goes with their last
+// end stops a server. The lines that ours write at their end go with their last
 // measurement.
 func (d *driver) end(r *runner, c *record.Case) {
 	r.process.stop()

@@ -41,7 +41,7 @@ func ours(root, state string, limit int, pair certs.Pair) []subject {
 	bare := append(serve[:4:4], "--loops", "1", "--max-conns", strconv.Itoa(max(limit-reserve, 1)))
 	chat := []string{perchd, "--listen", "127.0.0.1:{port}", "--loops", "1", "--new-connections-per-second", "0",
 		"--messages-per-second", "0", "--bytes-per-second", "0"}
-	// Both compress from 1 KiB, whoever offers it.
+	// Both compress from 1 KiB, for every client that offers it.
 	withTLS := func(command []string) map[string][]string {
 		return map[string][]string{record.Deflate: command, record.TLS: append(command[:len(command):len(command)], "--tls-cert", pair.Cert, "--tls-key", pair.Key)}
 	}

@@ -146,8 +146,9 @@ func serveCommand(c *config.Config, out, errOut io.Writer) int {
 	return status
 }
 
-// newLogger makes the log, and the queue that it goes through: whoever reads it holds up nobody. No token
-// gets into it. What the standard library logs by itself goes there too.
+// newLogger makes the log, and the queue that it goes through: a reader of the
+// log holds up nobody. No token gets into it. Lines that the standard library
+// logs by itself go there too.
 func newLogger(on clock.Clock, c config.Log, out io.Writer) (*slog.Logger, *logging.Queue) {
 	o := &slog.HandlerOptions{Level: c.Level}
 	form := func(w io.Writer) slog.Handler {

@@ -12,7 +12,7 @@ import (
 //	SIGTERM, SIGINT   the end, see shutdown
 //	SIGHUP            reload
 //	SIGUSR2           nothing yet; a line in the log
-//	SIGPIPE           nothing: whoever read our output is gone, and a write says so
+//	SIGPIPE           nothing: the reader of our output is gone, and a write says so
 //	SIGQUIT, SIGABRT  Go's: the stacks of all goroutines on stderr, and the end at once
 //
 // SIGKILL, what the kernel sends for a fault, and 32 to 34, which C libraries use, end at once. Go ignores

@@ -57,7 +57,8 @@ func keySetKey(c *config.Config) string {
 	return "auth-jwks-url"
 }
 
-// loadKeys reads the keys that verify. A private half is refused: who has it signs, and here nobody does.
+// loadKeys reads the keys that verify. A private half is refused: it is for
+// signing, and perchd signs nothing.
 func loadKeys(c *config.Config) (keys []auth.Key, err error) {
 	var errs []error
 	for _, f := range c.Auth.Keys {

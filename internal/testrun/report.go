@@ -28,7 +28,8 @@ func newReport(out io.Writer) *report {
 	return &report{out: out, outputs: make(map[string][]string), order: make(map[string][]string), skipped: make(map[string][]string)}
 }
 
-// read reports every line until the end. What is no event is printed as it is.
+// read reports every line until the end. A line that is no event is printed as
+// it is.
 func (r *report) read(events io.Reader) error {
 	in := bufio.NewReader(events)
 	for {

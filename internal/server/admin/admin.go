@@ -39,7 +39,8 @@ type conn struct {
 	idle bool
 }
 
-// Serve answers on ln with h until Close. What net/http has to say goes to log, as warnings.
+// Serve answers on ln with h until Close. Lines of net/http go to log, as
+// warnings.
 func Serve(ln net.Listener, h http.Handler, log *slog.Logger) *Server {
 	s := &Server{done: make(chan struct{}), open: make(map[net.Conn]*list.Element)}
 	s.server = http.Server{

@@ -16,9 +16,9 @@ const forms = "in PEM or DER form, or as a JWK"
 
 // LoadKey reads a key from a file: as ParseKey does, or, if the file has no structure, a secret for
 // HS256. Of text one line end is taken off; bytes are taken as they are. A file that is something
-// else, or that may be something else encoded, is refused: whoever knows a public key could sign with
-// it. (Nothing tells the 32 bytes of a bare Ed25519 key, or a bare modulus, from a secret: such a file
-// is one.) New warns of secrets and private keys that other users can read.
+// else, or that may be something else encoded, is refused: everybody who knows a public key could sign
+// with it. (Nothing tells the 32 bytes of a bare Ed25519 key, or a bare modulus, from a secret: such a
+// file is one.) New warns of secrets and private keys that other users can read.
 func LoadKey(id, path string) (Key, error) {
 	file, mode, err := readFile(path, maxKeyFile)
 	if err != nil {

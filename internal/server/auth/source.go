@@ -14,7 +14,7 @@ import (
 )
 
 // source keeps a key set loaded: every interval, sooner when it is asked to, and never twice
-// within gap. What was loaded last stays until something else was loaded.
+// within gap. The last keys stay until others were loaded.
 type source struct {
 	// Immutable after newSource.
 	load          func(ctx context.Context) ([]byte, error)

@@ -75,8 +75,9 @@ func (p Pair) load() (*tls.Certificate, error) {
 // GetCertificate is for tls.Config: the first that fits the name a client asks
 // for and what it can verify, else the first. Files that have changed since the
 // last handshake are read before, by one of the handshakes; the others do not
-// wait. What cannot be read, or does not fit together, is logged and leaves the
-// certificate that was there. Any goroutine; it may block on the files.
+// wait. A pair that cannot be read, or does not fit together, is logged and
+// leaves the certificate that was there. Any goroutine; it may block on the
+// files.
 func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	f.refresh(time.Now())
 	all := *f.loaded.Load()
@@ -88,8 +89,9 @@ func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, er
 	return all[0], nil
 }
 
-// Reload reads all files now, changed or not. What cannot be read is logged and leaves the certificate
-// that was there. Any goroutine; it blocks on the files.
+// Reload reads all files now, changed or not. A file that cannot be read is
+// logged and leaves the certificate that was there. Any goroutine; it blocks on
+// the files.
 func (f *Files) Reload() {
 	f.looked.Store(time.Now().UnixNano())
 	f.read(true)

@@ -15,8 +15,8 @@
 //
 // # Resuming
 //
-// A session's State holds name and room. Who resumes it has both again, and in the room everything that came
-// after the offset it shows.
+// A session's State holds name and room. A client that resumes it has both
+// again, and in the room everything that came after the offset it shows.
 //
 // # Goroutines
 //

@@ -72,8 +72,8 @@ func (n *localNames) reserve(name, user string, answer func(string, error)) {
 	answer(n.find(name, user))
 }
 
-// find takes a name for a user, or name_2 to name_9, then any. What it returns is a name too, which somebody that
-// resumes can reserve again.
+// find takes a name for a user, or name_2 to name_9, then any. The result is a
+// name too, which somebody that resumes can reserve again.
 func (n *localNames) find(name, user string) (string, error) {
 	shown, looks, err := clean(name)
 	if err != nil {

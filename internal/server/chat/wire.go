@@ -18,7 +18,8 @@ const (
 	dialectRoom
 )
 
-// post is a message as it is published. What is published is its JSON but for the offset, which encode adds.
+// post is a message as it is published. Its JSON is published without the
+// offset, which encode adds.
 type post struct {
 	ID          string    `json:"id"`
 	MessageType string    `json:"message_type"`

@@ -85,7 +85,7 @@ func prefix() form[netip.Prefix] {
 	})
 }
 
-// peers takes a prefix, or "unix": whoever connects over a unix socket.
+// peers takes a prefix, or "unix": every peer that connects over a unix socket.
 func peers() form[netip.Prefix] {
 	const unix = "unix"
 	f := prefix()

@@ -7,7 +7,7 @@ import (
 )
 
 // Print writes every key with its value and where that comes from, in the form of a file that Load
-// reads. What may be secret in a URL is hidden.
+// reads. The parts of a URL that may be secret are hidden.
 func (c *Config) Print(w io.Writer) error {
 	var b strings.Builder
 	for i, g := range groups {

@@ -14,8 +14,8 @@ import (
 // DefaultPatience is how long a client waits for an answer unless Wait says more.
 const DefaultPatience = 5 * time.Second
 
-// ErrLate is what Wait.Then gets in place of an answer that has not come in time. What was asked for may have
-// been done, or may still be.
+// ErrLate is what Wait.Then gets in place of an answer that has not come in
+// time. The call may have been done, or may still be.
 var ErrLate error = &protocol.Error{Code: protocol.CodeUnavailable}
 
 // Wait is a question whose answer may take its time: another goroutine works on it, or another machine.

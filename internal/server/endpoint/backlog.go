@@ -63,7 +63,8 @@ func (c *Client) catchUp(conn perch.Conn) {
 	c.tidyEarly()
 }
 
-// postpone keeps a message for catchUp. What is too much to wait is answered with CodeBusy.
+// postpone keeps a message for catchUp. A message for which there is no room is
+// answered with CodeBusy.
 func (c *Client) postpone(conn perch.Conn, op perch.Opcode, p []byte) {
 	e := c.held()
 	m := later{op, append([]byte(nil), p...)}

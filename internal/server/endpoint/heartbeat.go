@@ -18,7 +18,7 @@ func (c *Client) pong(conn perch.Conn, m protocol.Message) error {
 }
 
 // heartbeat tells a silent client in JSON what the engine is about to tell it in a ping frame: a page cannot
-// see those. Whatever the client sends then is a sign of life.
+// see those. Everything that the client sends then is a sign of life.
 func heartbeat(conn perch.Conn) {
 	c := clientOf(conn)
 	c.pings++

@@ -17,8 +17,8 @@ type Beginning struct {
 	State []byte // the endpoint's own
 }
 
-// Then goes on when the store has answered: at once, or later. id is that of the message, as long as it runs. err is a
-// *protocol.Error, but for a fault of ours. What it returns goes to the client as Client.Fail sends it.
+// Then goes on when the store has answered: at once, or later. id is that of the message, as long as it runs. err is
+// a *protocol.Error, but for a fault of ours. The error goes to the client as Client.Fail sends it.
 type Then[S any] func(state S, conn perch.Conn, c *Client, id json.RawMessage, s session.Session, err error) error
 
 // Begin makes a session that the client holds, and goes on with then. Where the store does not answer the client is

@@ -64,7 +64,8 @@ func showSession(typ string, conn perch.Conn, _ *Client, id json.RawMessage, a s
 	return nil
 }
 
-// loggedOut is for when the session has ended, whoever held it.
+// loggedOut is called when the session has ended, also if another connection
+// held it.
 func loggedOut(_ struct{}, conn perch.Conn, c *Client, id json.RawMessage, a session.Answer) error {
 	if a.Err != nil && !errors.Is(a.Err, session.ErrNotFound) {
 		return sessionError(a.Err)

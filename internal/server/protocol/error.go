@@ -31,8 +31,9 @@ func (e *Error) text() string {
 	return e.Message
 }
 
-// AsError returns the *Error in err. What has none is our own fault, of which clients are told
-// nothing but CodeInternal: log err. err must not be nil.
+// AsError returns the *Error in err. An error that has none is our own fault,
+// of which clients are told nothing but CodeInternal: log err. err must not be
+// nil.
 func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
