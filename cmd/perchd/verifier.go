@@ -58,7 +58,7 @@ func keySetKey(c *config.Config) string {
 }
 
 // loadKeys reads the keys that verify. A private half is refused: it is for
-// signing, and perchd signs nothing.
+// signing, and a server only verifies.
 func loadKeys(c *config.Config) (keys []auth.Key, err error) {
 	var errs []error
 	for _, f := range c.Auth.Keys {
