@@ -19,7 +19,7 @@ const journalSize = 8192
 
 // TestTraceLost: what comes first is lost first, and is told to be; a connection without events of late has no story.
 func TestTraceLost(t *testing.T) {
-	r := newTraced(t, perch.Config{Rate: enginetest.Unlimited}, nil)
+	r := newTraced(t, perch.Config{Rate: enginetest.Unlimited, NewConnectionsPerSecond: -1, NewConnectionsPerIP: -1}, nil)
 	c, id := r.open(t)
 	const each = 5 // events of a connection that its peer closes
 	churn := func(events int) {
@@ -49,7 +49,7 @@ func TestTraceLost(t *testing.T) {
 func TestTraceChurn(t *testing.T) {
 	const clients, rounds = 8, 1250
 	var ids [clients]atomic.Value // the last ID of each
-	srv := enginetest.StartRoute(t, perch.Config{Rate: enginetest.Unlimited}, perch.Handler{
+	srv := enginetest.StartRoute(t, perch.Config{Rate: enginetest.Unlimited, NewConnectionsPerSecond: -1, NewConnectionsPerIP: -1}, perch.Handler{
 		OnMessage: func(c perch.Conn, op perch.Opcode, _ []byte) { c.Send(op, []byte(c.ID().String())) },
 	})
 	var churning sync.WaitGroup

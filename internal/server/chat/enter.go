@@ -166,7 +166,7 @@ func (s *Service) unlock(conn perch.Conn, c *endpoint.Client, m *member, r *room
 	}
 	return endpoint.Await(conn, c, endpoint.Wait[bool]{
 		ID:    e.id,
-		Start: func(answer func(bool, error)) { s.attempts.may(r, answer) },
+		Start: func(_ perch.Conn, answer func(bool, error)) { s.attempts.may(r, answer) },
 		Then: func(conn perch.Conn, c *endpoint.Client, may bool, err error) error {
 			if err == nil && !may {
 				err = &protocol.Error{Code: protocol.CodeTooManyAttempts}
@@ -196,7 +196,7 @@ func apart[T any](s *Service, conn perch.Conn, c *endpoint.Client, e *entry, wor
 	return endpoint.Await(conn, c, endpoint.Wait[T]{
 		ID:       e.id,
 		Patience: -1, // the hub bounds how much there is to do
-		Start: func(answer func(T, error)) {
+		Start: func(_ perch.Conn, answer func(T, error)) {
 			s.realm.Spawn(spawn.Password, func() { answer(work(context.Background())) })
 		},
 		Then: func(conn perch.Conn, c *endpoint.Client, v T, err error) error {

@@ -137,6 +137,9 @@ func (s *Service) furnish() error {
 			o = fixed[i]
 		}
 		r, _, err := s.hub.Open(id, &o) // another node may have made it
+		if err == nil && s.isOwn[r] {
+			err = room.ErrExists // it is named twice
+		}
 		if err != nil {
 			return fmt.Errorf("chat: room %q: %w", id, err)
 		}

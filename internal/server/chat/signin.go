@@ -71,7 +71,7 @@ func (s *Service) signIn(conn perch.Conn, c *endpoint.Client, id, name string, d
 		name = s.newName()
 	}
 	return endpoint.Await(conn, c, endpoint.Wait[string]{
-		Start: func(answer func(string, error)) { s.names.reserve(name, id, answer) },
+		Start: func(_ perch.Conn, answer func(string, error)) { s.names.reserve(name, id, answer) },
 		Undo: func(as string, err error) {
 			if err == nil {
 				s.names.release(as)

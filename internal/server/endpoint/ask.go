@@ -48,7 +48,7 @@ func askRemote[S any](conn perch.Conn, c *Client, id json.RawMessage, call sessi
 	return Await(conn, c, Wait[session.Answer]{
 		ID:       id,
 		Patience: r.cfg.Patience,
-		Start: func(answer func(session.Answer, error)) {
+		Start: func(_ perch.Conn, answer func(session.Answer, error)) {
 			r.cfg.Remote.Do(call, func(a session.Answer) { answer(a, nil) })
 		},
 		Then: func(conn perch.Conn, c *Client, a session.Answer, late error) error {

@@ -26,9 +26,9 @@ type Wait[T any] struct {
 	// Patience is how long the client waits; 0: DefaultPatience; −1: as long as it takes.
 	Patience time.Duration
 
-	// Start asks. It is called once, at once, on the loop, and must not block. answer is to be called once, by any
-	// goroutine, during the call too; what comes after the first answer is ignored.
-	Start func(answer func(v T, err error))
+	// Start asks. It is called once, at once, on the loop with the connection, and must not block. answer is to be
+	// called once, by any goroutine, during the call too; what comes after the first answer is ignored.
+	Start func(conn perch.Conn, answer func(v T, err error))
 
 	// Then goes on, on the loop, with the answer or with ErrLate. An error that it returns goes to the client as
 	// Client.Fail sends it. It may await something more.
@@ -51,7 +51,7 @@ func Await[T any](conn perch.Conn, c *Client, q Wait[T]) error {
 		var none T
 		return q.Then(conn, c, none, ErrLate)
 	}
-	q.Start(func(v T, err error) {
+	q.Start(conn, func(v T, err error) {
 		then := func(conn perch.Conn) error { return q.Then(conn, c, v, err) }
 		if q.Undo == nil {
 			w.answer(then, func() {})

@@ -25,7 +25,7 @@ func asks(questions chan<- asked, undone chan<- int) func(w *world) {
 	ask := func(conn perch.Conn, c *Client, typ string, id []byte, then func(perch.Conn, *Client, int, error) error) error {
 		q := Wait[int]{
 			ID:    id,
-			Start: func(answer func(int, error)) { questions <- asked{typ, answer} },
+			Start: func(_ perch.Conn, answer func(int, error)) { questions <- asked{typ, answer} },
 			Then:  then,
 			Undo:  func(v int, _ error) { undone <- v },
 		}
@@ -163,7 +163,7 @@ func TestAwaitAtOnce(t *testing.T) {
 			Message: func(conn perch.Conn, c *Client, typ string, m protocol.Message) error {
 				order = nil
 				err := Await(conn, c, Wait[int]{
-					Start: func(answer func(int, error)) {
+					Start: func(_ perch.Conn, answer func(int, error)) {
 						var other sync.WaitGroup
 						other.Go(func() { answer(7, nil) })
 						other.Wait()

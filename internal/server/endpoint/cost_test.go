@@ -21,7 +21,7 @@ func TestAskCost(t *testing.T) {
 	}
 	var conn perch.Conn
 	msg := json.RawMessage(`"id"`)
-	type state struct{ a, b, c string }
+	type state [3]string
 	answered := 0
 	tell := func(state, perch.Conn, *Client, json.RawMessage, session.Answer) error { answered++; return nil }
 	get := testing.AllocsPerRun(100, func() {

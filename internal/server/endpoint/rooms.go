@@ -25,7 +25,7 @@ func OpenRoom(conn perch.Conn, c *Client, id json.RawMessage, name string, creat
 	return Await(conn, c, Wait[Opened]{
 		ID:       id,
 		Patience: c.realm().patience(),
-		Start: func(answer func(Opened, error)) {
+		Start: func(conn perch.Conn, answer func(Opened, error)) {
 			conn.OpenRoom(name, create, func(_ perch.Conn, r *room.Room, made bool, err error) {
 				answer(Opened{r, made}, err)
 			})
