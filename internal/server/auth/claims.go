@@ -49,7 +49,7 @@ type claims struct {
 	sub, iss, jti string
 	aud           []string
 	rooms         []string // nil: absent
-	exp, nbf      time.Time
+	exp, nbf, iat time.Time
 }
 
 // UnmarshalJSON takes names exactly as they are written: encoding/json would let "SUB" stand for
@@ -91,6 +91,9 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 		if *claim.into, err = numericDate(claim.name, raw); err != nil {
 			return err
 		}
+	}
+	if raw, ok := all["iat"]; ok { // what is no time says nothing: it is no reason to refuse a token
+		c.iat, _ = numericDate("iat", raw)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ const (
 	CodeWrongAudience  Code = "token_wrong_audience"
 	CodeWrongIssuer    Code = "token_wrong_issuer"
 	CodeWrongSubject   Code = "token_wrong_subject"
+	CodeRevoked        Code = "token_revoked"
 )
 
 // Error is why a token was refused. Compare with errors.Is and the Err values, which looks at the
@@ -43,6 +44,7 @@ var (
 	ErrWrongAudience  = &Error{Code: CodeWrongAudience, Reason: "token is for another audience"}
 	ErrWrongIssuer    = &Error{Code: CodeWrongIssuer, Reason: "token is from another issuer"}
 	ErrWrongSubject   = &Error{Code: CodeWrongSubject, Reason: "token is for another subject"}
+	ErrRevoked        = &Error{Code: CodeRevoked, Reason: "token was revoked"}
 )
 
 func (e *Error) Error() string { return "auth: " + e.Reason }

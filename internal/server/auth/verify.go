@@ -41,6 +41,8 @@ type Config struct {
 	WithoutExpiry bool          // tokens without exp are good, for ever
 	Leeway        time.Duration // between our clock and the issuer's; −1: none
 
+	Revocations Revocations // nil: no token is revoked
+
 	Logger  *slog.Logger   // about the keys; nil: nothing is logged
 	Clock   clock.Clock    // tokens go by its time of day, loads by its monotonic time; nil: the real one
 	Entropy entropy.Source // nil: the system's
@@ -319,6 +321,8 @@ func (v *Verifier) check(c *claims) error {
 		return ErrWrongIssuer
 	case len(v.cfg.Audience) > 0 && !slices.ContainsFunc(c.aud, v.accepts):
 		return ErrWrongAudience
+	case v.revoked(c):
+		return ErrRevoked
 	}
 	return nil
 }

@@ -113,6 +113,7 @@ var codes = [...]CodeMeaning{
 	{"token_wrong_audience", "The token is for another audience."},
 	{"token_wrong_issuer", "The token is from another issuer."},
 	{"token_wrong_subject", "The token is for another subject."},
+	{"token_revoked", "The token was revoked."},
 
 	{CodeRateLimited, "That was done too often; try again later."},
 	{CodeBusy, "The server is too busy for this; try again later."},

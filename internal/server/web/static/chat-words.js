@@ -34,6 +34,7 @@ const WORDS = {
   token_not_yet_valid: 'The access token is not valid yet.',
   token_wrong_audience: 'The access token is for another server.',
   token_wrong_issuer: 'The access token comes from somewhere that this server does not trust.',
+  token_revoked: 'The access token was withdrawn.',
   token_wrong_subject: 'The access token is for another user.',
   // What passes.
   rate_limited: 'That was too often. Wait a minute, then try again.',
