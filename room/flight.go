@@ -48,16 +48,25 @@ func (r *Room) land(o *order) {
 	}
 }
 
-// watch has Sweep look after a room that the broker owes an answer.
+// watch has Sweep look after a room that the broker owes an answer. After the end of the hub, which
+// gives up everything, nothing is owed any more. No lock is held.
 func (h *Hub) watch(r *Room) {
 	h.owedMu.Lock()
-	defer h.owedMu.Unlock()
 	h.owed[r] = struct{}{}
+	over := h.owedOver
+	h.owedMu.Unlock()
+	if over != nil {
+		r.endOverdue(0, over)
+	}
 }
 
-// overdue gives up what the broker should have answered before now. With why it gives up everything.
+// overdue gives up what the broker should have answered before now. With why it gives up everything,
+// from then on too.
 func (h *Hub) overdue(now int64, why error) {
 	h.owedMu.Lock()
+	if why != nil {
+		h.owedOver = why
+	}
 	all := make([]*Room, 0, len(h.owed))
 	for r := range h.owed {
 		all = append(all, r)
@@ -65,13 +74,18 @@ func (h *Hub) overdue(now int64, why error) {
 	h.owedMu.Unlock()
 	slices.SortFunc(all, func(a, b *Room) int { return cmp.Compare(a.id, b.id) }) // the same order each time
 	for _, r := range all {
-		late, failed := r.overdue(now, why != nil)
-		if failed {
-			r.giveUp(orTimeout(why))
-		}
-		for _, o := range late {
-			o.settle(Outcome{Err: orTimeout(why)})
-		}
+		r.endOverdue(now, why)
+	}
+}
+
+// endOverdue is overdue of one room.
+func (r *Room) endOverdue(now int64, why error) {
+	late, failed := r.overdue(now, why != nil)
+	if failed {
+		r.giveUp(orTimeout(why))
+	}
+	for _, o := range late {
+		o.settle(Outcome{Err: orTimeout(why)})
 	}
 }
 

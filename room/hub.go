@@ -108,8 +108,9 @@ type Hub struct {
 	changedMu sync.Mutex
 	changed   []*Room // with changes to be told
 
-	owedMu sync.Mutex
-	owed   map[*Room]struct{} // whose broker owes an answer
+	owedMu   sync.Mutex
+	owed     map[*Room]struct{} // whose broker owes an answer
+	owedOver error              // why nothing is owed any more; nil: the hub has not ended
 
 	expiry expiry
 }
