@@ -92,6 +92,10 @@ func (h *Hub) open(id string, w *wait) (r *Room, made bool, err error) {
 		w.first, w.made = false, r.abandon(how)
 		return h.join(there, w, err)
 	}
+	if r.failed() == nil && r.Closed() { // it was found by way of the broker, and deleted, before it was listed
+		h.unlist(r)
+		return nil, false, ErrNotFound
+	}
 	switch err = r.await(w); {
 	case err == errWaiting:
 		h.watch(r)
@@ -104,8 +108,11 @@ func (h *Hub) open(id string, w *wait) (r *Room, made bool, err error) {
 	return r, w.hasMade(r), err
 }
 
-// hasMade reports that r, which is open, was made by w's call.
-func (w *wait) hasMade(r *Room) bool { return w.made || w.first && r.made }
+// hasMade reports that r, which is open, was made by w's call: also if another call has listed it, but
+// not if the room that w has made is gone already, and r is the next one of its name.
+func (w *wait) hasMade(r *Room) bool {
+	return w.first && r.made || w.made != "" && w.made == r.Position().Epoch
+}
 
 // join has w wait for a room that is listed, if it is not open.
 func (h *Hub) join(there *Room, w *wait, err error) (*Room, bool, error) {
@@ -118,7 +125,7 @@ func (h *Hub) join(there *Room, w *wait, err error) (*Room, bool, error) {
 		}
 		return nil, false, err
 	}
-	return there, w.made, err
+	return there, err == nil && w.hasMade(there), err
 }
 
 // ask asks the broker, whose code may be the application's.

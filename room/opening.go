@@ -22,7 +22,7 @@ type opening struct {
 type wait struct {
 	create *Options // of a call of Open that may make the room
 	first  bool     // of a call of Open: it has asked the broker
-	made   bool     // of a call of Open: it has made the room, which another call was quicker to find
+	made   string   // of a call of Open: the epoch that it has made for a room which another call was quicker to list
 
 	publication Publication // of a publisher, with its order
 
@@ -238,11 +238,13 @@ func (r *Room) fail(why error) {
 }
 
 // abandon ends a room that could not be listed. The topic that the broker has
-// opened is closed. made: it was made by that.
-func (r *Room) abandon(how Ending) (made bool) {
+// opened is closed. made is the epoch that was made by that; "": none.
+func (r *Room) abandon(how Ending) (made string) {
 	r.mu.Lock()
 	t := r.topic
-	made = r.made
+	if r.made {
+		made = r.at.Epoch
+	}
 	r.closed = true
 	if t == nil && r.waiting.failed == nil {
 		r.waiting.failed = ErrNotFound

@@ -429,6 +429,49 @@ func TestOpenTwiceAtOnce(t *testing.T) {
 	w.empty()
 }
 
+// A call that has made a room, which others find first and delete before it returns, has not
+// made the next room of that name, nor is the deleted one found.
+func TestOpenMadeAndDeleted(t *testing.T) {
+	for _, again := range []bool{true, false} {
+		var w *world
+		var next *Room
+		inside := false
+		w = newWorld(t, 1, Config{Broker: answeredBroker{NewMemory(), func() {
+			if inside {
+				return
+			}
+			inside = true
+			first, made, err := w.Open("r", nil)
+			if w.is(err, nil, "Open of another call"); made {
+				t.Error("the other call has not made it")
+			}
+			w.Delete(first, "")
+			if again {
+				next, err = w.Create("r", Options{})
+				w.is(err, nil, "Create of another call")
+			}
+		}}})
+		r, made, err := w.Open("r", &Options{})
+		switch {
+		case again && (r != next || made || err != nil):
+			t.Errorf("made %t, the next room %t, %v", made, r == next, err)
+		case !again && (!errors.Is(err, ErrNotFound) || w.Room("r") != nil):
+			t.Errorf("a room that is deleted is listed: %t, %v", w.Room("r") != nil, err)
+		}
+	}
+}
+
+// answeredBroker calls a function when the opening of a room has been answered.
+type answeredBroker struct {
+	Broker
+	then func()
+}
+
+func (b answeredBroker) Open(room string, create *Options, s Subscriber, opened func(Topic, Opening, error)) {
+	b.Broker.Open(room, create, s, opened)
+	b.then()
+}
+
 // nestedBroker calls a function between the opening of a room and its answer.
 type nestedBroker struct {
 	Broker
