@@ -144,9 +144,17 @@ func browse(t *testing.T, args ...string) {
 	// nothing sticks out on a phone
 	b.until(`document.documentElement.scrollWidth <= document.documentElement.clientWidth`)
 	b.check()
+	// Its first attempt to come back may fail before anybody looks: the page's changes are noted as they happen.
+	b.until(`(() => {
+		window.seen = []
+		new MutationObserver(() => {
+			const {state, code, clean} = document.getElementById('state').dataset
+			seen.push([state, code, clean, document.getElementById('note-text').textContent].join(' '))
+		}).observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true})
+		return true
+	})()`)
 	d.signal(syscall.SIGTERM)
-	b.until(`(({state, code, clean}) => state === 'waiting' && code === '1001' && clean === 'true')(document.getElementById('state').dataset)`)
-	b.until(`document.getElementById('note-text').textContent.includes('the server is going away')`)
+	b.until(`seen.some(s => s.startsWith('waiting 1001 true ') && s.includes('the server is going away'))`)
 	b.do(chromedp.Click(chromedp.ID("note-stop")))
 	b.until(`document.getElementById('state').dataset.state === 'closed' && document.getElementById('note-count').textContent === ''`)
 	d.succeed()
