@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/clock":      {},
 	"internal/closing":    {},
 	"internal/entropy":    {},
+	"internal/ledger":     {},
 	"internal/limit":      {},
 	"internal/owner":      {},
 	"internal/procs":      {},
