@@ -54,8 +54,8 @@ func TestFull(t *testing.T) {
 	if got, want := a.Stats(), (Stats{Held: 100, Limit: 100, Keys: 1, Largest: 50, Refused: 3}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	a.Remove(User("a"), 50)
-	a.Remove(Key{}, 50)
+	a.Add(User("a"), -50)
+	a.Add(Key{}, -50)
 	if got, want := a.Stats(), (Stats{Limit: 100, Refused: 3}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -80,7 +80,7 @@ func TestLargest(t *testing.T) {
 			a.Add(k, n)
 		} else {
 			n = -min(n, has[k])
-			a.Remove(k, -n)
+			a.Add(k, n)
 		}
 		if has[k] += n; has[k] == 0 {
 			delete(has, k)
@@ -114,11 +114,11 @@ func TestLargestInTurn(t *testing.T) {
 		if k != User(strconv.Itoa(i)) || n != 8 {
 			t.Errorf("%d: %v with %d", i, k, n)
 		}
-		a.Remove(k, 1)
+		a.Add(k, -1)
 	}
 }
 
-func TestRemoveTooMuch(t *testing.T) {
+func TestTooMuchBack(t *testing.T) {
 	defer func() {
 		if recover() == nil {
 			t.Error("a key gave back more than it had, and nobody noticed")
@@ -126,7 +126,7 @@ func TestRemoveTooMuch(t *testing.T) {
 	}()
 	a := NewAccount(10)
 	a.Add(User("a"), 1)
-	a.Remove(User("a"), 2)
+	a.Add(User("a"), -2)
 }
 
 func TestKeys(t *testing.T) {
@@ -165,13 +165,13 @@ func TestAccountAtOnce(t *testing.T) {
 			k := User(strconv.Itoa(i % 3))
 			for range 1000 {
 				if a.Take(k, 10) == nil {
-					a.Remove(k, 10)
+					a.Add(k, -10)
 				}
 				a.Add(k, 1)
 				a.Largest()
 				a.Over()
 			}
-			a.Remove(k, 1000)
+			a.Add(k, -1000)
 		})
 	}
 	all.Wait()
@@ -180,12 +180,12 @@ func TestAccountAtOnce(t *testing.T) {
 	}
 }
 
-func BenchmarkTakeRemove(b *testing.B) {
+func BenchmarkTakeAndBack(b *testing.B) {
 	a := NewAccount(1 << 30)
 	a.Add(User("a"), 1000)
 	b.ReportAllocs()
 	for b.Loop() {
 		_ = a.Take(User("a"), 100)
-		a.Remove(User("a"), 100)
+		a.Add(User("a"), -100)
 	}
 }
