@@ -69,7 +69,7 @@ var mayImport = map[string][]string{
 		"internal/spawn",
 		"internal/wire",
 	},
-	"session":           {"internal/clock", "internal/entropy"},
+	"session":           {"internal/clock", "internal/entropy", "internal/ledger", "internal/limit"},
 	"session/storetest": {"session"},
 	"docs":              {},
 	"bench":             {".", "frame", "handshake", "poller", "internal/sock"},

@@ -46,7 +46,7 @@ func fill(tb testing.TB, n int, make func(i int) session.New, then func(m *sessi
 // TestBytesPerSession: a hundred thousand users wait in a chat, and their
 // sessions must be a small part of what they cost.
 func TestBytesPerSession(t *testing.T) {
-	const n, limit = 100_000, 250
+	const n, limit = 100_000, 360
 	_, took := fill(t, n, member, nil)
 	t.Logf("%d bytes of live heap per session", took/n)
 	if took/n > limit {

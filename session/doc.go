@@ -53,7 +53,9 @@
 //
 // # Not guaranteed
 //
-// A store may drop any detached session when it is short of memory, the oldest
-// first. Attached ones are never dropped: then Create, Update and the like
+// A store may drop detached sessions when it is short of memory, the oldest
+// first, but those of a user or address that has more than twice as much as the
+// owner of the oldest before it. So nobody can have the sessions of others
+// dropped. Attached ones are never dropped: then Create, Update and the like
 // answer [ErrFull].
 package session

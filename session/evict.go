@@ -1,21 +1,26 @@
 package session
 
-// reserve makes room for so many bytes more: it drops what has expired, then
-// what has been detached and untouched for the longest, but never an attached
-// session, nor the one that asks. If that would not do it drops nothing.
-func (m *Memory) reserve(need int64, asks *record) error {
+import "github.com/perchws/perch/internal/ledger"
+
+// reserve makes room for so many bytes more, of attached sessions (held) or of
+// detached ones: it gives up what has expired, then other detached sessions, as
+// victim says. It never gives up an attached session, nor the one that asks,
+// which is nil if it is not there yet. If that would not do, or if the attached
+// sessions of one payer would be more than what they leave free, it gives up
+// nothing. Error: ErrFull.
+func (m *Memory) reserve(need int64, p *payer, held bool, asks *record) error {
 	if need <= 0 || m.maxBytes < 0 {
 		return nil
 	}
-	droppable := m.detachedBytes
+	droppable := m.idle.Held()
 	if asks != nil && !asks.attached {
 		droppable -= asks.cost()
 	}
-	if m.bytes-droppable+need > m.maxBytes {
+	if m.bytes()-droppable+need > m.maxBytes || held && p != nil && !ledger.Fits(m.maxBytes, m.held, p.held, need) {
 		return ErrFull
 	}
-	for m.bytes+need > m.maxBytes {
-		r := m.oldest(asks)
+	for m.bytes()+need > m.maxBytes {
+		r := m.victim(asks)
 		if m.isExpired(r) {
 			m.expire(r)
 			continue
@@ -26,6 +31,9 @@ func (m *Memory) reserve(need int64, asks *record) error {
 	return nil
 }
 
+// bytes is what all sessions are reckoned at.
+func (m *Memory) bytes() int64 { return m.held + m.idle.Held() }
+
 // oldest is the next to be dropped, nil if there is none. Each list has its
 // oldest first, so that only the heads need be looked at.
 func (m *Memory) oldest(but *record) *record {
@@ -33,7 +41,7 @@ func (m *Memory) oldest(but *record) *record {
 	for i := range m.detached {
 		r := m.detached[i].head
 		if r != nil && r == but {
-			r = r.next
+			r = r.links[ofKind].next
 		}
 		switch {
 		case r == nil:
@@ -66,13 +74,10 @@ func (m *Memory) setState(r *record, state string) error {
 
 // grow reckons a session at more bytes, or fewer, if there is room for them.
 func (m *Memory) grow(r *record, more int64) error {
-	if err := m.reserve(more, r); err != nil {
+	if err := m.reserve(more, r.payer, r.attached, r); err != nil {
 		return err
 	}
-	m.bytes += more
-	if !r.attached {
-		m.detachedBytes += more
-	}
+	m.charge(r, more)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/entropy"
+	"github.com/perchws/perch/internal/ledger"
 )
 
 // The defaults of Config.
@@ -27,7 +28,12 @@ type Config struct {
 	AnonymousTTL time.Duration
 	// MaxBytes bounds the memory of all sessions, as the store reckons it: a little
 	// more than they take. (Its maps stay as large as they once had to be, about
-	// 50 bytes for each of the most sessions there ever were.)
+	// 80 bytes for each of the most sessions there ever were.)
+	//
+	// When it is reached, the session that has been detached and untouched for
+	// longest goes, or, if another user or address has more than twice as much,
+	// that one's. What attached sessions of one user or address take may not be
+	// more than what all attached ones leave free: then ErrFull.
 	MaxBytes int64
 	// Clock tells the time; nil is the real one. How long a session lives goes by its monotonic time, and what a
 	// Session shows by the time of day when the store was made.
@@ -63,21 +69,23 @@ type Memory struct {
 	ttl      [kinds]int64 // ms; negative: for ever
 	maxBytes int64        // negative: no limit
 	clock    clock.Clock
-	epoch    int64 // the time of day at the moment 0 of the clock, in Unix milliseconds
+	epoch    int64        // the time of day at the moment 0 of the clock, in Unix milliseconds
+	seed     maphash.Seed // users may choose their ids: their hash must not be foreseen
 	hash     func(user string) uint64
 	fill     func([]byte) // with what nobody can guess
 
 	mu sync.Mutex // guards all that follows; held for a bounded number of steps
 
-	now           int64 // in milliseconds of the clock, never less than before
-	sessions      map[uint64]*record
-	users         map[uint64]*record // by hash of the user id: the first of a chain
-	detached      [kinds]list        // the longest untouched first
-	bytes         int64
-	detachedBytes int64
-	attached      int
-	evicted       uint64
-	expired       uint64
+	now      int64 // in milliseconds of the clock, never less than before
+	sessions map[uint64]*record
+	users    map[uint64]*record // by hash of the user id: the first of a chain
+	detached [kinds]list        // the longest untouched first
+	payers   map[uint64]*payer
+	held     int64                // bytes of attached sessions
+	idle     *ledger.Pool[*payer] // bytes of detached ones, and who has most
+	attached int
+	evicted  uint64
+	expired  uint64
 }
 
 var _ Store = (*Memory)(nil)
@@ -85,7 +93,7 @@ var _ Store = (*Memory)(nil)
 // NewMemory returns an empty store.
 func NewMemory(cfg Config) *Memory {
 	cfg = cfg.withDefaults()
-	seed := maphash.MakeSeed() // users may choose their ids: their hash must not be foreseen
+	seed := maphash.MakeSeed()
 	now := cfg.Clock.Now() / int64(time.Millisecond)
 	m := &Memory{
 		maxBytes: cfg.MaxBytes,
@@ -95,6 +103,9 @@ func NewMemory(cfg Config) *Memory {
 		fill:     cfg.Entropy.Fill,
 		sessions: make(map[uint64]*record),
 		users:    make(map[uint64]*record),
+		payers:   make(map[uint64]*payer),
+		idle:     ledger.NewPool[*payer](-1),
+		seed:     seed,
 	}
 	m.ttl[authenticated] = milliseconds(cfg.TTL)
 	m.ttl[anonymous] = milliseconds(cfg.AnonymousTTL)
@@ -129,7 +140,7 @@ func (m *Memory) Stats() Stats {
 	return Stats{
 		Sessions: len(m.sessions),
 		Attached: m.attached,
-		Bytes:    m.bytes,
+		Bytes:    m.bytes(),
 		Evicted:  m.evicted,
 		Expired:  m.expired,
 	}
@@ -157,7 +168,8 @@ func (m *Memory) Create(_ context.Context, n New) (Session, error) {
 
 	m.lock()
 	defer m.mu.Unlock()
-	if err := m.reserve(r.cost(), nil); err != nil {
+	r.payer = m.payerOf(&n)
+	if err := m.reserve(r.cost(), r.payer, n.ConnectionID != "", nil); err != nil {
 		return Session{}, err
 	}
 	for m.sessions[r.key.selector()] != nil {

@@ -28,21 +28,21 @@ func (m *Memory) verify() error {
 		if r.user() != "" {
 			withUser++
 		}
-		if r.key.selector() != selector || r.attached && r.connection() == "" || r.attached && (r.prev != nil || r.next != nil) {
+		if r.key.selector() != selector || r.attached && r.connection() == "" || r.attached && r.links != [2]link{} {
 			return fmt.Errorf("record %+v under %x", *r, selector)
 		}
 	}
-	if bytes != m.bytes || detachedBytes != m.detachedBytes || attached != m.attached {
+	if bytes != m.bytes() || detachedBytes != m.idle.Held() || attached != m.attached {
 		return fmt.Errorf("counted %d bytes, %d detached, %d attached; are %d, %d, %d",
-			m.bytes, m.detachedBytes, m.attached, bytes, detachedBytes, attached)
+			m.bytes(), m.idle.Held(), m.attached, bytes, detachedBytes, attached)
 	}
 	listed := 0
 	for i := range m.detached {
 		l := &m.detached[i]
 		var last *record
-		for r := l.head; r != nil; last, r = r, r.next {
+		for r := l.head; r != nil; last, r = r, r.links[ofKind].next {
 			listed++
-			if r.prev != last || r.kind != kind(i) || r.attached || m.sessions[r.key.selector()] != r ||
+			if r.links[ofKind].prev != last || r.kind != kind(i) || r.attached || m.sessions[r.key.selector()] != r ||
 				last != nil && last.accessed > r.accessed {
 				return fmt.Errorf("list %d: record %+v after %+v", i, *r, last)
 			}
@@ -53,6 +53,9 @@ func (m *Memory) verify() error {
 	}
 	if listed != len(m.sessions)-attached {
 		return fmt.Errorf("%d listed of %d detached", listed, len(m.sessions)-attached)
+	}
+	if err := m.verifyPayers(); err != nil {
+		return err
 	}
 	chained := 0
 	for h, first := range m.users {
@@ -70,9 +73,48 @@ func (m *Memory) verify() error {
 	return nil
 }
 
-// TestRecordSize: 128 is a size class of the allocator, the next is 144.
+// verifyPayers is the part of verify that counts for each payer.
+func (m *Memory) verifyPayers() error {
+	type sums struct {
+		held, idle int64
+		listed     int
+	}
+	want := make(map[*payer]sums)
+	for _, r := range m.sessions {
+		if r.payer == nil {
+			continue
+		}
+		s := want[r.payer]
+		if r.attached {
+			s.held += r.cost()
+		} else {
+			s.idle += r.cost()
+			s.listed++
+		}
+		want[r.payer] = s
+	}
+	if len(want) != len(m.payers) {
+		return fmt.Errorf("%d payers, %d have sessions", len(m.payers), len(want))
+	}
+	for key, p := range m.payers {
+		got := sums{held: p.held, idle: p.idle.Held()}
+		var last *record
+		for r := p.detached.head; r != nil; last, r = r, r.links[ofPayer].next {
+			got.listed++
+			if r.payer != p || r.attached || r.links[ofPayer].prev != last || last != nil && last.accessed > r.accessed {
+				return fmt.Errorf("payer %x: record %+v after %+v", key, *r, last)
+			}
+		}
+		if got != want[p] || p.key != key || p.detached.tail != last {
+			return fmt.Errorf("payer %x has %+v, want %+v", key, got, want[p])
+		}
+	}
+	return nil
+}
+
+// TestRecordSize: 144 is a size class of the allocator, the next is 160.
 func TestRecordSize(t *testing.T) {
-	if got := unsafe.Sizeof(record{}); got > 128 {
+	if got := unsafe.Sizeof(record{}); got > 144 {
 		t.Errorf("a record has %d bytes", got)
 	}
 	if MaxConnectionID > 255 {

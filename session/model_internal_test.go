@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 // one list, searched from end to end. It shares with Memory only what a session
 // is reckoned at.
 type model struct {
+	gone func(Key) bool // what the store has given up; where several may go, it chooses
 	max  int64
 	now  time.Duration
 	turn int // orders touches of one moment
@@ -29,6 +31,7 @@ type modelSession struct {
 	connection string
 	user       string
 	auth       bool
+	address    string
 	active     bool
 	data       map[string]string // values as JSON
 	state      string
@@ -84,6 +87,17 @@ func (m *model) remove(s *modelSession) {
 	m.list = slices.DeleteFunc(m.list, func(o *modelSession) bool { return o == s })
 }
 
+// payer is who pays for a session, "" if nobody.
+func (m *modelSession) payer() string {
+	switch {
+	case m.auth:
+		return "user " + m.user
+	case m.address != "":
+		return "address " + m.address
+	}
+	return ""
+}
+
 // replace puts next in the place of s (nil: adds it) if there is room, or can be made.
 func (m *model) replace(s, next *modelSession) error {
 	m.live(Key{})
@@ -91,27 +105,39 @@ func (m *model) replace(s, next *modelSession) error {
 	if s != nil {
 		need -= s.cost()
 	}
-	total, held := int64(0), int64(0)
-	var idle []*modelSession
+	var total, kept, active, own int64
+	var idle []*modelSession // that may be given up
+	share := make(map[string]int64)
 	for _, o := range m.list {
 		total += o.cost()
+		switch {
+		case o.active:
+			active += o.cost()
+			if o.payer() == next.payer() {
+				own += o.cost()
+			}
+		case o.payer() != "":
+			share[o.payer()] += o.cost()
+		}
 		if o.active || o == s {
-			held += o.cost()
+			kept += o.cost()
 		} else {
 			idle = append(idle, o)
 		}
 	}
-	if need > 0 && held+need > m.max {
+	if need > 0 && (kept+need > m.max || next.active && next.payer() != "" && own+need > m.max-active-need) {
 		return ErrFull
 	}
 	slices.SortFunc(idle, func(a, b *modelSession) int {
 		auth := map[bool]int{true: 1}
 		return cmp.Or(cmp.Compare(a.accessed, b.accessed), cmp.Compare(auth[a.auth], auth[b.auth]), cmp.Compare(a.turn, b.turn))
 	})
-	for need > 0 && total+need > m.max {
-		total -= idle[0].cost()
-		m.remove(idle[0])
-		idle = idle[1:]
+	gave, ok := m.giveUp(idle, share, total+max(need, 0))
+	if !ok {
+		return errors.New("the store has given up others than those that were to go")
+	}
+	for _, o := range gave {
+		m.remove(o)
 	}
 	if s == nil {
 		m.list = append(m.list, next)
@@ -119,6 +145,47 @@ func (m *model) replace(s, next *modelSession) error {
 		*s = *next
 	}
 	return nil
+}
+
+// giveUp returns those of idle that have to go for total to be within the bound, in an order in which just those go
+// that the store has given up; false: there is none.
+func (m *model) giveUp(idle []*modelSession, share map[string]int64, total int64) (gave []*modelSession, ok bool) {
+	if total <= m.max {
+		return nil, !slices.ContainsFunc(idle, func(o *modelSession) bool { return m.gone(o.id) })
+	}
+	for _, o := range mayGo(idle, share) {
+		if !m.gone(o.id) {
+			continue
+		}
+		left := maps.Clone(share)
+		left[o.payer()] -= o.cost()
+		others := slices.DeleteFunc(slices.Clone(idle), func(other *modelSession) bool { return other == o })
+		if more, ok := m.giveUp(others, left, total-o.cost()); ok {
+			return append(more, o), true
+		}
+	}
+	return nil, false
+}
+
+// mayGo returns the idle sessions any of which may be given up next: the first one, unless another payer has more than
+// twice as much as its payer, and then the first one of that payer. Any payer with half as much as the largest counts
+// as the largest.
+func mayGo(idle []*modelSession, share map[string]int64) (may []*modelSession) {
+	oldest := idle[0]
+	if oldest.payer() == "" {
+		return idle[:1]
+	}
+	for payer, has := range share {
+		if has == 0 || 2*has < slices.Max(slices.Collect(maps.Values(share))) {
+			continue
+		}
+		i := 0
+		if has > 2*share[oldest.payer()] {
+			i = max(0, slices.IndexFunc(idle, func(o *modelSession) bool { return o.payer() == payer }))
+		}
+		may = append(may, idle[i])
+	}
+	return may
 }
 
 // run is one history of random operations, on a Memory and on the model.
@@ -141,6 +208,7 @@ func TestMemoryModel(t *testing.T) {
 			manual := clock.NewManual(time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC))
 			m := &model{max: 8_000} // some twenty sessions
 			store := NewMemory(Config{MaxBytes: m.max, Clock: manual})
+			m.gone = func(id Key) bool { return store.sessions[id.selector()] == nil }
 			hash := store.hash
 			store.hash = func(user string) uint64 { return hash(user) % 3 } // users share chains
 			r := &run{T: t, Rand: rand.New(rand.NewPCG(seed, 0)), store: store, clock: manual, start: manual.Wall(), model: m}
@@ -253,8 +321,8 @@ func (r *run) compare(i int) {
 		}
 		r.same(i, "state", r.store.snapshot(rec), want)
 	}
-	if r.store.bytes > r.model.max {
-		r.fail(i, "bytes", r.store.bytes, r.model.max)
+	if r.store.bytes() > r.model.max {
+		r.fail(i, "bytes", r.store.bytes(), r.model.max)
 	}
 	if err := r.store.verify(); err != nil {
 		r.fail(i, "inside", err, nil)

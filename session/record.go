@@ -11,7 +11,7 @@ const (
 	kinds // how many there are
 )
 
-// record is a session in memory: 120 bytes, one string for its names and one for
+// record is a session in memory: 144 bytes, one string for its names and one for
 // its state. Facts that few sessions have stand in extra.
 type record struct {
 	key      Key
@@ -21,7 +21,8 @@ type record struct {
 	state    string // of Keep
 	extra    *extra // nil if empty; never changed, only replaced
 
-	prev, next         *record // in Memory.detached, if not attached
+	payer              *payer  // whose share it is part of; nil: nobody's
+	links              [2]link // in Memory.detached and payer.detached, if not attached
 	prevPeer, nextPeer *record // sessions of the same user, or hash of one
 
 	split    uint8 // where the user's id begins in names
@@ -36,10 +37,10 @@ type extra struct {
 	hasToken bool
 }
 
-// What a record and an extra are reckoned at, with their share of the maps and
-// an allocator's rounding: see TestMemoryReckoning.
+// What a record and an extra are reckoned at, with their share of the maps, a
+// payer, and an allocator's rounding: see TestMemoryReckoning.
 const (
-	recordCost = 272 // with a connection id of the greatest length, so that Attach needs no more
+	recordCost = 400 // with a connection id of the greatest length, so that Attach needs no more
 	extraCost  = 64
 )
 
@@ -99,38 +100,12 @@ func stringCost(n int) int64 {
 	return int64(n + n/5 + 16)
 }
 
-// list is a queue of records that any of them can leave.
-type list struct {
-	head, tail *record
-}
-
-func (l *list) push(r *record) {
-	r.prev, r.next = l.tail, nil
-	if l.tail == nil {
-		l.head = r
-	} else {
-		l.tail.next = r
-	}
-	l.tail = r
-}
-
-func (l *list) remove(r *record) {
-	if r.prev == nil {
-		l.head = r.next
-	} else {
-		r.prev.next = r.next
-	}
-	if r.next == nil {
-		l.tail = r.prev
-	} else {
-		r.next.prev = r.prev
-	}
-	r.prev, r.next = nil, nil
-}
-
 // insert adds a detached record to everything that knows records.
 func (m *Memory) insert(r *record) {
 	m.sessions[r.key.selector()] = r
+	if r.payer != nil {
+		m.payers[r.payer.key] = r.payer
+	}
 	if user := r.user(); user != "" {
 		h := m.hash(user)
 		if first := m.users[h]; first != nil {
@@ -138,9 +113,7 @@ func (m *Memory) insert(r *record) {
 		}
 		m.users[h] = r
 	}
-	m.detached[r.kind].push(r)
-	m.bytes += r.cost()
-	m.detachedBytes += r.cost()
+	m.detach(r)
 }
 
 // remove takes a record out of all of it. The record itself stays readable.
@@ -149,14 +122,13 @@ func (m *Memory) remove(r *record) {
 	if r.user() != "" {
 		m.removePeer(r)
 	}
-	cost := r.cost()
-	m.bytes -= cost
 	if r.attached {
 		m.attached--
+		m.charge(r, -r.cost())
 	} else {
-		m.detachedBytes -= cost
-		m.detached[r.kind].remove(r)
+		m.undetach(r)
 	}
+	m.forget(r.payer)
 }
 
 func (m *Memory) removePeer(r *record) {
@@ -179,25 +151,25 @@ func (m *Memory) hold(r *record) {
 	if r.attached {
 		return
 	}
+	m.undetach(r)
 	r.attached = true
 	m.attached++
-	m.detached[r.kind].remove(r)
-	m.detachedBytes -= r.cost()
+	m.charge(r, r.cost())
 }
 
 // release detaches a record, which keeps the name of its last connection.
 func (m *Memory) release(r *record) {
+	m.charge(r, -r.cost())
 	r.attached = false
 	m.attached--
-	m.detached[r.kind].push(r)
-	m.detachedBytes += r.cost()
+	m.detach(r)
 }
 
 // touch makes a record the youngest.
 func (m *Memory) touch(r *record) {
 	r.accessed = m.now
 	if !r.attached {
-		m.detached[r.kind].remove(r)
-		m.detached[r.kind].push(r)
+		m.unlist(r)
+		m.list(r)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 	"unicode/utf8"
 )
@@ -42,6 +43,9 @@ type New struct {
 	Authenticated bool
 	Data          []byte // a JSON object, applied to an empty one as Update would; nil for none
 	State         []byte // as by Keep
+	// Address is the client's. All sessions of an address that are not of an authenticated user share what the
+	// store has with the others; those without an address are bounded together. See Config.MaxBytes.
+	Address netip.Addr
 }
 
 // A Claim is what a connection shows to take a session over.

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -81,7 +82,12 @@ func (r *run) stepCreate(i int) {
 		r.conns++
 		s.connection, s.active = fmt.Sprint("c", r.conns), true
 	}
-	got, err := r.store.Create(r.Context(), New{ConnectionID: s.connection, UserID: s.user, Authenticated: s.auth, Data: encode(patch)})
+	n := New{ConnectionID: s.connection, UserID: s.user, Authenticated: s.auth, Data: encode(patch)}
+	if i := r.IntN(4); i > 0 {
+		n.Address = netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})
+		s.address = n.Address.String()
+	}
+	got, err := r.store.Create(r.Context(), n)
 	m.touch(s)
 	r.errs(i, "Create", err, m.replace(nil, s))
 	if err == nil {

@@ -39,15 +39,31 @@ func NewPool[T any](limit int64) *Pool[T] { return &Pool[T]{limit: limit} }
 // Take counts n more for s if the bound and the share allow it. Error: ErrFull; then nothing has changed. What the
 // process itself holds (s is nil) is limited by the bound alone.
 func (p *Pool[T]) Take(s *Share[T], n int64) error {
-	if free := p.free(); n > free {
+	switch free := p.free(); {
+	case p.Fits(s, n):
+		p.Add(s, n)
+		return nil
+	case n > free:
 		p.refused++
 		return fmt.Errorf("%w: %d of %d are held", ErrFull, p.held, p.limit)
-	} else if s != nil && p.limit >= 0 && s.held+n > free-n {
+	default:
 		p.refused++
 		return fmt.Errorf("%w: a share may not be more than is left free; it is %d, %d are free", ErrFull, s.held, free)
 	}
-	p.Add(s, n)
-	return nil
+}
+
+// Fits reports whether Take would count n more.
+func (p *Pool[T]) Fits(s *Share[T], n int64) bool {
+	if s == nil {
+		return n <= p.free()
+	}
+	return Fits(p.limit, p.held, s.held, n)
+}
+
+// Fits is the rule of shares, for callers who count themselves: whether somebody who has share, where all have held,
+// may have n more. A negative limit is none.
+func Fits(limit, held, share, n int64) bool {
+	return limit < 0 || share+n <= limit-held-n
 }
 
 // Add counts n more for s, or for the process, whatever the limits say: see [Pool.Over]. n may be negative; taking

@@ -30,6 +30,7 @@ func Begin[S any](conn perch.Conn, c *Client, id json.RawMessage, n Beginning, s
 	}
 	call := session.Call{Op: session.OpCreate, New: session.New{
 		ConnectionID: conn.ID().String(), UserID: n.User, Authenticated: c.Authenticated(), Data: n.Data, State: n.State,
+		Address: conn.RemoteAddr().Addr(),
 	}}
 	return holding[S]{state, then}.ask(conn, c, id, call)
 }

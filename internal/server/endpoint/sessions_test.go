@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -243,12 +244,35 @@ func TestExpired(t *testing.T) {
 // TestStoreFull: who comes then is told to come back.
 func TestStoreFull(t *testing.T) {
 	w := newWorld(t, func(w *world, c *Config) {
-		w.store = session.NewMemory(session.Config{MaxBytes: 300, Clock: w.clock})
+		w.store = session.NewMemory(session.Config{MaxBytes: 1000, Clock: w.clock})
 		c.Sessions = w.store
 	}, nil)
 	w.begin("")
 	for _, target := range []string{reliable, "/ws/with-session"} {
 		w.dial(target).closed(perch.CloseTryAgainLater, "no room for another session, try again")
+	}
+}
+
+// payers is a store that tells for which address each session was made.
+type payers struct {
+	session.Store
+	addresses chan netip.Addr
+}
+
+func (p payers) Create(ctx context.Context, n session.New) (session.Session, error) {
+	p.addresses <- n.Address
+	return p.Store.Create(ctx, n)
+}
+
+// TestSessionAddress: the store knows who pays for a session.
+func TestSessionAddress(t *testing.T) {
+	addresses := make(chan netip.Addr, 1)
+	w := newWorld(t, func(_ *world, c *Config) { c.Sessions = payers{c.Sessions, addresses} }, nil)
+	for _, target := range []string{reliable, "/ws/with-session"} {
+		w.dial(target)
+		if got := <-addresses; got != netip.MustParseAddr("127.0.0.1") {
+			t.Errorf("%s: %v", target, got)
+		}
 	}
 }
 
