@@ -5,8 +5,8 @@ package perch
 import "time"
 
 // Coarse time is what the timeouts of connections are measured in: units of
-// 2^20 ns, about a millisecond, since the server's start. A slot has 40 bits for
-// one such time, which is 36 years.
+// 2^20 ns, about a millisecond, of the server's clock. A slot has 40 bits for one
+// such time, which is 36 years.
 const (
 	coarseShift = 20
 	coarseBits  = 40

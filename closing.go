@@ -29,7 +29,7 @@ func (l *loop) failWith(i uint32, s *slot, code CloseCode, reason string, err er
 }
 
 // slow gives up on a connection that does not read: the bytes queued behind the
-// frame being sent is dropped, and it has CloseTimeout to read why.
+// frame being sent are dropped, and it has CloseTimeout to read why.
 func (l *loop) slow(i uint32, s *slot, cause error) {
 	l.own.Check()
 	l.stats.SlowConsumers++

@@ -80,10 +80,11 @@ func (l *loop) facts(i uint32, s *slot) (f closing.Facts) {
 	}
 	if s.flags&flagTLS != 0 {
 		f |= closing.TLS
-		if t := l.slab.tls.Get(i); t != nil && !t.ended {
+		t := l.slab.tls.Get(i)
+		if t != nil && !t.ended {
 			f |= closing.NotifyDue
 		}
-		if t := l.slab.tls.Get(i); t != nil && t.handshake != nil {
+		if t != nil && t.handshake != nil {
 			f |= closing.WorkDue
 		}
 	}

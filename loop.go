@@ -62,7 +62,7 @@ type loop struct {
 	calling     calling
 	cork        cork
 	compression compressing
-	now         int64  // ns since the server's start, read once a tick
+	now         int64  // ns of the server's clock, read once a tick
 	coarse      uint64 // now in coarse units
 	input       input
 	slab        slab

@@ -49,7 +49,7 @@ func (l *loop) readable(i uint32, s *slot) {
 	l.received(i, s, had, n, n)
 }
 
-// received acts on input: n bytes at l.rbuf[had:], behind had bytes that are kept.
+// received acts on input: n bytes at l.input.buf[had:], behind had bytes that are kept.
 // fresh is how many came from the socket.
 func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
 	l.own.Check()

@@ -48,7 +48,7 @@ func (h *tlsHandshake) Continues() {
 	}
 }
 
-// post tells the loop. Error: the loop has ended.
+// put posts to the loop of the connection. Error: the loop has ended.
 func (h *tlsHandshake) put(kind postKind, data []byte) error {
 	return h.ref.l.put(post{kind: kind, slot: h.ref.slot, gen: h.ref.gen}, data)
 }
