@@ -10,7 +10,7 @@ import (
 // A peer that takes less than it is sent is dealt with in steps. With half of MaxOutput queued the loop stops reading
 // from it (pressure), and goes on at a quarter (drained, OnDrain). A message beyond MaxOutput is left out if the route
 // has an OnGap, which is told when half is free again; otherwise the connection is closed as a slow consumer: see
-// loop.queueFor and loop.slow.
+// loop.queueFor and loop.leaveOut.
 
 // pressure stops reading from a connection whose queue is half full. Its own
 // requests then do not make the queue longer: only messages that others send to
@@ -47,14 +47,10 @@ func (l *loop) settle(i uint32, s *slot) {
 	}
 }
 
-// drained ends a pause. The peer was silent, and its message not whole, because we did not read: both times begin anew.
+// drained ends a pause, and tells OnDrain.
 func (l *loop) drained(i uint32, s *slot, c *cold) {
 	l.own.Check()
-	s.flags &^= flagPaused
-	s.see(l.coarse)
-	c.inSince = l.coarse
-	l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
-	l.tellResumed(i, s, c)
+	l.readAgain(i, s, c, flagPaused)
 	if f := l.routeOf(s).onDrain; f != nil {
 		defer l.recovered()
 		l.calling.begin(i, s)
@@ -79,14 +75,20 @@ func (l *loop) tellGap(i uint32, s *slot, c *cold) {
 // on errNoRoom alone: in all other cases queueFor has done so.
 func (l *loop) missed(i uint32, s *slot, err error) {
 	l.own.Check()
-	if err != errNoRoom || s.state != stateOpen {
-		return
+	if err == errNoRoom && s.state == stateOpen && l.leaveOut(i, s, ErrOverloaded) {
+		l.markDirty(i, s) // there is nothing whose sending would tell of the gap
 	}
+}
+
+// leaveOut carries out the policy of the route for a message that cannot be queued: a gap is counted, of which OnGap
+// will be told, or the connection is closed. It reports a gap.
+func (l *loop) leaveOut(i uint32, s *slot, cause error) (gap bool) {
+	l.own.Check()
 	if l.routeOf(s).onGap == nil {
-		l.slow(i, s, ErrOverloaded)
-		return
+		l.slow(i, s, cause)
+		return false
 	}
 	l.slab.thaw(s).dropped++
 	l.stats.MessagesDropped++
-	l.markDirty(i, s) // there is nothing whose sending would tell of the gap
+	return true
 }

@@ -57,6 +57,16 @@ type account struct {
 // bytes is everything that is counted.
 func (a *account) bytes() int64 { return a.queued.Load() + a.posted.Load() + a.called.Load() }
 
+// mostWith is how many bytes may be counted with a message of n. One that is larger than
+// a connection's queue is taken only if a quarter of the total stays free: so it is never
+// what other connections lack, and need not be given up again when they need more.
+func (a *account) mostWith(n int64) int64 {
+	if n > int64(a.each) {
+		return a.total - a.total/4
+	}
+	return a.total
+}
+
 // charge counts a post to a connection; ofIt are the bytes on their way to it. The mailbox is locked. Error:
 // ErrOverloaded.
 func (a *account) charge(p *post, ofIt *atomic.Int64) error {
@@ -64,10 +74,7 @@ func (a *account) charge(p *post, ofIt *atomic.Int64) error {
 	each := max(int64(a.each), a.total/postShare)
 	switch p.kind {
 	case postSend, postPrepared:
-		if all = a.total; p.share > int64(a.each) {
-			all -= all / 4
-		}
-		output = a.queued.Load()
+		all, output = a.mostWith(p.share), a.queued.Load()
 	case postClose: // what is queued for it must not keep it
 		each = min(each, math.MaxInt64/2) * 2
 	}
@@ -132,18 +139,12 @@ const unreported = 1 << 20
 // add counts n bytes more; n may be negative.
 func (b *ledger) add(n int) { b.queued += int64(n) }
 
-// fits reports whether n bytes more may wait. A message larger than a connection's
-// queue is taken only if a quarter of the total stays free: so it is never what other
-// connections lack, and need not be given up again when they need more.
+// fits reports whether n bytes more may wait.
 func (b *ledger) fits(n int) bool {
 	if b.queued-b.reported > unreported {
 		b.report()
 	}
-	most := b.account.total
-	if n > b.account.each {
-		most -= most / 4
-	}
-	return b.account.queued.Load()+b.queued-b.reported+b.account.posted.Load()+int64(n) <= most
+	return b.account.queued.Load()+b.queued-b.reported+b.account.posted.Load()+int64(n) <= b.account.mostWith(int64(n))
 }
 
 // report tells the other loops how much is queued here.

@@ -63,10 +63,14 @@ func (l *loop) callPing(i uint32, s *slot, r *Route) {
 	l.calling.end()
 }
 
-// answered ends the wait for a pong: the peer has said something, and so it has
-// read what it was sent.
-func (l *loop) answered(s *slot) {
+// heard takes note of a sign of life of an open connection. It ends the wait for a
+// pong: a peer that says something has read what it was sent.
+func (l *loop) heard(s *slot) {
 	l.own.Check()
+	s.see(l.coarse)
+	if s.flags&flagPinged == 0 {
+		return
+	}
 	s.flags &^= flagPinged
 	if c := l.slab.coldOf(s); c != nil && c.out.Empty() {
 		c.out.Forget() // settle takes the rest away

@@ -69,10 +69,7 @@ func (l *loop) received(i uint32, s *slot, had, n, fresh int) {
 		l.readAnswer(i, s, l.input.buf[:had+n])
 	default:
 		if s.state == stateOpen { // else the peer owes us a close frame, and nothing else is of use
-			s.see(l.coarse)
-			if s.flags&flagPinged != 0 {
-				l.answered(s)
-			}
+			l.heard(s)
 		}
 		l.feed(i, s, l.input.buf[:had+n], fresh)
 		if c := l.slab.coldOf(s); had > 0 && c != nil && c.in != nil && len(c.in.B) == had+n {
@@ -299,6 +296,17 @@ func (l *loop) protocolError(i uint32, s *slot, err error) {
 	}
 	l.stats.ProtocolErrors++
 	l.failWith(i, s, pe.Code, pe.Reason, err)
+}
+
+// readAgain ends why, one of the reasons to hold reading from an open connection. The peer was silent, and its message
+// not whole, because we did not read: both times begin anew.
+func (l *loop) readAgain(i uint32, s *slot, c *cold, why slotFlags) {
+	l.own.Check()
+	s.flags &^= why
+	s.see(l.coarse)
+	c.inSince = l.coarse
+	l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
+	l.tellResumed(i, s, c)
 }
 
 // resume goes on with connections whose reading had stopped: first what they

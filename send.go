@@ -170,12 +170,7 @@ func (l *loop) queueFor(i uint32, s *slot, n int) (*outbox.Box, error) {
 	if over {
 		cause = ErrOverloaded
 	}
-	if l.routeOf(s).onGap != nil {
-		c.dropped++
-		l.stats.MessagesDropped++
-		return nil, cause
-	}
-	l.slow(i, s, cause)
+	l.leaveOut(i, s, cause)
 	return nil, cause
 }
 

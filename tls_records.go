@@ -102,10 +102,7 @@ func (l *loop) endOfRecords(i uint32, s *slot) {
 func (l *loop) noPlaintext(i uint32, s *slot, fresh int) {
 	l.own.Check()
 	if s.state == stateOpen {
-		s.see(l.coarse)
-		if s.flags&flagPinged != 0 {
-			l.answered(s)
-		}
+		l.heard(s)
 		l.feed(i, s, nil, fresh)
 	}
 }

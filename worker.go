@@ -281,11 +281,7 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 		return
 	}
 	if s.flags&(flagLags|flagEnded) == flagLags && len(w.next.data) < lagBytes && len(w.next.messages) < lagMessages {
-		s.flags &^= flagLags
-		s.see(l.coarse) // only open connections lag
-		c.inSince = l.coarse
-		l.lists.resumed = append(l.lists.resumed, l.conn(i, s))
-		l.tellResumed(i, s, c)
+		l.readAgain(i, s, c, flagLags)
 	}
 	l.list(i, s)
 	if !w.listed {
