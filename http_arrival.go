@@ -3,9 +3,6 @@
 package perch
 
 import (
-	"net/http"
-
-	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/closing"
 	"github.com/perchws/perch/internal/sock"
 )
@@ -61,7 +58,8 @@ func (l *loop) takeoverArrived(t *takeover) {
 // refuseTakeover answers a connection that has no slot, and closes it.
 func (l *loop) refuseTakeover(fd int, t *takeover, err error) {
 	l.own.Check()
-	b := handshake.AppendError(nil, http.StatusServiceUnavailable, "server going away", retryAfter)
+	no := stopping(t.request)
+	b := no.append(nil)
 	if t.tls != nil {
 		l.srv.guard(tlsCallbackPanicked, "", func() {
 			t.tls.conn.Write(b)
@@ -69,9 +67,7 @@ func (l *loop) refuseTakeover(fd int, t *takeover, err error) {
 		})
 		b = l.tls.sealed.Drain()
 	}
-	no := refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away"}
-	no.request = t.request
-	l.srv.note(&no)
+	l.srv.note(no)
 	t.route.abandon(&t.response, because(ErrNeverOpened, err))
 	l.sockets.only(fd).Send(fd, b) // it is no connection of the loop's
 	l.kernel.Close(fd)

@@ -22,7 +22,7 @@ func (r *Route) judge(w http.ResponseWriter, req, matched *http.Request) (t *tak
 		return nil, nil, &UpgradeError{http.StatusHTTPVersionNotSupported, "WebSocket needs HTTP/1.1", ErrHTTPVersion}
 	}
 	if !srv.running.Load() {
-		return nil, nil, &UpgradeError{http.StatusServiceUnavailable, "server going away", ErrServerClosed}
+		return nil, nil, &UpgradeError{http.StatusServiceUnavailable, goingAway, ErrServerClosed}
 	}
 	head, key, err := r.checkParsed(req)
 	if fault, ok := errors.AsType[*handshake.Error](err); ok {

@@ -46,7 +46,7 @@ func (r *Route) takeOver(w http.ResponseWriter, t *takeover, own *webConn) error
 			return nil
 		}
 		if errors.Is(err, ErrClosed) {
-			err = &UpgradeError{http.StatusServiceUnavailable, "server going away", ErrServerClosed}
+			err = &UpgradeError{http.StatusServiceUnavailable, goingAway, ErrServerClosed}
 		}
 	}
 	srv.uncountTakeover(t, own)

@@ -225,7 +225,7 @@ func (l *loop) shutdown() {
 		l.doing.on(i)
 		w := why{err: cut(ErrShutdown), refusal: stopping(nil)}
 		if s.state == stateOpen {
-			w.err = &CloseError{Code: CloseGoingAway, Reason: "server going away", Err: ErrShutdown}
+			w.err = &CloseError{Code: CloseGoingAway, Reason: goingAway, Err: ErrShutdown}
 		}
 		l.step(i, s, closing.Shutdown, w)
 	})

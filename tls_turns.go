@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -19,9 +20,9 @@ type tlsTurns struct {
 	most int
 
 	mu      sync.Mutex
-	running map[limit.Address]int // handshakes of each address
-	all     int                   // handshakes that run
-	peak    int                   // the most that have
+	running limit.Shares[limit.Address] // handshakes of each address
+	all     int                         // handshakes that run
+	peak    int                         // the most that have
 	waiting map[limit.Address][]Ref
 	ring    []limit.Address         // addresses of which some wait; the next first
 	waits   int                     // connections that wait
@@ -38,7 +39,6 @@ const (
 func newTLSTurns(most int) *tlsTurns {
 	return &tlsTurns{
 		most:    most,
-		running: make(map[limit.Address]int),
 		waiting: make(map[limit.Address][]Ref),
 		stalled: make(map[*tlsHandshake]int64),
 	}
@@ -46,7 +46,7 @@ func newTLSTurns(most int) *tlsTurns {
 
 // free reports whether a handshake of an address may begin.
 func (t *tlsTurns) free(share limit.Address) bool {
-	return t.all < t.most || t.running[share] == 0 && t.all-t.most < t.most/8+1
+	return t.all < t.most || t.running.Of(share) == 0 && t.all-t.most < t.most/8+1
 }
 
 // acquire asks for a turn for r: it has one now, or is told by a post to its loop later. A handshake that is over calls
@@ -67,7 +67,7 @@ func (t *tlsTurns) acquire(r Ref, share limit.Address) bool {
 }
 
 func (t *tlsTurns) grant(share limit.Address) {
-	t.running[share]++
+	t.running.Add(share, 1, math.MaxInt64)
 	t.all++
 	t.peak = max(t.peak, t.all)
 }
@@ -77,9 +77,7 @@ func (t *tlsTurns) release(share limit.Address) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all--
-	if t.running[share]--; t.running[share] == 0 {
-		delete(t.running, share)
-	}
+	t.running.Remove(share, 1)
 	for len(t.ring) > 0 && t.all < t.most {
 		next := t.ring[0]
 		t.ring = t.ring[1:]
@@ -140,8 +138,8 @@ func (t *tlsTurns) dropStalled(now int64) {
 			if now-since < int64(stallTime) {
 				continue
 			}
-			if worst == nil || t.running[h.share] > t.running[worst.share] ||
-				t.running[h.share] == t.running[worst.share] && since < t.stalled[worst] {
+			if worst == nil || t.running.Of(h.share) > t.running.Of(worst.share) ||
+				t.running.Of(h.share) == t.running.Of(worst.share) && since < t.stalled[worst] {
 				worst = h
 			}
 		}

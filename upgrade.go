@@ -196,9 +196,12 @@ func (l *loop) refuseStopping(i uint32, s *slot, r *Request) {
 	l.refuse(i, s, *stopping(r))
 }
 
+// goingAway is what a client of a server that is going away is told.
+const goingAway = "server going away"
+
 // stopping is the refusal of a server that is going away.
 func stopping(r *Request) *refused {
-	return &refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: "server going away", header: retryAfter, request: r}
+	return &refused{kind: RefusedStopping, status: http.StatusServiceUnavailable, reason: goingAway, header: retryAfter, request: r}
 }
 
 // opened enters the open state.
