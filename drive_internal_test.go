@@ -60,6 +60,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 	l.clock()
 	t.Cleanup(func() {
 		l.end()
+		srv.endWatch()
 		l.poller.Close()
 		srv.rooms.Close()
 		if srv.workers != nil {
