@@ -72,7 +72,7 @@ func newDaemon(c *config.Config, log *slog.Logger, checked bool, on base) (d *da
 	must(err)
 	must(d.loadMetricsKey())
 	d.chat = chat.New(chat.Config{
-		Locale: chat.Locale(c.Chat.Locale), Fixed: !c.Chat.Create, MaxMembers: c.Chat.MaxMembers,
+		Locale: chat.Locale(c.Chat.Locale), Fixed: !c.Chat.Create, MaxMembers: c.Chat.MaxMembers, MaxSends: c.Chat.MaxSends,
 		NoChat: !c.Serves("chat"), NoRoom: !c.Serves("room"),
 		Rooms: c.Chat.Rooms, Heartbeat: c.Engine.PingInterval, Clock: on.clock, Entropy: on.entropy,
 	})
@@ -83,6 +83,8 @@ func newDaemon(c *config.Config, log *slog.Logger, checked bool, on base) (d *da
 	d.realm = d.newRealm()
 	d.metrics.WatchServer(d.engine)
 	d.metrics.WatchSessions(d.memory)
+	d.metrics.WatchHeld("message_ids", d.chat.Sends)
+	d.metrics.WatchHeld("waiting_messages", d.realm.Waiting)
 	must(d.mount())
 	if len(errs) > 0 {
 		d.close()

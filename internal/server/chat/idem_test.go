@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
+	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
@@ -268,30 +270,94 @@ type slowTopic struct {
 
 func (t *slowTopic) Publish(p room.Publication) { t.b.under <- p }
 
-// What is remembered is bounded: the oldest go first, and not for one that is known. Nor is anything kept of what is
-// over.
+// Nothing is forgotten before its time: what cannot be remembered is refused, to whoever has had a share.
 func TestSendsBound(t *testing.T) {
+	const most = 100
 	clock := newClock()
-	s := newSends(clock)
-	s.most = 3
-	ack := func(k int) *ack { return &ack{name: room.Once{Key: sendKey{byte(k)}}} }
-	for k := range s.most + 1 {
-		a := ack(k)
-		if _, is := s.begin(a); is != isNew {
-			t.Fatalf("%d is known", k)
+	s := newSends(clock, most*recordCost)
+	named := func(k int) *ack { return &ack{name: room.Once{Key: sendKey{byte(k), byte(k >> 8)}}} }
+	ada, bob := ledger.User("ada"), ledger.User("bob")
+	begin := func(k int, payer ledger.Key, want standing) *ack {
+		t.Helper()
+		a := named(k)
+		was, is := s.begin(a, payer)
+		if is != want || is == isPosted && was.id != "m" {
+			t.Fatalf("message %d is %v (%+v), want %v", k, is, was, want)
 		}
-		s.settle(a, sent{id: "m"}, nil)
+		return a
 	}
-	if was, is := s.begin(ack(1)); is != isPosted || was.id != "m" || len(s.known) != s.most {
-		t.Errorf("the second of %d: %+v", len(s.known), was)
+	for k := range most / 2 {
+		s.settle(begin(k, ada, isNew), sent{id: "m"}, nil)
 	}
-	if _, is := s.begin(ack(0)); is != isNew || len(s.known) != s.most || len(s.queue) != s.most {
-		t.Errorf("the first: %v; %d are known, %d in the queue", is, len(s.known), len(s.queue))
+	begin(most, ada, isCrowded)
+	for k := range most / 2 { // all of them are known still, and bob's are no concern of ada's
+		begin(k, ada, isPosted)
+		if k < most/4 {
+			begin(most+k, bob, isNew)
+		}
+	}
+	begin(2*most, bob, isCrowded)
+
+	// What has failed keeps no place.
+	for range 3 * most {
+		s.settle(begin(3*most, ledger.User("cyd"), isNew), sent{}, errors.New("lost"))
+	}
+	if got := s.stats(); got.Held != most*3/4*recordCost || len(s.known) != most*3/4 || len(s.payers) != 2 {
+		t.Errorf("%+v with %d known of %d payers", got, len(s.known), len(s.payers))
 	}
 	clock.forward(sendsTTL)
-	if _, is := s.begin(ack(9)); is != isNew || len(s.known) != 1 || len(s.queue) != 1 {
-		t.Errorf("%d are known, %d in the queue", len(s.known), len(s.queue))
+	begin(0, bob, isNew)
+	if got := s.stats(); got.Held != recordCost || len(s.known) != 1 || len(s.payers) != 1 || s.first != s.last {
+		t.Errorf("after two minutes: %+v with %d known of %d payers", got, len(s.known), len(s.payers))
 	}
+}
+
+// TestSendsFull: somebody who sends more ids than can be remembered is refused, and nothing is posted twice; what
+// others send, and what has no id, is posted.
+func TestSendsFull(t *testing.T) {
+	s := start(t, Config{MaxSends: 20 * recordCost}, room.Config{})
+	ada, _ := s.guest(object{"token": sign(t, auth.Claims{Subject: "ada"})})
+	first := ada.again(0, "x")
+	for i := 1; i < 10; i++ {
+		ada.again(i, "x")
+	}
+	for range 3 {
+		ada.say(object{"type": "chat_message", "content": "x", "id": 10})
+		if o := ada.fails("busy"); o["id"] != 10.0 {
+			t.Errorf("%v", o)
+		}
+		same(t, ada.again(0, "x"), first)
+	}
+	ada.posts("without an id")
+	bob, _ := s.guest(object{"token": sign(t, auth.Claims{Subject: "bob"})}, ada)
+	if o := bob.again(0, "x"); o["offset"] != 12.0 {
+		t.Errorf("%v, want the twelfth message", o)
+	}
+	ada.hears("x")
+}
+
+// TestSendsMemory: what is remembered takes no more than it is reckoned at.
+func TestSendsMemory(t *testing.T) {
+	const n = 58_000 // just over a growth of the map
+	live := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := live()
+	s := newSends(newClock(), -1)
+	for i := range n {
+		a := &ack{name: room.Once{Key: sendKey{byte(i), byte(i >> 8), byte(i >> 16)}, ID: fmt.Sprintf("%012x-%06d", i, i)}}
+		s.begin(a, ledger.User("ada"))
+		s.settle(a, sent{id: a.name.ID}, nil)
+	}
+	took := live() - before
+	if t.Logf("%d bytes each", took/n); took > n*recordCost || took < n*recordCost/2 {
+		t.Errorf("%d bytes each, reckoned at %d", took/n, recordCost)
+	}
+	runtime.KeepAlive(s)
 }
 
 // of is the ack with another content.
@@ -303,26 +369,26 @@ func of(a *ack, content byte) *ack {
 // One that is forgotten, as nothing came of it, and is begun anew is not lost with the first.
 func TestSendsBegunAnew(t *testing.T) {
 	clock := newClock()
-	s := newSends(clock)
+	s := newSends(clock, -1)
 	k := keyOf("ada", "general", "e", []byte(`"1"`))
 	first, again := &ack{name: room.Once{Key: k}}, &ack{name: room.Once{Key: k}}
-	s.begin(of(first, 1))
-	if _, is := s.begin(of(again, 1)); is != isWaiting {
+	s.begin(of(first, 1), ledger.Key{})
+	if _, is := s.begin(of(again, 1), ledger.Key{}); is != isWaiting {
 		t.Errorf("under way: %v", is)
 	}
 	if w := s.settle(first, sent{}, errors.New("lost")); len(w) != 1 || w[0] != again {
 		t.Errorf("%v waited", w)
 	}
 	clock.forward(time.Minute)
-	s.begin(of(again, 2))
+	s.begin(of(again, 2), ledger.Key{})
 	s.settle(first, sent{id: "another"}, nil) // is not what is under way
 	s.settle(again, sent{id: "m"}, nil)
 	clock.forward(sendsTTL - time.Minute)
-	if was, is := s.begin(of(first, 2)); is != isPosted || was.id != "m" {
+	if was, is := s.begin(of(first, 2), ledger.Key{}); is != isPosted || was.id != "m" {
 		t.Errorf("a minute later: %+v, %v", was, is)
 	}
 	clock.forward(time.Minute)
-	if _, is := s.begin(of(first, 1)); is != isNew {
+	if _, is := s.begin(of(first, 1), ledger.Key{}); is != isNew {
 		t.Errorf("after two minutes: %v", is)
 	}
 	// What is one field's end is not another's beginning.

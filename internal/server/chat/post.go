@@ -35,7 +35,7 @@ func (s *Service) post(conn perch.Conn, c *endpoint.Client, me *member, m protoc
 		a.id = bytes.Clone(id)
 		a.name.Key, a.name.Content = keyOf(u.ID(), r.ID(), r.Position().Epoch, id), sum(&p)
 		name = &a.name
-		switch was, is := s.sends.begin(a); is {
+		switch was, is := s.sends.begin(a, c.Payer(conn)); is {
 		case isPosted:
 			send(conn, a.sent(was))
 			return nil

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/ledger"
 )
 
 const (
 	sendsTTL   = 2 * time.Minute
-	maxSends   = 1 << 19 // the oldest go first
-	maxWaiting = 8       // repetitions of one message that is still under way
+	maxWaiting = 8 // repetitions of one message that is still under way
 )
 
 // sendKey is who sent what where, hashed: (user, room, the client's id of the message).
@@ -46,31 +46,40 @@ type sent struct {
 
 // sends remembers what was sent on this node in the last two minutes, so that what a client sends again, because it
 // saw no acknowledgement, is not posted twice, and that another message of the same id is not taken for it. A broker
-// of several nodes does the same for all of them: it gets the name of each message (room.Message.Once). Any goroutine.
+// of several nodes does the same for all of them: it gets the name of each message (room.Message.Once).
+//
+// Nothing is forgotten before its time: a message that cannot be remembered is refused. So the memory is divided among
+// those who send. Any goroutine.
 type sends struct {
 	clock clock.Clock
-	most  int // remembered
 
-	mu    sync.Mutex
-	known map[sendKey]record
-	queue []sendEntry // in the order of their time
+	mu     sync.Mutex
+	known  map[sendKey]*record
+	first  *record // in the order of their time
+	last   *record
+	pool   *ledger.Pool[ledger.Key]
+	payers map[ledger.Key]*ledger.Share[ledger.Key]
 }
 
 // record is what is remembered of a message.
 type record struct {
 	sent
-	content [16]byte // sum of it
-	begun   int64    // by the monotonic clock
-	first   *ack     // nil: it was posted; else it is under way
+	key        sendKey
+	content    [16]byte // sum of it
+	begun      int64    // by the monotonic clock
+	under      *ack     // nil: it was posted; else it is under way
+	payer      *ledger.Share[ledger.Key]
+	prev, next *record
 }
 
-type sendEntry struct {
-	key sendKey
-	at  int64
-}
+// recordCost is what a record takes, with its place in the map and its id: see TestSendsMemory.
+const recordCost = 256
 
-func newSends(c clock.Clock) *sends {
-	return &sends{clock: c, most: maxSends, known: make(map[sendKey]record)}
+func newSends(c clock.Clock, memory int64) *sends {
+	return &sends{
+		clock: c, known: make(map[sendKey]*record),
+		pool: ledger.NewPool[ledger.Key](memory), payers: make(map[ledger.Key]*ledger.Share[ledger.Key]),
+	}
 }
 
 // sum is a hash of all that a client chooses of a message, but for the room, which is in its key. It is the same on
@@ -94,43 +103,62 @@ const (
 	isPosted                  // and known
 	isWaiting                 // its ack is given when the same message, which is under way, is settled
 	isOther                   // its id is that of another message
-	isCrowded                 // too many wait already
+	isCrowded                 // too many wait already, or it cannot be remembered
 )
 
-// begin reports what is known of the message that a is for.
-func (s *sends) begin(a *ack) (was sent, is standing) {
+// begin reports what is known of the message that a is for, which payer has sent.
+func (s *sends) begin(a *ack, payer ledger.Key) (was sent, is standing) {
 	now := s.clock.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.queue) > 0 && now-s.queue[0].at >= int64(sendsTTL) {
-		s.drop()
+	for s.first != nil && now-s.first.begun >= int64(sendsTTL) {
+		s.forget(s.first)
 	}
-	if r, ok := s.known[a.name.Key]; ok {
+	if r := s.known[a.name.Key]; r != nil {
 		switch {
 		case r.content != a.name.Content:
 			return sent{}, isOther
-		case r.first == nil:
+		case r.under == nil:
 			return r.sent, isPosted
-		case len(r.first.waiting) == maxWaiting:
+		case len(r.under.waiting) == maxWaiting:
 			return sent{}, isCrowded
 		}
-		r.first.waiting = append(r.first.waiting, a)
+		r.under.waiting = append(r.under.waiting, a)
 		return sent{}, isWaiting
 	}
-	if len(s.queue) >= s.most {
-		s.drop()
+	share := s.payers[payer]
+	if share == nil {
+		share = &ledger.Share[ledger.Key]{Owner: payer}
 	}
-	s.known[a.name.Key] = record{content: a.name.Content, begun: now, first: a}
-	s.queue = append(s.queue, sendEntry{a.name.Key, now})
+	if s.pool.Take(share, recordCost) != nil {
+		return sent{}, isCrowded
+	}
+	s.payers[payer] = share
+	r := &record{key: a.name.Key, content: a.name.Content, begun: now, under: a, payer: share, prev: s.last}
+	if s.known[r.key] = r; s.last == nil {
+		s.first = r
+	} else {
+		s.last.next = r
+	}
+	s.last = r
 	return sent{}, isNew
 }
 
-// drop forgets the oldest. s.mu is held.
-func (s *sends) drop() {
-	first := s.queue[0]
-	s.queue = s.queue[1:]
-	if s.known[first.key].begun == first.at { // not one that failed and was begun anew
-		delete(s.known, first.key)
+// forget lets go of a record. s.mu is held.
+func (s *sends) forget(r *record) {
+	delete(s.known, r.key)
+	if r.prev == nil {
+		s.first = r.next
+	} else {
+		r.prev.next = r.next
+	}
+	if r.next == nil {
+		s.last = r.prev
+	} else {
+		r.next.prev = r.prev
+	}
+	if s.pool.Add(r.payer, -recordCost); r.payer.Held() == 0 {
+		delete(s.payers, r.payer.Owner)
 	}
 }
 
@@ -138,13 +166,18 @@ func (s *sends) drop() {
 func (s *sends) settle(a *ack, as sent, err error) (waiting []*ack) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r, ok := s.known[a.name.Key]; ok && r.first == a {
-		if r.sent, r.first = as, nil; err == nil {
-			s.known[a.name.Key] = r
-		} else {
-			delete(s.known, a.name.Key)
+	if r := s.known[a.name.Key]; r != nil && r.under == a {
+		if r.sent, r.under = as, nil; err != nil {
+			s.forget(r)
 		}
 	}
 	waiting, a.waiting = a.waiting, nil
 	return waiting
+}
+
+// stats are figures of the memory.
+func (s *sends) stats() ledger.Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pool.Stats()
 }

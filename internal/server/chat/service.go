@@ -16,6 +16,7 @@ import (
 	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/label"
+	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/room"
 	"github.com/perchws/perch/session"
@@ -31,6 +32,7 @@ type Config struct {
 	NoChat     bool           // /ws/chat is not served
 	NoRoom     bool           // /ws/room/{room_id} is not served
 	Heartbeat  time.Duration  // of silence until the server pings, as clients are told; 30 s
+	MaxSends   int64          // bytes of what is remembered of messages with an id; 128 MiB, −1: no limit
 	Clock      clock.Clock    // nil: the real one
 	Entropy    entropy.Source // nil: the system's
 }
@@ -47,6 +49,9 @@ const (
 	maxListed    = 100
 	presenceEach = 100 // room.Config.PresenceEach by default
 )
+
+// DefaultMaxSends is Config.MaxSends by default.
+const DefaultMaxSends = 128 << 20
 
 // The rooms that there always are. Joining starts in the first.
 const (
@@ -86,6 +91,7 @@ func New(c Config) *Service {
 	c.MaxMembers = cmp.Or(c.MaxMembers, 1000)
 	c.EmptyTTL = cmp.Or(c.EmptyTTL, endpoint.DefaultEmptyTTL)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 30*time.Second)
+	c.MaxSends = cmp.Or(c.MaxSends, DefaultMaxSends)
 	if c.Clock == nil {
 		c.Clock = clock.Real()
 	}
@@ -95,7 +101,7 @@ func New(c Config) *Service {
 	var b [6]byte
 	c.Entropy.Fill(b[:])
 	return &Service{
-		cfg: c, names: newNames(c.Entropy), sends: newSends(c.Clock), id: hex.EncodeToString(b[:]) + "-",
+		cfg: c, names: newNames(c.Entropy), sends: newSends(c.Clock, c.MaxSends), id: hex.EncodeToString(b[:]) + "-",
 		isOwn: make(map[*room.Room]bool), going: make(map[*room.User]struct{}), attempts: newAttempts(c.Clock),
 	}
 }
@@ -154,6 +160,9 @@ func (s *Service) now() time.Time { return s.cfg.Clock.Wall() }
 
 // newID names a message.
 func (s *Service) newID() string { return s.id + strconv.FormatUint(s.lastID.Add(1), 36) }
+
+// Sends are figures of what is remembered of messages with an id: see Config.MaxSends.
+func (s *Service) Sends() ledger.Stats { return s.sends.stats() }
 
 // newUserID is the id of somebody without a token. No token is for such a subject: see reserved.
 func (s *Service) newUserID() string {

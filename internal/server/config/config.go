@@ -50,6 +50,7 @@ type Chat struct {
 	Rooms      []string // ids of those that are there besides general and random
 	Create     bool     // clients may make rooms
 	MaxMembers int      // of rooms made by clients
+	MaxSends   int64    // bytes of what is remembered of messages with an id
 	Locale     string   // of what the server says: en or zh
 }
 

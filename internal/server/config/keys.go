@@ -151,6 +151,8 @@ var groups = []group{
 			func(c *Config) value { return one(&c.Engine.Rooms.MaxHistoryBytes, limit(size[int]())) }},
 		{"room-history-total", "size", "messages kept of all rooms", "256MiB",
 			func(c *Config) value { return one(&c.Engine.Rooms.MaxHistoryTotal, limit(size[int64]())) }},
+		{"message-id-memory", "size", "ids of the last two minutes' messages; over it one with an id is refused", "128MiB",
+			func(c *Config) value { return one(&c.Chat.MaxSends, limit(size[int64]())) }},
 		{"locale", "en|zh", "language of what the chat itself says", "en",
 			func(c *Config) value { return one(&c.Chat.Locale, choice([]string{"en", "zh"}, []string{"en", "zh"})) }},
 	}},

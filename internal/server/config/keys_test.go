@@ -79,6 +79,7 @@ var samples = map[string]struct {
 	"room-history":            {[]string{"15"}, "15", func(c *Config) { c.Engine.Rooms.MaxHistory = 15 }},
 	"room-history-bytes":      {[]string{"16KiB"}, "", func(c *Config) { c.Engine.Rooms.MaxHistoryBytes = 16 << 10 }},
 	"room-history-total":      {[]string{"17MiB"}, "", func(c *Config) { c.Engine.Rooms.MaxHistoryTotal = 17 << 20 }},
+	"message-id-memory":       {[]string{"18MiB"}, "", func(c *Config) { c.Chat.MaxSends = 18 << 20 }},
 	"locale":                  {[]string{"zh"}, "", func(c *Config) { c.Chat.Locale = "zh" }},
 	"auth-key":                {[]string{"k1=/etc/a.pem", "/etc/x=y"}, "", func(c *Config) { c.Auth.Keys = []KeyFile{{"k1", "/etc/a.pem"}, {"", "/etc/x=y"}} }},
 	"auth-jwks-file":          {[]string{"/etc/jwks"}, "", func(c *Config) { c.Auth.KeySetFile = "/etc/jwks" }},
@@ -171,7 +172,7 @@ func TestDefaults(t *testing.T) {
 	want.Session.TTL, want.Session.AnonymousTTL, want.Session.MaxBytes = 24*time.Hour, 5*time.Minute, 256<<20
 	want.Engine.Rooms.MaxRooms, want.Engine.Rooms.MaxQueue = 100000, 1000
 	want.Engine.Rooms.MaxHistory, want.Engine.Rooms.MaxHistoryBytes, want.Engine.Rooms.MaxHistoryTotal = 1000, 1<<20, 256<<20
-	want.Chat = Chat{Create: true, MaxMembers: 1000, Locale: "en"}
+	want.Chat = Chat{Create: true, MaxMembers: 1000, MaxSends: 128 << 20, Locale: "en"}
 	want.Auth.Leeway = 30 * time.Second
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -149,8 +149,8 @@ func TestAwait(t *testing.T) {
 	if w.meter.knows("/ws/asking behind the close") {
 		t.Error("a message was handled after the close")
 	}
-	if n := w.realm.backlogs.bytes.Load(); n != 0 {
-		wstest.Eventually(t, "nothing waits any more", func() bool { return w.realm.backlogs.bytes.Load() == 0 })
+	if n := w.realm.backlogs.Stats().Held; n != 0 {
+		wstest.Eventually(t, "nothing waits any more", func() bool { return w.realm.backlogs.Stats().Held == 0 })
 	}
 }
 
@@ -223,7 +223,7 @@ func TestAwaitBytes(t *testing.T) {
 	c.did(7, 8)
 }
 
-// TestAwaitShare: clients that take all they can of what may wait leave something for another.
+// TestAwaitShare: clients of one address that take all they can of what may wait leave something for others.
 func TestAwaitShare(t *testing.T) {
 	w := newAsker(t, func(_ *world, c *Config) { c.MaxWaiting = 64 << 10 })
 	say := func(c peer, size int) bool { // reports whether it waits
@@ -238,8 +238,8 @@ func TestAwaitShare(t *testing.T) {
 		}
 		return f.Op == frame.OpPong
 	}
-	suspended := func() peer {
-		c := w.dial("/ws/asking")
+	suspended := func(query string) peer {
+		c := w.dial("/ws/asking" + query)
 		c.say(`{"type":"wait","id":1}`)
 		c.did(1, 1)
 		w.question()
@@ -247,17 +247,17 @@ func TestAwaitShare(t *testing.T) {
 	}
 	var greedy []peer
 	for range 24 {
-		c := suspended()
+		c := suspended("")
 		for say(c, 1000) {
 		}
 		greedy = append(greedy, c)
 	}
-	used := w.realm.backlogs.bytes.Load()
-	if used > 64<<10 {
-		t.Errorf("%d bytes wait, more than may", used)
+	used := w.realm.backlogs.Stats().Held
+	if used > 32<<10 || used < 30<<10 {
+		t.Errorf("%d bytes of one address wait, half of all may", used)
 	}
-	if c := suspended(); !say(c, 50) {
-		t.Errorf("with %d bytes of others a small message may not wait", used)
+	if c := suspended("?token=" + w.token("ann", time.Hour)); !say(c, 10<<10) {
+		t.Errorf("with %d bytes of one address a message of a user may not wait", used)
 	}
 	other := w.dial("/ws/asking") // one that waits for nothing is not concerned
 	other.say(`{"type":"x","id":1,"pad":"` + strings.Repeat("x", 60<<10) + `"}`)
@@ -265,8 +265,8 @@ func TestAwaitShare(t *testing.T) {
 	for _, c := range greedy {
 		c.Reset()
 	}
-	wstest.Eventually(t, "what they took is free", func() bool { return w.realm.backlogs.bytes.Load() < 1000 })
-	if c := suspended(); !say(c, 4000) {
+	wstest.Eventually(t, "what they took is free", func() bool { return w.realm.backlogs.Stats().Held < 12<<10 })
+	if c := suspended(""); !say(c, 4000) {
 		t.Error("a message may not wait although all is free")
 	}
 }
@@ -379,7 +379,7 @@ func TestAwaitClosed(t *testing.T) {
 	c.here()
 	c.Reset()
 	wstest.Eventually(t, "the connection is gone", func() bool { return w.srv.Stats().Connections == 0 })
-	if n := w.realm.backlogs.bytes.Load(); n != 0 {
+	if n := w.realm.backlogs.Stats().Held; n != 0 {
 		t.Errorf("%d bytes wait still", n)
 	}
 	if n := len(w.undone); n != 0 {

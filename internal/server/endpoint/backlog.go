@@ -1,9 +1,8 @@
 package endpoint
 
 import (
-	"sync/atomic"
-
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
@@ -11,7 +10,6 @@ const (
 	maxBacklog     = 32       // messages of one client
 	maxBacklogSize = 64 << 10 // bytes that may be there when another one comes
 	laterCost      = 64       // what a message takes beside its bytes, about
-	backlogShare   = 8        // a client may have one part in so many of what is free
 )
 
 // DefaultMaxWaiting is how many bytes of messages may wait, of all clients together.
@@ -26,24 +24,8 @@ type later struct {
 // cost is what it takes of all bounds in bytes.
 func (m later) cost() int64 { return int64(len(m.p)) + laterCost }
 
-// backlogs is what the messages that wait take, of all clients. A client gets less the less there is left, so that
-// many that take all they can leave something for another. Any goroutine.
-type backlogs struct {
-	most  int64 // immutable; negative: no limit
-	bytes atomic.Int64
-}
-
-// reserve takes so many bytes more for a client that has some. false: it has had its share.
-func (b *backlogs) reserve(has, more int64) bool {
-	used := b.bytes.Add(more)
-	if b.most >= 0 && has+more > (b.most-used+more)/backlogShare {
-		b.bytes.Add(-more)
-		return false
-	}
-	return true
-}
-
-func (b *backlogs) release(bytes int64) { b.bytes.Add(-bytes) }
+// Waiting are figures of the messages that wait: see Config.MaxWaiting.
+func (r *Realm) Waiting() ledger.Stats { return r.backlogs.Stats() }
 
 // catchUp handles what has come while the client waited, in order, as if it came now. It stops when the client
 // waits again or is closed.
@@ -57,7 +39,7 @@ func (c *Client) catchUp(conn perch.Conn) {
 		e.backlog[0] = later{}
 		e.backlog = e.backlog[1:]
 		e.size -= next.cost()
-		c.realm().backlogs.release(next.cost())
+		c.realm().backlogs.Add(e.payer, -next.cost())
 		c.handle(conn, next.op, next.p)
 	}
 	c.tidyEarly()
@@ -68,7 +50,10 @@ func (c *Client) catchUp(conn perch.Conn) {
 func (c *Client) postpone(conn perch.Conn, op perch.Opcode, p []byte) {
 	e := c.held()
 	m := later{op, append([]byte(nil), p...)}
-	if len(e.backlog) < maxBacklog && e.size <= maxBacklogSize && c.realm().backlogs.reserve(e.size, m.cost()) {
+	if len(e.backlog) == 0 {
+		e.payer = c.Payer(conn) // a token may come meanwhile
+	}
+	if len(e.backlog) < maxBacklog && e.size <= maxBacklogSize && c.realm().backlogs.Take(e.payer, m.cost()) == nil {
 		e.backlog = append(e.backlog, m)
 		e.size += m.cost()
 		return
@@ -80,6 +65,6 @@ func (c *Client) postpone(conn perch.Conn, op perch.Opcode, p []byte) {
 // dropBacklog lets go of what waits.
 func (c *Client) dropBacklog() {
 	e := c.held()
-	c.realm().backlogs.release(e.size)
+	c.realm().backlogs.Add(e.payer, -e.size)
 	e.backlog, e.size = nil, 0
 }

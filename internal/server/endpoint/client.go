@@ -2,6 +2,8 @@ package endpoint
 
 import (
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/ledger"
+	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/session"
@@ -103,7 +105,8 @@ type early struct {
 	wait    *wait        // the answer that is waited for; nil: none
 	greets  bool         // that answer is to the first message
 	backlog []later
-	size    int64 // of backlog, in bytes
+	size    int64      // of backlog, in bytes
+	payer   ledger.Key // of backlog
 }
 
 // Identity is who the client is by its token; zero if it is anonymous.
@@ -116,6 +119,15 @@ func (c *Client) Identity() auth.Identity {
 
 // Authenticated reports whether the client has shown a token.
 func (c *Client) Authenticated() bool { return c.who() != nil }
+
+// Payer is who pays for what the server keeps or does for the client: its user, if it has shown a token, else its
+// address.
+func (c *Client) Payer(conn perch.Conn) ledger.Key {
+	if id := c.who(); id != nil {
+		return ledger.User(id.Subject)
+	}
+	return ledger.Address(limit.ShareOf(conn.RemoteAddr().Addr()))
+}
 
 // Session is the key of the session that the client holds, or held until another connection took it;
 // zero: none.

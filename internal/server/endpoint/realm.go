@@ -7,6 +7,7 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/session"
 )
@@ -59,9 +60,9 @@ type Meter interface {
 // Realm is what endpoints share. Any goroutine. Make one with New; Close it when the server is closed.
 type Realm struct {
 	cfg       Config
-	expiries  *alarms // of tokens
-	deadlines *alarms // all other
-	backlogs  backlogs
+	expiries  *alarms         // of tokens
+	deadlines *alarms         // all other
+	backlogs  *ledger.Account // bytes of messages that wait, of all clients
 	begun     begun
 }
 
@@ -97,7 +98,7 @@ func New(c Config) *Realm {
 	if c.Clock == nil {
 		c.Clock = clock.Real()
 	}
-	r := &Realm{cfg: c, backlogs: backlogs{most: c.MaxWaiting}}
+	r := &Realm{cfg: c, backlogs: ledger.NewAccount(c.MaxWaiting)}
 	r.expiries = wallAlarms(c.Clock, r.expired)
 	r.deadlines = monotonicAlarms(c.Clock, r.overdue)
 	return r

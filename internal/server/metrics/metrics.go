@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/session"
 )
 
@@ -44,6 +45,12 @@ func (m *Metrics) WatchServer(srv *perch.Server) {
 // WatchSessions adds the figures of the session store. Call it once: a second time panics.
 func (m *Metrics) WatchSessions(store *session.Memory) {
 	m.registry.MustRegister(newCollector(store.Stats, sessionMetrics()))
+}
+
+// WatchHeld adds the figures of something that clients make the server hold, which is divided among them. Call it once
+// for each kind: a second time panics.
+func (m *Metrics) WatchHeld(kind string, stats func() ledger.Stats) {
+	prometheus.WrapRegistererWith(prometheus.Labels{"kind": kind}, m.registry).MustRegister(newCollector(stats, heldMetrics()))
 }
 
 // WatchLog adds the number of log lines that were lost. Call it once: a second time panics.

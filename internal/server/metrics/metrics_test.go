@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/internal/server/metrics"
 	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
@@ -107,6 +108,12 @@ func start(t *testing.T, m *metrics.Metrics, cfg perch.Config, h perch.Handler) 
 func TestExposition(t *testing.T) {
 	m := metrics.New()
 	m.WatchSessions(session.NewMemory(session.Config{}))
+	for _, kind := range []string{"cats", "dogs"} {
+		held := ledger.NewAccount(10)
+		held.Add(ledger.User("ada"), 4)
+		_ = held.Take(ledger.User("ada"), 3)
+		m.WatchHeld(kind, held.Stats)
+	}
 	srv := start(t, m, perch.Config{Loops: 2}, perch.Handler{})
 	body := fetch(t, srv)
 
@@ -129,6 +136,16 @@ func TestExposition(t *testing.T) {
 	} {
 		if _, ok := s[name]; !ok {
 			t.Errorf("%s is not shown", name)
+		}
+	}
+	for name, want := range map[string]float64{
+		"perch_held_bytes": 4, "perch_held_limit_bytes": 10, "perch_held_largest_share_bytes": 4, "perch_held_payers": 1,
+		"perch_held_refused_total": 1,
+	} {
+		for _, kind := range []string{"cats", "dogs"} {
+			if got, ok := s[name+`{kind="`+kind+`"}`]; !ok || got != want {
+				t.Errorf("%s of %s: %v (shown: %v), want %v", name, kind, got, ok, want)
+			}
 		}
 	}
 	// In OpenMetrics a counter's family is its name without _total: none of ours may be called like
