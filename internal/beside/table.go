@@ -22,8 +22,8 @@ type Table[T comparable] struct {
 
 // Get returns the value of i.
 func (t *Table[T]) Get(i uint32) (v T) {
-	if p := i / PageSize; int(p) < len(t.pages) && t.pages[p] != nil {
-		v = t.pages[p][i%PageSize]
+	if at := t.Find(i); at != nil {
+		v = *at
 	}
 	return v
 }
@@ -31,11 +31,9 @@ func (t *Table[T]) Get(i uint32) (v T) {
 // Set makes v the value of i. It makes no page for a zero v.
 func (t *Table[T]) Set(i uint32, v T) {
 	var zero T
-	p := i / PageSize
-	switch {
-	case int(p) < len(t.pages) && t.pages[p] != nil:
-		t.pages[p][i%PageSize] = v
-	case v != zero:
+	if at := t.Find(i); at != nil {
+		*at = v
+	} else if v != zero {
 		*t.grow(i) = v
 	}
 }
@@ -49,8 +47,8 @@ func (t *Table[T]) Clear(i uint32) {
 // At returns the place of i's value, to be read and changed until the next call of Trim.
 // It makes the page.
 func (t *Table[T]) At(i uint32) *T {
-	if p := i / PageSize; int(p) < len(t.pages) && t.pages[p] != nil {
-		return &t.pages[p][i%PageSize]
+	if at := t.Find(i); at != nil {
+		return at
 	}
 	return t.grow(i)
 }

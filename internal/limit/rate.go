@@ -50,23 +50,21 @@ func NewByteRate(perSecond int) Rate {
 func (r *Rate) Limited() bool { return r.one != 0 }
 
 // Allow uses one of the rate; false: there is none left.
-func (r *Rate) Allow(b *Bucket, now int64) bool {
-	full := max(int64(*b), now)
-	if full-now > r.slack {
-		return false
-	}
-	*b = Bucket(full + r.one)
-	return true
-}
+func (r *Rate) Allow(b *Bucket, now int64) bool { return r.take(b, now, r.one) }
 
 // AllowN uses n of the rate, for which what was used before counts, and not n itself; false:
 // there is none left.
 func (r *Rate) AllowN(b *Bucket, now int64, n int) bool {
+	return r.take(b, now, int64(float64(n)*r.each))
+}
+
+// take uses what takes ns of the rate.
+func (r *Rate) take(b *Bucket, now, ns int64) bool {
 	full := max(int64(*b), now)
 	if full-now > r.slack {
 		return false
 	}
-	*b = Bucket(full + int64(float64(n)*r.each))
+	*b = Bucket(full + ns)
 	return true
 }
 
