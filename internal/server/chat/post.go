@@ -148,10 +148,10 @@ func (a *ack) sent(is sent) protocol.Object {
 }
 
 // typing is what others were told last.
-type typing int64 // when, in milliseconds of the monotonic clock; negative: that it has stopped; 0: nothing
+type typing int64 // when, in nanoseconds of the monotonic clock; negative: that it has stopped; 0: nothing
 
 // typingGap is how often others are told, at most.
-const typingGap = int64(time.Second / time.Millisecond)
+const typingGap = int64(time.Second)
 
 // setTyping tells the others in the room that the client is typing, or is not any more. Who is told too often, or
 // in a room that has more than enough to do, hears nothing.
@@ -164,7 +164,7 @@ func (s *Service) setTyping(conn perch.Conn, me *member, m protocol.Message) err
 	if err != nil {
 		return err
 	}
-	now := s.cfg.Clock.Now() / int64(time.Millisecond)
+	now := s.cfg.Clock.Now()
 	last := int64(me.typing)
 	if last != 0 && now-max(last, -last) < typingGap && is == (last > 0) || is && r.Queue() > typingQueue {
 		return nil

@@ -121,7 +121,7 @@ func (c *Client) arm(conn perch.Conn) {
 	case !at.IsZero():
 		rare := c.rarely()
 		if rare.expiry == nil {
-			rare.expiry = newAlarm(conn.Ref())
+			rare.expiry = &alarm{ref: conn.Ref()}
 		}
 		expiries.setWall(rare.expiry, at)
 	case c.rare != nil && c.rare.expiry != nil:

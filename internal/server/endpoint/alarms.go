@@ -23,10 +23,8 @@ const (
 type alarm struct {
 	ref   perch.Ref
 	at    int64 // in milliseconds, as the alarms count them
-	index int32 // in alarms.heap; −1: not there
+	place int32 // in alarms.heap, from 1; 0: it is not there
 }
-
-func newAlarm(ref perch.Ref) *alarm { return &alarm{ref: ref, index: -1} }
 
 // alarms are the alarms of all clients of a Realm that go by one kind of time: by the time of day, as the ends
 // of tokens do, or by the monotonic clock, as all else. There is one timer, for the next of them, and no
@@ -53,11 +51,8 @@ func wallAlarms(c clock.Clock, ring func(perch.Conn)) *alarms {
 
 // monotonicAlarms go by the monotonic clock.
 func monotonicAlarms(c clock.Clock, ring func(perch.Conn)) *alarms {
-	return &alarms{clock: c, now: func() int64 { return milliseconds(c.Now()) }, ring: ring}
+	return &alarms{clock: c, now: func() int64 { return c.Now() / int64(time.Millisecond) }, ring: ring}
 }
-
-// milliseconds of a moment of the monotonic clock.
-func milliseconds(moment int64) int64 { return moment / int64(time.Millisecond) }
 
 // set has the connection looked at, on its loop, at a time: once, and not at the one set before.
 func (a *alarms) set(w *alarm, at int64) {
@@ -79,18 +74,18 @@ func (a *alarms) setWall(w *alarm, at time.Time) {
 // put is set without the timer. a.mu is held.
 func (a *alarms) put(w *alarm, at int64) {
 	w.at = at
-	if w.index < 0 {
+	if w.place == 0 {
 		heap.Push(&a.heap, w)
 	} else {
-		heap.Fix(&a.heap, int(w.index))
+		heap.Fix(&a.heap, int(w.place)-1)
 	}
 }
 
 // cancel forgets an alarm. It may ring all the same if it is due.
 func (a *alarms) cancel(w *alarm) {
 	a.mu.Lock()
-	if w.index >= 0 {
-		heap.Remove(&a.heap, int(w.index)) // the timer may go off in vain
+	if w.place > 0 {
+		heap.Remove(&a.heap, int(w.place)-1) // the timer may go off in vain
 	}
 	a.mu.Unlock()
 }
@@ -165,7 +160,7 @@ func (a *alarms) due() (due []*alarm, more bool) {
 func (a *alarms) again(w *alarm) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if w.index < 0 {
+	if w.place == 0 {
 		a.put(w, a.now()+overloadPause.Milliseconds())
 		a.wind()
 	}
@@ -178,10 +173,13 @@ type deadline struct {
 	at    int64
 }
 
-// in has a connection looked at when so much time has passed.
+// in has a connection looked at when so much time has passed. nil: d is negative, which is never.
 func (a *alarms) in(ref perch.Ref, d time.Duration) *deadline {
+	if d < 0 {
+		return nil
+	}
 	at := a.now() + (d + time.Millisecond - 1).Milliseconds()
-	w := &deadline{alarm: alarm{ref: ref, index: -1}, of: a, at: at}
+	w := &deadline{alarm: alarm{ref: ref}, of: a, at: at}
 	a.set(&w.alarm, at)
 	return w
 }
@@ -204,13 +202,13 @@ func (h alarmHeap) Less(i, j int) bool { return h[i].at < h[j].at }
 
 func (h alarmHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = int32(i), int32(j)
+	h[i].place, h[j].place = int32(i)+1, int32(j)+1
 }
 
 func (h *alarmHeap) Push(x any) {
 	w := x.(*alarm)
-	w.index = int32(len(*h))
 	*h = append(*h, w)
+	w.place = int32(len(*h))
 }
 
 func (h *alarmHeap) Pop() any {
@@ -218,6 +216,6 @@ func (h *alarmHeap) Pop() any {
 	w := (*h)[last]
 	(*h)[last] = nil
 	*h = (*h)[:last]
-	w.index = -1
+	w.place = 0
 	return w
 }

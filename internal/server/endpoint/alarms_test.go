@@ -22,7 +22,7 @@ func TestAlarmsOrder(t *testing.T) {
 	defer a.close()
 	var all [100]*alarm
 	for i := range all {
-		all[i] = newAlarm(perch.Ref{})
+		all[i] = new(alarm)
 		a.setWall(all[i], start.Add(time.Duration(1+i*37%len(all))*time.Second)) // in no order
 	}
 	for i, w := range all {
@@ -45,7 +45,7 @@ func TestAlarmsOrder(t *testing.T) {
 		for i, w := range all {
 			if i%3 == 2 && 1+i*37%len(all) == s {
 				want++
-				if w.index >= 0 {
+				if w.place > 0 {
 					t.Errorf("alarm %d went off and is still there", i)
 				}
 			}
@@ -70,8 +70,8 @@ func TestAlarmsNap(t *testing.T) {
 		{-time.Hour, 0},
 	} {
 		c, a := manual()
-		a.setWall(newAlarm(perch.Ref{}), c.Wall().Add(time.Hour))
-		a.setWall(newAlarm(perch.Ref{}), c.Wall().Add(tt.in))
+		a.setWall(new(alarm), c.Wall().Add(time.Hour))
+		a.setWall(new(alarm), c.Wall().Add(tt.in))
 		if nap, ok := c.Next(); nap != tt.nap || !ok {
 			t.Errorf("in %v: a nap of %v (%v), want %v", tt.in, nap, ok, tt.nap)
 		}
@@ -82,7 +82,7 @@ func TestAlarmsNap(t *testing.T) {
 	}
 	c, a := manual()
 	defer a.close()
-	a.setWall(newAlarm(perch.Ref{}), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
+	a.setWall(new(alarm), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
 	if due, _ := a.due(); len(due) != 0 {
 		t.Error("the year 9999 is due")
 	}
@@ -97,7 +97,7 @@ func TestAlarmsBatch(t *testing.T) {
 	c, a := manual()
 	defer a.close()
 	for range alarmBatch + 1 {
-		a.setWall(newAlarm(perch.Ref{}), c.Wall())
+		a.setWall(new(alarm), c.Wall())
 	}
 	if due, more := a.due(); len(due) != alarmBatch || !more {
 		t.Errorf("%d due at first, more: %v", len(due), more)
@@ -118,8 +118,8 @@ func TestAlarmsWake(t *testing.T) {
 	for _, kind := range []func(clock.Clock, func(perch.Conn)) *alarms{wallAlarms, monotonicAlarms} {
 		a := kind(clock.Real(), func(perch.Conn) { rang <- struct{}{} })
 		for range 3 { // from the second on it naps
-			a.set(newAlarm(perch.Ref{}), a.now()+time.Hour.Milliseconds())
-			a.set(newAlarm(w.srv.Find(id)), a.now()+5)
+			a.set(new(alarm), a.now()+time.Hour.Milliseconds())
+			a.set(&alarm{ref: w.srv.Find(id)}, a.now()+5)
 			wstest.Receive(t, "an alarm", rang)
 		}
 		a.close()
@@ -142,4 +142,15 @@ func TestAlarmsForgotten(t *testing.T) {
 	greeting.Reset()
 	expiring.CloseHandshake(frame.CloseNormal)
 	wstest.Eventually(t, "there is none", func() bool { return waiting() == 0 })
+}
+
+// TestDeadlineNever: where there is no limit there is no deadline.
+func TestDeadlineNever(t *testing.T) {
+	c, a := manual()
+	defer a.close()
+	d := a.in(perch.Ref{}, -1)
+	if _, waits := c.Next(); waits || d.over() {
+		t.Errorf("an alarm: %v, over: %v", waits, d.over())
+	}
+	d.cancel()
 }

@@ -46,8 +46,7 @@ func askRemote[S any](conn perch.Conn, c *Client, id json.RawMessage, call sessi
 ) error {
 	r, me := c.realm(), conn.ID().String()
 	return Await(conn, c, Wait[session.Answer]{
-		ID:       id,
-		Patience: r.cfg.Patience,
+		ID: id,
 		Start: func(_ perch.Conn, answer func(session.Answer, error)) {
 			r.cfg.Remote.Do(call, func(a session.Answer) { answer(a, nil) })
 		},
@@ -138,7 +137,7 @@ func (c *Client) Keep(conn perch.Conn, state []byte) error {
 // keep begins a call of OpKeep.
 func (c *Client) keep(conn perch.Conn, call session.Call) {
 	r, ref := c.realm(), conn.Ref()
-	k := &keeping{deadline: r.deadlines.in(ref, r.patience())}
+	k := &keeping{deadline: r.deadlines.in(ref, r.cfg.Patience)}
 	c.rarely().keeping = k
 	r.cfg.Remote.Do(call, func(a session.Answer) {
 		_ = ref.Do(func(conn perch.Conn) { c.kept(conn, k, a.Err) }) // if it is lost the deadline tells

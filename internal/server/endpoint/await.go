@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"sync"
@@ -10,9 +11,6 @@ import (
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/protocol"
 )
-
-// DefaultPatience is how long a client waits for an answer unless Wait says more.
-const DefaultPatience = 5 * time.Second
 
 // ErrLate is what Wait.Then gets in place of an answer that has not come in
 // time. The call may have been done, or may still be.
@@ -23,7 +21,7 @@ type Wait[T any] struct {
 	// ID is the id of the message that is being answered, nil for none. It is copied.
 	ID json.RawMessage
 
-	// Patience is how long the client waits; 0: DefaultPatience; −1: as long as it takes.
+	// Patience is how long the client waits; 0: as Config says; −1: as long as it takes.
 	Patience time.Duration
 
 	// Start asks. It is called once, at once, on the loop with the connection, and must not block. answer is to be
@@ -141,7 +139,7 @@ func (w *wait) answer(then func(perch.Conn) error, undo func()) {
 func (w *wait) post() {
 	if err := w.ref.Do(w.take); errors.Is(err, perch.ErrOverloaded) {
 		a := w.realm.deadlines
-		a.set(newAlarm(w.ref), a.now()+overloadPause.Milliseconds())
+		a.set(&alarm{ref: w.ref}, a.now()+overloadPause.Milliseconds())
 	}
 }
 
@@ -200,12 +198,7 @@ func (w *wait) close() {
 func (c *Client) suspend(w *wait, id json.RawMessage, patience time.Duration) {
 	w.id = bytes.Clone(id)
 	c.holding().wait = w
-	if patience == 0 {
-		patience = DefaultPatience
-	}
-	if patience > 0 {
-		w.deadline = w.realm.deadlines.in(w.ref, patience)
-	}
+	w.deadline = w.realm.deadlines.in(w.ref, cmp.Or(patience, w.realm.cfg.Patience))
 }
 
 // suspended reports that the client waits for an answer.

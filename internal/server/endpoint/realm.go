@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"cmp"
 	"log/slog"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 // Defaults of Config.
 const (
 	DefaultFirstFrame = 10 * time.Second
+	DefaultPatience   = 5 * time.Second
 	DefaultMaxErrors  = 10
 	DefaultEmptyTTL   = 300 * time.Second
 )
@@ -28,7 +28,7 @@ type Config struct {
 
 	Sessions session.Store                       // a store that answers at once: it is called on loops, and must not block
 	Remote   session.Async                       // in place of Sessions: a store that may wait
-	Patience time.Duration                       // how long a client waits for Remote; DefaultPatience
+	Patience time.Duration                       // how long a client waits for an answer; 5 s, −1: for ever
 	Find     func(perch.ID) perch.Ref            // finds a connection of this process; nil: none is found
 	Upgrade  func(*perch.Request) perch.Response // is asked before every upgrade; nil: accepts
 
@@ -71,6 +71,9 @@ func New(c Config) *Realm {
 	if c.FirstFrame == 0 {
 		c.FirstFrame = DefaultFirstFrame
 	}
+	if c.Patience == 0 {
+		c.Patience = DefaultPatience
+	}
 	if c.MaxErrors == 0 {
 		c.MaxErrors = DefaultMaxErrors
 	}
@@ -106,9 +109,6 @@ func New(c Config) *Realm {
 
 // Now is the time of day, as clients are told.
 func (r *Realm) Now() time.Time { return r.cfg.Clock.Wall() }
-
-// patience is how long a client waits for a store that may wait.
-func (r *Realm) patience() time.Duration { return cmp.Or(r.cfg.Patience, DefaultPatience) }
 
 // ClockJumped makes the Realm look at its clock again, which it trusts to run evenly for a minute at most.
 // It is for tests that set the clock.

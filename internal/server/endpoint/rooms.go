@@ -23,8 +23,7 @@ func OpenRoom(conn perch.Conn, c *Client, id json.RawMessage, name string, creat
 	then func(conn perch.Conn, c *Client, o Opened, err error) error,
 ) error {
 	return Await(conn, c, Wait[Opened]{
-		ID:       id,
-		Patience: c.realm().patience(),
+		ID: id,
 		Start: func(conn perch.Conn, answer func(Opened, error)) {
 			conn.OpenRoom(name, create, func(_ perch.Conn, r *room.Room, made bool, err error) {
 				answer(Opened{r, made}, err)

@@ -9,7 +9,7 @@ const budgetWindow = time.Minute
 // and not with each event, so around its end twice the limit may come close together. The zero
 // Budget is ready. It is for one goroutine at a time.
 type Budget struct {
-	start int64 // of the minute, in milliseconds of the monotonic clock
+	start int64 // of the minute: a moment of the monotonic clock, in nanoseconds
 	spent int32
 }
 
@@ -19,9 +19,8 @@ func (b *Budget) Take(now int64, most int) bool {
 	if most < 0 {
 		return true
 	}
-	ms := now / int64(time.Millisecond)
-	if ms-b.start >= budgetWindow.Milliseconds() {
-		*b = Budget{start: ms}
+	if now-b.start >= int64(budgetWindow) {
+		*b = Budget{start: now}
 	}
 	if int(b.spent) >= most {
 		return false
