@@ -58,8 +58,10 @@ func (d *doing) on(i uint32) {
 
 // instead says that the loop acts on connection i until leave.
 func (d *doing) instead(i uint32) (before doing) {
-	before = *d
-	d.on(i)
+	if owner.Enabled {
+		before = *d
+		d.slot = i
+	}
 	return before
 }
 

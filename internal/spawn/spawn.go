@@ -12,7 +12,6 @@ const (
 	Loop      Kind = iota // an event loop, locked to its thread
 	End                   // follows the loops to their end, and releases what they shared
 	Worker                // runs callbacks that may block
-	Rooms                 // looks at all rooms once a second
 	Dial                  // looks up the addresses of a host
 	Handshake             // runs a handshake of TLS
 	Passage               // has net/http accept the sockets of one loop
@@ -30,7 +29,7 @@ const (
 )
 
 var names = [Kinds]string{
-	Loop: "loop", End: "end", Worker: "worker", Rooms: "rooms", Dial: "dial",
+	Loop: "loop", End: "end", Worker: "worker", Dial: "dial",
 	Handshake: "handshake", Passage: "passage", HTTP: "http", Reserved: "reserved", Abandon: "abandon", Log: "log",
 	Password: "password", Keys: "keys",
 }

@@ -1,9 +1,6 @@
 package chat
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Locale is the language of the server's own messages: en or zh.
 type Locale string
@@ -38,14 +35,6 @@ var texts = map[Locale]map[event]string{
 		eventLeft:    "{user} 离开了聊天室",
 		eventOffline: "{user} 已离线",
 	},
-}
-
-// CheckLocale returns an error for a language that there is not.
-func CheckLocale(l Locale) error {
-	if texts[l] == nil {
-		return fmt.Errorf("no texts in %q: en or zh", string(l))
-	}
-	return nil
 }
 
 func (l Locale) text(e event, user, room string) string {
