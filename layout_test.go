@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"internal/label":      {},
 	"internal/outbox":     {"frame", "internal/sock", "pool"},
 	"internal/wire":       {},
-	"room":                {"frame", "internal/beside", "internal/clock", "internal/entropy", "internal/label"},
+	"room":                {"frame", "internal/beside", "internal/clock", "internal/entropy", "internal/label", "internal/ledger"},
 	"room/brokertest":     {"room", "frame"},
 	".": { // one a line: many add to it
 		"frame",

@@ -15,14 +15,10 @@ func (w *world) audit() {
 		}
 		w.auditShards(l.shards)
 	}
-	var bytes int64
 	for _, r := range w.Rooms() {
 		w.auditRoom(r)
-		bytes += int64(r.history.bytes)
 	}
-	if got := w.Stats().HistoryBytes; got != bytes {
-		w.t.Errorf("%d bytes of history counted, there are %d", got, bytes)
-	}
+	w.auditHistories()
 	members := 0
 	for id, u := range w.users {
 		if u.id != id || u.one == (Member{}) {
@@ -44,6 +40,68 @@ func (w *world) audit() {
 	}
 	if members != 0 {
 		w.t.Errorf("users list %d connections more than there are", members)
+	}
+}
+
+// auditHistories counts again what the histories take, and who pays.
+func (w *world) auditHistories() {
+	w.t.Helper()
+	type paid struct {
+		key   Payer
+		stays *Room // that pays for itself, or goes and has no other payer
+	}
+	want := make(map[paid]int)
+	charges := make(map[*charge]int)
+	for _, r := range w.Rooms() {
+		h := &r.history
+		if len(h.ring) != len(h.payers) {
+			w.t.Errorf("%s: %d messages, %d payers", r.id, len(h.ring), len(h.payers))
+		}
+		of := make(map[*charge]int)
+		for i := h.head; i < len(h.ring); i++ {
+			of[h.payers[i]] += cost(h.ring[i])
+		}
+		if len(of) != len(r.charges) {
+			w.t.Errorf("%s: %d charges, %d are needed", r.id, len(r.charges), len(of))
+		}
+		for c, n := range of {
+			charges[c] = n + chargeCost
+			p := paid{key: c.payer.key}
+			if p.key == (Payer{}) {
+				p.stays = r
+			}
+			want[p] += n + chargeCost
+			if c.room != r || r.charges[c.payer.key] != c || c.payer.charges[c.place] != c {
+				w.t.Errorf("%s: a charge of %v is lost", r.id, c.payer.key)
+			}
+		}
+	}
+	var all int64
+	got := make(map[paid]int)
+	for c, n := range charges {
+		p := paid{key: c.payer.key}
+		if p.key == (Payer{}) {
+			p.stays = c.room
+		}
+		got[p] = int(c.payer.share.Held())
+		all += int64(n)
+		if c.bytes != n {
+			w.t.Errorf("%s: %v pays for %d bytes, there are %d", c.room.id, p.key, c.bytes, n)
+		}
+	}
+	if !maps.Equal(got, want) {
+		w.t.Errorf("payers have %v, want %v", got, want)
+	}
+	keys := 0
+	for p := range want {
+		if p.stays == nil {
+			keys++
+		}
+	}
+	hs := &w.histories
+	if len(hs.payers) != keys || hs.bytes.Load() != all || hs.passing.Held()+hs.staying.Held() != all {
+		w.t.Errorf("%d payers, %d bytes counted (%d and %d); there are %d and %d", len(hs.payers), hs.bytes.Load(),
+			hs.passing.Held(), hs.staying.Held(), keys, all)
 	}
 }
 

@@ -96,6 +96,7 @@ type Publication struct {
 	Op      frame.Opcode // text or binary
 	Payload []byte       // not to be changed; valid until Deliver returns
 	Once    *Once        // not to be changed; nil: the message has no name
+	Payer   Payer        // of the message, on all nodes
 
 	order *order // on the node that published it
 }

@@ -10,12 +10,13 @@ type Position struct {
 	Offset uint64
 }
 
-// history is a room's latest messages, encoded: ring[i] has the offset first+i.
+// history is a room's latest messages, encoded: ring[i] has the offset first+i, and is paid for by payers[i].
 type history struct {
-	ring  []*frame.Prepared
-	head  int    // ring before it is free
-	first uint64 // offset of ring[head]
-	bytes int
+	ring   []*frame.Prepared
+	payers []*charge
+	head   int    // ring before it is free
+	first  uint64 // offset of ring[head]
+	bytes  int
 }
 
 // entryCost is what an entry takes beside its frame's bytes.
@@ -23,40 +24,36 @@ const entryCost = 64
 
 func (h *history) len() int { return len(h.ring) - h.head }
 
-// push appends the message of an offset and drops the oldest while the limits
-// are crossed. It returns by how many bytes the history has grown.
-func (h *history) push(offset uint64, p *frame.Prepared, most, mostBytes int) int {
-	before := h.bytes
-	if h.len() == 0 || offset != h.first+uint64(h.len()) {
-		h.clear()
+// cost is what a message takes.
+func cost(p *frame.Prepared) int { return len(p.Bytes()) + entryCost }
+
+// push appends the message of an offset, which follows the latest one if there is one.
+func (h *history) push(offset uint64, p *frame.Prepared, c *charge) {
+	if h.len() == 0 {
 		h.first = offset
 	}
-	h.ring = append(h.ring, p)
-	h.bytes += len(p.Bytes()) + entryCost
-	for h.len() > most || h.bytes > mostBytes {
-		h.pop()
-	}
-	return h.bytes - before
+	h.ring, h.payers = append(h.ring, p), append(h.payers, c)
+	h.bytes += cost(p)
 }
 
-// pop drops the oldest.
-func (h *history) pop() {
-	h.bytes -= len(h.ring[h.head].Bytes()) + entryCost
-	h.ring[h.head] = nil
+// pop drops the oldest, and returns who has paid how much for it.
+func (h *history) pop() (c *charge, n int) {
+	c, n = h.payers[h.head], cost(h.ring[h.head])
+	h.bytes -= n
+	h.ring[h.head], h.payers[h.head] = nil, nil
 	h.head++
 	h.first++
-	if h.head > len(h.ring)/2 {
+	switch {
+	case h.len() == 0:
+		*h = history{}
+	case h.head > len(h.ring)/2:
 		n := copy(h.ring, h.ring[h.head:])
+		copy(h.payers, h.payers[h.head:])
 		clear(h.ring[n:])
-		h.ring, h.head = h.ring[:n], 0
+		clear(h.payers[n:])
+		h.ring, h.payers, h.head = h.ring[:n], h.payers[:n], 0
 	}
-}
-
-// clear drops all. It returns how many bytes that were.
-func (h *history) clear() int {
-	n := h.bytes
-	*h = history{}
-	return n
+	return c, n
 }
 
 // after is what follows an offset; false: it is not all here, or more than may be.

@@ -13,17 +13,18 @@ import (
 	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/label"
+	"github.com/perchws/perch/internal/ledger"
 )
 
 // Config is how rooms behave. The zero value is ready; a zero field means the
 // default in its comment, −1 no limit.
 type Config struct {
-	MaxRooms          int   // 100,000
+	MaxRooms          int   // 100,000; half of what is left to one Options.Payer
 	MaxRoomsPerMember int   // a connection may be in; 100
 	MaxQueue          int   // publishes of a room accepted and not yet settled and walked by all loops; 1000
 	MaxHistory        int   // messages kept of a room; 1000
 	MaxHistoryBytes   int   // the same in bytes; 1 MiB
-	MaxHistoryTotal   int64 // bytes of all histories; 256 MiB
+	MaxHistoryTotal   int64 // bytes of all histories; 256 MiB. See Payer
 	MaxRecovery       int   // messages that a join can be given again; 300
 	MaxRecoveryBytes  int   // the same in bytes, and of recent messages; 512 KiB
 	PresenceEach      int   // members up to which each coming and going is told; 100
@@ -87,7 +88,6 @@ type Hub struct {
 	// Atomic.
 	waiting      atomic.Int64 // for their password to be checked
 	waitingBytes atomic.Int64 // of what waits for rooms to be opened
-	historyBytes atomic.Int64
 	published    atomic.Uint64
 	delivered    atomic.Uint64
 	shed         atomic.Uint64
@@ -112,7 +112,9 @@ type Hub struct {
 	owed     map[*Room]struct{} // whose broker owes an answer
 	owedOver error              // why nothing is owed any more; nil: the hub has not ended
 
-	expiry expiry
+	expiry    expiry
+	histories histories
+	makers    *ledger.Account // of rooms, by those who have made them
 }
 
 // New makes a hub without rooms.
@@ -174,8 +176,10 @@ func New(c Config) *Hub {
 	return &Hub{
 		cfg: c, verbatim: verbatim, seed: maphash.MakeSeed(),
 		rooms: make(map[string]*Room), alike: make(map[uint64]*Room), users: make(map[string]*User),
-		owed:    make(map[*Room]struct{}),
-		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		owed:      make(map[*Room]struct{}),
+		hashing:   make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		histories: newHistories(c.MaxHistoryTotal),
+		makers:    ledger.NewAccount(int64(c.MaxRooms)),
 	}
 }
 
@@ -289,7 +293,7 @@ func (h *Hub) end(r *Room, how Ending, reason string) {
 
 // Sweep does what is due: tells members of large rooms who came and went, gives up
 // what the broker does not answer, drops rooms that were empty for too long, and
-// histories over the limit. The hub calls it itself, once a second.
+// what histories are over the limit. The hub calls it itself, once a second.
 func (h *Hub) Sweep() {
 	now := h.cfg.Clock.Now()
 	h.tellChanges(now)
@@ -316,30 +320,6 @@ func (h *Hub) tellChanges(now int64) {
 		if r.tellChanges(now) {
 			early = append(early, r)
 		}
-	}
-}
-
-// trim drops whole histories when all of them together are over the limit: those
-// of rooms with a TTL first, and of them those without news for longest.
-func (h *Hub) trim() {
-	if h.historyBytes.Load() <= h.cfg.MaxHistoryTotal {
-		return
-	}
-	all := h.Rooms()
-	slices.SortStableFunc(all, func(a, b *Room) int {
-		switch stays := b.Options().TTL <= 0; {
-		case stays == (a.Options().TTL <= 0):
-			return cmp.Compare(a.latest.Load(), b.latest.Load())
-		case stays:
-			return -1
-		}
-		return 1
-	})
-	for _, r := range all {
-		if h.historyBytes.Load() <= h.cfg.MaxHistoryTotal/8*7 { // some room, so as not to be back at once
-			return
-		}
-		r.dropHistory()
 	}
 }
 
@@ -377,7 +357,7 @@ type Stats struct {
 // Stats returns the counters.
 func (h *Hub) Stats() Stats {
 	s := Stats{
-		HistoryBytes: h.historyBytes.Load(), Published: h.published.Load(),
+		HistoryBytes: h.histories.bytes.Load(), Published: h.published.Load(),
 		Delivered: h.delivered.Load(), Shed: h.shed.Load(), Invalid: h.invalid.Load(),
 	}
 	for _, r := range h.all() {

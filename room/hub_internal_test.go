@@ -94,7 +94,7 @@ func TestStats(t *testing.T) {
 	w.publish(a, "m")
 	a.Send(text("s"), ClassMessage)
 	w.run()
-	size := int64(len("m#1")+2) + entryCost
+	size := int64(len("m#1")+2) + entryCost + chargeCost
 	if s, want := w.Stats(), (Stats{Rooms: 2, Active: 1, Users: 2, HistoryBytes: size, Published: 1, Delivered: 8}); s != want {
 		t.Errorf("%+v, want %+v", s, want)
 	}

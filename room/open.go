@@ -2,6 +2,8 @@ package room
 
 import (
 	"errors"
+
+	"github.com/perchws/perch/internal/ledger"
 )
 
 // errWaiting says that a call waits for the broker. It never leaves the package.
@@ -161,6 +163,11 @@ func (h *Hub) list(r *Room, create bool) (there *Room, err error) {
 	if there, err := h.mayOpenLocked(r, create); there != nil || err != nil {
 		return there, err
 	}
+	maker := r.Options().Payer
+	if h.makers.Take(ledger.Key(maker), 1) != nil {
+		return nil, ErrTooMany
+	}
+	r.maker = maker
 	h.rooms[r.id] = r
 	h.listLooks(r)
 	h.start()
@@ -203,6 +210,7 @@ func (h *Hub) unlist(r *Room) {
 	defer h.mu.Unlock()
 	if h.rooms[r.id] == r {
 		delete(h.rooms, r.id)
+		h.makers.Add(ledger.Key(r.maker), -1)
 	}
 	h.unlistLooks(r)
 }

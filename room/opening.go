@@ -3,6 +3,7 @@ package room
 import (
 	"bytes"
 	"container/list"
+	"math"
 )
 
 // opening is what a room has until it is open: the broker has not answered yet, and
@@ -162,16 +163,19 @@ func (r *Room) adopt(t Topic, at Opening, o *settings) {
 	if r.at.Epoch != "" { // Reset was quicker
 		return
 	}
-	early := r.history
-	r.history = history{}
-	r.hub.historyBytes.Add(-int64(early.bytes))
+	early, first := r.history.recent(math.MaxInt, math.MaxInt), r.history.first
+	var payers []Payer
+	for _, c := range r.history.payers[r.history.head:] {
+		payers = append(payers, c.payer.key)
+	}
+	r.dropHistory()
 	r.at = Position{at.Epoch, max(at.Offset, r.at.Offset)}
 	for _, p := range at.History {
-		r.keep(p.Offset, r.encode(p))
+		r.keep(p.Offset, r.encode(p), p.Payer)
 	}
-	for i, f := range early.ring[early.head:] {
-		if offset := early.first + uint64(i); offset > at.Offset {
-			r.keep(offset, f)
+	for i, f := range early {
+		if offset := first + uint64(i); offset > at.Offset {
+			r.keep(offset, f, payers[i])
 		}
 	}
 }
@@ -223,7 +227,7 @@ func (r *Room) fail(why error) {
 	o := r.waiting
 	o.failed = why
 	r.closed = true
-	r.hub.historyBytes.Add(-int64(r.history.clear()))
+	r.dropHistory()
 	var all []*wait
 	for e := o.waits.Front(); e != nil; e = o.waits.Front() {
 		w := e.Value.(*wait)
@@ -251,7 +255,11 @@ func (r *Room) abandon(how Ending) (made string) {
 	}
 	r.mu.Unlock()
 	r.hub.isGone(r)
-	defer r.dropHistory() // whatever the broker does
+	defer func() { // whatever the broker does
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.dropHistory()
+	}()
 	if t != nil {
 		r.hub.cfg.call("Broker.Close", func() { t.Close(how, "") })
 	}
@@ -282,7 +290,7 @@ func (w *wait) tell(err error) {
 func (r *Room) Reset(at Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.hub.historyBytes.Add(-int64(r.history.clear()))
+	r.dropHistory()
 	r.at = at
 }
 

@@ -18,6 +18,7 @@ type Message struct {
 	Except  []Member    // connections that do not get it: its sender's, mostly
 	Taken   func(n int) // told, on a loop, how many connections' queues took it; nil: nobody asks
 	Once    *Once       // the name of the message, for a broker that keeps names; nil: it has none
+	Payer   Payer       // who pays for its place in the history
 }
 
 // Receipt is what a publisher learns.
@@ -73,12 +74,12 @@ func (r *Room) Publish(m Message, done func(Receipt, error)) {
 		o.settle(Outcome{Err: ErrQueueFull})
 		return
 	}
-	p := Publication{Op: m.Op, Payload: m.Payload, Once: m.Once, order: o}
+	p := Publication{Op: m.Op, Payload: m.Payload, Once: m.Once, Payer: m.Payer, order: o}
 	if r.opening.Load() && r.publishLater(p) {
 		return
 	}
 	r.order(p)
-	if most := r.hub.cfg.MaxHistoryTotal; r.hub.historyBytes.Load()-most > most/8 { // else the next sweep will do
+	if hs := &r.hub.histories; hs.bytes.Load()-hs.most > hs.most/8 { // else the next sweep will do
 		r.hub.trim()
 	}
 }
@@ -201,7 +202,7 @@ func (r *Room) enter(p Publication, f Frames, now time.Time) {
 			f[d] = f[0]
 		}
 	}
-	r.keep(p.Offset, f[0])
+	r.keep(p.Offset, f[0], p.Payer)
 	r.at.Offset = p.Offset
 	r.latest.Store(now.UnixNano())
 	d := &Delivery{hub: r.hub, frames: f, room: r, kept: true}
@@ -234,12 +235,6 @@ func prepare(op frame.Opcode, b []byte) *frame.Prepared {
 		f = frame.Prepare(op, bytes.ToValidUTF8(b, []byte("\uFFFD")))
 	}
 	return f
-}
-
-// keep puts the message of an offset into the history. r.mu is held.
-func (r *Room) keep(offset uint64, f *frame.Prepared) {
-	c := &r.hub.cfg
-	r.hub.historyBytes.Add(int64(r.history.push(offset, f, c.MaxHistory, c.MaxHistoryBytes)))
 }
 
 func (r *Room) translate(d Dialect, f *frame.Prepared) *frame.Prepared {

@@ -18,6 +18,7 @@ type Options struct {
 	Password   Password
 	MaxMembers int           // users and connections without one; 0: no limit
 	TTL        time.Duration // without members, then the room is deleted; 0: it stays until Hub.Delete
+	Payer      Payer         // who has made the room, and pays for messages in it that nobody pays for
 }
 
 // Room is where messages are published to members. Any goroutine may call its
@@ -40,6 +41,8 @@ type Room struct {
 
 	audience bool // made by Hub.Audience
 
+	maker Payer // who has one room more for it; under Hub.mu
+
 	// Atomic.
 	settings   atomic.Pointer[settings]
 	opening    atomic.Bool  // what is published waits
@@ -55,10 +58,11 @@ type Room struct {
 	nobody  int // connections without a user
 	at      Position
 	history history
-	waiting *opening   // nil: the room is open
-	flights *list.List // publishes that the broker has not settled; nil: none
-	changes *changes   // not told yet
-	told    int64      // as Config.Clock tells it: when changes were told last
+	charges map[Payer]*charge // who pays for the history
+	waiting *opening          // nil: the room is open
+	flights *list.List        // publishes that the broker has not settled; nil: none
+	changes *changes          // not told yet
+	told    int64             // as Config.Clock tells it: when changes were told last
 
 	// Under Hub.expiry.mu.
 	due   int64 // unix ns: when it is to be looked at
@@ -299,12 +303,5 @@ func (r *Room) end() {
 	r.closed = true
 	r.hub.isGone(r)
 	r.on, r.users, r.nobody, r.changes = nil, nil, 0, nil
-	r.hub.historyBytes.Add(-int64(r.history.clear()))
-}
-
-// dropHistory frees memory. A member that comes back after that starts afresh.
-func (r *Room) dropHistory() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.hub.historyBytes.Add(-int64(r.history.clear()))
+	r.dropHistory()
 }

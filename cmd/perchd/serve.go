@@ -12,6 +12,7 @@ import (
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/entropy"
+	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/internal/server/certs"
 	"github.com/perchws/perch/internal/server/chat"
@@ -85,6 +86,10 @@ func newDaemon(c *config.Config, log *slog.Logger, checked bool, on base) (d *da
 	d.metrics.WatchSessions(d.memory)
 	d.metrics.WatchHeld("message_ids", d.chat.Sends)
 	d.metrics.WatchHeld("waiting_messages", d.realm.Waiting)
+	d.metrics.WatchHeld("histories", func() ledger.Stats {
+		s := d.engine.Rooms().Shares()
+		return ledger.Stats{Held: s.Bytes, Limit: s.Limit, Keys: s.Payers, Largest: s.Largest}
+	})
 	must(d.mount())
 	if len(errs) > 0 {
 		d.close()

@@ -122,6 +122,7 @@ func (s *Service) create(conn perch.Conn, c *endpoint.Client, m *member, e *entr
 	if !m.rarely().creations.Take(s.cfg.Clock.Now(), maxCreations) {
 		return &protocol.Error{Code: protocol.CodeRateLimited, Message: "Too many rooms made; try again later."}
 	}
+	e.create.Payer = room.Payer(c.Payer(conn))
 	if e.creation == "" {
 		return s.make(conn, c, m, e, *e.create)
 	}

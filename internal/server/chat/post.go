@@ -28,14 +28,14 @@ func (s *Service) post(conn perch.Conn, c *endpoint.Client, me *member, m protoc
 	if me.rare != nil && me.rare.owed.Load() >= maxOwed {
 		return &protocol.Error{Code: protocol.CodeQueueFull}
 	}
-	u := conn.User()
+	u, payer := conn.User(), c.Payer(conn)
 	a := &ack{s: s, c: c, ref: conn.Ref(), name: room.Once{ID: p.ID, At: p.Timestamp}}
 	var name *room.Once
 	if id := m.ID(); id != nil {
 		a.id = bytes.Clone(id)
 		a.name.Key, a.name.Content = keyOf(u.ID(), r.ID(), r.Position().Epoch, id), sum(&p)
 		name = &a.name
-		switch was, is := s.sends.begin(a, c.Payer(conn)); is {
+		switch was, is := s.sends.begin(a, payer); is {
 		case isPosted:
 			send(conn, a.sent(was))
 			return nil
@@ -49,7 +49,9 @@ func (s *Service) post(conn perch.Conn, c *endpoint.Client, me *member, m protoc
 	}
 	p.SenderID, p.SenderName, p.RoomID = u.ID(), u.Name(), r.ID()
 	payload := p.append(make([]byte, 0, len(p.Content)+256))
-	r.Publish(room.Message{Payload: payload, Except: []room.Member{conn.Member()}, Once: name}, a.done)
+	r.Publish(room.Message{
+		Payload: payload, Except: []room.Member{conn.Member()}, Once: name, Payer: room.Payer(payer),
+	}, a.done)
 	a.owe(me)
 	return nil
 }

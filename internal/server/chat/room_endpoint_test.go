@@ -3,11 +3,14 @@ package chat
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/ledger"
+	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/room"
 )
@@ -82,7 +85,7 @@ func TestRoomJoined(t *testing.T) {
 
 // Who cannot join is told why, and closed with the same code.
 func TestRoomJoinErrors(t *testing.T) {
-	s := start(t, Config{}, room.Config{MaxRooms: 5})
+	s := start(t, Config{}, room.Config{MaxRooms: 6})
 	s.locked("locked", "Darjeeling")
 	full, err := s.Rooms().Create("full", room.Options{MaxMembers: 1})
 	if err != nil {
@@ -193,6 +196,7 @@ func TestRoomCreate(t *testing.T) {
 		}
 		test.want.Owner, got.Password = joined["user_id"].(string), room.Password{}
 		test.want.TTL = 300 * time.Second
+		test.want.Payer = room.Payer(ledger.Address(limit.ShareOf(netip.MustParseAddr("127.0.0.1"))))
 		if got != test.want {
 			t.Errorf("%s: %+v, want %+v", test.id, got, test.want)
 		}

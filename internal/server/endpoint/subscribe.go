@@ -49,6 +49,7 @@ func (c *Client) makeChannel(conn perch.Conn, hub *room.Hub, channel string, id 
 	}
 	create := &room.Options{
 		Owner: c.Identity().Subject, MaxMembers: max(cfg.MaxMembers, 0), TTL: max(cfg.EmptyTTL, 0),
+		Payer: room.Payer(c.Payer(conn)),
 	}
 	return OpenRoom(conn, c, id, channel, create, func(conn perch.Conn, c *Client, o Opened, err error) error {
 		if errors.Is(err, room.ErrExists) { // another one was quicker; if it is gone already the client may try again

@@ -92,7 +92,7 @@ var codes = [...]CodeMeaning{
 	{CodeInvalidRoomID, "A room's id cannot be that."},
 	{CodeRoomExists, "There is a room of this id or name already, or one that looks like it."},
 	{CodeNoPassword, "The room has no password: it is open to everybody. Join it without one."},
-	{CodeRoomLimit, "The server has as many rooms as it may have."},
+	{CodeRoomLimit, "The server has as many rooms as it may have, or as many of yours."},
 	{CodeNotOwner, "Only the owner of the room may do that."},
 	{CodeQueueFull, "The room is behind with its messages; send again later."},
 	{CodeIDReused, "Another message of yours in this room had this id within 2 minutes; send it with a new id."},

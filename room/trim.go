@@ -1,0 +1,97 @@
+package room
+
+import (
+	"math/rand/v2"
+
+	"github.com/perchws/perch/frame"
+)
+
+// keep puts the message of an offset, which by pays for, into the history. r.mu is held.
+func (r *Room) keep(offset uint64, f *frame.Prepared, by Payer) {
+	h, hs, c := &r.history, &r.hub.histories, &r.hub.cfg
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if h.len() > 0 && offset != h.first+uint64(h.len()) {
+		r.forget(0)
+	}
+	to := hs.chargeOf(r, by)
+	h.push(offset, f, to)
+	hs.pay(to, cost(f))
+	for h.len() > c.MaxHistory || h.bytes > c.MaxHistoryBytes {
+		hs.refund(h.pop())
+	}
+}
+
+// forget drops messages, the oldest first, until no more than so many bytes are left. Both locks are held.
+func (r *Room) forget(left int) {
+	for r.history.bytes > left {
+		r.hub.histories.refund(r.history.pop())
+	}
+}
+
+// dropHistory frees memory. A member that comes back after that starts afresh. r.mu is held.
+func (r *Room) dropHistory() {
+	hs := &r.hub.histories
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	r.forget(0)
+}
+
+// trim drops messages when all histories together are over the limit: of the payer who has the most, the oldest of a
+// room that is mostly its own. It takes as long as there is to drop.
+func (h *Hub) trim() {
+	hs := &h.histories
+	if hs.bytes.Load() <= hs.most {
+		return
+	}
+	low := hs.most / 8 * 7 // some room, so as not to be back at once
+	for hs.bytes.Load() > low {
+		r, c := hs.victim()
+		if r == nil {
+			return
+		}
+		r.shrink(c, low)
+	}
+}
+
+// victim chooses what is to be shrunk next; nil: there is nothing.
+func (hs *histories) victim() (*Room, *charge) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	s := hs.passing.Largest()
+	if s == nil {
+		s = hs.staying.Largest()
+	}
+	if s == nil {
+		return nil, nil
+	}
+	all := s.Owner.charges
+	c := all[rand.IntN(len(all))]
+	for i := range min(len(all), sampled) {
+		if other := all[(c.place+i)%len(all)]; other.own() > c.own() {
+			c = other
+		}
+	}
+	return c.room, c
+}
+
+// sampled is how many rooms of a payer are looked at to find one to shrink: it may have filled very many.
+const sampled = 64
+
+// own is how much there is to get, less the more of it is paid for by others.
+func (c *charge) own() float64 {
+	return float64(c.bytes) * float64(c.bytes) / float64(c.room.history.bytes+chargeCost)
+}
+
+// shrink drops the oldest messages of a room until somebody pays for half as much of it, or all histories take no more
+// than low.
+func (r *Room) shrink(c *charge, low int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	hs := &r.hub.histories
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	for half := c.bytes / 2; c.bytes > half && hs.bytes.Load() > low; {
+		hs.refund(r.history.pop())
+	}
+}
