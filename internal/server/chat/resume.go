@@ -101,7 +101,7 @@ func (a arrival) signIn(conn perch.Conn, c *endpoint.Client, id json.RawMessage)
 
 // enterFirst joins the room where the user was, or general, and then goes on.
 func (a arrival) enterFirst(conn perch.Conn, c *endpoint.Client, id json.RawMessage, then func()) error {
-	s, back := a.s, a.back
+	back := a.back
 	if back.name != "" && a.resumed && back.room == "" { // it had left
 		then()
 		return nil
@@ -114,33 +114,34 @@ func (a arrival) enterFirst(conn perch.Conn, c *endpoint.Client, id json.RawMess
 	return endpoint.OpenRoom(conn, c, id, back.room, nil,
 		func(conn perch.Conn, c *endpoint.Client, o endpoint.Opened, err error) error {
 			defer then()
-			if err != nil && !errors.Is(err, room.ErrNotFound) && !errors.Is(err, room.ErrID) {
-				c.Fail(conn, id, endpoint.RoomError(err))
-				return nil
-			}
-			if err != nil {
+			switch {
+			case errors.Is(err, room.ErrNotFound), errors.Is(err, room.ErrID):
 				a.enterGeneral(conn, c, id)
+				return nil
+			case err != nil:
+				c.Fail(conn, id, endpoint.RoomError(err))
 				return nil
 			}
 			key := room.Key{}
 			if o.Room.Position().Epoch == back.epoch { // it had shown the password of this very room
 				key = room.MasterKey()
 			}
-			e := &entry{id: id, room: back.room, since: back.since[back.room]}
-			if err := s.enter(conn, c, o.Room, e, key); err != nil {
-				c.Fail(conn, id, endpoint.RoomError(err))
-			}
+			a.enter(conn, c, o.Room, &entry{id: id, room: back.room, since: back.since[back.room]}, key)
 			return nil
 		})
 }
 
+// enter joins a room, or tells the client why not.
+func (a arrival) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) {
+	if err := a.s.enter(conn, c, r, e, key); err != nil {
+		c.Fail(conn, e.id, endpoint.RoomError(err))
+	}
+}
+
 // enterGeneral joins the room that everybody begins in, unless the client's token is for other rooms.
 func (a arrival) enterGeneral(conn perch.Conn, c *endpoint.Client, id json.RawMessage) {
-	s := a.s
 	if c.Identity().MayJoin(generalID) {
-		if err := s.enter(conn, c, s.hub.Room(generalID), &entry{id: id, room: generalID}, room.Key{}); err != nil {
-			c.Fail(conn, id, endpoint.RoomError(err))
-		}
+		a.enter(conn, c, a.s.hub.Room(generalID), &entry{id: id, room: generalID}, room.Key{})
 		return
 	}
 	if a.resumed {
