@@ -71,9 +71,14 @@ func CheckDevKey(path string) error {
 
 // RandomKey makes a development key that no file has: it is good as long as the process.
 func RandomKey() (Key, error) {
+	return SecretKey(DevKeyID, devSecret())
+}
+
+// devSecret is never made of a seed: it is kept.
+func devSecret() []byte {
 	secret := make([]byte, devKeyBytes)
 	entropy.System{}.Fill(secret)
-	return SecretKey(DevKeyID, secret)
+	return secret
 }
 
 func readDevKey(path string) (Key, error) {
@@ -106,9 +111,7 @@ func makeDevKey(path string) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	secret := make([]byte, devKeyBytes)
-	entropy.System{}.Fill(secret) // never of a seed: it is kept
-	_, err = f.WriteString(base64.RawURLEncoding.EncodeToString(secret) + "\n")
+	_, err = f.WriteString(base64.RawURLEncoding.EncodeToString(devSecret()) + "\n")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
