@@ -2,7 +2,6 @@ package label
 
 import (
 	_ "embed"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -89,10 +88,4 @@ func Looks(s string) []string {
 		}
 	}
 	return append(looks, "\x00"+asItStands) // no other begins so
-}
-
-// Alike reports whether two labels look alike.
-func Alike(a, b string) bool {
-	theirs := Looks(b)
-	return slices.ContainsFunc(Looks(a), func(look string) bool { return slices.Contains(theirs, look) })
 }

@@ -3,7 +3,7 @@
 //
 //	shown, ok := label.Clean("  Zoe\u0301 ")       // "Zoé"
 //	label.Key("ZOÉ") == label.Key("Ｚoé")           // the same name
-//	label.Alike("System", "ЅУЅТЕМ")                // the second is Cyrillic
+//	label.Looks("System"), label.Looks("ЅУЅТЕМ")   // have one in common: the second is Cyrillic
 //
 // # What may be in a label
 //

@@ -300,7 +300,7 @@ func TestForms(t *testing.T) {
 		if again, ok := Clean(shown); !ok || again != shown || !Valid(shown) || Blank(shown) {
 			t.Fatalf("%+q became %+q, and then %+q", s, shown, again)
 		}
-		if !Alike(s, shown) || Key(s) != Key(shown) {
+		if !alike(s, shown) || Key(s) != Key(shown) {
 			t.Fatalf("%+q is shown as %+q, which is another name", s, shown)
 		}
 	}

@@ -40,27 +40,10 @@ const (
 	queryParameter    = "token"
 )
 
-// Request is what a token can be in. *perch.Request is one; HTTP makes one of net/http's.
+// Request is what a token can be in: a *perch.Request.
 type Request interface {
 	Headers(f func(name, value string) bool) // every line, in any case
 	RawQuery() string
-}
-
-// HTTP is r as a Request.
-func HTTP(r *http.Request) Request { return httpRequest{r} }
-
-type httpRequest struct{ *http.Request }
-
-func (r httpRequest) RawQuery() string { return r.URL.RawQuery }
-
-func (r httpRequest) Headers(f func(name, value string) bool) {
-	for name, values := range r.Header {
-		for _, value := range values {
-			if !f(name, value) {
-				return
-			}
-		}
-	}
 }
 
 // Token returns the token of a request, not verified, and the carrier it was in. cookie names the

@@ -10,6 +10,21 @@ import (
 
 var _ Request = (*perch.Request)(nil)
 
+// httpRequest is a request of net/http as a Request.
+type httpRequest struct{ *http.Request }
+
+func (r httpRequest) RawQuery() string { return r.URL.RawQuery }
+
+func (r httpRequest) Headers(f func(name, value string) bool) {
+	for name, values := range r.Header {
+		for _, value := range values {
+			if !f(name, value) {
+				return
+			}
+		}
+	}
+}
+
 func TestToken(t *testing.T) {
 	const a, b = "aaa.bbb.ccc", "ddd.eee.fff"
 	proto := func(token string) string { return "bearer." + b64([]byte(token)) }
@@ -69,7 +84,7 @@ func TestToken(t *testing.T) {
 			for _, line := range tt.headers {
 				r.Header.Add(line[0], line[1])
 			}
-			token, carrier, err := Token(HTTP(r), "tok")
+			token, carrier, err := Token(httpRequest{r}, "tok")
 			wantError(t, err, tt.err)
 			if token != tt.token || carrier != tt.carrier {
 				t.Errorf("%q from %v, want %q from %v", token, carrier, tt.token, tt.carrier)
@@ -77,6 +92,6 @@ func TestToken(t *testing.T) {
 		})
 	}
 	r := &http.Request{Header: http.Header{"Cookie": {"=" + a, "tok=" + a}}, URL: &url.URL{}}
-	_, _, err := Token(HTTP(r), "")
+	_, _, err := Token(httpRequest{r}, "")
 	wantError(t, err, ErrMissing)
 }

@@ -4,7 +4,7 @@
 //
 //	v, err := auth.New(auth.Config{Keys: keys, Audience: []string{"chat"}})
 //	defer v.Close()
-//	token, carrier, err := auth.Token(r, "perch_token") // r: *perch.Request, or auth.HTTP(*http.Request)
+//	token, carrier, err := auth.Token(r, "perch_token") // r: *perch.Request
 //	id, err := v.Verify(token)                          // a first frame's token goes here too
 //	if !id.MayJoin("general") { … }
 //	// at id.Expires the caller closes with 3002, unless a refresh came:

@@ -108,12 +108,12 @@ func FuzzToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, authorization, protocol, cookie, query string) {
 		r := &http.Request{URL: &url.URL{RawQuery: query}, Header: http.Header{
 			"Authorization": {authorization}, "Sec-Websocket-Protocol": {protocol}, "Cookie": {cookie}}}
-		token, carrier, err := Token(HTTP(r), "tok")
+		token, carrier, err := Token(httpRequest{r}, "tok")
 		if (err == nil) != (token != "") || errors.Is(err, ErrMissing) != (carrier == CarrierNone) {
 			t.Fatalf("%q, %v, %v", token, carrier, err)
 		}
 		r.Header.Add("Authorization", "Bearer other")
-		got, with, err := Token(HTTP(r), "tok")
+		got, with, err := Token(httpRequest{r}, "tok")
 		switch {
 		case !carrier.Explicit(): // a cookie or query counts no more
 			if err != nil || got != "other" || with != CarrierHeader {

@@ -110,10 +110,6 @@ func New(c Config) *Realm {
 // Now is the time of day, as clients are told.
 func (r *Realm) Now() time.Time { return r.cfg.Clock.Wall() }
 
-// ClockJumped makes the Realm look at its clock again, which it trusts to run evenly for a minute at most.
-// It is for tests that set the clock.
-func (r *Realm) ClockJumped() { r.expiries.run() }
-
 type unmetered struct{}
 
 func (unmetered) Message(string, string, int, time.Duration) {}

@@ -146,18 +146,6 @@ func withShared(all ...Endpoint) []Endpoint {
 // changed. /ws, which speaks no JSON, is not among them.
 func Endpoints() []Endpoint { return endpoints }
 
-// other is the label of types that are in no table.
-const other = "other"
-
-// KnownType returns typ if an endpoint accepts or sends it, else "other": for metrics, whose labels
-// must not be chosen by clients. It does not allocate.
-func KnownType(typ string) string {
-	if known, ok := knownTypes[typ]; ok {
-		return known
-	}
-	return other
-}
-
 // knownTypes maps each type to itself.
 var knownTypes = func() map[string]string {
 	known := make(map[string]string)
