@@ -5,6 +5,7 @@ package simkernel
 import (
 	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -24,14 +25,9 @@ func (m *Machine) Kernel(id int) *Kernel { return &Kernel{m, id} }
 // install gives a socket the lowest free number.
 func (k *Kernel) install(s *socket) int {
 	m := k.m
-	at := len(m.table)
-	for i, t := range m.table {
-		if t == nil {
-			at = i
-			break
-		}
-	}
-	if at == len(m.table) {
+	at := slices.Index(m.table, nil)
+	if at < 0 {
+		at = len(m.table)
 		m.table = append(m.table, nil)
 	}
 	m.table[at] = s
@@ -94,14 +90,11 @@ func (k *Kernel) Accept(listener int) (fd int, peer netip.Addr, errno unix.Errno
 		errno = []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ECONNABORTED}[m.random.IntN(3)]
 		m.note("accept", nil, int64(k.id), int64(listener), int64(errno))
 		if errno == unix.ECONNABORTED {
-			s := l.queue[0]
-			l.queue = l.queue[1:]
-			s.close(true)
+			l.dequeue().close(true)
 		}
 		return -1, peer, errno
 	}
-	s := l.queue[0]
-	l.queue = l.queue[1:]
+	s := l.dequeue()
 	fd = k.install(s)
 	m.note("accept", nil, int64(k.id), int64(listener), int64(fd), int64(s.remote.Port()))
 	return fd, s.remote.Addr(), 0
@@ -167,19 +160,19 @@ func (k *Kernel) Recv(fd int, p []byte) (n int, errno unix.Errno) {
 
 // Send implements sock.Kernel.
 func (k *Kernel) Send(fd int, p []byte) (n int, errno unix.Errno) {
-	m, s := k.m, k.stream(fd, "send")
+	s := k.stream(fd, "send")
 	if s == nil {
 		return 0, unix.EBADF
 	}
 	if len(p) > sock.MaxRaw {
 		p = p[:sock.MaxRaw]
 	}
-	return m.send(k, s, p)
+	return k.send(s, p)
 }
 
 // SendVector implements sock.Kernel.
 func (k *Kernel) SendVector(fd int, v *sock.Vector) (n int, errno unix.Errno) {
-	m, s := k.m, k.stream(fd, "sendmsg")
+	s := k.stream(fd, "sendmsg")
 	if s == nil {
 		return 0, unix.EBADF
 	}
@@ -187,11 +180,11 @@ func (k *Kernel) SendVector(fd int, v *sock.Vector) (n int, errno unix.Errno) {
 	for b := range v.Slices() {
 		p = append(p, b...)
 	}
-	return m.send(k, s, p)
+	return k.send(s, p)
 }
 
-func (m *Machine) send(k *Kernel, s *socket, p []byte) (n int, errno unix.Errno) {
-	cut := false
+func (k *Kernel) send(s *socket, p []byte) (n int, errno unix.Errno) {
+	m, cut := k.m, false
 	switch {
 	case s.err == 0 && m.chance(m.cfg.Faults.RefuseWrite):
 		errno = unix.EAGAIN
@@ -235,12 +228,8 @@ func (k *Kernel) close(fd int, call string, reset bool) {
 	m.table[fd-firstFD] = nil
 	if s.kind == kindListener {
 		all := m.listeners[s.local]
-		for i := range all {
-			if all[i] == s {
-				m.listeners[s.local] = append(all[:i:i], all[i+1:]...)
-				break
-			}
-		}
+		i := slices.Index(all, s)
+		m.listeners[s.local] = slices.Delete(all, i, i+1)
 	}
 	s.close(reset)
 }

@@ -4,6 +4,7 @@ package simkernel
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,34 +50,40 @@ func (p *Poller) Add(fd int, t poller.Token, in poller.Interest) error {
 
 // Mod changes what a descriptor waits for.
 func (p *Poller) Mod(fd int, t poller.Token, in poller.Interest) error {
-	s := p.k.socket(fd, "epoll_ctl MOD")
-	switch {
-	case s == nil:
-		return unix.EBADF
-	case s.reg == nil || s.reg.poller != p:
-		return p.fault("MOD", fd, unix.ENOENT)
+	r, err := p.registered("MOD", fd)
+	if err != nil {
+		return err
 	}
 	m := p.k.m
 	m.note("mod", nil, int64(p.k.id), int64(fd), int64(t.Slot), int64(t.Generation), int64(in))
 	if m.cfg.Plant == PlantRearm && in&poller.Out != 0 && m.random.IntN(8) == 0 {
 		in &^= poller.Out
 	}
-	s.reg.token, s.reg.in = t, uint32(in)
+	r.token, r.in = t, uint32(in)
 	return nil
 }
 
 // Del removes a descriptor.
 func (p *Poller) Del(fd int) error {
-	s := p.k.socket(fd, "epoll_ctl DEL")
-	switch {
-	case s == nil:
-		return unix.EBADF
-	case s.reg == nil || s.reg.poller != p:
-		return p.fault("DEL", fd, unix.ENOENT)
+	r, err := p.registered("DEL", fd)
+	if err != nil {
+		return err
 	}
 	p.k.m.note("del", nil, int64(p.k.id), int64(fd))
-	p.drop(s.reg)
+	p.drop(r)
 	return nil
+}
+
+// registered is the registration of a descriptor; a fault, if there is none.
+func (p *Poller) registered(op string, fd int) (*registration, error) {
+	s := p.k.socket(fd, "epoll_ctl "+op)
+	switch {
+	case s == nil:
+		return nil, unix.EBADF
+	case s.reg == nil || s.reg.poller != p:
+		return nil, p.fault(op, fd, unix.ENOENT)
+	}
+	return s.reg, nil
 }
 
 func (p *Poller) fault(op string, fd int, e unix.Errno) error {
@@ -85,12 +92,8 @@ func (p *Poller) fault(op string, fd int, e unix.Errno) error {
 }
 
 func (p *Poller) drop(r *registration) {
-	for i := range p.regs {
-		if p.regs[i] == r {
-			p.regs = append(p.regs[:i], p.regs[i+1:]...)
-			break
-		}
-	}
+	i := slices.Index(p.regs, r)
+	p.regs = slices.Delete(p.regs, i, i+1)
 	r.s.reg = nil
 }
 

@@ -40,6 +40,13 @@ type socket struct {
 	queue []*socket // of a listener: connections that wait to be accepted
 }
 
+// dequeue takes the connection that has waited longest at a listener.
+func (s *socket) dequeue() *socket {
+	first := s.queue[0]
+	s.queue = s.queue[1:]
+	return first
+}
+
 // half is one direction of a connection.
 type half struct {
 	from, to *socket
@@ -52,7 +59,7 @@ type half struct {
 	acked    int64  // when some have last
 }
 
-// connect makes the two ends of a connection; it has no descriptors yet.
+// connect makes the two ends of a connection; they have no descriptors yet.
 func (m *Machine) connect(from, to netip.AddrPort) (client, server *socket) {
 	client = &socket{m: m, local: from, remote: to}
 	server = &socket{m: m, local: to, remote: from}
@@ -186,7 +193,7 @@ func (s *socket) shutWrite() {
 // read.
 func (s *socket) close(reset bool) {
 	if s.kind == kindListener {
-		for _, w := range s.queue { // who waits is reset
+		for _, w := range s.queue { // connections that wait are reset
 			w.close(true)
 		}
 		s.queue = nil
