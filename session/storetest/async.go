@@ -41,11 +41,11 @@ func once(done func(session.Answer)) func(session.Answer) {
 	return func(a session.Answer) { first.Do(func() { done(a) }) }
 }
 
-// asyncOrder: calls of one session take effect in the order in which they are begun, nobody waiting for an answer.
-func asyncOrder(c *check, async session.Async) {
-	s := c.member("ada", "c1")
+// begins returns begin, which begins a call that is to be answered with an error, or with none; and await, which waits
+// until all are answered.
+func begins(c *check, async session.Async) (begin func(want error, call session.Call), await func()) {
 	var all sync.WaitGroup
-	begin := func(want error, call session.Call) {
+	return func(want error, call session.Call) {
 		all.Add(1)
 		async.Do(call, once(func(a session.Answer) {
 			defer all.Done()
@@ -53,7 +53,13 @@ func asyncOrder(c *check, async session.Async) {
 				c.Errorf("%v: %v, want %v", call.Op, a.Err, want)
 			}
 		}))
-	}
+	}, all.Wait
+}
+
+// asyncOrder: calls of one session take effect in the order in which they are begun, nobody waiting for an answer.
+func asyncOrder(c *check, async session.Async) {
+	s := c.member("ada", "c1")
+	begin, await := begins(c, async)
 	const rounds = 50
 	for i := range rounds {
 		me := fmt.Sprint("c", i+2)
@@ -64,7 +70,7 @@ func asyncOrder(c *check, async session.Async) {
 		begin(nil, session.Call{Op: session.OpDetach, ID: s.ID, Connection: me})
 		begin(session.ErrReplaced, session.Call{Op: session.OpKeep, ID: s.ID, Connection: me, Bytes: []byte("late")})
 	}
-	all.Wait()
+	await()
 	if got := c.get(s.ID); got.State != fmt.Sprint("c", rounds+1) || got.Active || got.Data.String() != fmt.Sprintf(`{"round":%d}`, rounds-1) {
 		c.Errorf("in the end %+v", got)
 	}
@@ -73,25 +79,16 @@ func asyncOrder(c *check, async session.Async) {
 // asyncBytes: what a caller gave is its own again when Do returns.
 func asyncBytes(c *check, async session.Async) {
 	s := c.member("ada", "c1")
-	var all sync.WaitGroup
-	begin := func(call session.Call) {
-		all.Add(1)
-		async.Do(call, once(func(a session.Answer) {
-			defer all.Done()
-			if a.Err != nil {
-				c.Errorf("%v: %v", call.Op, a.Err)
-			}
-		}))
-	}
+	begin, await := begins(c, async)
 	data, state, created := []byte(`{"a":"first"}`), []byte("first"), make(chan session.Key, 1)
-	begin(session.Call{Op: session.OpUpdate, ID: s.ID, Bytes: data})
-	begin(session.Call{Op: session.OpKeep, ID: s.ID, Connection: "c1", Bytes: state})
+	begin(nil, session.Call{Op: session.OpUpdate, ID: s.ID, Bytes: data})
+	begin(nil, session.Call{Op: session.OpKeep, ID: s.ID, Connection: "c1", Bytes: state})
 	async.Do(session.Call{Op: session.OpCreate, New: session.New{Data: data, State: state}}, once(func(a session.Answer) {
 		created <- a.Session.ID
 	}))
 	copy(data, `{"b":"XXXXX"}`)
 	copy(state, "XXXXX")
-	all.Wait()
+	await()
 	for _, id := range []session.Key{s.ID, <-created} {
 		if got := c.get(id); got.Data.String() != `{"a":"first"}` || got.State != "first" {
 			c.Errorf("the store kept the caller's bytes: %+v", got)

@@ -36,7 +36,7 @@ type Faulty struct {
 	mu     sync.Mutex // short
 	decide func(session.Call) Fault
 	held   []*Held
-	begun  []session.Call
+	begun  []session.Op
 }
 
 // NewFaulty makes one that keeps its sessions in a store. decide is called for each call, one after the other; nil:
@@ -91,7 +91,7 @@ func (f *Faulty) carry(c session.Call) (Fault, session.Answer) {
 	defer f.order.Unlock()
 	f.mu.Lock()
 	decide := f.decide
-	f.begun = append(f.begun, c)
+	f.begun = append(f.begun, c.Op)
 	f.mu.Unlock()
 	fault := decide(c)
 	if fault == Lost || fault == Refused {
@@ -105,13 +105,10 @@ func (f *Faulty) carry(c session.Call) (Fault, session.Answer) {
 }
 
 // Begun are the operations that have been begun, in order.
-func (f *Faulty) Begun() (ops []session.Op) {
+func (f *Faulty) Begun() []session.Op {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, c := range f.begun {
-		ops = append(ops, c.Op)
-	}
-	return ops
+	return slices.Clone(f.begun)
 }
 
 // Held is a call that has been carried out, and whose answer waits.

@@ -113,8 +113,9 @@ func (s *Stage) Check() {
 	total := 0
 	for life, b := range s.books {
 		last := b.room.Position().Offset
-		if total += b.receipts; uint64(b.receipts) != last || uint64(len(b.bodies)) != last || slices.Contains(b.bodies, "") {
-			s.Fault("life %s is at %d with %d receipts, %d messages, all seen: %v", life, last, b.receipts, len(b.bodies), !slices.Contains(b.bodies, ""))
+		seen := !slices.Contains(b.bodies, "")
+		if total += b.receipts; uint64(b.receipts) != last || uint64(len(b.bodies)) != last || !seen {
+			s.Fault("life %s is at %d with %d receipts, %d messages, all seen: %v", life, last, b.receipts, len(b.bodies), seen)
 		}
 	}
 	if n := int(s.accepted.Load()); n != total || int(s.carried.Load()) != n || s.Hub.Stats().Published != uint64(n) {

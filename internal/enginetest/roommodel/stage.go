@@ -303,7 +303,6 @@ func (s *Stage) Message(c perch.Conn, _ perch.Opcode, p []byte) {
 
 // act does what needs no answer, in a room that was there.
 func (s *Stage) act(c perch.Conn, who *person, r *room.Room, f []string) {
-	n, _ := strconv.Atoi(f[len(f)-1])
 	switch f[0] {
 	case "pub":
 		var except []room.Member
@@ -316,7 +315,8 @@ func (s *Stage) act(c perch.Conn, who *person, r *room.Room, f []string) {
 		size, _ := strconv.Atoi(f[3])
 		who.Publish(r, size, except)
 	case "send":
-		who.send(r, room.Class(n))
+		class, _ := strconv.Atoi(f[3])
+		who.send(r, room.Class(class))
 	case "drop":
 		if err := s.Hub.Delete(r, "dropped"); err != nil && !errors.Is(err, room.ErrNotFound) {
 			s.Fault("delete: %v", err)

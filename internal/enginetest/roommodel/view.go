@@ -208,8 +208,8 @@ func (v *View) heard(life, line string, f []string) {
 		v.Fault("%q is not for it: its rooms are %v", line[:min(60, len(line))], v.rooms())
 		return
 	}
-	if want := v.Dialect; f[0][:1] != want && !(m.given > 0 && m.recent && line[0] == '0') {
-		v.Fault("%q is in another dialect than %s", line[:min(60, len(line))], want)
+	if f[0][:1] != v.Dialect && !(m.given > 0 && m.recent && line[0] == '0') {
+		v.Fault("%q is in another dialect than %s", line[:min(60, len(line))], v.Dialect)
 	}
 	switch f[0][1:] {
 	case "m":
