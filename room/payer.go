@@ -32,6 +32,7 @@ type payer struct {
 	pool    *ledger.Pool[*payer]
 	share   ledger.Share[*payer]
 	charges []*charge
+	looked  int // of charges, by victim: the next time it goes on from there
 }
 
 // charge is what somebody pays for in one room. It changes with the locks of the room and of the histories held.

@@ -1,10 +1,6 @@
 package room
 
-import (
-	"math/rand/v2"
-
-	"github.com/perchws/perch/frame"
-)
+import "github.com/perchws/perch/frame"
 
 // keep puts the message of an offset, which by pays for, into the history. r.mu is held.
 func (r *Room) keep(offset uint64, f *frame.Prepared, by Payer) {
@@ -65,12 +61,14 @@ func (hs *histories) victim() (*Room, *charge) {
 	if s == nil {
 		return nil, nil
 	}
-	all := s.Owner.charges
-	c := all[rand.IntN(len(all))]
-	for i := range min(len(all), sampled) {
-		if other := all[(c.place+i)%len(all)]; other.own() > c.own() {
+	p := s.Owner
+	n := len(p.charges)
+	c := p.charges[p.looked%n]
+	for range min(n, sampled) {
+		if other := p.charges[p.looked%n]; other.own() > c.own() {
 			c = other
 		}
+		p.looked++
 	}
 	return c.room, c
 }
