@@ -2,11 +2,9 @@ package perch_test
 
 import (
 	"go/ast"
-	"go/token"
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 	"testing/fstest"
 )
@@ -14,38 +12,29 @@ import (
 // TestLayoutStates: the state of a slot is assigned in step, once, and nowhere else: invariant (d).
 func TestLayoutStates(t *testing.T) {
 	assigned, err := assignments(os.DirFS("."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(assigned, []string{"loop.step"}) {
-		t.Errorf("states are assigned in %q, want loop.step alone, once", assigned)
+	if err != nil || !slices.Equal(assigned, []string{"loop.step"}) {
+		t.Errorf("states are assigned in %q, %v; want loop.step alone, once", assigned, err)
 	}
 }
 
 // assignments are the functions of the root that assign the state of a slot, each as often as it does.
 func assignments(root fs.FS) (found []string, err error) {
-	err = eachGoFile(root, func(dir, name string, f *ast.File, _ *token.FileSet) {
-		if dir != "." || strings.HasSuffix(name, "_test.go") {
+	err = eachFunc(root, func(fn function) {
+		if fn.dir != "." {
 			return
 		}
-		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok || fn.Body == nil {
-				continue
-			}
-			ast.Inspect(fn.Body, func(n ast.Node) bool {
-				assign, ok := n.(*ast.AssignStmt)
-				if !ok {
-					return true
-				}
-				for _, left := range assign.Lhs {
-					if sel, ok := left.(*ast.SelectorExpr); ok && sel.Sel.Name == "state" {
-						found = append(found, strings.TrimPrefix(receiver(fn)+"."+fn.Name.Name, "."))
-					}
-				}
+		ast.Inspect(fn.decl, func(n ast.Node) bool {
+			assign, ok := n.(*ast.AssignStmt)
+			if !ok {
 				return true
-			})
-		}
+			}
+			for _, left := range assign.Lhs {
+				if sel, ok := left.(*ast.SelectorExpr); ok && sel.Sel.Name == "state" {
+					found = append(found, fn.name)
+				}
+			}
+			return true
+		})
 	})
 	return found, err
 }

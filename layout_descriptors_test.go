@@ -3,7 +3,6 @@ package perch_test
 import (
 	"fmt"
 	"go/ast"
-	"go/token"
 	"go/types"
 	"io/fs"
 	"os"
@@ -31,42 +30,27 @@ var closesDescriptors = map[string]string{
 // TestLayoutDescriptors finds a close of a descriptor that the table does not know: invariant (d).
 func TestLayoutDescriptors(t *testing.T) {
 	faults, err := descriptors(os.DirFS("."), closesDescriptors)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range faults {
-		t.Error(f)
-	}
+	reportFaults(t, faults, err)
 }
 
 // descriptors returns the functions of the root that close a descriptor and are not in known, and those in known that
 // close none.
 func descriptors(root fs.FS, known map[string]string) (faults []string, err error) {
 	closes := map[string]bool{}
-	err = eachGoFile(root, func(dir, name string, f *ast.File, _ *token.FileSet) {
-		if dir != "." || strings.HasSuffix(name, "_test.go") {
+	err = eachFunc(root, func(fn function) {
+		if fn.dir != "." {
 			return
 		}
-		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok || fn.Body == nil {
-				continue
-			}
-			key := fn.Name.Name
-			if recv := receiver(fn); recv != "" {
-				key = recv + "." + key
-			}
-			ast.Inspect(fn.Body, func(n ast.Node) bool {
-				call, ok := n.(*ast.CallExpr)
-				if !ok || !closesDescriptor(call) {
-					return true
-				}
-				if closes[key] = true; known[key] == "" {
-					faults = append(faults, fmt.Sprintf("%s: %s closes a descriptor (%s)", name, key, types.ExprString(call)))
-				}
+		ast.Inspect(fn.decl, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || !closesDescriptor(call) {
 				return true
-			})
-		}
+			}
+			if closes[fn.name] = true; known[fn.name] == "" {
+				faults = append(faults, fmt.Sprintf("%s: %s closes a descriptor (%s)", fn.file, fn.name, types.ExprString(call)))
+			}
+			return true
+		})
 	})
 	for key := range known {
 		if !closes[key] {
@@ -97,15 +81,5 @@ func d(k sock.Kernel) { defer k.Close(3) }
 func (c *conn) e() { c.socket.Close() }
 `)}}
 	faults, err := descriptors(tree, map[string]string{"c": "known", "f": "gone"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"loop.a closes", "loop.b closes", "d closes", "f closes no descriptor"} {
-		if !slices.ContainsFunc(faults, func(f string) bool { return strings.Contains(f, want) }) {
-			t.Errorf("faults %q, want one with %q", faults, want)
-		}
-	}
-	if len(faults) != 4 {
-		t.Errorf("faults %q, want 4", faults)
-	}
+	expectFaults(t, faults, err, "loop.a closes", "loop.b closes", "d closes", "f closes no descriptor")
 }

@@ -2,8 +2,6 @@ package perch_test
 
 import (
 	"fmt"
-	"go/ast"
-	"go/token"
 	"io/fs"
 	"os"
 	"slices"
@@ -20,14 +18,9 @@ const maxColumns = 120
 // lines that are one long word (an address, a command) may be longer.
 func TestLayoutLines(t *testing.T) {
 	faults, documents, err := longLines(os.DirFS("."))
-	if err != nil {
-		t.Fatal(err)
-	}
+	reportFaults(t, faults, err)
 	if documents < 5 {
-		t.Fatalf("only %d documents seen: not the root of the repository?", documents)
-	}
-	for _, f := range faults {
-		t.Error(f)
+		t.Errorf("only %d documents seen: not the root of the repository?", documents)
 	}
 }
 
@@ -44,17 +37,16 @@ func longLines(root fs.FS) (faults []string, documents int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	err = eachGoFile(root, func(dir, name string, f *ast.File, fset *token.FileSet) {
-		src, _ := fs.ReadFile(root, name)
-		lines := strings.Split(string(src), "\n")
+	err = eachGoFile(root, func(f sourceFile) {
+		lines := strings.Split(string(f.src), "\n")
 		for _, group := range f.Comments {
 			for _, c := range group.List {
-				first := fset.Position(c.Pos()).Line
+				first := f.fset.Position(c.Pos()).Line
 				for n := range strings.Split(c.Text, "\n") {
 					line := lines[first+n-1]
 					words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "//"))
 					if k := utf8.RuneCountInString(line); k > maxColumns && len(words) > 1 && !strings.HasPrefix(c.Text, "//go:") {
-						faults = append(faults, fmt.Sprintf("%s:%d: a line with a comment has %d characters, %d is the ceiling: wrap it, or set the comment above", name, first+n, k, maxColumns))
+						faults = append(faults, fmt.Sprintf("%s:%d: a line with a comment has %d characters, %d is the ceiling: wrap it, or set the comment above", f.name, first+n, k, maxColumns))
 					}
 				}
 			}
@@ -89,24 +81,22 @@ func TestLayoutLinesFinds(t *testing.T) {
 	long := strings.Repeat("word ", maxColumns/5) + "more"
 	for _, tt := range []struct {
 		name, file, text string
-		want             int
+		want             []string // where each fault is
 	}{
-		{"document", "a.md", "# A\n\n" + long + "\n", 1},
-		{"as long as may be", "a.md", long[:maxColumns] + "\n", 0},
-		{"characters, not bytes", "a.md", strings.Repeat("– ", maxColumns/2) + "\n", 0},
-		{"table", "a.md", "| " + long + " |\n", 0},
-		{"code", "a.md", "```\n" + long + "\n```\n" + long + "\n", 1},
-		{"one word", "a.md", "https://example.com/" + strings.Repeat("x", maxColumns) + "\n", 0},
-		{"comment", "a.go", "package perch\n\n// A is " + long + "\nconst A = 1\n", 1},
-		{"comment behind code", "a.go", "package perch\n\nconst A = 1 // " + long + "\n", 1},
-		{"code without a comment", "a.go", "package perch\n\nconst A = \"" + long + "\"\n", 0},
-		{"comment of many lines", "a.go", "package perch\n\n/*\n" + long + "\n\n" + long + "\n*/\n", 2},
+		{"document", "a.md", "# A\n\n" + long + "\n", []string{"a.md:3:"}},
+		{"as long as may be", "a.md", long[:maxColumns] + "\n", nil},
+		{"characters, not bytes", "a.md", strings.Repeat("– ", maxColumns/2) + "\n", nil},
+		{"table", "a.md", "| " + long + " |\n", nil},
+		{"code", "a.md", "```\n" + long + "\n```\n" + long + "\n", []string{"a.md:4:"}},
+		{"one word", "a.md", "https://example.com/" + strings.Repeat("x", maxColumns) + "\n", nil},
+		{"comment", "a.go", "package perch\n\n// A is " + long + "\nconst A = 1\n", []string{"a.go:3:"}},
+		{"comment behind code", "a.go", "package perch\n\nconst A = 1 // " + long + "\n", []string{"a.go:3:"}},
+		{"code without a comment", "a.go", "package perch\n\nconst A = \"" + long + "\"\n", nil},
+		{"comment of many lines", "a.go", "package perch\n\n/*\n" + long + "\n\n" + long + "\n*/\n", []string{"a.go:4:", "a.go:6:"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			faults, _, err := longLines(fstest.MapFS{tt.file: {Data: []byte(tt.text)}})
-			if err != nil || len(faults) != tt.want {
-				t.Errorf("%q, %v; want %d", faults, err, tt.want)
-			}
+			expectFaults(t, faults, err, tt.want...)
 		})
 	}
 }

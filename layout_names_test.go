@@ -49,7 +49,7 @@ func survey(root fs.FS) (*names, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n, eachGoFile(root, func(dir, name string, f *ast.File, fset *token.FileSet) {
+	return n, eachGoFile(root, func(f sourceFile) {
 		pkg := f.Name.Name
 		if n.packages[pkg] == nil {
 			n.packages[pkg] = map[string]bool{}
@@ -57,7 +57,7 @@ func survey(root fs.FS) (*names, error) {
 		for _, d := range f.Decls {
 			n.declare(pkg, d)
 		}
-		ast.Inspect(f, func(node ast.Node) bool {
+		ast.Inspect(f.File, func(node ast.Node) bool {
 			switch x := node.(type) {
 			case *ast.Ident:
 				n.words[x.Name] = true
@@ -296,11 +296,6 @@ func (n *names) span(dir, span string) (faults []string) {
 			fault("make %s does not exist", m[2])
 		}
 	}
-	for _, test := range testName.FindAllString(span, -1) {
-		if !n.words[test] {
-			fault("%s does not exist", test)
-		}
-	}
 	if camelName.MatchString(span) && !testName.MatchString(span) && !n.words[span] && !slices.Contains(notNames, span) {
 		fault("nothing is called %s", span)
 	}
@@ -323,7 +318,18 @@ func (n *names) span(dir, span string) (faults []string) {
 			fault("%s: %s", chain, why)
 		}
 	}
-	for _, m := range fieldName.FindAllStringSubmatch(rest, -1) {
+	return append(faults, n.anywhere(span)...)
+}
+
+// anywhere returns what a piece of code or a comment names that does not exist, of tests and of fields in literals.
+func (n *names) anywhere(text string) (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	for _, test := range testName.FindAllString(text, -1) {
+		if !n.words[test] {
+			fault("%s does not exist", test)
+		}
+	}
+	for _, m := range fieldName.FindAllStringSubmatch(text, -1) {
 		if p, ok := n.packages[m[1]]; ok && p[m[2]] && !p[m[2]+"."+m[3]] {
 			fault("%s.%s has no field %s", m[1], m[2], m[3])
 		}
@@ -354,11 +360,6 @@ func (n *names) comment(dir, pkg string, text string) (faults []string) {
 			fault("file %s does not exist", file)
 		}
 	}
-	for _, test := range testName.FindAllString(text, -1) {
-		if !n.words[test] {
-			fault("%s does not exist", test)
-		}
-	}
 	rest := fileName.ReplaceAllString(docLink.ReplaceAllString(text, ""), "")
 	for _, word := range smallCamel.FindAllString(chainName.ReplaceAllString(example.ReplaceAllString(rest, ""), ""), -1) {
 		if !n.words[word] && !n.strings[word] && !slices.Contains(notNames, word) {
@@ -370,12 +371,7 @@ func (n *names) comment(dir, pkg string, text string) (faults []string) {
 			fault("%s: %s", chain, why)
 		}
 	}
-	for _, m := range fieldName.FindAllStringSubmatch(rest, -1) {
-		if p, ok := n.packages[m[1]]; ok && p[m[2]] && !p[m[2]+"."+m[3]] {
-			fault("%s.%s has no field %s", m[1], m[2], m[3])
-		}
-	}
-	return faults
+	return append(faults, n.anywhere(text)...)
 }
 
 // untrue returns the names in documents and comments under root that nothing has.
@@ -392,12 +388,12 @@ func untrue(root fs.FS) (faults []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = eachGoFile(root, func(dir, name string, f *ast.File, fset *token.FileSet) {
-		faults = append(faults, misnamed(name, f, fset)...)
+	err = eachGoFile(root, func(f sourceFile) {
+		faults = append(faults, misnamed(f)...)
 		for _, group := range f.Comments {
 			for _, c := range group.List {
-				for _, why := range n.comment(dir, f.Name.Name, c.Text) {
-					faults = append(faults, fmt.Sprintf("%s: %s", fset.Position(c.Pos()), why))
+				for _, why := range n.comment(f.dir, f.Name.Name, c.Text) {
+					faults = append(faults, fmt.Sprintf("%s: %s", f.fset.Position(c.Pos()), why))
 				}
 			}
 		}
@@ -408,14 +404,14 @@ func untrue(root fs.FS) (faults []string, err error) {
 
 // misnamed returns the doc comments of a file that begin with the name of what they describe, but
 // not in capitals as it is.
-func misnamed(name string, f *ast.File, fset *token.FileSet) (faults []string) {
+func misnamed(f sourceFile) (faults []string) {
 	check := func(doc *ast.CommentGroup, id *ast.Ident) {
 		if doc == nil {
 			return
 		}
 		first, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(doc.List[0].Text, "//")), " ")
 		if first = strings.TrimRight(first, ":,."); id.IsExported() && !token.IsExported(first) && strings.EqualFold(first, id.Name) {
-			faults = append(faults, fmt.Sprintf("%s: %s is called %s", fset.Position(doc.Pos()), id.Name, first))
+			faults = append(faults, fmt.Sprintf("%s: %s is called %s", f.fset.Position(doc.Pos()), id.Name, first))
 		}
 	}
 	for _, d := range f.Decls {
@@ -436,34 +432,11 @@ func misnamed(name string, f *ast.File, fset *token.FileSet) (faults []string) {
 	return faults
 }
 
-// eachDocument reads the documents of this repository under root.
-func eachDocument(root fs.FS, visit func(name, text string)) error {
-	return fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if base := d.Name(); d.IsDir() && name != "." && (strings.HasPrefix(base, ".") || base == "testdata" || base == "bin" || base == "node_modules" || base == "report") {
-			return fs.SkipDir
-		}
-		if d.IsDir() || path.Ext(name) != ".md" {
-			return nil
-		}
-		text, err := fs.ReadFile(root, name)
-		visit(name, string(text))
-		return err
-	})
-}
-
 // TestLayoutNames finds names of files, packages, functions, fields, flags, tests and targets
 // in documents and comments that do not exist.
 func TestLayoutNames(t *testing.T) {
 	faults, err := untrue(os.DirFS("."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range faults {
-		t.Error(f)
-	}
+	reportFaults(t, faults, err)
 }
 
 // TestLayoutNamesFinds plants names that do not exist, each beside one that does.
@@ -509,12 +482,7 @@ func TestLayoutNamesFinds(t *testing.T) {
 				"Makefile":      {Data: []byte("test: ## all\n")},
 				".gitignore":    {Data: []byte("/bench/report/\n")},
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if tt.want == "" && len(faults) != 0 || tt.want != "" && (len(faults) != 1 || !strings.Contains(faults[0], tt.want)) {
-				t.Errorf("faults %q, want one with %q", faults, tt.want)
-			}
+			expectFaults(t, faults, err, tt.want)
 		})
 	}
 }

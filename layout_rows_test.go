@@ -2,14 +2,11 @@ package perch_test
 
 import (
 	"fmt"
-	"go/ast"
-	"go/token"
 	"io/fs"
 	"maps"
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -19,27 +16,14 @@ import (
 // exist, and modules that nobody imports.
 func TestLayoutRows(t *testing.T) {
 	faults, err := emptyRows(os.DirFS("."), mayImport, testOnly, mayRequire)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range faults {
-		t.Error(f)
-	}
+	reportFaults(t, faults, err)
 }
 
 func emptyRows(root fs.FS, imports map[string][]string, tests []string, modules map[string][]string) (faults []string, err error) {
-	here, imported := map[string]bool{}, map[string]bool{}
-	err = eachGoFile(root, func(dir, name string, f *ast.File, _ *token.FileSet) {
-		here[dir] = true
-		for _, spec := range f.Imports {
-			if p, err := strconv.Unquote(spec.Path.Value); err == nil && !strings.HasSuffix(name, "_test.go") {
-				imported[dir+" "+p] = true
-			}
-		}
-	})
+	imported, err := importsOf(root)
 	for dir, allowed := range imports {
 		for _, p := range append([]string{dir}, allowed...) {
-			if p != all && !here[p] {
+			if _, here := imported[p]; p != all && !here {
 				faults = append(faults, fmt.Sprintf("mayImport, row of %s: there is no package %s", dir, p))
 			}
 		}
@@ -51,13 +35,25 @@ func emptyRows(root fs.FS, imports map[string][]string, tests []string, modules 
 	}
 	for p, dirs := range modules {
 		for _, dir := range dirs {
-			if !imported[dir+" "+p] {
+			if !slices.Contains(imported[dir], p) {
 				faults = append(faults, fmt.Sprintf("mayRequire: %s does not import %s", dir, p))
 			}
 		}
 	}
 	slices.Sort(faults)
 	return slices.Compact(faults), err
+}
+
+// importsOf are the imports of non-test files, by directory; one that has only tests is there too.
+func importsOf(root fs.FS) (map[string][]string, error) {
+	imported := map[string][]string{}
+	return imported, eachGoFile(root, func(f sourceFile) {
+		of := imported[f.dir]
+		if !f.forTest() {
+			of = append(of, f.imports()...)
+		}
+		imported[f.dir] = of
+	})
 }
 
 // TestLayoutDependencies holds README.md and docs/dependencies.md against what the engine, that
@@ -72,14 +68,12 @@ func TestLayoutDependencies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile("docs/dependencies.md")
+	table, err := section(os.DirFS("."), "docs/dependencies.md", "In the engine")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, sentence, _ := strings.Cut(string(readme), "the engine's only dependencies are")
 	sentence, _, _ = strings.Cut(sentence, ".\n")
-	_, table, _ := strings.Cut(string(page), "## In the engine\n")
-	table, _, _ = strings.Cut(table, "\n## ")
 	module := regexp.MustCompile("`([a-z]+\\.[a-z]+/[^`]+)`")
 	row := regexp.MustCompile("(?m)^\\| `([^`]+)`")
 	for where, got := range map[string][][]string{
@@ -102,17 +96,7 @@ func dependencies(root fs.FS) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	imports := map[string][]string{}
-	err = eachGoFile(root, func(dir, name string, f *ast.File, _ *token.FileSet) {
-		if strings.HasSuffix(name, "_test.go") {
-			return
-		}
-		for _, spec := range f.Imports {
-			if p, err := strconv.Unquote(spec.Path.Value); err == nil {
-				imports[dir] = append(imports[dir], p)
-			}
-		}
-	})
+	imports, err := importsOf(root)
 	found, seen := map[string]bool{}, map[string]bool{}
 	var visit func(dir string)
 	visit = func(dir string) {
@@ -152,39 +136,26 @@ func TestLayoutRowsFinds(t *testing.T) {
 		map[string][]string{".": {"frame"}, "frame": {}, "cmd/a": {all}, "cluster": {}, "room": {"frame"}},
 		[]string{"frame", "internal/wstest"},
 		map[string][]string{"example.com/b": {"frame", "cmd/a"}, "example.com/c": {"frame"}})
-	want := []string{"row of cluster", "row of room", "cmd/a does not import example.com/b", "frame does not import example.com/c", "internal/wstest has no row"}
-	if err != nil || len(faults) != len(want) {
-		t.Errorf("%d faults %q, %v", len(faults), faults, err)
-	}
-	for _, w := range want {
-		if !strings.Contains(strings.Join(faults, "\n"), w) {
-			t.Errorf("no fault with %q in %q", w, faults)
-		}
-	}
+	expectFaults(t, faults, err, "row of cluster", "row of room", "cmd/a does not import example.com/b",
+		"frame does not import example.com/c", "internal/wstest has no row")
 }
 
 // TestLayoutImportsDocumented holds the last table of docs/architecture.md to mayImport: it has a
 // row for every package, with the packages that it may import. One row stands for the tests from
 // outside.
 func TestLayoutImportsDocumented(t *testing.T) {
-	doc, err := os.ReadFile("docs/architecture.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range undocumented(string(doc), mayImport) {
-		t.Error(f)
-	}
+	table, err := section(os.DirFS("."), "docs/architecture.md", "What may import what")
+	reportFaults(t, undocumented(table, mayImport), err)
 }
 
-// undocumented returns how the table of imports in a document differs from imports.
-func undocumented(doc string, imports map[string][]string) (faults []string) {
+// undocumented returns how a table of imports differs from imports.
+func undocumented(table string, imports map[string][]string) (faults []string) {
 	const outside = "internal/enginetest/*"
 	name := strings.NewReplacer("`", "", "the root", ".", "the engine", ".", "any of ours", all, "–", "")
-	_, table, _ := strings.Cut(doc, "\n## What may import what\n")
 	rows := map[string][]string{}
-	for line := range strings.Lines(table) {
-		cells := strings.Split(strings.TrimSpace(line), " | ")
-		if len(cells) != 3 || !strings.HasPrefix(line, "| ") || cells[0] == "| package" {
+	for row := range tableRows(table) {
+		cells := strings.Split(row, " | ")
+		if len(cells) != 3 {
 			continue
 		}
 		var may []string
@@ -217,26 +188,24 @@ func undocumented(doc string, imports map[string][]string) (faults []string) {
 func TestLayoutImportsDocumentedFinds(t *testing.T) {
 	imports := map[string][]string{".": {"frame", "room"}, "frame": {}, "room": {"frame"}, "cmd/a": {all}, "internal/enginetest/tls": {}}
 	rows := []string{
-		"", "## What may import what", "", "| package | what it is | may import |", "|---|---|---|",
+		"| package | what it is | may import |", "|---|---|---|",
 		"| the root | it | `room`, `frame` |", "| `frame` | it | – |", "| `room` | it | `frame` |", "| `cmd/a` | it | any of ours |",
 		"| `internal/enginetest/*` | them | – |",
 	}
-	if faults := undocumented(strings.Join(rows, "\n"), imports); len(faults) != 0 {
-		t.Errorf("faults %q of a true table", faults)
-	}
+	expectFaults(t, undocumented(strings.Join(rows, "\n"), imports), nil)
 	for _, tt := range []struct {
 		row       int
 		is, fault string
 	}{
-		{5, "| the root | it | `room` |", "the row of ."},
-		{6, "", "the row of frame"},
-		{7, "| `room` | it | `frame`, the engine |", "the row of room"},
-		{9, "| `internal/enginetest/*` | them | – |\n| `cluster` | it | – |", "no package cluster"},
+		{2, "| the root | it | `room` |", "the row of ."},
+		{3, "", "the row of frame"},
+		{4, "| `room` | it | `frame`, the engine |", "the row of room"},
+		{6, "| `internal/enginetest/*` | them | – |\n| `cluster` | it | – |", "no package cluster"},
 	} {
-		planted := slices.Clone(rows)
-		planted[tt.row] = tt.is
-		if faults := undocumented(strings.Join(planted, "\n"), imports); len(faults) != 1 || !strings.Contains(faults[0], tt.fault) {
-			t.Errorf("with %q: faults %q, want one with %q", tt.is, faults, tt.fault)
-		}
+		t.Run(tt.fault, func(t *testing.T) {
+			planted := slices.Clone(rows)
+			planted[tt.row] = tt.is
+			expectFaults(t, undocumented(strings.Join(planted, "\n"), imports), nil, tt.fault)
+		})
 	}
 }

@@ -3,11 +3,9 @@ package perch_test
 import (
 	"fmt"
 	"go/ast"
-	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -37,12 +35,7 @@ var manyMethods = map[string]int{
 // TestLayoutSizes holds the ceilings on functions and on the methods of a type.
 func TestLayoutSizes(t *testing.T) {
 	faults, err := sizes(os.DirFS("."), tallFuncs, manyMethods)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range faults {
-		t.Error(f)
-	}
+	reportFaults(t, faults, err)
 }
 
 // sizes returns the functions and types under root that are above a ceiling, and the
@@ -50,28 +43,17 @@ func TestLayoutSizes(t *testing.T) {
 func sizes(root fs.FS, tall map[string]string, many map[string]int) (faults []string, err error) {
 	methods := map[string]int{}
 	needed := map[string]bool{}
-	err = eachGoFile(root, func(dir, name string, f *ast.File, fset *token.FileSet) {
-		if strings.HasSuffix(name, "_test.go") {
+	err = eachFunc(root, func(fn function) {
+		key := fn.dir + "." + fn.name
+		if fn.receiver != "" {
+			methods[fn.dir+"."+fn.receiver]++
+		}
+		lines, n := strings.Count(fn.source, "\n")+1, branches(fn.decl)
+		if lines <= maxFuncLines && n <= maxBranches {
 			return
 		}
-		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok || fn.Body == nil {
-				continue
-			}
-			key := dir + "." + fn.Name.Name
-			if recv := receiver(fn); recv != "" {
-				key = dir + "." + recv + "." + fn.Name.Name
-				methods[dir+"."+recv]++
-			}
-			lines := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1
-			n := branches(fn.Body)
-			if lines <= maxFuncLines && n <= maxBranches {
-				continue
-			}
-			if needed[key] = true; tall[key] == "" {
-				faults = append(faults, fmt.Sprintf("%s: %s has %d lines and %d branches, %d and %d are the ceilings", name, key, lines, n, maxFuncLines, maxBranches))
-			}
+		if needed[key] = true; tall[key] == "" {
+			faults = append(faults, fmt.Sprintf("%s: %s has %d lines and %d branches, %d and %d are the ceilings", fn.file, key, lines, n, maxFuncLines, maxBranches))
 		}
 	})
 	for key, n := range methods {
@@ -97,8 +79,8 @@ func sizes(root fs.FS, tall map[string]string, many map[string]int) (faults []st
 }
 
 // branches counts the ways through a function: each condition, loop, case, && and ||.
-func branches(body ast.Node) (n int) {
-	ast.Inspect(body, func(node ast.Node) bool {
+func branches(fn *ast.FuncDecl) (n int) {
+	ast.Inspect(fn, func(node ast.Node) bool {
 		switch x := node.(type) {
 		case *ast.IfStmt, *ast.ForStmt, *ast.RangeStmt:
 			n++
@@ -120,105 +102,41 @@ func branches(body ast.Node) (n int) {
 	return n
 }
 
-// receiver is the name of a method's type, "" for a function.
-func receiver(fn *ast.FuncDecl) string {
-	if fn.Recv == nil {
-		return ""
-	}
-	t := fn.Recv.List[0].Type
-	for {
-		switch x := t.(type) {
-		case *ast.StarExpr:
-			t = x.X
-		case *ast.IndexExpr:
-			t = x.X
-		case *ast.IndexListExpr:
-			t = x.X
-		case *ast.Ident:
-			return x.Name
-		default:
-			return ""
-		}
-	}
-}
-
-// eachGoFile parses the Go files of this module under root.
-func eachGoFile(root fs.FS, visit func(dir, name string, f *ast.File, fset *token.FileSet)) error {
-	ignore := func(string, ...any) {}
-	return fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			return checkDir(root, name, d.Name(), ignore)
-		}
-		if path.Ext(name) != ".go" {
-			return nil
-		}
-		src, err := fs.ReadFile(root, name)
-		if err != nil {
-			return err
-		}
-		fset := token.NewFileSet()
-		f, err := parser.ParseFile(fset, name, src, parser.ParseComments)
-		if err != nil {
-			return err
-		}
-		visit(path.Dir(name), name, f, fset)
-		return nil
-	})
-}
-
 // TestLayoutOwner demands that every method of loop which only the loop's goroutine may
 // call checks that first, and that every method of Conn asks whether it is at home. A
 // method for any goroutine says so in its doc comment, and one that ends in Send leaves it
 // to that.
 func TestLayoutOwner(t *testing.T) {
 	faults, seen, err := unowned(os.DirFS("."))
-	if err != nil {
-		t.Fatal(err)
-	}
+	reportFaults(t, faults, err)
 	if seen < 50 {
-		t.Fatalf("only %d methods seen: not the root of the repository?", seen)
-	}
-	for _, f := range faults {
-		t.Error(f)
+		t.Errorf("only %d methods seen: not the root of the repository?", seen)
 	}
 }
 
 // unowned returns the methods of loop and Conn that do not check, and how many it looked at.
 func unowned(root fs.FS) (faults []string, seen int, err error) {
-	err = eachGoFile(root, func(dir, name string, f *ast.File, fset *token.FileSet) {
-		if dir != "." || strings.HasSuffix(name, "_test.go") {
+	err = eachFunc(root, func(fn function) {
+		if fn.dir != "." || fn.receiver != "loop" && fn.receiver != "Conn" || len(fn.decl.Recv.List[0].Names) == 0 {
 			return
 		}
-		src, _ := fs.ReadFile(root, name)
-		text := func(n ast.Node) string {
-			return string(src[fset.Position(n.Pos()).Offset:fset.Position(n.End()).Offset])
+		seen++
+		body, self := fn.decl.Body, fn.decl.Recv.List[0].Names[0].Name
+		doc := strings.ToLower(strings.Join(strings.Fields(fn.decl.Doc.Text()), " "))
+		if strings.Contains(doc, "any goroutine") || len(body.List) == 0 {
+			return
 		}
-		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok || fn.Recv == nil || len(fn.Recv.List[0].Names) == 0 {
-				continue
-			}
-			recv, self := receiver(fn), fn.Recv.List[0].Names[0].Name
-			if recv != "loop" && recv != "Conn" {
-				continue
-			}
-			seen++
-			doc := strings.ToLower(strings.Join(strings.Fields(fn.Doc.Text()), " "))
-			if strings.Contains(doc, "any goroutine") || len(fn.Body.List) == 0 {
-				continue
-			}
-			first := text(fn.Body.List[0])
-			if recv == "loop" && (first == self+".own.Check()" || strings.Contains(text(fn.Body), self+".own.Claim()")) {
-				continue
-			}
-			if recv == "Conn" && (strings.Contains(first, self+".live()") || strings.Contains(first, self+".present()") ||
-				strings.Contains(text(fn.Body), ".home.Here()") || strings.Contains(text(fn.Body), "return "+self+".Send(")) {
-				continue
-			}
-			faults = append(faults, fmt.Sprintf("%s: %s.%s does not check its owner first", name, recv, fn.Name.Name))
+		first, whole := fn.text(body.List[0]), fn.text(body)
+		var checks bool
+		switch fn.receiver {
+		case "loop":
+			checks = first == self+".own.Check()" || strings.Contains(whole, self+".own.Claim()")
+		case "Conn":
+			checks = strings.Contains(first, self+".live()") || strings.Contains(first, self+".present()") ||
+				strings.Contains(whole, ".home.Here()") || strings.Contains(whole, "return "+self+".Send(")
+		}
+		if !checks {
+			faults = append(faults, fmt.Sprintf("%s: %s does not check its owner first", fn.file, fn.name))
 		}
 	})
 	return faults, seen, err
@@ -248,27 +166,24 @@ func TestLayoutSizesFinds(t *testing.T) {
 		{"", map[string]string{"..f": "gone"}, nil, "nothing needs"},
 		{"", nil, map[string]int{"..T": 99}, "nothing needs"},
 	} {
-		faults, err := sizes(file(tt.src), tt.tall, tt.many)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if tt.want == "" && len(faults) != 0 || tt.want != "" && (len(faults) != 1 || !strings.Contains(faults[0], tt.want)) {
-			t.Errorf("%.40q: faults %q, want %q", tt.src, faults, tt.want)
-		}
+		t.Run(fmt.Sprintf("%.40q", tt.src), func(t *testing.T) {
+			faults, err := sizes(file(tt.src), tt.tall, tt.many)
+			expectFaults(t, faults, err, tt.want)
+		})
 	}
-	for src, want := range map[string]int{
-		"func (l *loop) f() {\n\tl.own.Check()\n}\n":                           0,
-		"// f is for any\n// goroutine.\nfunc (l *loop) f() {\n\tg()\n}\n":     0,
-		"func (l *loop) f() {\n\tg()\n\tl.own.Check()\n}\n":                    1,
-		"func (c Conn) F() bool { return c.present() != nil }\n":               0,
-		"func (c Conn) F() bool { return c.l.x }\n":                            1,
-		"func (c Conn) F() {\n\ts := c.live()\n\tg(s)\n}\n":                    0,
-		"func (r Ref) F() { r.l.x() }\n":                                       0,
-		"func (c Conn) G() {\n\tg()\n\tif s := c.live(); s != nil {\n\t}\n}\n": 1,
+	for src, want := range map[string]string{
+		"func (l *loop) f() {\n\tl.own.Check()\n}\n":                           "",
+		"// f is for any\n// goroutine.\nfunc (l *loop) f() {\n\tg()\n}\n":     "",
+		"func (l *loop) f() {\n\tg()\n\tl.own.Check()\n}\n":                    "loop.f does not check",
+		"func (c Conn) F() bool { return c.present() != nil }\n":               "",
+		"func (c Conn) F() bool { return c.l.x }\n":                            "Conn.F does not check",
+		"func (c Conn) F() {\n\ts := c.live()\n\tg(s)\n}\n":                    "",
+		"func (r Ref) F() { r.l.x() }\n":                                       "",
+		"func (c Conn) G() {\n\tg()\n\tif s := c.live(); s != nil {\n\t}\n}\n": "Conn.G does not check",
 	} {
-		faults, _, err := unowned(file(src))
-		if err != nil || len(faults) != want {
-			t.Errorf("%q: faults %q, %v, want %d", src, faults, err, want)
-		}
+		t.Run(src, func(t *testing.T) {
+			faults, _, err := unowned(file(src))
+			expectFaults(t, faults, err, want)
+		})
 	}
 }

@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -157,14 +153,9 @@ var (
 // would be cached.
 func TestLayout(t *testing.T) {
 	faults, files, err := layout(os.DirFS("."))
-	if err != nil {
-		t.Fatal(err)
-	}
+	reportFaults(t, faults, err)
 	if files < 10 {
-		t.Fatalf("only %d Go files seen: not the root of the repository?", files)
-	}
-	for _, f := range faults {
-		t.Error(f)
+		t.Errorf("only %d Go files seen: not the root of the repository?", files)
 	}
 }
 
@@ -197,66 +188,38 @@ func TestLayoutDocumented(t *testing.T) {
 func layout(root fs.FS) (faults []string, files int, err error) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	err = fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
+		if err != nil || !d.IsDir() {
 			return err
 		}
-		if d.IsDir() {
-			return checkDir(root, name, d.Name(), fault)
+		if slices.Contains(badName, d.Name()) && skipDir(root, name) == nil {
+			fault("%s: directory name %q says nothing", name, d.Name())
 		}
-		if path.Ext(name) != ".go" {
-			return nil
-		}
+		return skipDir(root, name)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	err = eachGoFile(root, func(f sourceFile) {
 		files++
-		src, err := fs.ReadFile(root, name)
-		if err != nil {
-			return err
+		if n := bytes.Count(f.src, []byte("\n")); n > maxLines {
+			fault("%s: %d lines, %d is the ceiling: split it by noun or verb", f.name, n, maxLines)
 		}
-		if n := bytes.Count(src, []byte("\n")); n > maxLines {
-			fault("%s: %d lines, %d is the ceiling: split it by noun or verb", name, n, maxLines)
-		}
-		dir := path.Dir(name)
-		if _, known := mayImport[dir]; !known {
-			fault("%s: package %q is not in the table of layout_test.go", name, dir)
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ImportsOnly)
-		if err != nil {
-			return err
+		if _, known := mayImport[f.dir]; !known {
+			fault("%s: package %q is not in the table of layout_test.go", f.name, f.dir)
 		}
 		if slices.Contains(badName, strings.TrimSuffix(f.Name.Name, "_test")) {
-			fault("%s: package name %q says nothing", name, f.Name.Name)
+			fault("%s: package name %q says nothing", f.name, f.Name.Name)
 		}
-		if strings.HasSuffix(name, "_test.go") {
-			return nil
+		if f.forTest() {
+			return
 		}
-		for _, spec := range f.Imports {
-			imported, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				return err
-			}
-			if why := checkImport(dir, imported); why != "" {
-				fault("%s: imports %s: %s", name, imported, why)
+		for _, imported := range f.imports() {
+			if why := checkImport(f.dir, imported); why != "" {
+				fault("%s: imports %s: %s", f.name, imported, why)
 			}
 		}
-		return nil
 	})
 	return faults, files, err
-}
-
-// checkDir skips what is no part of the module and refuses directories named like drawers.
-func checkDir(root fs.FS, name, base string, fault func(string, ...any)) error {
-	if name == "." {
-		return nil
-	}
-	if strings.HasPrefix(base, ".") || base == "testdata" || base == "bin" || base == "node_modules" {
-		return fs.SkipDir
-	}
-	if _, err := fs.Stat(root, path.Join(name, "go.mod")); err == nil {
-		return fs.SkipDir // a module of its own: bench/peers
-	}
-	if slices.Contains(badName, base) {
-		fault("%s: directory name %q says nothing", name, base)
-	}
-	return nil
 }
 
 // checkImport returns why a non-test file of package dir must not import this, or "".
@@ -324,19 +287,9 @@ func TestLayoutFinds(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			faults, _, err := layout(tt.tree)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if tt.want == "" && len(faults) != 0 {
-				t.Errorf("faults %q, want none", faults)
-			}
-			if tt.want != "" && (len(faults) != 1 || !strings.Contains(faults[0], tt.want)) {
-				t.Errorf("faults %q, want one with %q", faults, tt.want)
-			}
+			expectFaults(t, faults, err, tt.want)
 		})
 	}
 	faults, _, err := layout(fstest.MapFS{"internal/util/readme": {}})
-	if err != nil || len(faults) != 1 {
-		t.Errorf("directory util: faults %q, %v, want one", faults, err)
-	}
+	expectFaults(t, faults, err, "directory name")
 }

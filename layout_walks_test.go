@@ -2,9 +2,6 @@ package perch_test
 
 import (
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
 	"os"
 	"regexp"
@@ -24,27 +21,22 @@ var (
 // names.
 func TestLayoutWalks(t *testing.T) {
 	faults, steps, err := walks(os.DirFS("."))
-	if err != nil {
-		t.Fatal(err)
-	}
+	reportFaults(t, faults, err)
 	if steps < 15 {
 		t.Errorf("%d steps are found: is the section there?", steps)
-	}
-	for _, f := range faults {
-		t.Error(f)
 	}
 }
 
 // walks returns what is wrong with the walks, and how many steps they have.
 func walks(root fs.FS) (faults []string, steps int, err error) {
-	doc, err := fs.ReadFile(root, "docs/architecture.md")
+	text, err := section(root, "docs/architecture.md", "Walks")
 	if err != nil {
 		return nil, 0, err
 	}
-	_, section, _ := strings.Cut(string(doc), "\n## Walks\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	declared := map[string]bool{}
+	err = eachFunc(root, func(fn function) { declared[fn.file+" "+fn.name] = true })
 	next := 1
-	for line := range strings.Lines(section) {
+	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "### ") {
 			next = 1
 		}
@@ -58,36 +50,12 @@ func walks(root fs.FS) (faults []string, steps int, err error) {
 			faults = append(faults, fmt.Sprintf("a step in another form: %.60q", line))
 		case m[1] != strconv.Itoa(next):
 			faults = append(faults, fmt.Sprintf("step %s of a walk is number %d", m[1], next))
-		case !declares(root, m[3], m[2]):
+		case !declared[m[3]+" "+m[2]]:
 			faults = append(faults, fmt.Sprintf("%s is not in %s", m[2], m[3]))
 		}
 		next++
 	}
-	return faults, steps, nil
-}
-
-// declares reports that a file has a function of that name: "Type.Method", or "Function".
-func declares(root fs.FS, file, name string) bool {
-	src, err := fs.ReadFile(root, file)
-	if err != nil {
-		return false
-	}
-	f, err := parser.ParseFile(token.NewFileSet(), file, src, parser.SkipObjectResolution)
-	if err != nil {
-		return false
-	}
-	for _, d := range f.Decls {
-		if fn, ok := d.(*ast.FuncDecl); ok {
-			full := fn.Name.Name
-			if recv := receiver(fn); recv != "" {
-				full = recv + "." + full
-			}
-			if full == name {
-				return true
-			}
-		}
-	}
-	return false
+	return faults, steps, err
 }
 
 // TestLayoutWalksFinds plants each fault.
@@ -99,16 +67,8 @@ func TestLayoutWalksFinds(t *testing.T) {
 		"a.go":                 {Data: []byte("package perch\nfunc (l *loop) a() {}\nfunc b() {}\n")},
 	}
 	faults, steps, err := walks(tree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"step 2 of a walk is number 3", "loop.b is not in a.go", "b is not in b.go", "another form"}
-	if steps != 6 || len(faults) != len(want) {
-		t.Fatalf("%d steps, faults %q", steps, faults)
-	}
-	for i := range want {
-		if !strings.Contains(faults[i], want[i]) {
-			t.Errorf("fault %q, want %q", faults[i], want[i])
-		}
+	expectFaults(t, faults, err, "step 2 of a walk is number 3", "loop.b is not in a.go", "b is not in b.go", "another form")
+	if steps != 6 {
+		t.Errorf("%d steps, want 6", steps)
 	}
 }

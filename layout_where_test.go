@@ -16,35 +16,16 @@ var whereRow = regexp.MustCompile("^\\| [^|]+ \\| `([^`|]+)` \\| `([^`|]+)` \\|$
 // TestLayoutWhere holds the table to what there is: each file exists and has the name.
 func TestLayoutWhere(t *testing.T) {
 	faults, rows, err := where(os.DirFS("."))
-	if err != nil {
-		t.Fatal(err)
-	}
+	reportFaults(t, faults, err)
 	if rows < 24 {
 		t.Errorf("%d rows are found: is the table there?", rows)
-	}
-	for _, f := range faults {
-		t.Error(f)
 	}
 }
 
 // where returns what is wrong with the table, and how many rows it has.
 func where(root fs.FS) (faults []string, rows int, err error) {
-	doc, err := fs.ReadFile(root, "docs/architecture.md")
-	if err != nil {
-		return nil, 0, err
-	}
-	_, section, _ := strings.Cut(string(doc), "\n## Where to look\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	head := true
-	for line := range strings.Lines(section) {
-		line = strings.TrimSpace(line)
-		switch {
-		case !strings.HasPrefix(line, "|"):
-			continue
-		case head:
-			head = !strings.HasPrefix(line, "|---")
-			continue
-		}
+	text, err := section(root, "docs/architecture.md", "Where to look")
+	for line := range tableRows(text) {
 		rows++
 		m := whereRow.FindStringSubmatch(line)
 		if m == nil {
@@ -62,7 +43,7 @@ func where(root fs.FS) (faults []string, rows int, err error) {
 			faults = append(faults, fmt.Sprintf("%s has no %s", m[1], m[2]))
 		}
 	}
-	return faults, rows, nil
+	return faults, rows, err
 }
 
 // TestLayoutWhereFinds plants each fault.
@@ -75,16 +56,8 @@ func TestLayoutWhereFinds(t *testing.T) {
 		"a.go":                 {Data: []byte("package perch\nfunc (l *loop) pong() {}\n")},
 	}
 	faults, rows, err := where(tree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"a.go has no ping", "a.go has no pon", "b.go", "another form"}
-	if rows != 5 || len(faults) != len(want) {
-		t.Fatalf("%d rows, faults %q", rows, faults)
-	}
-	for i := range want {
-		if !strings.Contains(faults[i], want[i]) {
-			t.Errorf("fault %q, want %q", faults[i], want[i])
-		}
+	expectFaults(t, faults, err, "a.go has no ping", "a.go has no pon", "b.go", "another form")
+	if rows != 5 {
+		t.Errorf("%d rows, want 5", rows)
 	}
 }

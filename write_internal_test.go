@@ -3,67 +3,12 @@
 package perch
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"os"
-	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/perchws/perch/internal/owner"
 )
 
-// TestWritesInOnePlace: in the engine's source only socketWriter sends, and the functions that use it are those that
-// invariant (b) names. This is the half of it that no run can show.
-func TestWritesInOnePlace(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sends := regexp.MustCompile(`\b(kernel|sock|System\{\})\.Send(Vector)?\(|\bunix\.(Write|Writev|Send\w*)\(`)
-	asks := regexp.MustCompile(`\bl\.(writer\(|sockets\.)`)
-	var sending, asking []string
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		src, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fset := token.NewFileSet()
-		f, err := parser.ParseFile(fset, name, src, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok {
-				continue
-			}
-			body := src[fset.Position(fn.Pos()).Offset:fset.Position(fn.End()).Offset]
-			if sends.Match(body) {
-				sending = append(sending, name+" "+fn.Name.Name)
-			}
-			if asks.Match(body) {
-				asking = append(asking, fn.Name.Name)
-			}
-		}
-	}
-	if want := []string{"write.go Send", "write.go SendVector"}; !slices.Equal(sending, want) {
-		t.Errorf("%q send, want %q", sending, want)
-	}
-	slices.Sort(asking)
-	want := []string{"flush", "flushCork", "refuseTakeover", "sealSome", "sendRecords", "speak", "writer"}
-	if !slices.Equal(asking, want) {
-		t.Errorf("%q ask for the writer, want %q", asking, want)
-	}
-}
-
-// TestMayWrite: the other half, which race builds assert.
+// TestMayWrite: the half of invariant (b) that race builds assert. TestWritesInOnePlace is the other.
 func TestMayWrite(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
