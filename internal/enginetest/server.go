@@ -4,7 +4,11 @@ package enginetest
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/wstest"
@@ -57,6 +61,25 @@ func Dial(t testing.TB, srv *perch.Server) *wstest.Conn {
 // Echo sends every message back.
 func Echo() perch.Handler {
 	return perch.Handler{OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) { c.Send(op, p) }}
+}
+
+// Slow is a page that takes its time, and then tells whether its request is still wanted: "<nil>" if it is.
+func Slow(d time.Duration) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(d):
+		case <-r.Context().Done():
+		}
+		fmt.Fprint(w, r.Context().Err())
+	}
+}
+
+// Much is a page of 64 MiB. How sending it ended goes to ended.
+func Much(ended chan<- error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		_, err := io.Copy(w, io.LimitReader(Endless{}, 64<<20))
+		ended <- err
+	}
 }
 
 // Audience makes every connection of h a member of one room, and returns how to

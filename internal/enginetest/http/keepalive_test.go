@@ -235,17 +235,8 @@ func TestKeepAliveTimeouts(t *testing.T) {
 		}
 		fmt.Fprint(w, n)
 	})
-	mux.HandleFunc("GET /slow", func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-time.After(3 * timeout):
-		case <-r.Context().Done():
-		}
-		fmt.Fprint(w, r.Context().Err())
-	})
-	mux.HandleFunc("GET /much", func(w http.ResponseWriter, r *http.Request) {
-		_, err := io.Copy(w, io.LimitReader(enginetest.Endless{}, 64<<20))
-		failed <- err
-	})
+	mux.HandleFunc("GET /slow", enginetest.Slow(3*timeout))
+	mux.HandleFunc("GET /much", enginetest.Much(failed))
 	mux.HandleFunc("POST /own", func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(10 * timeout))
 		_, err := io.Copy(io.Discard, r.Body)

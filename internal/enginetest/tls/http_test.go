@@ -168,17 +168,8 @@ func TestHTTPSTimeouts(t *testing.T) {
 	failed := make(chan error, 1)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {})
-	mux.HandleFunc("GET /slow", func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-time.After(3 * timeout):
-		case <-r.Context().Done():
-		}
-		fmt.Fprint(w, r.Context().Err())
-	})
-	mux.HandleFunc("GET /much", func(w http.ResponseWriter, r *http.Request) {
-		_, err := io.Copy(w, io.LimitReader(enginetest.Endless{}, 64<<20))
-		failed <- err
-	})
+	mux.HandleFunc("GET /slow", enginetest.Slow(3*timeout))
+	mux.HandleFunc("GET /much", enginetest.Much(failed))
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.Copy(io.Discard, r.Body)
 		fmt.Fprint(w, err)
