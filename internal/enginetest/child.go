@@ -3,12 +3,15 @@
 package enginetest
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -65,6 +68,41 @@ func InChild(t *testing.T, meanwhile func(say io.Reader), namespaces ...uintptr)
 
 // AwaitParent waits, in a child, until the parent has done its part.
 func AwaitParent() { io.Copy(io.Discard, os.Stdin) }
+
+// Crowd is what the parent of a child that measures memory does meanwhile. It connects n clients to the address that
+// the child says, and leaves them open until the test ends; use has each do its part. It logs what the child then says
+// of its memory.
+func Crowd(t *testing.T, say io.Reader, n int, use func(c net.Conn) error) {
+	t.Helper()
+	lines := bufio.NewScanner(say)
+	await := func(what string) (rest string) {
+		for found := false; !found && lines.Scan(); {
+			rest, found = strings.CutPrefix(lines.Text(), what+" ")
+		}
+		return rest
+	}
+	addr := await("address")
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			for k := g; k < n; k += 8 {
+				c, err := net.Dial("tcp", addr)
+				if err == nil {
+					t.Cleanup(func() { c.Close() })
+					err = use(c)
+				}
+				if err != nil {
+					t.Errorf("client %d: %v", k, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if !t.Failed() {
+		t.Log(await("memory"))
+	}
+}
 
 // LimitDescriptors sets RLIMIT_NOFILE of this process, a child.
 func LimitDescriptors(t *testing.T, n uint64) {

@@ -3,7 +3,6 @@
 package rooms_test
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -11,8 +10,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -96,38 +93,16 @@ func TestMemberMemory(t *testing.T) {
 	}
 }
 
-// connectMembers opens the connections to the child, and leaves them open until it has said what memory they take.
+// connectMembers opens the connections to the child.
 func connectMembers(t *testing.T, say io.Reader, members int) {
-	lines := bufio.NewScanner(say)
-	await := func(what string) (rest string) {
-		for found := false; !found && lines.Scan(); {
-			rest, found = strings.CutPrefix(lines.Text(), what+" ")
+	t.Helper()
+	enginetest.Crowd(t, say, members, func(c net.Conn) error {
+		c.Write(wstest.Request("a", "/ws"))
+		b := make([]byte, 512)
+		k, err := c.Read(b)
+		if err != nil || !bytes.HasPrefix(b[:k], []byte("HTTP/1.1 101")) {
+			return fmt.Errorf("answered %q, %v", b[:k], err)
 		}
-		return rest
-	}
-	addr := await("address")
-	var all sync.WaitGroup
-	for g := range 8 {
-		all.Go(func() {
-			for n := g; n < members; n += 8 {
-				c, err := net.Dial("tcp", addr)
-				if err != nil {
-					t.Errorf("member %d: %v", n, err)
-					return
-				}
-				t.Cleanup(func() { c.Close() })
-				c.Write(wstest.Request("a", "/ws"))
-				b := make([]byte, 512)
-				k, err := c.Read(b)
-				if err != nil || !bytes.HasPrefix(b[:k], []byte("HTTP/1.1 101")) {
-					t.Errorf("member %d: %q %v", n, b[:k], err)
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	if !t.Failed() {
-		t.Log(await("memory"))
-	}
+		return nil
+	})
 }

@@ -3,16 +3,14 @@
 package tls_test
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"runtime/debug"
 	"strconv"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -61,44 +59,22 @@ func TestTLSIdleMemory(t *testing.T) {
 	}
 }
 
-// connectIdle opens the connections to the child, has each echo once, and leaves
-// them open until the test ends. It logs what the child says of its memory.
+// connectIdle opens the connections to the child, and has each echo once.
 func connectIdle(t *testing.T, say io.Reader, clients int, version uint16) {
-	lines := bufio.NewScanner(say)
-	await := func(what string) (rest string) {
-		for found := false; !found && lines.Scan(); {
-			rest, found = strings.CutPrefix(lines.Text(), what+" ")
-		}
-		return rest
-	}
-	addr := await("address")
+	t.Helper()
 	config := &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}
 	message := wstest.Binary(make([]byte, 128)).Append(nil, true)
-	var all sync.WaitGroup
-	for g := range 8 {
-		all.Go(func() {
-			for n := g; n < clients; n += 8 {
-				c, err := tls.Dial("tcp", addr, config)
-				if err != nil {
-					t.Errorf("client %d: %v", n, err)
-					return
-				}
-				t.Cleanup(func() { c.NetConn().Close() })
-				c.Write(append(wstest.Request("a", "/ws"), message...))
-				var got []byte
-				for b := make([]byte, 512); !bytes.HasSuffix(got, make([]byte, 128)); {
-					k, err := c.Read(b)
-					if err != nil {
-						t.Errorf("client %d: %v", n, err)
-						return
-					}
-					got = append(got, b[:k]...)
-				}
+	enginetest.Crowd(t, say, clients, func(conn net.Conn) error {
+		c := tls.Client(conn, config)
+		c.Write(append(wstest.Request("a", "/ws"), message...))
+		var got []byte
+		for b := make([]byte, 512); !bytes.HasSuffix(got, make([]byte, 128)); {
+			k, err := c.Read(b)
+			if err != nil {
+				return err
 			}
-		})
-	}
-	all.Wait()
-	if !t.Failed() {
-		t.Log(await("memory"))
-	}
+			got = append(got, b[:k]...)
+		}
+		return nil
+	})
 }
