@@ -26,20 +26,10 @@ func TestOutOfDescriptors(t *testing.T) {
 	enginetest.LimitDescriptors(t, 64)
 	srv := enginetest.StartRoute(t, perch.Config{Loops: 1}, enginetest.Echo())
 	connected := enginetest.Dial(t, srv)
-	addr := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: srv.Addr().(*net.TCPAddr).Port}
-	var fds []int
-	for range clients { // sockets first: a connection needs no descriptor more, on this side
-		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fds = append(fds, fd)
-	}
+	fds, connect := openSockets(t, srv, clients)
 	empty := enginetest.FillDescriptors(t, 0)
 	for _, fd := range fds {
-		if err := syscall.Connect(fd, addr); err != nil {
-			t.Fatal(err)
-		}
+		connect(fd)
 		if _, err := syscall.Write(fd, wstest.Request("test", "/ws")); err != nil {
 			t.Fatal(err)
 		}
@@ -81,6 +71,26 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 	if s := srv.Stats(); s.Accepted != clients+1 || s.AcceptErrors != 0 {
 		t.Errorf("accepted %d, %d errors", s.Accepted, s.AcceptErrors)
+	}
+}
+
+// openSockets opens n sockets of clients while there are descriptors: to connect one to the server then needs no other,
+// on this side.
+func openSockets(t *testing.T, srv *perch.Server, n int) (fds []int, connect func(fd int)) {
+	t.Helper()
+	for range n {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, fd)
+	}
+	addr := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: srv.Addr().(*net.TCPAddr).Port}
+	return fds, func(fd int) {
+		t.Helper()
+		if err := syscall.Connect(fd, addr); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -194,20 +194,10 @@ func TestReservedOutOfDescriptors(t *testing.T) {
 	enginetest.LimitDescriptors(t, 128)
 	srv := probed(t, perch.Config{Loops: 1})
 	connected := enginetest.Dial(t, srv)
-	addr := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: srv.Addr().(*net.TCPAddr).Port}
-	var fds []int
-	for range 30 { // sockets first: a connection needs no descriptor more, on this side
-		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fds = append(fds, fd)
-	}
+	fds, connect := openSockets(t, srv, 30)
 	empty := enginetest.FillDescriptors(t, 0)
 	for n, fd := range fds {
-		if err := syscall.Connect(fd, addr); err != nil {
-			t.Fatal(err)
-		}
+		connect(fd)
 		if n%3 != 0 { // that only connects
 			continue
 		}
