@@ -60,6 +60,17 @@ func join(t testing.TB, ref perch.Ref, r *room.Room) {
 	})
 }
 
+// joined are n connections that have joined the room.
+func joined(t *testing.T, r *room.Room, n int, connect func() (*wstest.Conn, perch.Ref)) (clients []*wstest.Conn, refs []perch.Ref) {
+	t.Helper()
+	for range n {
+		c, ref := connect()
+		join(t, ref, r)
+		clients, refs = append(clients, c), append(refs, ref)
+	}
+	return clients, refs
+}
+
 // publish publishes texts.
 func publish(t testing.TB, r *room.Room, texts ...string) {
 	t.Helper()
@@ -106,13 +117,7 @@ func TestPublishReceipt(t *testing.T) {
 	srv, connect := startMembers(t, perch.Config{Loops: 3}, perch.Handler{})
 	r := makeRoom(t, srv, "a", room.Options{})
 	const members = 9
-	var clients []*wstest.Conn
-	var refs []perch.Ref
-	for range members {
-		c, ref := connect()
-		join(t, ref, r)
-		clients, refs = append(clients, c), append(refs, ref)
-	}
+	clients, refs := joined(t, r, members, connect)
 	taken := make(chan int, 1)
 	told := 0
 	r.Publish(room.Message{
@@ -330,13 +335,7 @@ func TestDeletedRoom(t *testing.T) {
 		},
 	}}, perch.Handler{})
 	r := makeRoom(t, srv, "a", room.Options{})
-	var clients []*wstest.Conn
-	var refs []perch.Ref
-	for range members {
-		c, ref := connect()
-		join(t, ref, r)
-		clients, refs = append(clients, c), append(refs, ref)
-	}
+	clients, refs := joined(t, r, members, connect)
 	publish(t, r, "the last message")
 	if err := srv.Rooms().Delete(r, "no reason"); err != nil {
 		t.Fatal(err)
