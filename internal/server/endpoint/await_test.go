@@ -96,6 +96,15 @@ func (a asker) question() asked {
 	return wstest.Receive(a.t, "a question", a.questions)
 }
 
+// waiting is a new client that waits for the answer to message 1, and that question. It has sent the others behind it.
+func (a asker) waiting(query string, behind ...string) (peer, asked) {
+	a.t.Helper()
+	c := a.dial("/ws/asking" + query)
+	c.say(append([]string{`{"type":"wait","id":1}`}, behind...)...)
+	c.did(1, 1)
+	return c, a.question()
+}
+
 // did expects an answer for each of the ids, in order.
 func (p peer) did(first, last int) {
 	p.t.Helper()
@@ -195,9 +204,7 @@ func TestAwaitAtOnce(t *testing.T) {
 // TestAwaitBytes: the bytes that wait are bounded too.
 func TestAwaitBytes(t *testing.T) {
 	w := newAsker(t, nil)
-	c := w.dial("/ws/asking")
-	c.say(`{"type":"wait","id":1}`)
-	c.did(1, 1)
+	c, q := w.waiting("")
 	pad := strings.Repeat("x", maxBacklogSize/2)
 	for id := 2; id <= 3; id++ {
 		c.say(fmt.Sprintf(`{"type":"x","id":%d,"pad":%q}`, id, pad))
@@ -206,7 +213,7 @@ func TestAwaitBytes(t *testing.T) {
 	if got := c.hear(); got["code"] != "busy" || !like(got["id"], 4) {
 		t.Fatalf("got %v, want busy", got)
 	}
-	w.question().answer(1, nil)
+	q.answer(1, nil)
 	c.answered(1)
 	c.did(2, 3)
 	// What is handled makes place for more.
@@ -238,16 +245,9 @@ func TestAwaitShare(t *testing.T) {
 		}
 		return f.Op == frame.OpPong
 	}
-	suspended := func(query string) peer {
-		c := w.dial("/ws/asking" + query)
-		c.say(`{"type":"wait","id":1}`)
-		c.did(1, 1)
-		w.question()
-		return c
-	}
 	var greedy []peer
 	for range 24 {
-		c := suspended("")
+		c, _ := w.waiting("")
 		for say(c, 1000) {
 		}
 		greedy = append(greedy, c)
@@ -256,7 +256,7 @@ func TestAwaitShare(t *testing.T) {
 	if used > 32<<10 || used < 30<<10 {
 		t.Errorf("%d bytes of one address wait, half of all may", used)
 	}
-	if c := suspended("?token=" + w.token("ann", time.Hour)); !say(c, 10<<10) {
+	if c, _ := w.waiting("?token=" + w.token("ann", time.Hour)); !say(c, 10<<10) {
 		t.Errorf("with %d bytes of one address a message of a user may not wait", used)
 	}
 	other := w.dial("/ws/asking") // one that waits for nothing is not concerned
@@ -266,7 +266,7 @@ func TestAwaitShare(t *testing.T) {
 		c.Reset()
 	}
 	wstest.Eventually(t, "what they took is free", func() bool { return w.realm.backlogs.Stats().Held < 12<<10 })
-	if c := suspended(""); !say(c, 4000) {
+	if c, _ := w.waiting(""); !say(c, 4000) {
 		t.Error("a message may not wait although all is free")
 	}
 }
@@ -274,10 +274,7 @@ func TestAwaitShare(t *testing.T) {
 // TestAwaitLate: a client waits so long, is told what is the matter, and goes on; the answer is undone, once.
 func TestAwaitLate(t *testing.T) {
 	w := newAsker(t, nil)
-	c := w.dial("/ws/asking")
-	c.say(`{"type":"wait","id":1}`, `{"type":"x","id":2}`)
-	c.did(1, 1)
-	q := w.question()
+	c, q := w.waiting("", `{"type":"x","id":2}`)
 	c.here()
 	w.later(DefaultPatience - time.Millisecond)
 	c.here()
@@ -372,10 +369,7 @@ func TestAwaitFirst(t *testing.T) {
 // TestAwaitClosed: when the connection closes all that waits is let go, and the answer is undone, whenever it comes.
 func TestAwaitClosed(t *testing.T) {
 	w := newAsker(t, nil)
-	c := w.dial("/ws/asking")
-	c.say(`{"type":"wait","id":1}`, `{"type":"x","id":2}`)
-	c.did(1, 1)
-	q := w.question()
+	c, q := w.waiting("", `{"type":"x","id":2}`)
 	c.here()
 	c.Reset()
 	wstest.Eventually(t, "the connection is gone", func() bool { return w.srv.Stats().Connections == 0 })
@@ -398,10 +392,7 @@ func TestAwaitClosed(t *testing.T) {
 func TestAwaitRaces(t *testing.T) {
 	w := newAsker(t, nil)
 	for i := range 50 {
-		c := w.dial("/ws/asking")
-		c.say(`{"type":"wait","id":1}`)
-		c.did(1, 1)
-		q := w.question()
+		c, q := w.waiting("")
 		var all sync.WaitGroup
 		all.Go(func() { q.answer(i, nil) })
 		all.Go(func() { q.answer(i, nil) })
