@@ -32,6 +32,18 @@ func startLate(t *testing.T, patience time.Duration) *lateServer {
 	return s
 }
 
+// startStepped starts one whose clients wait as long as it takes, and lets guests of these names in, one after the
+// other. From then on the broker answers by step or pump alone.
+func startStepped(t *testing.T, seed uint64, names ...string) (s *lateServer, guests []*client) {
+	t.Helper()
+	s = startLate(t, -1)
+	defer s.pump(t, seed)()
+	for _, name := range names {
+		guests = append(guests, s.named(name, guests...))
+	}
+	return s, guests
+}
+
 // pump lets the broker answer all that it is asked, in an order that follows from the seed, until stop is called.
 func (s *lateServer) pump(t *testing.T, seed uint64) (stop func()) {
 	over, ended := make(chan struct{}), make(chan struct{})
@@ -91,11 +103,8 @@ func TestLateChat(t *testing.T) {
 // Whatever a client asks while its room is being opened is answered after it, in order; others are served
 // meanwhile.
 func TestLateJoinInOrder(t *testing.T) {
-	s := startLate(t, -1)
-	stop := s.pump(t, 3)
-	ada := s.named("Ada")
-	bob := s.named("Bob", ada)
-	stop()
+	s, in := startStepped(t, 3, "Ada", "Bob")
+	ada, bob := in[0], in[1]
 	ada.say(object{"type": "join_room", "room_id": "tea", "id": "join"})
 	ada.say(object{"type": "chat_message", "content": "first", "id": "say"})
 	ada.say(object{"type": "history", "id": "history"})
@@ -125,10 +134,8 @@ func TestLateJoinInOrder(t *testing.T) {
 
 // A client that goes on asking while it waits is bounded, and loses nothing that was accepted.
 func TestLateBacklog(t *testing.T) {
-	s := startLate(t, -1)
-	stop := s.pump(t, 4)
-	ada := s.named("Ada")
-	stop()
+	s, in := startStepped(t, 4, "Ada")
+	ada := in[0]
 	const kept, all = 32, 100
 	frames := []wstest.Frame{wstest.Text(`{"type":"join_room","room_id":"tea"}`)}
 	for i := range all {
@@ -188,11 +195,8 @@ func TestLateNever(t *testing.T) {
 
 // What the broker answers with an error, twice or too early is told once, and clearly.
 func TestLateFates(t *testing.T) {
-	s := startLate(t, -1)
-	stop := s.pump(t, 8)
-	ada := s.named("Ada")
-	bob := s.named("Bob", ada)
-	stop()
+	s, in := startStepped(t, 8, "Ada", "Bob")
+	ada, bob := in[0], in[1]
 	fates := map[string]brokertest.Fate{"broken": brokertest.Fail, "twice": brokertest.Twice}
 	s.Fate = func(id string, _ brokertest.Asked) brokertest.Fate { return fates[id] }
 	ada.say(object{"type": "join_room", "room_id": "broken"})
@@ -220,11 +224,8 @@ func TestLateFates(t *testing.T) {
 // A broker that does not answer publishes: a client has so many under way, and others in the room are heard. In the
 // end each is told that nobody knows, and what is sent again is known by its name.
 func TestLateOwed(t *testing.T) {
-	s := startLate(t, -1)
-	stop := s.pump(t, 9)
-	ada := s.named("Ada")
-	bob := s.named("Bob", ada)
-	stop()
+	s, in := startStepped(t, 9, "Ada", "Bob")
+	ada, bob := in[0], in[1]
 	ada.say(object{"type": "chat_message", "content": "one", "id": "one"})
 	for range maxOwed - 1 {
 		ada.say(object{"type": "chat_message", "content": "more"})
@@ -315,10 +316,8 @@ func TestLateOtherNode(t *testing.T) {
 
 // Nothing is left of clients that go while they wait.
 func TestLateGoneMeanwhile(t *testing.T) {
-	s := startLate(t, -1)
-	stop := s.pump(t, 11)
-	ada := s.named("Ada")
-	stop()
+	s, in := startStepped(t, 11, "Ada")
+	ada := in[0]
 	ada.say(object{"type": "join_room", "room_id": "tea"})
 	program := s.dial("/ws/room/coffee")
 	program.say(object{"type": "join", "username": "Bob"})
