@@ -24,12 +24,17 @@ func (l *loop) audit() {
 		return
 	}
 	var queued int64
-	live := 0
+	live, kept := 0, 0
 	l.each(func(i uint32, s *slot) {
 		live++
 		if c := l.slab.coldOf(s); c != nil {
 			l.auditCold(i, s, c)
 			queued += int64(c.out.Counted())
+			before := c.kept
+			if l.weigh(c); c.kept != before {
+				panic(fmt.Sprintf("perch: connection %d keeps %d bytes of input, %d are counted", i, c.kept, before))
+			}
+			kept += c.kept
 		}
 		if s.fd < 0 && s.state != stateConnecting && s.state != stateClosed || s.fd >= 0 && s.state == stateClosed && len(l.lists.dead) == 0 {
 			panic(fmt.Sprintf("perch: connection %d in state %v has descriptor %d", i, s.state, s.fd))
@@ -37,6 +42,9 @@ func (l *loop) audit() {
 	})
 	if live != l.slab.live {
 		panic(fmt.Sprintf("perch: %d slots are in use, %d are counted", live, l.slab.live))
+	}
+	if kept != l.intake.kept {
+		panic(fmt.Sprintf("perch: %d bytes of input are kept, %d are counted", kept, l.intake.kept))
 	}
 	if queued != l.ledger.queued {
 		panic(fmt.Sprintf("perch: %d bytes are in outboxes, %d are counted", queued, l.ledger.queued))

@@ -56,7 +56,11 @@ type Config struct {
 	MaxOutput      int // bytes queued for one connection; 1 MiB. An empty queue takes any one message
 	// bytes queued in all, and on their way to loops; 256 MiB. A message that does not fit is refused: ErrOverloaded
 	MaxOutputTotal int64
-	Rate           Rate // of messages received, per connection
+	// bytes kept in all of what peers have sent and cannot be used yet: heads, messages that are not whole or
+	// wait for a worker; 128 MiB, or four times MaxMessageSize. Over it connections of those who keep the most
+	// are ended: ErrInputFull
+	MaxInputTotal int64
+	Rate          Rate // of messages received, per connection
 
 	MaxHead    int // bytes of the head of a request, or of the response to Dial; 8 KiB, 60 KiB at most
 	MaxHeaders int // lines in it; 64, 1000 at most. A takeover has the limits of its own net/http server instead

@@ -83,13 +83,10 @@ func (c *Config) limits(f *faults) {
 	f.count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
 	f.count("MaxFragments", &c.MaxFragments, 1024)
 	f.count("MaxOutput", &c.MaxOutput, 1<<20)
-	switch {
-	case c.MaxOutputTotal == 0:
-		c.MaxOutputTotal = 256 << 20
-	case c.MaxOutputTotal == -1:
-		c.MaxOutputTotal = math.MaxInt64
-	case c.MaxOutputTotal < 0:
-		f.addf("MaxOutputTotal: %d is neither a limit nor -1 (none)", c.MaxOutputTotal)
+	f.bytes("MaxOutputTotal", &c.MaxOutputTotal, 256<<20)
+	f.bytes("MaxInputTotal", &c.MaxInputTotal, max(128<<20, 4*min(int64(c.MaxMessageSize), math.MaxInt64/4)))
+	if c.MaxMessageSize < math.MaxInt && c.MaxInputTotal/2 < int64(c.MaxMessageSize) {
+		f.addf("MaxInputTotal: %d is less than two messages of MaxMessageSize, %d", c.MaxInputTotal, c.MaxMessageSize)
 	}
 	err := c.Rate.defaults(Rate{Messages: 100, Burst: 200, Bytes: max(1<<20, c.MaxMessageSize)})
 	if err == nil {
@@ -181,6 +178,18 @@ func (f *faults) count(key string, p *int, def int) {
 		*p = def
 	case *p == -1:
 		*p = math.MaxInt
+	case *p < -1:
+		f.addf("%s: %d is neither a limit nor -1 (none)", key, *p)
+	}
+}
+
+// bytes resolves a limit of what all connections together may take.
+func (f *faults) bytes(key string, p *int64, def int64) {
+	switch {
+	case *p == 0:
+		*p = def
+	case *p == -1:
+		*p = math.MaxInt64
 	case *p < -1:
 		f.addf("%s: %d is neither a limit nor -1 (none)", key, *p)
 	}

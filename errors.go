@@ -44,6 +44,7 @@ var (
 	ErrCloseTimeout   = errors.New("perch: closing handshake timed out")
 	ErrMessageTimeout = errors.New("perch: message took too long")
 	ErrRateLimit      = errors.New("perch: rate limit")
+	ErrInputFull      = errors.New("perch: input memory exhausted") // see Config.MaxInputTotal
 	ErrPanic          = errors.New("perch: handler panicked")
 	ErrShutdown       = errors.New("perch: server shut down")
 	ErrDial           = errors.New("perch: dial failed")

@@ -29,7 +29,7 @@ var tallFuncs = map[string]string{
 
 // manyMethods may have more methods, each with the number that it may not exceed.
 var manyMethods = map[string]int{
-	"..loop": 220, // the engine: its methods are in files by theme
+	"..loop": 223, // the engine: its methods are in files by theme
 }
 
 // TestLayoutSizes holds the ceilings on functions and on the methods of a type.

@@ -63,6 +63,7 @@ func (l *loop) sweep() {
 		}
 	}
 	l.relieve()
+	l.relieveInput()
 	l.hand.next = l.now + l.hand.period
 }
 

@@ -69,6 +69,7 @@ type loop struct {
 	rooms       *room.Shards
 	lists       lists
 	ledger      ledger
+	intake      intake
 	doing       doing
 	sockets     socketWriter
 	tls         tlsBuffers
@@ -102,6 +103,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		http:        passing{pair: -1},
 		calling:     calling{current: noSlot},
 		ledger:      ledger{account: &s.output},
+		intake:      intake{total: &s.input, most: s.cfg.MaxInputTotal},
 		doing:       doing{slot: noSlot},
 		hand:        clockHand{period: s.period, wanted: s.period},
 		keys:        entropy.Stream(s.entropy),
@@ -210,6 +212,9 @@ func (l *loop) handle(events []poller.Event) {
 	defer l.recovered()
 	for i := range events {
 		l.dispatch(&events[i])
+		if l.intake.over {
+			l.relieveInput()
+		}
 	}
 }
 

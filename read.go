@@ -84,6 +84,7 @@ func (l *loop) dropInput(c *cold) {
 	if c.in != nil {
 		l.bufs.Put(c.in)
 		c.in = nil
+		l.weigh(c)
 	}
 }
 
@@ -92,12 +93,13 @@ func (l *loop) keep(s *slot, b []byte) {
 	l.own.Check()
 	c := l.slab.thaw(s)
 	if c.in == nil {
-		c.in = l.bufs.Get()
+		c.in = l.bufs.GetFor(len(b))
 		if c.asmBuf == nil {
 			c.inSince = l.coarse
 		}
 	}
 	c.in.B = append(c.in.B, b...)
+	l.weigh(c)
 }
 
 // feed splits the input of an open or closing connection into messages, hands
@@ -197,26 +199,40 @@ func (l *loop) stashMessage(s *slot, asm *frame.Assembler) {
 		if asm == &l.input.asm { // the connection is done for: its gathered message goes with it
 			l.input.asmBuf.B = l.input.asm.Take()
 			l.freshAssembler(l.input.asmBuf)
+		} else if c := l.slab.coldOf(s); c != nil {
+			l.weigh(c)
 		}
 	case asm == &l.input.asm:
 		c := l.slab.thaw(s)
 		c.asm, c.asmBuf = l.input.asm, l.input.asmBuf
+		if n := c.asm.Buffered(); c.asm.Held() > 4*max(n, smallMessage) { // the rest of it may be long in coming
+			small := l.bufs.GetFor(n)
+			c.asmBuf.B = c.asm.Move(small.B)
+			l.bufs.Put(c.asmBuf)
+			c.asmBuf = small
+		}
 		c.inSince, c.came = l.coarse, c.asm.Buffered()
 		l.freshAssembler(l.bufs.Get())
+		l.weigh(c)
 	case asm.Idle():
 		if c := l.slab.coldOf(s); c != nil && c.asmBuf != nil {
 			l.dropMessage(c)
 		}
 	default:
-		if c := l.slab.coldOf(s); asm.Buffered()-c.came >= messageStep {
+		c := l.slab.coldOf(s)
+		if asm.Buffered()-c.came >= messageStep {
 			c.inSince, c.came = l.coarse, asm.Buffered()
 		}
+		l.weigh(c)
 	}
 }
 
 // messageStep is how much of a message must come in MessageTimeout, in bytes: less
 // than any network brings that is of use, and more than it costs us to wait.
 const messageStep = 16 << 10
+
+// smallMessage is for how much of a message a buffer may be too large.
+const smallMessage = 1 << 10
 
 // freshAssembler readies the loop's own assembler, which every connection uses
 // that has no message under way.
@@ -236,6 +252,7 @@ func (l *loop) dropMessage(c *cold) {
 	l.bufs.Put(c.asmBuf)
 	c.asmBuf = nil
 	c.asm = frame.Assembler{}
+	l.weigh(c)
 }
 
 // message hands one message over.

@@ -66,7 +66,8 @@ type Server struct {
 
 	// Locked by themselves.
 	admission
-	output           account // what waits to be sent, and what is on its way to loops
+	output           account      // what waits to be sent, and what is on its way to loops
+	input            atomic.Int64 // bytes kept of what peers have sent, as the loops have reported them
 	table            routeTable
 	turns, dialTurns *tlsTurns       // of TLS handshakes, as a server and as a client
 	overRate         *limit.Arrivals // of TLS handshakes of connections over a limit
@@ -319,6 +320,7 @@ func (srv *Server) launch() error {
 			srv.release()
 			return err
 		}
+		l.intake.even = srv.cfg.MaxInputTotal / int64(n)
 		srv.loops = append(srv.loops, l)
 	}
 	loops := make([]room.Loop, n)

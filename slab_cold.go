@@ -18,6 +18,7 @@ type cold struct {
 	asmBuf  *pool.Buffer      // whose memory asm uses
 	inSince uint64            // coarse time at which the cut message, or header, began or last made progress
 	came    int               // bytes of the message that had come then
+	kept    int               // bytes of input that are counted: see weigh
 	out     outbox.Box
 	cause   *CloseError
 	dial    *dialing

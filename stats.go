@@ -56,6 +56,9 @@ type Stats struct {
 	Pauses            uint64 // reading stopped for backpressure
 	PoolFull          uint64 // a route's queue in the worker pool was full
 
+	InputBytes    int64  // kept of what peers have sent and cannot be used yet: see Config.MaxInputTotal
+	InputRelieved uint64 // connections ended because that was too much
+
 	QueuedBytes int64  // output waiting now, and what is on its way to loops
 	Overloads   uint64 // messages and calls refused with ErrOverloaded, or told to rooms as too many
 
@@ -125,7 +128,7 @@ func (s *Stats) counters() []*uint64 {
 		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.TakenOver, &s.TLSHandshakes, &s.TLSFailed, &s.MessagesReceived, &s.MessagesSent,
 		&s.MessagesDropped, &s.BytesReceived, &s.BytesSent, &s.CompressedReceived, &s.CompressedSent, &s.Compressions, &s.PingsSent,
 		&s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers, &s.HeartbeatTimeouts,
-		&s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.LogsLost, &s.Pauses, &s.PoolFull, &s.Overloads, &s.SlowTicks}
+		&s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.LogsLost, &s.Pauses, &s.PoolFull, &s.Overloads, &s.SlowTicks, &s.InputRelieved}
 }
 
 func (s *Stats) merge(o *Stats) {
@@ -158,6 +161,7 @@ func (l *loop) publishStats() {
 func (l *loop) account() {
 	l.own.Check()
 	l.ledger.report()
+	l.intake.report()
 	if l.life.stopping && l.slab.live == 0 {
 		l.life.stopped = true
 	}
@@ -187,6 +191,7 @@ func (srv *Server) Stats() Stats {
 	all.Connections = int(srv.connections.Load() + srv.refusing.Load())
 	all.QueuedBytes = srv.output.bytes()
 	all.Overloads += srv.output.refused.Load()
+	all.InputBytes = srv.input.Load()
 	all.LogsLost += srv.lines.dropped()
 	for kind := range all.Refusals {
 		all.Refusals[kind] = srv.refusals.counts[kind].Load()

@@ -161,6 +161,7 @@ var causes = []struct {
 	{ErrCloseTimeout, closing.CloseTimeout},
 	{ErrMessageTimeout, closing.MessageTimeout},
 	{ErrRateLimit, closing.RateLimit},
+	{ErrInputFull, closing.InputFull},
 	{errACME, closing.ACME},
 	{errNotTLS, closing.NotTLS},
 	{ErrDial, closing.DialFailed},

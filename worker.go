@@ -12,8 +12,9 @@ import (
 // lagBytes and lagMessages are what a connection may have waiting for its
 // worker before reading from it stops.
 const (
-	lagBytes    = 64 << 10
-	lagMessages = 64
+	lagBytes      = 64 << 10
+	lagBytesShort = 4 << 10 // instead, when there is not much room for input
+	lagMessages   = 64
 )
 
 // work is what one connection has for the worker pool. At most one batch is in
@@ -27,6 +28,8 @@ type work struct {
 	// Owned by the loop.
 	next   batch
 	listed bool // cur is in l.workers.ready, in l.workers.waiting or with a worker
+	held   int  // bytes of cur then
+	waits  bool // cur is in l.workers.waiting
 
 	// Owned by the worker between Submit and postDone, else by the loop.
 	cur batch
@@ -51,6 +54,9 @@ func (b *batch) empty() bool {
 	return b.upgrade == nil && b.open == nil && len(b.messages) == 0 && b.close == nil
 }
 
+// forget drops the messages.
+func (b *batch) forget() { b.messages, b.data = b.messages[:0], nil }
+
 // reset readies b for reuse.
 func (b *batch) reset() {
 	if owner.Enabled {
@@ -73,8 +79,19 @@ func (l *loop) workOf(i uint32, s *slot) *work {
 	return c.work
 }
 
-// spareWorks bounds what is kept for reuse.
-const spareWorks = 1024
+// spareWorks bounds what is kept for reuse, and spareBytes what each of them keeps.
+const (
+	spareWorks = 1024
+	spareBytes = 4 << 10
+)
+
+// spareData is the memory of a batch that is kept for reuse.
+func spareData(b []byte) []byte {
+	if cap(b) > spareBytes {
+		return nil
+	}
+	return b
+}
 
 func (l *loop) takeWork() *work {
 	l.own.Check()
@@ -92,11 +109,13 @@ func (l *loop) dropWork(c *cold) {
 	l.own.Check()
 	w := c.work
 	c.work = nil
+	l.weigh(c)
 	if w == nil || len(l.workers.spare) == spareWorks {
 		return
 	}
 	w.next.reset()
 	w.cur.reset()
+	w.next.data, w.cur.data = spareData(w.next.data), spareData(w.cur.data)
 	w.ref, w.route = Ref{}, nil
 	l.workers.spare = append(l.workers.spare, w)
 }
@@ -133,10 +152,11 @@ func (l *loop) workMessage(i uint32, s *slot, r *Route, op Opcode, p []byte) {
 	off := len(b.data)
 	b.data = append(b.data, p...)
 	b.messages = append(b.messages, message{op, off, len(b.data)})
-	if len(b.data) >= lagBytes || len(b.messages) >= lagMessages {
+	if len(b.data) >= lagBytes || len(b.messages) >= lagMessages || len(b.data) >= lagBytesShort && l.intake.short() {
 		s.flags |= flagLags
 	}
 	l.list(i, s)
+	l.weigh(l.slab.coldOf(s))
 }
 
 // list readies the connection's next batch, unless one is under way.
@@ -148,6 +168,8 @@ func (l *loop) list(i uint32, s *slot) {
 	}
 	w.listed = true
 	w.cur, w.next = w.next, w.cur
+	w.held = cap(w.cur.data)
+	l.weigh(l.slab.coldOf(s))
 	l.workers.ready = append(l.workers.ready, w)
 }
 
@@ -177,6 +199,7 @@ func (l *loop) wait(w *work) {
 		l.workers.waiting = map[uint32][]*work{}
 	}
 	l.workers.waiting[lane] = append(l.workers.waiting[lane], w)
+	w.waits = true
 	s := l.slab.at(w.ref.slot)
 	if s.state == stateOpen {
 		s.flags |= flagLags
@@ -188,6 +211,7 @@ func (l *loop) wait(w *work) {
 func (l *loop) submitWaiting(lane uint32) {
 	l.own.Check()
 	for _, w := range l.workers.waiting[lane] {
+		w.waits = false
 		l.workers.ready = append(l.workers.ready, w)
 	}
 	delete(l.workers.waiting, lane)
@@ -248,8 +272,9 @@ func (l *loop) workPanicked(i uint32, s *slot) {
 	l.own.Check()
 	l.stats.Panics++
 	if c := l.slab.coldOf(s); c != nil && c.work != nil {
-		b := &c.work.next
-		b.open, b.messages, b.data = nil, b.messages[:0], b.data[:0]
+		c.work.next.open = nil
+		c.work.next.forget()
+		l.weigh(c)
 	}
 	if s.state == stateOpen {
 		l.failWith(i, s, CloseInternalError, "internal error", ErrPanic)
@@ -261,7 +286,7 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 	l.own.Check()
 	u, ended := w.cur.upgrade, w.cur.close != nil
 	w.cur.reset()
-	w.listed = false
+	w.listed, w.held = false, cap(w.cur.data)
 	if u != nil && s.state != stateDeciding {
 		u.route.abandon(&u.response, ErrNeverOpened)
 	}
@@ -291,6 +316,7 @@ func (l *loop) workDone(i uint32, s *slot, w *work) {
 			return
 		}
 	}
+	l.weigh(c)
 	l.interest(i, s)
 	l.slab.freeze(s)
 }

@@ -21,8 +21,19 @@ func (a *Assembler) Take() []byte {
 	return b
 }
 
+// Move has a gather chunks in b from now on. What is gathered is copied; the buffer of before is returned, to be
+// reused.
+func (a *Assembler) Move(b []byte) []byte {
+	old := a.buf
+	a.buf = append(b[:0], old...)
+	return old
+}
+
 // Buffered is the number of bytes kept of a message that is not whole yet.
 func (a *Assembler) Buffered() int { return len(a.buf) }
+
+// Held is the memory that a has for chunks, in bytes.
+func (a *Assembler) Held() int { return cap(a.buf) }
 
 // Next is Reader.Next, but chunks are gathered. The payload of a Message that
 // came in chunks is valid until the next call of Next or Take.

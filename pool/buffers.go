@@ -17,6 +17,19 @@ type Buffers struct {
 func (p *Buffers) Get() *Buffer { return p.pool.Get() }
 
 // Put takes a buffer back.
+// GetFor returns an empty buffer that is not much larger than n bytes: for what may stay in it for long.
+func (p *Buffers) GetFor(n int) *Buffer {
+	b := p.pool.Get()
+	if cap(b.B) > 4*max(n, spareSize) {
+		p.pool.Put(b)
+		b = &Buffer{B: make([]byte, 0, n)}
+	}
+	return b
+}
+
+// spareSize is how large a buffer GetFor does not mind, in bytes.
+const spareSize = 1 << 10
+
 func (p *Buffers) Put(b *Buffer) {
 	if raceEnabled {
 		Poison(b.B[:cap(b.B)])

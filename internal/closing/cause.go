@@ -27,6 +27,7 @@ const (
 	Slow // slow consumer
 
 	// Us.
+	InputFull  // too much unfinished input in memory
 	Overloaded // no memory for output, or no place
 	Panic
 
@@ -62,7 +63,7 @@ var causeNames = [Causes]string{
 	None: "", ByApplication: "application", ByPeer: "peer", ByShutdown: "shutdown", ByAbort: "abort",
 	EOF: "eof", SocketError: "socket_error", ProtocolError: "protocol_error", BadRecord: "bad_tls_record", HeartbeatTimeout: "heartbeat_timeout",
 	WriteTimeout: "write_timeout", CloseTimeout: "close_timeout", MessageTimeout: "message_timeout", RateLimit: "rate_limit", Slow: "slow_consumer",
-	Overloaded: "overloaded", Panic: "panic", OutputWaits: "output_waits", WorkerLags: "worker_lags",
+	InputFull: "input_full", Overloaded: "overloaded", Panic: "panic", OutputWaits: "output_waits", WorkerLags: "worker_lags",
 	TLSHandshake: "tls_handshake", NotTLS: "not_tls", ACME: "acme", HandshakeTimeout: "handshake_timeout",
 	RefusedRequest: "refused_request", RefusedPlainHTTP: "refused_plain_http", RefusedPath: "refused_path", RefusedOrigin: "refused_origin",
 	RefusedLimit: "refused_limit", RefusedTimeout: "refused_timeout", RefusedByHandler: "refused_handler", RefusedFault: "refused_fault",

@@ -42,6 +42,7 @@ var samples = map[string]struct {
 	"max-message-size":           {[]string{"1MiB"}, "", func(c *Config) { c.Engine.MaxMessageSize = 1 << 20 }},
 	"max-fragments":              {[]string{"9"}, "9", func(c *Config) { c.Engine.MaxFragments = 9 }},
 	"max-output":                 {[]string{"4096"}, "4096", func(c *Config) { c.Engine.MaxOutput = 4096 }},
+	"max-input-total":            {[]string{"4GiB"}, "", func(c *Config) { c.Engine.MaxInputTotal = 4 << 30 }},
 	"max-output-total":           {[]string{"3GiB"}, "", func(c *Config) { c.Engine.MaxOutputTotal = 3 << 30 }},
 	"messages-per-second":        {[]string{"0"}, "0", func(c *Config) { c.Engine.Rate.Messages = -1 }},
 	"message-burst":              {[]string{"11"}, "11", func(c *Config) { c.Engine.Rate.Burst = 11 }},

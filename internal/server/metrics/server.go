@@ -51,6 +51,8 @@ func serverMetrics() []metric[perch.Stats] {
 		counter("perch_pings_received_total", "Ping frames received.", func(s *S) uint64 { return s.PingsReceived }),
 		counter("perch_pongs_received_total", "Pong frames received.", func(s *S) uint64 { return s.PongsReceived }),
 
+		gauge("perch_input_bytes", "Input kept in process memory that cannot be used yet: messages that are not whole, or wait.",
+			func(s *S) float64 { return float64(s.InputBytes) }),
 		gauge("perch_queue_bytes", "Output waiting in process memory to be taken by the kernel.",
 			func(s *S) float64 { return float64(s.QueuedBytes) }),
 		counter("perch_overloads_total", "Messages and calls refused because all that wait together is too much.",
@@ -95,6 +97,7 @@ func engineErrors() []metric[perch.Stats] {
 		kind("message_timeout", func(s *S) uint64 { return s.MessageTimeouts }),
 		kind("write_timeout", func(s *S) uint64 { return s.WriteTimeouts }),
 		kind("close_timeout", func(s *S) uint64 { return s.CloseTimeouts }),
+		kind("input_full", func(s *S) uint64 { return s.InputRelieved }),
 		kind("panic", func(s *S) uint64 { return s.Panics }),
 	}
 }
