@@ -12,7 +12,6 @@ import (
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/enginetest/roommodel"
 	"github.com/perchws/perch/internal/simkernel"
-	"github.com/perchws/perch/room"
 )
 
 const (
@@ -59,14 +58,13 @@ func simulate(seed uint64, plant simkernel.Plant, trace func(string)) (r *simRun
 			DelayEvent: some(300), FailAccept: some(200), RefuseConnect: some(50), Stall: some(50), StallFor: 20 * time.Millisecond,
 		},
 	}, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
-	r.Stage = roommodel.NewStage(r.fault)
-	r.Slow, r.Nobodies = seed&1 == 0, seed&2 == 0
+	r.Stage = roommodel.NewStage(seed, r.fault)
 	unlimited := perch.Rate{Messages: -1, Burst: -1, Bytes: -1}
 	cfg := perch.Config{
 		Loops: simLoops, Rate: unlimited, NewConnectionsPerSecond: -1, MaxConnections: 64,
 		PingInterval: 50 * time.Millisecond, PingTimeout: time.Minute,
 		Logger: slog.New(slog.DiscardHandler),
-		Rooms:  r.Config(room.Config{PresenceEach: 100}),
+		Rooms:  r.Config(),
 	}
 	if r.Slow {
 		cfg.MaxOutput = 16 << 10
@@ -74,32 +72,20 @@ func simulate(seed uint64, plant simkernel.Plant, trace func(string)) (r *simRun
 	if seed&8 == 0 {
 		cfg.MaxConnections = simActors - 2
 	}
-	if seed&4 == 0 {
-		cfg.Rooms.PresenceEach, r.TTL = 2, time.Millisecond
-	}
 	var err error
 	r.sim, err = perch.Simulate(cfg, r.machine, seed, simAddr, func(srv *perch.Server) {
-		r.Server, r.Hub = srv, srv.Rooms()
-		srv.Handle("/ws", perch.Handler{OnOpen: r.Open, OnMessage: r.Message})
+		r.Serve(srv)
 		srv.Handle("/echo", perch.Handler{OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) { c.Send(op, p) }})
 	})
 	if err != nil {
 		r.fault("start: %v", err)
 		return r, ""
 	}
-	for i := range roommodel.Rooms {
-		r.Make(roommodel.RoomID(i))
-	}
+	r.MakeAll()
 	for i := range simActors {
-		user := ""
-		if i%5 != 0 || !r.Nobodies {
-			user = roommodel.UserID(i % roommodel.Users)
-		}
-		r.actors = append(r.actors, &simActor{Actor: roommodel.NewActor(user)})
+		r.actors = append(r.actors, &simActor{Actor: r.NewActor(i, 5)})
 	}
-	for i := range 2 {
-		r.publishers = append(r.publishers, roommodel.NewPublisher(r.Stage, fmt.Sprint("g", i)))
-	}
+	r.publishers = r.Publishers(2)
 	for range simRounds {
 		r.round()
 		if r.quiet(); len(r.faults) > 0 {

@@ -44,13 +44,13 @@ import (
 // A LIFE is one room from its making to its end: another one of the same id has
 // another.
 type Stage struct {
-	Server *perch.Server // both are to be set before the server starts
+	Server *perch.Server
 	Hub    *room.Hub
 	Fault  func(format string, args ...any) // called on any goroutine
-	TTL    time.Duration                    // of rooms
 	// some visitors are too slow at times: joins may give less, members may be ended
-	Slow     bool
-	Nobodies bool // some visitors do not sign in: rooms count them, and tell nobody
+	Slow      bool
+	Nobodies  bool // some visitors do not sign in: rooms count them, and tell nobody
+	summaries bool // who comes and goes is told in summaries, and empty rooms go at once
 
 	lives    atomic.Int64
 	accepted atomic.Int64 // publishes
@@ -64,9 +64,26 @@ type Stage struct {
 	unsaid map[string]bool   // bodies that were refused: nobody may see them
 }
 
-// NewStage makes a stage without rooms. fault reports what should not have happened.
-func NewStage(fault func(format string, args ...any)) *Stage {
-	return &Stage{Fault: fault, books: make(map[string]*book), epochs: make(map[string]string), unsaid: make(map[string]bool)}
+// NewStage makes a stage without rooms, of a kind that follows from the seed. fault reports what should not have
+// happened.
+func NewStage(seed uint64, fault func(format string, args ...any)) *Stage {
+	return &Stage{
+		Fault: fault, Slow: seed&1 == 0, Nobodies: seed&2 == 0, summaries: seed&4 == 0,
+		books: make(map[string]*book), epochs: make(map[string]string), unsaid: make(map[string]bool),
+	}
+}
+
+// Serve makes srv, before it starts, the server of the stage: visitors come to /ws.
+func (s *Stage) Serve(srv *perch.Server) {
+	s.Server, s.Hub = srv, srv.Rooms()
+	srv.Handle("/ws", perch.Handler{OnOpen: s.Open, OnMessage: s.Message})
+}
+
+// MakeAll makes all rooms.
+func (s *Stage) MakeAll() {
+	for i := range Rooms {
+		s.Make(RoomID(i))
+	}
 }
 
 // book is what was published in one life of a room.
@@ -88,9 +105,12 @@ func RoomID(i int) string { return "room" + strconv.Itoa(i) }
 func UserID(i int) string { return "user" + strconv.Itoa(i) }
 
 // Config is that of the hub's rooms.
-func (s *Stage) Config(c room.Config) room.Config {
+func (s *Stage) Config() (c room.Config) {
 	c.MaxRoomsPerMember = Rooms - 2
 	c.MaxHistory, c.MaxRecovery, c.MaxHistoryBytes = history, recovery, -1
+	if c.PresenceEach = 100; s.summaries {
+		c.PresenceEach = 2
+	}
 	c.Encode = func(dst []byte, _ string, offset uint64, payload []byte) []byte {
 		return append(fmt.Appendf(dst, "0m %d ", offset), payload...)
 	}
@@ -126,8 +146,13 @@ type Publisher struct {
 	n    int
 }
 
-// NewPublisher makes one that its messages name.
-func NewPublisher(s *Stage, name string) *Publisher { return &Publisher{Stage: s, name: name} }
+// Publishers makes n that are nobody's connection.
+func (s *Stage) Publishers(n int) (all []*Publisher) {
+	for i := range n {
+		all = append(all, &Publisher{Stage: s, name: fmt.Sprint("g", i)})
+	}
+	return all
+}
 
 // person is the user value of a connection.
 type person struct {
@@ -137,7 +162,10 @@ type person struct {
 
 // Make makes a room, if there is none of this id.
 func (s *Stage) Make(id string) {
-	o := room.Options{Name: strconv.FormatInt(s.lives.Add(1), 10), TTL: s.TTL}
+	o := room.Options{Name: strconv.FormatInt(s.lives.Add(1), 10)}
+	if s.summaries {
+		o.TTL = time.Millisecond
+	}
 	if id == RoomID(0) {
 		o.MaxMembers = 3
 	}

@@ -21,8 +21,14 @@ type Actor struct {
 	seen map[string]room.Position // by room
 }
 
-// NewActor makes one that has seen nothing.
-func NewActor(user string) *Actor { return &Actor{User: user, seen: make(map[string]room.Position)} }
+// NewActor makes the i-th, which has seen nothing. If there are nobodies, one of every so many is one.
+func (s *Stage) NewActor(i, every int) *Actor {
+	a := &Actor{seen: make(map[string]room.Position)}
+	if i%every != 0 || !s.Nobodies {
+		a.User = UserID(i % Users)
+	}
+	return a
+}
 
 // View is what one connection of an actor knows. It holds what the connection is sent against
 // what it was told. It is for one goroutine at a time.

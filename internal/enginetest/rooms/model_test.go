@@ -5,7 +5,6 @@ package rooms_test
 import (
 	"context"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -18,7 +17,6 @@ import (
 	"github.com/perchws/perch/internal/enginetest"
 	"github.com/perchws/perch/internal/enginetest/roommodel"
 	"github.com/perchws/perch/internal/wstest"
-	"github.com/perchws/perch/room"
 )
 
 var (
@@ -67,7 +65,6 @@ type model struct {
 	*roommodel.Stage
 	t          *testing.T
 	random     *rand.Rand
-	summaries  bool // who comes and goes is told in summaries, and empty rooms go at once
 	actors     []*actor
 	visitors   int
 	publishers []*roommodel.Publisher
@@ -79,36 +76,21 @@ type model struct {
 }
 
 func newModel(t *testing.T, seed uint64) *model {
-	m := &model{t: t, random: rand.New(rand.NewPCG(seed, seed)), summaries: seed&4 == 0}
-	m.Stage = roommodel.NewStage(m.faulty)
-	m.Slow, m.Nobodies = seed&1 == 0, seed&2 == 0
+	m := &model{t: t, random: rand.New(rand.NewPCG(seed, seed))}
+	m.Stage = roommodel.NewStage(seed, m.faulty)
 	cfg := perch.Config{
 		Loops: 4, Rate: enginetest.Unlimited, NewConnectionsPerSecond: -1, PingInterval: -1, PingTimeout: -1,
-		Rooms: m.Config(room.Config{PresenceEach: 100}),
+		Rooms: m.Config(),
 	}
 	if m.Slow {
 		cfg.MaxOutput = 128 << 10
 	}
-	if m.summaries {
-		cfg.Rooms.PresenceEach, m.TTL = 2, time.Millisecond
-	}
-	enginetest.Start(t, cfg, func(srv *perch.Server) {
-		m.Server, m.Hub = srv, srv.Rooms()
-		srv.Handle("/ws", perch.Handler{OnOpen: m.Open, OnMessage: m.Message})
-	})
-	for i := range roommodel.Rooms {
-		m.Make(roommodel.RoomID(i))
-	}
+	enginetest.Start(t, cfg, m.Serve)
+	m.MakeAll()
 	for i := range modelActors {
-		user := ""
-		if i%8 != 0 || !m.Nobodies {
-			user = roommodel.UserID(i % roommodel.Users)
-		}
-		m.actors = append(m.actors, &actor{Actor: roommodel.NewActor(user)})
+		m.actors = append(m.actors, &actor{Actor: m.NewActor(i, 8)})
 	}
-	for i := range 3 {
-		m.publishers = append(m.publishers, roommodel.NewPublisher(m.Stage, fmt.Sprint("g", i)))
-	}
+	m.publishers = m.Publishers(3)
 	return m
 }
 
