@@ -82,7 +82,7 @@ var mayImport = map[string][]string{
 	"internal/server/chat":     {".", "frame", "room", "session", "internal/server/auth", "internal/server/endpoint", "internal/server/protocol", "internal/clock", "internal/entropy", "internal/spawn", "internal/label", "internal/ledger"},
 	"internal/server/admin":    {".", "room", "session"},
 	"internal/server/endpoint": {".", "room", "session", "internal/server/auth", "internal/server/protocol", "internal/clock", "internal/entropy", "internal/spawn", "internal/label", "internal/ledger", "internal/limit"},
-	"internal/server/metrics":  {".", "room", "session", "internal/server/protocol", "internal/ledger"},
+	"internal/server/metrics":  {".", "room", "session", "internal/server/protocol", "internal/clock", "internal/ledger"},
 	"internal/server/logging":  {".", "room", "session", "internal/clock", "internal/spawn"},
 	"internal/server/protocol": {},
 	"internal/server/web":      {".", "room", "session", "docs"},

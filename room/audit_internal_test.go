@@ -15,8 +15,23 @@ func (w *world) audit() {
 		}
 		w.auditShards(l.shards)
 	}
+	active := 0
 	for _, r := range w.Rooms() {
 		w.auditRoom(r)
+		if r.Count() > 0 {
+			active++
+		}
+	}
+	if got := w.Stats().Active; got != active {
+		w.t.Errorf("%d rooms are counted as active, %d are", got, active)
+	}
+	for i, r := range w.listed {
+		if r.listed != i || w.rooms[r.id] != r {
+			w.t.Errorf("%s is listed at %d, found at %d", r.id, r.listed, i)
+		}
+	}
+	if len(w.listed) != len(w.rooms) {
+		w.t.Errorf("%d rooms, %d are listed", len(w.rooms), len(w.listed))
 	}
 	w.auditHistories()
 	members := 0

@@ -3,6 +3,8 @@ package room
 import (
 	"cmp"
 	"hash/maphash"
+	"iter"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -90,11 +92,13 @@ type Hub struct {
 	waitingBytes atomic.Int64 // of what waits for rooms to be opened
 	published    atomic.Uint64
 	delivered    atomic.Uint64
+	active       atomic.Int64 // rooms with members
 	shed         atomic.Uint64
 	invalid      atomic.Uint64
 
 	mu      sync.Mutex
 	rooms   map[string]*Room
+	listed  []*Room          // the same, in no order
 	alike   map[uint64]*Room // public ones, by hashes of what they look like
 	running bool             // it looks at the rooms once a second
 	stop    func() bool      // the next look; nil: there was none
@@ -249,30 +253,58 @@ func (h *Hub) Room(id string) *Room {
 	return h.rooms[id]
 }
 
-// Each calls f for every room that is open on this node, in no order. f may call the hub.
+// Each calls f for every room that is open on this node: see All.
 func (h *Hub) Each(f func(*Room)) {
-	for _, r := range h.all() {
+	for r := range h.All() {
 		f(r)
 	}
 }
 
-func (h *Hub) all() []*Room {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	all := make([]*Room, 0, len(h.rooms))
-	for _, r := range h.rooms {
-		if !r.opening.Load() {
-			all = append(all, r)
+// All are all rooms that are open on this node, in no order. The body of the loop may call the hub. It takes a while
+// where rooms are many, without holding up others: a room that is made meanwhile may be left out, and one may come
+// twice while others are deleted.
+func (h *Hub) All() iter.Seq[*Room] {
+	return func(yield func(*Room) bool) {
+		var some [256]*Room
+		for end := math.MaxInt; end > 0; {
+			n := 0
+			end, n = h.before(end, some[:])
+			for _, r := range some[:n] {
+				if !yield(r) {
+					return
+				}
+			}
 		}
 	}
-	return all
 }
 
-// Rooms are all rooms that are open on this node, by id.
+// before fills some with open rooms that are listed before end, from there on, and returns how far it has come, and how
+// many they are. Whatever takes the place of a room that is deleted meanwhile has been visited.
+func (h *Hub) before(end int, some []*Room) (next, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for next = min(end, len(h.listed)); next > 0 && n < len(some); next-- {
+		if r := h.listed[next-1]; !r.opening.Load() {
+			some[n] = r
+			n++
+		}
+	}
+	return next, n
+}
+
+// Len is the number of rooms on this node, those that are being opened too.
+func (h *Hub) Len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.listed)
+}
+
+// Rooms are all rooms that are open on this node, by id. It is not for event loops: there may be very many.
 func (h *Hub) Rooms() []*Room {
-	all := h.all()
+	var all []*Room
+	h.Each(func(r *Room) { all = append(all, r) })
 	slices.SortFunc(all, func(a, b *Room) int { return cmp.Compare(a.id, b.id) })
-	return all
+	return slices.Compact(all)
 }
 
 // Delete ends a room on all nodes: its members are told why, then are out of it; its history
@@ -344,7 +376,7 @@ func (h *Hub) Close() {
 
 // Stats are counters since the start, and a few gauges.
 type Stats struct {
-	Rooms        int // now
+	Rooms        int // now, those that are being opened too
 	Active       int // of them, with members
 	Users        int // signed in now
 	HistoryBytes int64
@@ -360,12 +392,7 @@ func (h *Hub) Stats() Stats {
 		HistoryBytes: h.histories.bytes.Load(), Published: h.published.Load(),
 		Delivered: h.delivered.Load(), Shed: h.shed.Load(), Invalid: h.invalid.Load(),
 	}
-	for _, r := range h.all() {
-		s.Rooms++
-		if r.Count() > 0 {
-			s.Active++
-		}
-	}
+	s.Rooms, s.Active = h.Len(), int(h.active.Load())
 	h.usersMu.Lock()
 	s.Users = len(h.users)
 	h.usersMu.Unlock()

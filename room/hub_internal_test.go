@@ -258,3 +258,32 @@ func TestAttachLater(t *testing.T) {
 		h.Close()
 	})
 }
+
+// TestEachWhileDeleting: what stays is visited, whatever is deleted or made meanwhile.
+func TestEachWhileDeleting(t *testing.T) {
+	w := newWorld(t, 1, Config{})
+	var stay, leave []*Room
+	for i := range 2000 {
+		r := w.create(fmt.Sprint("r", i), Options{})
+		if i%3 == 0 {
+			stay = append(stay, r)
+		} else {
+			leave = append(leave, r)
+		}
+	}
+	seen := make(map[*Room]bool)
+	w.Each(func(r *Room) {
+		seen[r] = true
+		if n := len(leave); n > 0 {
+			w.is(w.Delete(leave[n/2], ""), nil, "Delete")
+			leave = append(leave[:n/2], leave[n/2+1:]...)
+			w.create(fmt.Sprint("new", n), Options{})
+		}
+	})
+	for _, r := range stay {
+		if !seen[r] {
+			t.Fatalf("%s was left out", r.ID())
+		}
+	}
+	w.audit()
+}

@@ -169,6 +169,8 @@ func (h *Hub) list(r *Room, create bool) (there *Room, err error) {
 	}
 	r.maker = maker
 	h.rooms[r.id] = r
+	r.listed = len(h.listed)
+	h.listed = append(h.listed, r)
 	h.listLooks(r)
 	h.start()
 	return nil, nil
@@ -210,6 +212,10 @@ func (h *Hub) unlist(r *Room) {
 	defer h.mu.Unlock()
 	if h.rooms[r.id] == r {
 		delete(h.rooms, r.id)
+		last := h.listed[len(h.listed)-1]
+		h.listed[r.listed], last.listed = last, r.listed
+		h.listed[len(h.listed)-1] = nil
+		h.listed = h.listed[:len(h.listed)-1]
 		h.makers.Add(ledger.Key(r.maker), -1)
 	}
 	h.unlistLooks(r)

@@ -41,7 +41,9 @@ type Room struct {
 
 	audience bool // made by Hub.Audience
 
-	maker Payer // who has one room more for it; under Hub.mu
+	// Under Hub.mu.
+	maker  Payer // who has one room more for it
+	listed int   // its place in Hub.listed
 
 	// Atomic.
 	settings   atomic.Pointer[settings]
@@ -200,7 +202,7 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 	case !known && most > 0 && r.count() >= most:
 		return j, ErrFull
 	}
-	joined, before := false, p
+	joined, before, empty := false, p, r.count() == 0
 	if u == nil {
 		r.nobody++
 	} else {
@@ -236,7 +238,9 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 		j.Missed, j.Recent = nil, r.history.recent(o.Recent, r.hub.cfg.MaxRecoveryBytes)
 	}
 	d.post([]uint32{loop})
-	joined = true
+	if joined = true; empty {
+		r.countActive(1)
+	}
 	return j, nil
 }
 
@@ -249,6 +253,7 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	}
 	defer func() { // whatever Announce does
 		if r.count() == 0 {
+			r.countActive(-1)
 			r.hub.isEmpty(r)
 		}
 	}()
@@ -264,6 +269,13 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 		last = true
 	}
 	return last
+}
+
+// countActive counts a room that has its first member, or has lost its last one.
+func (r *Room) countActive(n int64) {
+	if !r.audience {
+		r.hub.active.Add(n)
+	}
 }
 
 // close ends the room, and calls then without a lock. Both happen whatever Announce
@@ -302,6 +314,9 @@ func (r *Room) end() {
 	d.post(r.on.loops())
 	r.closed = true
 	r.hub.isGone(r)
+	if r.count() > 0 {
+		r.countActive(-1)
+	}
 	r.on, r.users, r.nobody, r.changes = nil, nil, 0, nil
 	r.dropHistory()
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
 )
 
@@ -190,4 +191,26 @@ func TestFirstFrameOtherRooms(t *testing.T) {
 	}
 	again.say(object{"type": "join_room", "room_id": "random"})
 	again.next("room_joined")
+}
+
+// TestVeryManyRooms: no event loop looks at all of very many rooms; the list is right soon all the same.
+func TestVeryManyRooms(t *testing.T) {
+	s := start(t, Config{}, room.Config{})
+	for i := range 3 * lookAtOnce {
+		if _, err := s.Rooms().Create(fmt.Sprintf("room-%04d", i), room.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bob := s.dial("/ws/room/room-0000")
+	bob.say(object{"type": "join"})
+	bob.next("room_joined")
+	ada, init := s.guest(object{})
+	if n := len(init["available_rooms"].([]any)); n != maxListed {
+		t.Errorf("%d rooms in the first list", n)
+	}
+	wstest.Eventually(t, "the one room with a member is listed third", func() bool {
+		ada.say(object{"type": "list_rooms"})
+		third := ada.next("room_list")["rooms"].([]any)[2].(object)
+		return third["room_id"] == "room-0000" && third["user_count"] == 1.0
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"math"
 	"slices"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 )
 
 // listing is the list of rooms, as it was at a time. One is kept where there are so many rooms that not every
-// client that connects should look at all of them. Immutable.
+// client that connects should look at all of them. Immutable. Where there are very many, no event loop looks at
+// all of them: a goroutine does, and clients get the list of before.
 type listing struct {
 	at    int64 // by the monotonic clock
 	rooms []listed
@@ -26,24 +28,51 @@ type listed struct {
 	json []byte
 }
 
-const listingAge = time.Second
+const (
+	listingAge  = time.Second
+	lookAtOnce  = 1000 // rooms, as many as a loop may look at
+	listingRest = 20   // looking at more takes at most one part in so many of a processor's time
+)
 
-// list is of the rooms that everybody may know of, up to a second old if they are many.
+// list is of the rooms that everybody may know of, up to a second old if they are many. Any goroutine.
 func (s *Service) list() *listing {
 	now := s.cfg.Clock.Now()
 	l := s.listing.Load()
+	if s.hub.Len() > lookAtOnce {
+		return s.listMany(l, now)
+	}
 	if l == nil {
-		return s.look(now)
+		return s.look(now, lookAtOnce)
 	}
 	if now-l.at < int64(listingAge) || !s.looking.CompareAndSwap(false, true) { // another loop is about it
 		return l
 	}
 	defer s.looking.Store(false)
-	return s.look(now)
+	return s.look(now, lookAtOnce)
 }
 
-// look makes a list of the first rooms: the server's own, then those that are most active.
-func (s *Service) look(now int64) *listing {
+// listMany is list where there are very many rooms: l, or for now a list of some of them, if there is none.
+func (s *Service) listMany(l *listing, now int64) *listing {
+	if l == nil {
+		l = s.look(now, lookAtOnce)
+	}
+	if now >= s.nextLook.Load() && s.looking.CompareAndSwap(false, true) {
+		s.realm.After(0, s.lookApart)
+	}
+	return l
+}
+
+// lookApart makes a list of very many rooms, on a goroutine.
+func (s *Service) lookApart() {
+	defer s.looking.Store(false)
+	now := s.cfg.Clock.Now()
+	s.look(now, math.MaxInt)
+	took := s.cfg.Clock.Now() - now
+	s.nextLook.Store(now + max(int64(listingAge), listingRest*took))
+}
+
+// look makes a list of the first of so many rooms: the server's own, then those that are most active.
+func (s *Service) look(now int64, most int) *listing {
 	all := 0
 	first := &busiest{most: maxListed}
 	for i, r := range s.own {
@@ -51,14 +80,16 @@ func (s *Service) look(now int64) *listing {
 			first.offer(ranked{room: r, own: len(s.own) - i})
 		}
 	}
-	s.hub.Each(func(r *room.Room) {
-		all++
+	for r := range s.hub.All() {
+		if all++; all > most {
+			break
+		}
 		since := r.Active().UnixNano()
 		if first.closed(since) || s.isOwn[r] || r.Options().Private {
-			return
+			continue
 		}
 		first.offer(ranked{room: r, busy: min(r.Count(), 1), since: since})
-	})
+	}
 	l := &listing{at: now, json: []byte{'['}}
 	for i, r := range first.ranks {
 		if i > 0 {

@@ -75,9 +75,10 @@ type Service struct {
 	id       string // every message id begins with it: unlike any other process's
 
 	// Atomic.
-	lastID  atomic.Uint64
-	listing atomic.Pointer[listing] // nil: there are few rooms
-	looking atomic.Bool             // for the next one
+	lastID   atomic.Uint64
+	listing  atomic.Pointer[listing] // nil: there are few rooms
+	looking  atomic.Bool             // for the next one
+	nextLook atomic.Int64            // when there may be a next one of very many rooms
 
 	watch watch
 

@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -80,7 +81,7 @@ func (w *watch) tell(s *Service) (pause time.Duration) {
 		return 0
 	}
 	start := s.cfg.Clock.Now()
-	l := s.look(start)
+	l := s.look(start, math.MaxInt)
 	pause = max(watchEach, watchShare*time.Duration(s.cfg.Clock.Now()-start))
 	w.mu.Lock()
 	defer w.mu.Unlock()

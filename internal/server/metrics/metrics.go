@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/session"
 )
@@ -29,7 +30,7 @@ func New() *Metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collectors.NewBuildInfoCollector(),
 	)
-	m.page = &page{make: promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true})}
+	m.page = &page{clock: clock.Real(), make: promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true})}
 	return m
 }
 

@@ -6,7 +6,9 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/perchws/perch/internal/clock"
 	"github.com/perchws/perch/internal/wstest"
 )
 
@@ -15,7 +17,7 @@ import (
 func TestPageIsShared(t *testing.T) {
 	var made atomic.Int32
 	begun, release := make(chan bool), make(chan bool)
-	p := &page{make: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	p := &page{clock: clock.NewManual(time.Unix(0, 0)), make: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		n := made.Add(1)
 		begun <- true
 		<-release
@@ -71,5 +73,35 @@ func TestPageIsShared(t *testing.T) {
 	release <- true
 	if got := <-bodies; got == "1" {
 		t.Errorf("later: %s", got)
+	}
+}
+
+// TestPageRests: whoever asks without a pause gets what was made before, most of the time, and the processor rests.
+func TestPageRests(t *testing.T) {
+	c := clock.NewManual(time.Unix(0, 0))
+	const took = 50 * time.Millisecond
+	made := 0
+	p := &page{clock: c, make: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		made++
+		c.Advance(took)
+		fmt.Fprint(w, made)
+	})}
+	ask := func() string {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		return w.Body.String()
+	}
+	for start := c.Now(); c.Now()-start < int64(time.Minute); c.Advance(time.Millisecond) {
+		ask()
+	}
+	if busy := time.Duration(made) * took; busy > 4*time.Second || busy < 2*time.Second {
+		t.Errorf("in a minute it was made for %v", busy)
+	}
+	c.Advance(10 * time.Second)
+	for range 2 { // now and then it is always new
+		n := made
+		if got, want := ask(), fmt.Sprint(n+1); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
