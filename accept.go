@@ -82,6 +82,9 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 	l.own.Check()
 	l.stats.Accepted++
 	srv := l.srv
+	if srv.shared != nil && srv.shared.multipath {
+		l.kernel.SetBuffers(fd, srv.cfg.SendBuffer, 0)
+	}
 	over = over || !srv.occupy()
 	flags := flagIn
 	if over { // it takes no place

@@ -62,6 +62,12 @@ type Config struct {
 	MaxInputTotal int64
 	Rate          Rate // of messages received, per connection
 
+	// SendBuffer is how many bytes the kernel may hold for one TCP peer that are not sent yet (TCP_NOTSENT_LOWAT),
+	// before they wait here and count as MaxOutput; 128 KiB. ReceiveBuffer is how many it may hold of what one has
+	// sent (SO_RCVBUF, which bounds the window too; the kernel takes twice as much memory); 128 KiB. −1: as the
+	// kernel likes, up to 4 MiB and 32 MiB as a rule.
+	SendBuffer, ReceiveBuffer int
+
 	MaxHead    int // bytes of the head of a request, or of the response to Dial; 8 KiB, 60 KiB at most
 	MaxHeaders int // lines in it; 64, 1000 at most. A takeover has the limits of its own net/http server instead
 

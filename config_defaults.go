@@ -83,6 +83,8 @@ func (c *Config) limits(f *faults) {
 	f.count("MaxMessageSize", &c.MaxMessageSize, 64<<10)
 	f.count("MaxFragments", &c.MaxFragments, 1024)
 	f.count("MaxOutput", &c.MaxOutput, 1<<20)
+	f.buffer("SendBuffer", &c.SendBuffer)
+	f.buffer("ReceiveBuffer", &c.ReceiveBuffer)
 	f.bytes("MaxOutputTotal", &c.MaxOutputTotal, 256<<20)
 	f.bytes("MaxInputTotal", &c.MaxInputTotal, max(128<<20, 4*min(int64(c.MaxMessageSize), math.MaxInt64/4)))
 	if c.MaxMessageSize < math.MaxInt && c.MaxInputTotal/2 < int64(c.MaxMessageSize) {
@@ -194,6 +196,22 @@ func (f *faults) bytes(key string, p *int64, def int64) {
 		f.addf("%s: %d is neither a limit nor -1 (none)", key, *p)
 	}
 }
+
+// buffer resolves a size of what the kernel keeps: 0 means the default, -1 what the kernel likes, which is 0 from then
+// on.
+func (f *faults) buffer(key string, p *int) {
+	switch {
+	case *p == 0:
+		*p = 128 << 10
+	case *p == -1:
+		*p = 0
+	case *p < leastBuffer || *p > math.MaxInt32/2:
+		f.addf("%s: %d is neither within %d..%d nor -1 (as the kernel likes)", key, *p, leastBuffer, math.MaxInt32/2)
+	}
+}
+
+// leastBuffer is for less than that TCP does not work well.
+const leastBuffer = 4 << 10
 
 // period resolves a time: 0 means the default, -1 means never, which is 0 from then on.
 func (f *faults) period(key string, p *time.Duration, def time.Duration) {

@@ -269,6 +269,7 @@ func (l *loop) connect(i uint32, s *slot, d *dialing) {
 		l.fail(i, s, because(ErrDial, d.err))
 		return
 	}
+	l.kernel.SetBuffers(fd, l.srv.cfg.SendBuffer, l.srv.cfg.ReceiveBuffer)
 	s.fd = int32(fd)
 	s.flags |= flagOut
 	if err := l.poller.Add(fd, l.token(i, s), interestOf(flagOut)); err != nil {

@@ -30,10 +30,11 @@ const unixScheme = "unix:"
 // The kernel wakes one of them for a connection (EPOLLEXCLUSIVE).
 type sharedListener struct {
 	// Immutable.
-	fd   int
-	addr net.Addr
-	unix bool
-	file sock.File // that we have made
+	fd        int
+	addr      net.Addr
+	unix      bool
+	multipath bool      // see sock.Multipath
+	file      sock.File // that we have made
 
 	users atomic.Int32 // loops that have not done with it
 	once  sync.Once
@@ -72,7 +73,7 @@ func inherit(c syscall.Conn) (*sharedListener, error) {
 	if path, s.unix = sock.UnixPath(s.fd); s.unix {
 		s.addr = &net.UnixAddr{Name: path, Net: "unix"}
 	} else {
-		s.addr = net.TCPAddrFromAddrPort(sock.LocalAddr(s.fd))
+		s.addr, s.multipath = net.TCPAddrFromAddrPort(sock.LocalAddr(s.fd)), sock.Multipath(s.fd)
 	}
 	return s, nil
 }
@@ -107,6 +108,7 @@ func (l *loop) listen() (err error) {
 	default:
 		return nil
 	}
+	l.kernel.SetBuffers(l.accepting.listener, l.srv.cfg.SendBuffer, l.srv.cfg.ReceiveBuffer)
 	if err := l.poller.Add(l.accepting.listener, poller.Token{Slot: listenerSlot}, l.accepting.interest); err != nil {
 		l.closeListener()
 		return err

@@ -170,6 +170,9 @@ func (k *Kernel) Send(fd int, p []byte) (n int, errno unix.Errno) {
 	return k.send(s, p)
 }
 
+// SetBuffers implements sock.Kernel. Sockets have the buffers that the test has chosen.
+func (k *Kernel) SetBuffers(fd, unsent, receive int) {}
+
 // SendVector implements sock.Kernel.
 func (k *Kernel) SendVector(fd int, v *sock.Vector) (n int, errno unix.Errno) {
 	s := k.stream(fd, "sendmsg")

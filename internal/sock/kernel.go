@@ -21,6 +21,7 @@ type Kernel interface {
 	Listen(addr netip.AddrPort, shared bool) (fd int, err error)
 	Accept(listener int) (fd int, peer netip.Addr, errno unix.Errno)
 	Connect(remote netip.AddrPort, local netip.Addr) (fd int, errno unix.Errno)
+	SetBuffers(fd, unsent, receive int)
 
 	Recv(fd int, p []byte) (n int, errno unix.Errno)
 	Send(fd int, p []byte) (n int, errno unix.Errno)
@@ -60,6 +61,9 @@ func (System) Accept(listener int) (fd int, peer netip.Addr, errno unix.Errno) {
 func (System) Connect(remote netip.AddrPort, local netip.Addr) (fd int, errno unix.Errno) {
 	return Connect(remote, local)
 }
+
+// SetBuffers implements Kernel.
+func (System) SetBuffers(fd, unsent, receive int) { SetBuffers(fd, unsent, receive) }
 
 // Recv implements Kernel.
 func (System) Recv(fd int, p []byte) (n int, errno unix.Errno) { return Recv(fd, p) }

@@ -57,6 +57,18 @@ func Listen(addr netip.AddrPort, shared bool) (fd int, err error) {
 	return fd, nil
 }
 
+// SetBuffers bounds what the kernel keeps for a TCP socket, or for those that a listener accepts from now on: bytes
+// that are not sent yet, and bytes that nobody has read yet. What is sent and not acknowledged is bounded by what the
+// peer takes. 0 leaves one as it is. Errors do not matter: without it more is kept.
+func SetBuffers(fd, unsent, receive int) {
+	if unsent > 0 {
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)
+	}
+	if receive > 0 {
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receive)
+	}
+}
+
 // LocalAddr is the address a socket is bound to.
 func LocalAddr(fd int) netip.AddrPort {
 	sa, err := unix.Getsockname(fd)

@@ -158,6 +158,13 @@ func Inherit(fd int) (dup int, err error) {
 	return dup, nil
 }
 
+// Multipath reports that a listener accepts MPTCP, as those of package net do. What it accepts over plain TCP has not
+// inherited all of SetBuffers.
+func Multipath(fd int) bool {
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	return err == nil && protocol == unix.IPPROTO_MPTCP
+}
+
 // UnixPath is the path that a unix socket is bound to; ok is false if it is no
 // unix socket.
 func UnixPath(fd int) (path string, ok bool) {

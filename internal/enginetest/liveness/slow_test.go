@@ -333,7 +333,7 @@ func TestWriteTimeout(t *testing.T) {
 	const limit = 200 * time.Millisecond
 	filler := func(ended enginetest.Closes, sent chan int) perch.Handler {
 		return perch.Handler{
-			OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) { sent <- enginetest.Fill(c, enginetest.FillSize, 512<<10) },
+			OnMessage: func(c perch.Conn, _ perch.Opcode, _ []byte) { sent <- enginetest.Fill(c, enginetest.FillSize, 2<<20) },
 			OnClose:   ended.Note,
 		}
 	}

@@ -44,6 +44,8 @@ var samples = map[string]struct {
 	"max-output":                 {[]string{"4096"}, "4096", func(c *Config) { c.Engine.MaxOutput = 4096 }},
 	"max-input-total":            {[]string{"4GiB"}, "", func(c *Config) { c.Engine.MaxInputTotal = 4 << 30 }},
 	"max-output-total":           {[]string{"3GiB"}, "", func(c *Config) { c.Engine.MaxOutputTotal = 3 << 30 }},
+	"send-buffer":                {[]string{"64KiB"}, "", func(c *Config) { c.Engine.SendBuffer = 64 << 10 }},
+	"receive-buffer":             {[]string{"0"}, "0", func(c *Config) { c.Engine.ReceiveBuffer = -1 }},
 	"messages-per-second":        {[]string{"0"}, "0", func(c *Config) { c.Engine.Rate.Messages = -1 }},
 	"message-burst":              {[]string{"11"}, "11", func(c *Config) { c.Engine.Rate.Burst = 11 }},
 	"bytes-per-second":           {[]string{"3MiB"}, "", func(c *Config) { c.Engine.Rate.Bytes = 3 << 20 }},
@@ -170,6 +172,7 @@ func TestDefaults(t *testing.T) {
 	want.Engine.HandshakeTimeout, want.Engine.MessageTimeout = 5*time.Second, 30*time.Second
 	want.Engine.PingInterval, want.Engine.PingTimeout = 30*time.Second, 60*time.Second
 	want.Engine.WriteTimeout, want.Engine.CloseTimeout = 30*time.Second, 5*time.Second
+	want.Engine.SendBuffer, want.Engine.ReceiveBuffer = 128<<10, 128<<10
 	want.Session.TTL, want.Session.AnonymousTTL, want.Session.MaxBytes = 24*time.Hour, 5*time.Minute, 256<<20
 	want.Engine.Rooms.MaxRooms, want.Engine.Rooms.MaxQueue = 100000, 1000
 	want.Engine.Rooms.MaxHistory, want.Engine.Rooms.MaxHistoryBytes, want.Engine.Rooms.MaxHistoryTotal = 1000, 1<<20, 256<<20
