@@ -46,8 +46,8 @@ func (l *loop) audit() {
 	if kept != l.intake.kept {
 		panic(fmt.Sprintf("perch: %d bytes of input are kept, %d are counted", kept, l.intake.kept))
 	}
-	if queued != l.ledger.queued {
-		panic(fmt.Sprintf("perch: %d bytes are in outboxes, %d are counted", queued, l.ledger.queued))
+	if queued != l.outgoing.queued {
+		panic(fmt.Sprintf("perch: %d bytes are in outboxes, %d are counted", queued, l.outgoing.queued))
 	}
 }
 

@@ -19,7 +19,7 @@ func TestAuditFinds(t *testing.T) {
 		want string // of the panic
 	}{
 		{"nothing is wrong", func(l *loop, s *slot) { l.audit() }, ""},
-		{"a byte is not counted", func(l *loop, s *slot) { l.ledger.queued++; l.audit() }, "are counted"},
+		{"a byte is not counted", func(l *loop, s *slot) { l.outgoing.queued++; l.audit() }, "are counted"},
 		{"a slot is not counted", func(l *loop, s *slot) { l.slab.live--; l.audit() }, "slots"},
 		{"a descriptor is lost", func(l *loop, s *slot) { s.fd = -1; l.audit() }, "descriptor"},
 		{"an answer is left in the cork", func(l *loop, s *slot) { l.cork.buf = append(l.cork.buf, 1); l.audit() }, "cork"},
@@ -36,13 +36,13 @@ func TestAuditFinds(t *testing.T) {
 			d := drive(t, Config{MaxConnections: 1}, func(srv *Server) { srv.Handle("/ws", Handler{}) })
 			d.open(0)
 			s := d.l.slab.at(0)
-			queued, live, cork, calls, fd := d.l.ledger.queued, d.l.slab.live, d.l.cork, d.l.calling, s.fd
+			queued, live, cork, calls, fd := d.l.outgoing.queued, d.l.slab.live, d.l.cork, d.l.calling, s.fd
 			var got any
 			func() {
 				defer func() { got = recover() }()
 				tt.harm(d.l, s)
 			}()
-			d.l.ledger.queued, d.l.slab.live = queued, live
+			d.l.outgoing.queued, d.l.slab.live = queued, live
 			d.l.cork, d.l.calling = cork, calls
 			s.fd, s.state = fd, stateOpen
 			if c := d.l.slab.coldOf(s); c != nil {

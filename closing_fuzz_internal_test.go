@@ -234,8 +234,8 @@ func (y *play) check() {
 			queued += int64(c.out.Queued())
 		}
 	})
-	if queued != y.l.ledger.queued {
-		y.t.Fatalf("%d bytes are queued, %d counted", queued, y.l.ledger.queued)
+	if queued != y.l.outgoing.queued {
+		y.t.Fatalf("%d bytes are queued, %d counted", queued, y.l.outgoing.queued)
 	}
 	if y.l.cork.of != noSlot || y.l.calling.current != noSlot || len(y.l.cork.buf) != 0 {
 		y.t.Fatalf("the cork is left behind: of %d, %d bytes", y.l.cork.of, len(y.l.cork.buf))

@@ -181,7 +181,7 @@ func (l *loop) dropQueue(s *slot, all bool) {
 	} else {
 		c.out.Truncate(&l.bufs)
 	}
-	l.ledger.add(c.out.Queued() - before)
+	l.outgoing.add(c.out.Queued() - before)
 }
 
 // sendLast sends what lies ready in the cork, which is no frame, and after which nothing comes.

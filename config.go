@@ -49,7 +49,8 @@ type Config struct {
 	MaxConnectionsPerIP     int // 100 (IPv6: per /64); loopback is never limited
 	NewConnectionsPerSecond int // 1000
 	NewConnectionsPerIP     int // the same of one address; 100 (IPv6: per /64); loopback is never limited
-	MaxHTTP                 int // plain HTTP connections at a time; 1024. Idle ones make room for others
+	// plain HTTP connections at a time; 1024. Idle ones make room for others, and so do those of addresses with most
+	MaxHTTP int
 
 	MaxMessageSize int // bytes of one message received; 64 KiB
 	MaxFragments   int // frames of one message received; 1024

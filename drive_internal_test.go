@@ -266,8 +266,8 @@ func (d *driven) gone() {
 		d.t.Errorf("%d slots are live, %d of %d free", t.live, t.free, t.made)
 	case len(t.spare)+len(t.bare) != len(t.colds.all)-1:
 		d.t.Errorf("%d of %d cold parts are spare", len(t.spare)+len(t.bare), len(t.colds.all)-1)
-	case d.l.ledger.queued != 0 || d.srv.output.queued.Load() != 0:
-		d.t.Errorf("%d bytes are queued, %d in all", d.l.ledger.queued, d.srv.output.queued.Load())
+	case d.l.outgoing.queued != 0 || d.srv.output.queued.Load() != 0:
+		d.t.Errorf("%d bytes are queued, %d in all", d.l.outgoing.queued, d.srv.output.queued.Load())
 	case d.srv.connections.Load() != 0:
 		d.t.Errorf("%d connections are counted", d.srv.connections.Load())
 	case all.Opened != all.Closed:

@@ -23,6 +23,7 @@ type webConn struct {
 	socket   net.Conn // below the TLS
 	web      *web
 	key      limit.Address  // whom it is counted for
+	from     limit.Address  // whose place of MaxHTTP it has
 	peer     netip.AddrPort // as a PROXY header told it
 	head     []byte         // read by the loop, and not yet by net/http
 	noted    bool           // Route.Upgrade has told of the refusal. Of the handler's goroutine
@@ -39,7 +40,8 @@ type webConn struct {
 	idle atomic.Bool // listed in web.idle, or taken off it to be closed
 
 	// Under web.mu.
-	place *list.Element // in web.idle
+	place *list.Element // in web.idle, or webShare.active
+	in    *list.List    // that list
 	gone  bool
 }
 

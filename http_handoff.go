@@ -19,6 +19,7 @@ import (
 type handoff struct {
 	input  []byte         // read by the loop, from the request's first line on
 	key    limit.Address  // whom the connection is counted for, there from now on
+	from   limit.Address  // whose place of MaxHTTP it has
 	peer   netip.AddrPort // as a PROXY header told it; not valid: ask the socket
 	tls    *tlsConn       // nil: it has none
 	unsent []byte         // records that the socket has not taken; they go before all others
@@ -33,28 +34,28 @@ func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
 		l.refuseStopping(i, s, r)
 		return
 	}
-	if w.inside.Add(1) > int64(l.srv.cfg.MaxHTTP) && !w.makeRoom() {
-		w.inside.Add(-1)
+	from := limit.ShareOf(r.RemoteAddr())
+	if !w.enter(from) {
 		l.refuseBusy(i, s, r, http.StatusServiceUnavailable, "too many requests under way")
 		return
 	}
 	if len(l.http.kept) == 0 {
-		switch e := l.passSocket(i, s, b); e {
+		switch e := l.passSocket(i, s, from, b); e {
 		case 0:
 			return
 		case unix.EAGAIN, unix.ETOOMANYREFS:
 		default:
-			w.inside.Add(-1)
+			w.leave(from)
 			l.fail(i, s, e)
 			return
 		}
 	}
 	l.keep(s, b)
 	l.step(i, s, closing.Deferred, why{})
-	if l.http.kept = append(l.http.kept, l.conn(i, s)); len(l.http.kept) == 1 {
+	if l.http.kept = append(l.http.kept, keptHTTP{l.conn(i, s), from}); len(l.http.kept) == 1 {
 		if err := l.poller.Add(l.http.pair, poller.Token{Slot: pairSlot}, poller.Out); err != nil {
 			l.http.kept = l.http.kept[:0]
-			w.inside.Add(-1)
+			w.leave(from)
 			l.fail(i, s, err)
 		}
 	}
@@ -67,11 +68,11 @@ func (l *loop) handOffKept() {
 	for _, c := range l.http.kept {
 		s := l.slab.at(c.slot)
 		if s.gen.Load() != c.gen || s.state != stateDeciding { // it has ended meanwhile
-			l.srv.web.inside.Add(-1)
-		} else if e := l.passSocket(c.slot, s, l.slab.coldOf(s).in.B); e == unix.EAGAIN || e == unix.ETOOMANYREFS {
+			l.srv.web.leave(c.from)
+		} else if e := l.passSocket(c.slot, s, c.from, l.slab.coldOf(s).in.B); e == unix.EAGAIN || e == unix.ETOOMANYREFS {
 			break
 		} else if e != 0 {
-			l.srv.web.inside.Add(-1)
+			l.srv.web.leave(c.from)
 			l.fail(c.slot, s, e)
 		}
 		done++
@@ -83,12 +84,12 @@ func (l *loop) handOffKept() {
 
 // passSocket sends a connection's socket to net/http, if the pair has room. The slot is free afterwards; the socket
 // lives on in the other descriptor.
-func (l *loop) passSocket(i uint32, s *slot, b []byte) unix.Errno {
+func (l *loop) passSocket(i uint32, s *slot, from limit.Address, b []byte) unix.Errno {
 	l.own.Check()
 	if c := l.slab.coldOf(s); owner.Enabled && c != nil && c.out.Len() != len(c.out.Sealed()) {
 		panic("perch: output is queued for a connection that goes to net/http")
 	}
-	out := handoff{input: append([]byte(nil), b...), key: l.slab.counted.Get(i), peer: l.slab.proxied.Get(i)}
+	out := handoff{input: append([]byte(nil), b...), key: l.slab.counted.Get(i), from: from, peer: l.slab.proxied.Get(i)}
 	if s.flags&flagTLS != 0 {
 		out.tls = l.slab.tls.Get(i)
 		if c := l.slab.coldOf(s); c != nil {

@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/perchws/perch/internal/spawn"
 )
 
 // noteState keeps the list of idle connections: it is the ConnState of the http.Server.
@@ -21,12 +19,19 @@ func (w *web) noteState(nc net.Conn, state http.ConnState) {
 		c.SetWriteDeadline(time.Time{}) // a handler's was for its own answer
 		w.mu.Lock()
 		if !c.gone {
-			c.place = w.idle.PushBack(c)
+			c.unplace()
+			c.place, c.in = w.idle.PushBack(c), &w.idle
 			c.idle.Store(true)
 		}
 		w.mu.Unlock()
 	case http.StateActive:
 		w.busy(c)
+		w.mu.Lock()
+		if !c.gone && c.place == nil {
+			active := &w.shares[c.from].active
+			c.place, c.in = active.PushBack(c), active
+		}
+		w.mu.Unlock()
 	case http.StateHijacked:
 		w.busy(c)
 		c.mu.Lock()
@@ -39,31 +44,20 @@ func (w *web) noteState(nc net.Conn, state http.ConnState) {
 func (w *web) busy(c *webConn) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.place != nil {
-		w.idle.Remove(c.place)
-		c.place = nil
+	if c.idle.Load() {
+		c.unplace()
 		c.idle.Store(false)
 	}
 	return !c.gone
 }
 
-// makeRoom closes the connection that has been idle longest, if one is idle. Its place is free at once. Any goroutine,
-// loops too.
-func (w *web) makeRoom() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	first := w.idle.Front()
-	if first == nil {
-		return false
+// unplace takes the connection off the list that it is in. web.mu is held.
+func (c *webConn) unplace() {
+	if c.place != nil {
+		c.in.Remove(c.place)
+		c.place, c.in = nil, nil
 	}
-	c := first.Value.(*webConn)
-	c.unlistLocked(true)
-	w.srv.spawn.Go(spawn.HTTP, func() { c.Conn.Close() }) // not here: the number may mean another socket in a loop's table
-	return true
 }
-
-// makeRoom ends an idle plain HTTP connection, if there is one, so that another connection can have its place.
-func (srv *Server) makeRoom() bool { return srv.web != nil && srv.web.makeRoom() }
 
 // unlist takes the connection out of the counts and the list of web, once. over: it is no connection any more;
 // otherwise a loop has it, and it counts on.
@@ -79,11 +73,8 @@ func (c *webConn) unlistLocked(over bool) {
 		return
 	}
 	c.gone = true
-	if c.place != nil {
-		c.web.idle.Remove(c.place)
-		c.place = nil
-	}
-	c.web.inside.Add(-1)
+	c.unplace()
+	c.web.leaveLocked(c.from)
 	if over {
 		c.web.srv.uncount(c.key)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/closing"
+	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wstest"
 )
@@ -78,9 +79,9 @@ func (tr *traveller) leave(text string) *webConn {
 	}
 	records, out := l.tls.sealed.Drain(), &l.slab.thaw(s).out
 	out.KeepRecords(records, &l.bufs)
-	l.ledger.add(len(records))
-	tr.srv.web.inside.Add(1)
-	if e := l.passSocket(i, s, nil); e != 0 {
+	l.outgoing.add(len(records))
+	tr.srv.web.enter(limit.Address{})
+	if e := l.passSocket(i, s, limit.Address{}, nil); e != 0 {
 		tr.t.Fatal(e)
 	}
 	tr.turn()
@@ -92,8 +93,8 @@ func (tr *traveller) leave(text string) *webConn {
 	if c == nil {
 		tr.t.Fatal("the connection is lost")
 	}
-	if n := l.slab.live; n != 0 || l.ledger.queued != 0 {
-		tr.t.Errorf("%d slots in use, %d bytes queued on the loop", n, l.ledger.queued)
+	if n := l.slab.live; n != 0 || l.outgoing.queued != 0 {
+		tr.t.Errorf("%d slots in use, %d bytes queued on the loop", n, l.outgoing.queued)
 	}
 	return c.(*webConn)
 }

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perchws/perch/internal/ledger"
+	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/spawn"
 	"golang.org/x/sys/unix"
 )
@@ -27,15 +29,18 @@ type web struct {
 	server http.Server
 
 	// Atomic: any goroutine.
-	inside atomic.Int64 // connections, those under way in the passages too
+	inside atomic.Int64  // connections, those under way in the passages too
+	pushed atomic.Uint64 // connections that were closed in the middle of a request, to make room
 
-	mu   sync.Mutex
-	idle list.List // of *webConn: no request is under way; the longest first
+	mu     sync.Mutex
+	idle   list.List // of *webConn: no request is under way; the longest first
+	shares map[limit.Address]*webShare
+	places *ledger.Pool[*webShare]
 }
 
 func newWeb(srv *Server) *web {
 	cfg := &srv.cfg
-	w := &web{srv: srv}
+	w := &web{srv: srv, shares: make(map[limit.Address]*webShare), places: ledger.NewPool[*webShare](-1)}
 	w.server = http.Server{
 		Handler:           srv,
 		ReadHeaderTimeout: orForever(cfg.HandshakeTimeout),
@@ -91,7 +96,7 @@ func (ln webListener) Addr() net.Addr { return ln.web.srv.Addr() }
 // open makes the connection of a socket that a loop has passed; nil: it is lost. fd is ours, and is closed here: the
 // connection has a copy of it.
 func (w *web) open(fd int, from handoff) net.Conn {
-	c := &webConn{web: w, head: from.input, key: from.key, peer: from.peer, patience: w.srv.cfg.WriteTimeout}
+	c := &webConn{web: w, head: from.input, key: from.key, from: from.from, peer: from.peer, patience: w.srv.cfg.WriteTimeout}
 	err := error(unix.EMFILE)
 	if fd >= 0 {
 		f := os.NewFile(uintptr(fd), "perch-http")

@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 		"internal/clock",
 		"internal/closing",
 		"internal/entropy",
+		"internal/ledger",
 		"internal/limit",
 		"internal/outbox",
 		"internal/owner",

@@ -19,7 +19,7 @@ func (l *loop) relieve() {
 	l.own.Check()
 	most := l.srv.cfg.MaxOutputTotal
 	if l.srv.output.queued.Load() < most/4*3 {
-		l.ledger.largest.Store(0)
+		l.outgoing.largest.Store(0)
 		return
 	}
 	type queue struct {
@@ -43,9 +43,9 @@ func (l *loop) relieve() {
 	if len(all) > 0 {
 		largest = all[0].bytes
 	}
-	l.ledger.largest.Store(int64(largest))
+	l.outgoing.largest.Store(int64(largest))
 	for _, o := range l.srv.loops { // of the others, as of their last sweep
-		largest = max(largest, int(o.ledger.largest.Load()))
+		largest = max(largest, int(o.outgoing.largest.Load()))
 	}
 	excess := l.srv.output.queued.Load() - most/2
 	for _, q := range all {

@@ -68,7 +68,7 @@ type loop struct {
 	slab        slab
 	rooms       *room.Shards
 	lists       lists
-	ledger      ledger
+	outgoing    outgoing
 	intake      intake
 	doing       doing
 	sockets     socketWriter
@@ -102,7 +102,7 @@ func newLoop(s *Server, id, most int) (*loop, error) {
 		accepting:   accepting{listener: -1, shares: s.shared != nil},
 		http:        passing{pair: -1},
 		calling:     calling{current: noSlot},
-		ledger:      ledger{account: &s.output},
+		outgoing:    outgoing{account: &s.output},
 		intake:      intake{total: &s.input, most: s.cfg.MaxInputTotal},
 		doing:       doing{slot: noSlot},
 		hand:        clockHand{period: s.period, wanted: s.period},

@@ -120,7 +120,7 @@ func BenchmarkMailbox(b *testing.B) {
 		if n%batch == batch-1 {
 			d.l.drainMailbox()
 			c := d.l.slab.thaw(d.l.slab.at(p.slot))
-			d.l.ledger.add(-c.out.Queued())
+			d.l.outgoing.add(-c.out.Queued())
 			c.out.Reset(&d.l.bufs)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/perchws/perch/frame"
 	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/closing"
+	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/owner"
 	"github.com/perchws/perch/internal/sock"
 	"github.com/perchws/perch/internal/wire"
@@ -78,7 +79,13 @@ type accepting struct {
 type passing struct {
 	pair int // the loop's end of way; −1: none
 	way  *passage
-	kept []Conn // plain HTTP that the full pair has refused
+	kept []keptHTTP // plain HTTP that the full pair has refused
+}
+
+// keptHTTP is a connection that has its place, and is not passed yet.
+type keptHTTP struct {
+	Conn
+	from limit.Address // see handoff
 }
 
 // batches is the way of messages to the worker pool.

@@ -76,7 +76,7 @@ func (l *loop) free(i uint32, s *slot, c *cold) {
 		l.stats.Closed++
 		l.stats.closeCode(c.cause.Code)
 	}
-	l.ledger.add(-c.out.Counted())
+	l.outgoing.add(-c.out.Counted())
 	c.out.Reset(&l.bufs)
 	l.dropTLS(i)
 	l.dropInput(c)

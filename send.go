@@ -156,7 +156,7 @@ func (l *loop) corks(i uint32, s *slot, n int) bool {
 func (l *loop) queueFor(i uint32, s *slot, n int) (*outbox.Box, error) {
 	l.own.Check()
 	c := l.slab.thaw(s)
-	waiting, over := c.out.Counted(), !l.ledger.fits(n)
+	waiting, over := c.out.Counted(), !l.outgoing.fits(n)
 	switch {
 	case waiting == 0 && over:
 		l.srv.output.refused.Add(1)
@@ -178,7 +178,7 @@ func (l *loop) queueFor(i uint32, s *slot, n int) (*outbox.Box, error) {
 // is added to an outbox is told here.
 func (l *loop) queued(i uint32, s *slot, out *outbox.Box, n int) {
 	l.own.Check()
-	l.ledger.add(n)
+	l.outgoing.add(n)
 	l.pressure(s, out)
 	l.markDirty(i, s)
 }

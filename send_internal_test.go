@@ -71,7 +71,7 @@ func TestPongBehindClose(t *testing.T) {
 	d.l.sockets.kernel = full
 	p.send(append(frame.AppendMaskedFrame(nil, Binary, []byte("go"), 7), frame.AppendMaskedFrame(nil, frame.OpPing, bytes.Repeat([]byte("p"), 125), 7)...))
 	d.turn()
-	d.srv.output.queued.Store(d.l.ledger.reported)
+	d.srv.output.queued.Store(d.l.outgoing.reported)
 	full.takes = 1 << 30
 	if s := p.state(); s != stateFailing && s != stateLingering {
 		t.Fatalf("state %v: it was not given up", s)

@@ -29,6 +29,7 @@ type Stats struct {
 	AcceptErrors      uint64
 	HandedOff         uint64 // to net/http: connections, each with one request or more
 	TakenOver         uint64 // from net/http: upgrades that it has parsed
+	HTTPPushedOut     uint64 // plain HTTP connections that were closed at work, to make room for those of others
 
 	TLSHandshakes uint64 // completed
 	TLSFailed     uint64 // no TLS, no agreement, broken off, or not in time
@@ -128,7 +129,7 @@ func (s *Stats) counters() []*uint64 {
 		&s.AcceptPauses, &s.AcceptErrors, &s.HandedOff, &s.TakenOver, &s.TLSHandshakes, &s.TLSFailed, &s.MessagesReceived, &s.MessagesSent,
 		&s.MessagesDropped, &s.BytesReceived, &s.BytesSent, &s.CompressedReceived, &s.CompressedSent, &s.Compressions, &s.PingsSent,
 		&s.PingsReceived, &s.PongsReceived, &s.ProtocolErrors, &s.RateLimited, &s.SlowConsumers, &s.HeartbeatTimeouts,
-		&s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.LogsLost, &s.Pauses, &s.PoolFull, &s.Overloads, &s.SlowTicks, &s.InputRelieved}
+		&s.MessageTimeouts, &s.WriteTimeouts, &s.CloseTimeouts, &s.Panics, &s.LogsLost, &s.Pauses, &s.PoolFull, &s.Overloads, &s.SlowTicks, &s.InputRelieved, &s.HTTPPushedOut}
 }
 
 func (s *Stats) merge(o *Stats) {
@@ -160,7 +161,7 @@ func (l *loop) publishStats() {
 // nothing is left.
 func (l *loop) account() {
 	l.own.Check()
-	l.ledger.report()
+	l.outgoing.report()
 	l.intake.report()
 	if l.life.stopping && l.slab.live == 0 {
 		l.life.stopped = true
@@ -192,6 +193,9 @@ func (srv *Server) Stats() Stats {
 	all.QueuedBytes = srv.output.bytes()
 	all.Overloads += srv.output.refused.Load()
 	all.InputBytes = srv.input.Load()
+	if srv.web != nil {
+		all.HTTPPushedOut += srv.web.pushed.Load()
+	}
 	all.LogsLost += srv.lines.dropped()
 	for kind := range all.Refusals {
 		all.Refusals[kind] = srv.refusals.counts[kind].Load()

@@ -163,7 +163,7 @@ func (l *loop) sealOutbox(i uint32, s *slot, out *outbox.Box, budget int) (sent 
 	for !out.Empty() && sent < budget {
 		before := out.Counted()
 		n, e := l.sealSome(i, s, out)
-		l.ledger.add(out.Counted() - before) // at once: a callback of crypto/tls may end the goroutine
+		l.outgoing.add(out.Counted() - before) // at once: a callback of crypto/tls may end the goroutine
 		if sent += n; e != 0 {
 			return sent, e
 		}

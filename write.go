@@ -89,7 +89,7 @@ func (l *loop) flushCork(i uint32, s *slot) {
 	out := &l.slab.thaw(s).out
 	out.Started(l.coarse)
 	l.queued(i, s, out, out.Remainder(b, head, n, &l.bufs))
-	if s.state == stateOpen && !l.ledger.fits(0) { // there is no memory left, and its socket is full
+	if s.state == stateOpen && !l.outgoing.fits(0) { // there is no memory left, and its socket is full
 		l.slow(i, s, ErrOverloaded)
 		return
 	}
@@ -158,7 +158,7 @@ func (l *loop) flush(i uint32, s *slot) {
 		} else {
 			before := c.out.Counted()
 			n, e = c.out.Send(l.writer(i, s), int(s.fd), &l.cork.vector, &l.bufs, flushBudget)
-			l.ledger.add(c.out.Counted() - before)
+			l.outgoing.add(c.out.Counted() - before)
 		}
 		if n > 0 {
 			c.out.Progressed(l.coarse, s.flags&flagOut != 0)

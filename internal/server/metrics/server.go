@@ -97,6 +97,7 @@ func engineErrors() []metric[perch.Stats] {
 		kind("message_timeout", func(s *S) uint64 { return s.MessageTimeouts }),
 		kind("write_timeout", func(s *S) uint64 { return s.WriteTimeouts }),
 		kind("close_timeout", func(s *S) uint64 { return s.CloseTimeouts }),
+		kind("http_pushed_out", func(s *S) uint64 { return s.HTTPPushedOut }),
 		kind("input_full", func(s *S) uint64 { return s.InputRelieved }),
 		kind("panic", func(s *S) uint64 { return s.Panics }),
 	}

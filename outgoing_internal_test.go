@@ -11,7 +11,7 @@ import (
 // TestLedger: two loops share one account, each tells of its own output late, and neither may queue more than is left.
 func TestLedger(t *testing.T) {
 	a := &account{total: 8 << 20, each: 1 << 20}
-	one, two := &ledger{account: a}, &ledger{account: a}
+	one, two := &outgoing{account: a}, &outgoing{account: a}
 	for _, step := range []struct {
 		name     string
 		do       func()
@@ -38,7 +38,7 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-func (b *ledger) n() int { return int(b.queued) }
+func (b *outgoing) n() int { return int(b.queued) }
 
 // TestCharge: a post is counted for the process and for its connection, or for neither.
 func TestCharge(t *testing.T) {

@@ -119,10 +119,10 @@ func (a *account) Reserve(n int64) bool {
 // Release implements room.Budget.
 func (a *account) Release(n int64) { a.called.Add(-n) }
 
-// ledger counts the bytes that wait in the outboxes of one loop. Its sum is
+// outgoing counts the bytes that wait in the outboxes of one loop. Its sum is
 // reported to the server's account, but not at once: that is shared by all
 // loops.
-type ledger struct {
+type outgoing struct {
 	account *account
 
 	// Owned by the loop.
@@ -137,10 +137,10 @@ type ledger struct {
 const unreported = 1 << 20
 
 // add counts n bytes more; n may be negative.
-func (b *ledger) add(n int) { b.queued += int64(n) }
+func (b *outgoing) add(n int) { b.queued += int64(n) }
 
 // fits reports whether n bytes more may wait.
-func (b *ledger) fits(n int) bool {
+func (b *outgoing) fits(n int) bool {
 	if b.queued-b.reported > unreported {
 		b.report()
 	}
@@ -148,7 +148,7 @@ func (b *ledger) fits(n int) bool {
 }
 
 // report tells the other loops how much is queued here.
-func (b *ledger) report() {
+func (b *outgoing) report() {
 	if b.queued != b.reported {
 		b.account.queued.Add(b.queued - b.reported)
 		b.reported = b.queued
