@@ -246,8 +246,8 @@ func TestDeflateMemory(t *testing.T) {
 	}
 }
 
-// What idle connections cost is the same whether they have agreed on compression
-// or not; who keeps contexts pays for what was said.
+// Idle connections cost the same whether they have agreed on compression or not.
+// Those that keep contexts cost as much as their contexts.
 func TestDeflateIdleMemory(t *testing.T) {
 	if owner.Enabled {
 		t.Skip("memory of the race detector")

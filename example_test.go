@@ -73,7 +73,7 @@ func ExampleServer_HandleBlocking() {
 	// Output: select 1
 }
 
-// A room: whoever has joined gets what is published, in one order for all.
+// A room: each connection that has joined gets all messages, in one order for all.
 func ExampleConn_Join() {
 	srv := perch.New(perch.Config{Addr: "127.0.0.1:0"})
 	news, err := srv.Rooms().Create("news", room.Options{})

@@ -56,7 +56,7 @@ func (in *intake) report() {
 // short reports that there is not much room left.
 func (in *intake) short() bool { return in.total.Load() > in.most/2 }
 
-// weigh counts what a connection keeps, after it has changed. What a worker has was weighed before it was handed over.
+// weigh counts what a connection keeps, after it has changed. A worker's messages were weighed before it got them.
 func (l *loop) weigh(c *cold) {
 	l.own.Check()
 	n := c.asm.Held()

@@ -21,8 +21,8 @@ func (a *Assembler) Take() []byte {
 	return b
 }
 
-// Move has a gather chunks in b from now on. What is gathered is copied; the buffer of before is returned, to be
-// reused.
+// Move has a gather chunks in b from now on. The bytes gathered so far are copied; the buffer of before is
+// returned, to be reused.
 func (a *Assembler) Move(b []byte) []byte {
 	old := a.buf
 	a.buf = append(b[:0], old...)

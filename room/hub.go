@@ -279,7 +279,7 @@ func (h *Hub) All() iter.Seq[*Room] {
 }
 
 // before fills some with open rooms that are listed before end, from there on, and returns how far it has come, and how
-// many they are. Whatever takes the place of a room that is deleted meanwhile has been visited.
+// many they are. A room that takes the place of one that is deleted meanwhile has been visited.
 func (h *Hub) before(end int, some []*Room) (next, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -260,8 +260,8 @@ func (r *modelRoom) count() (n int) {
 	return n + len(users)
 }
 
-// step lets one post of a loop through. Who gets the message may do anything
-// meanwhile.
+// step lets one post of a loop through. A member that gets the message may do
+// anything meanwhile.
 func (m *model) step(loop int) {
 	m.t.Helper()
 	l := m.loops[loop]

@@ -88,7 +88,7 @@ func TestHash(t *testing.T) {
 }
 
 // Whatever the password, it waits for its turn to be hashed: what can be learned
-// from the time is that it is empty or too long. And who waits may give up.
+// from the time is that it is empty or too long. And a caller that waits may give up.
 func TestHashingIsBounded(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("r", Options{Password: mustHash(t, w.Hub, "secret")})

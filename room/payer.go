@@ -10,9 +10,9 @@ import (
 // Payer names who pays for what rooms keep: a user or an address, as the program tells them apart. The zero Payer is
 // nobody.
 //
-// All histories together are bounded (Config.MaxHistoryTotal). What is over that is taken from the payer who has the
-// most, so that nobody can have the history of others dropped. A room that the program has made to stay (Options with
-// neither a TTL nor a Payer) pays for its own history, whoever fills it, and keeps it as long as there are others.
+// All histories together are bounded (Config.MaxHistoryTotal). If they are more, the payer who has the most loses
+// messages, so that nobody can have the history of others dropped. A room that the program has made to stay (Options
+// with neither a TTL nor a Payer) pays for its own history, and keeps it as long as there are others.
 type Payer [16]byte
 
 // histories counts what the histories of all rooms take, and who pays for it.

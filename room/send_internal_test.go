@@ -62,8 +62,8 @@ func TestSendKeepsOrder(t *testing.T) {
 	}
 }
 
-// A message is made in a dialect when a member speaks it, once; who speaks one in
-// which there is nothing gets nothing.
+// A message is made in a dialect when a member speaks it, once. A member that speaks one
+// in which there is nothing gets nothing.
 func TestDialects(t *testing.T) {
 	var encoded, translated int
 	w := newWorld(t, 2, Config{

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A topic that is closed gives no place in an order: what its publisher is told is
-// refused reaches nobody. A room that is deleted is gone for all nodes.
+// A topic that is closed gives no place in an order: a message that
+// was refused reaches nobody. A room that is deleted is gone for all nodes.
 func TestPublishOnClosedTopic(t *testing.T) {
 	b := NewMemory()
 	w, elsewhere := newWorld(t, 1, Config{Broker: b}), newWorld(t, 1, Config{Broker: b})

@@ -111,7 +111,7 @@ func TestShrunkHistory(t *testing.T) {
 	}
 }
 
-// TestMakers: who makes rooms gets half of what there may be, and others get theirs.
+// TestMakers: one maker of rooms gets half of what there may be, and others get theirs.
 func TestMakers(t *testing.T) {
 	w := newWorld(t, 1, Config{MaxRooms: 20})
 	id := 0

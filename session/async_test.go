@@ -25,7 +25,7 @@ func TestFaultyContract(t *testing.T) {
 	}
 }
 
-// TestSyncUnavailable: who waits in vain waits as long as it said.
+// TestSyncUnavailable: a caller that waits in vain waits as long as it said.
 func TestSyncUnavailable(t *testing.T) {
 	memory := session.NewMemory(session.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)

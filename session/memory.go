@@ -32,8 +32,8 @@ type Config struct {
 	//
 	// When it is reached, the session that has been detached and untouched for
 	// longest goes, or, if another user or address has more than twice as much,
-	// that one's. What attached sessions of one user or address take may not be
-	// more than what all attached ones leave free: then ErrFull.
+	// that one's. Attached sessions of one user or address may not take more than
+	// all attached ones leave free: then ErrFull.
 	MaxBytes int64
 	// Clock tells the time; nil is the real one. How long a session lives goes by its monotonic time, and what a
 	// Session shows by the time of day when the store was made.

@@ -4,7 +4,7 @@
 //
 // Each serves the endpoints of `perchbench serve`: WS /ws sends every message
 // back as it is, WS /fan is one room whose members get every text message, its
-// sender included. What was set in each, and why, stands in README.md.
+// sender included. README.md says which options were set in each, and why.
 package main
 
 import (

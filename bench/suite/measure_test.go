@@ -48,8 +48,8 @@ func TestMeasureOrder(t *testing.T) {
 	}
 }
 
-// TestMeasureWarm: who is compiled while it runs gets the load once more, and that
-// does not count.
+// TestMeasureWarm: a server that is compiled while it runs gets the load once more,
+// and that does not count.
 func TestMeasureWarm(t *testing.T) {
 	calls := make(map[string]int)
 	warm := stubServer("jit", "serve")
@@ -224,7 +224,7 @@ func TestWorkloads(t *testing.T) {
 	}
 }
 
-// TestChoose: who asks for some cases gets them, with all of the time.
+// TestChoose: a user that asks for some cases gets them, with all of the time.
 func TestChoose(t *testing.T) {
 	all := full(20_000)
 	chosen, err := choose(all, []string{record.Storm, "fanout:1000", record.Pings})

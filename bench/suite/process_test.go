@@ -72,7 +72,7 @@ func TestProcessGroup(t *testing.T) {
 	wstest.Eventually(t, "the child to end", func() bool { return gone(pid) || zombie(pid) })
 }
 
-// zombie: whoever inherits it may take its time to wait for it.
+// zombie: the process that inherits it may take its time to wait for it.
 func zombie(pid int) bool {
 	u, err := bench.ProcessUsage(pid)
 	return err != nil || u.RSS == 0

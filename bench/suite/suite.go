@@ -48,8 +48,8 @@ type driver struct {
 	client func(ctx context.Context, s *subject, p *process, load []string) (*bench.Result, error)
 }
 
-// Run runs the suite. What it has measured when an error comes, or ctx ends, it
-// writes down and returns too.
+// Run runs the suite. When an error comes, or ctx ends, it writes down and returns
+// its results so far too.
 func Run(ctx context.Context, o Options) (*record.Run, error) {
 	d, err := newDriver(o)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// TestConfigRefusesWhatPerchdRefuses: what serving would fail on, but for binding, perchd config says in the
-// same words, all of it, and prints the values all the same.
+// TestConfigRefusesWhatPerchdRefuses: perchd config reports every fault that serving would, but for binding, in the
+// same words, and prints the values all the same.
 func TestConfigRefusesWhatPerchdRefuses(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, content string, mode os.FileMode) string {
@@ -92,7 +92,7 @@ func TestConfigRefusesWhatPerchdRefuses(t *testing.T) {
 	}
 }
 
-// TestVerbs: what may stand first, and what is said of what may not.
+// TestVerbs: the words that may stand first, and the answer to others.
 func TestVerbs(t *testing.T) {
 	for _, tt := range []struct {
 		args   string

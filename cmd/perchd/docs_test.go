@@ -64,7 +64,7 @@ func TestDocumentedTypes(t *testing.T) {
 	}
 }
 
-// TestDocumentedFields: what the examples show the tables tell: messages only of types that the endpoint has, and
+// TestDocumentedFields: the tables have all that the examples show: messages only of types that the endpoint has, and
 // every field of them.
 func TestDocumentedFields(t *testing.T) {
 	p := readPage(t)
@@ -259,7 +259,7 @@ func spaced(value string) string {
 	return value
 }
 
-// TestDocumentedLinks: what the page links to within itself is there.
+// TestDocumentedLinks: the page's links within itself lead somewhere.
 func TestDocumentedLinks(t *testing.T) {
 	text, err := os.ReadFile(pagePath)
 	if err != nil {

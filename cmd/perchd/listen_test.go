@@ -148,7 +148,7 @@ func TestListenSystemd(t *testing.T) {
 	}
 }
 
-// TestListenSystemdRefused: what is not there, too much, or reached by others without a key.
+// TestListenSystemdRefused: a socket that is not there, one too many, or one that others reach without a key.
 func TestListenSystemdRefused(t *testing.T) {
 	if said := refuses(t, 2, "--listen", "systemd"); !strings.Contains(said, "listen (--listen)") || !strings.Contains(said, "no socket") {
 		t.Errorf("without a socket: %q", said)

@@ -105,8 +105,8 @@ func (p *process) lost() (n int) {
 	return int(f)
 }
 
-// TestLogReaderStalls: who does not read the log holds up nobody: clients are served, the queue has its
-// bound, and what the log lost is counted, and told when it is read again.
+// TestLogReaderStalls: a log that is not read holds up nobody: clients are served, the queue has its bound, and lost
+// lines are counted, and told when the log is read again.
 func TestLogReaderStalls(t *testing.T) {
 	const many = 12000 // lines: more than the pipe and the queue hold, 64 KiB and 1 MiB
 	p, in := piped(t, "--log-level", "debug")

@@ -36,7 +36,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// hurry signals until perchd has ended: what comes in the second of the first is the same wish.
+// hurry signals until perchd has ended: another one within a second is the same wish.
 func (p *process) hurry() (code int) {
 	p.t.Helper()
 	again := time.NewTicker(50 * time.Millisecond)

@@ -48,7 +48,7 @@ func TestSignalsThatTell(t *testing.T) {
 	}
 }
 
-// TestSignalTwice: what is repeated at once is one wish. The client is told, and is waited for.
+// TestSignalTwice: a signal that is repeated at once is one wish. The client is told, and is waited for.
 func TestSignalTwice(t *testing.T) {
 	for _, both := range [][]syscall.Signal{
 		{syscall.SIGTERM, syscall.SIGTERM}, {syscall.SIGINT, syscall.SIGTERM}, {syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM},
@@ -65,7 +65,7 @@ func TestSignalTwice(t *testing.T) {
 	}
 }
 
-// TestSignalLater: who repeats the wish after a second means that it is urgent.
+// TestSignalLater: a signal that is repeated after a second means that it is urgent.
 func TestSignalLater(t *testing.T) {
 	p := serving(t, "--shutdown-deadline", "0", "--close-timeout", "0")
 	c := wstest.Dial(t, p.addr, "/ws")

@@ -263,8 +263,8 @@ func TestEveryBitTurned(t *testing.T) {
 }
 
 // checkLibraries inflates in, and has two libraries do it too: one stream, as they
-// have no notion of a message. What they take must be taken, to the same end; what
-// they refuse must be refused, unless it goes on behind a final block.
+// have no notion of a message. Input that they take must be taken, to the same end; input
+// that they refuse must be refused, unless it goes on behind a final block.
 func checkLibraries(t *testing.T, d *Decompressor, in, before []byte) {
 	t.Helper()
 	w := NewWindow(15)
@@ -292,8 +292,8 @@ func checkLibraries(t *testing.T, d *Decompressor, in, before []byte) {
 	}
 }
 
-// Every block that compressors make, with some bits turned: what two libraries say
-// of it is what we say.
+// Every block that compressors make, with some bits turned: two libraries and
+// we say the same of it.
 func FuzzLibraries(f *testing.F) {
 	for _, level := range []int{flate.HuffmanOnly, flate.BestSpeed, flate.DefaultCompression, flate.BestCompression} {
 		f.Add(standardCompress(f, chat(1, 2000), nil, 600, level), []byte{}, uint32(0))

@@ -46,7 +46,7 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// TestJournalRead: who reads while the loop writes gets entries that were written, in order.
+// TestJournalRead: a reader gets, while the loop writes, entries that were written, in order.
 func TestJournalRead(t *testing.T) {
 	j := NewJournal()
 	const stories, rounds = 16, 20000

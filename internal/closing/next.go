@@ -19,7 +19,7 @@ const stay = States
 // live is every state of a connection that has not ended.
 const live = set(opening | 1<<Open | ending)
 
-// rules is the table. What it does not have cannot happen.
+// rules is the table. Events that it does not have cannot happen.
 var rules = []rule{
 	// A connection comes to be open.
 	{in(Free), Accepted, TLS, 0, Securing, 0},

@@ -195,7 +195,7 @@ func firstMatch(s State, e Event, f Facts) int {
 	return -1
 }
 
-// TestPredicates: what the predicates say is what the table does.
+// TestPredicates: the predicates say what the table does.
 func TestPredicates(t *testing.T) {
 	for s := range States {
 		takes := func(events ...Event) bool {

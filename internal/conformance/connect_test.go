@@ -99,8 +99,8 @@ func TestServer(t *testing.T) {
 	})
 }
 
-// TestServerTLS plays the client to our server over TLS. What moves megabytes is
-// left out: it would tell nothing new of the protocol.
+// TestServerTLS plays the client to our server over TLS. Cases that move megabytes
+// are left out: they would tell nothing new of the protocol.
 func TestServerTLS(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {

@@ -10,12 +10,12 @@
 // Families 12 and 13, permessage-deflate, have the suite's sizes, fragments, offers
 // and answers. Their payloads are made here, not copied from it: of the same kinds
 // and lengths, and they shrink as its files do. Of its thousand messages in each
-// case those above 512 bytes are fewer, at least eight. What it does not look at is
-// demanded, too: that what is to be compressed is, that no reference goes beyond the
+// case those above 512 bytes are fewer, at least eight. Here more is demanded than
+// there: that messages are compressed which are to be, that no reference goes beyond the
 // window or into an earlier message unless that was agreed, and the answer itself.
 //
 // The whole table runs twice: as a client against a server of ours, and as a
-// server against a client of ours. What was seen is compared with
+// server against a client of ours. The results are compared with
 // testdata/server.golden and testdata/client.golden; go test -update rewrites
 // them, but a case that fails does so whatever the golden file says.
 package conformance

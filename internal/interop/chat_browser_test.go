@@ -198,7 +198,7 @@ func TestChatBrowser(t *testing.T) {
 	said := []string{"Bob: hello", "Ann: " + markup, "Bob: see (https://example.com/a?b=1).", "Ann: seen"}
 	bob.transcript(said...)
 
-	// The plug is pulled. What is said meanwhile, on both sides, arrives in order and once.
+	// The plug is pulled. Messages of both sides meanwhile arrive in order, once.
 	c.set(true)
 	ann.until(`document.getElementById('state').dataset.state !== 'open'`)
 	ann.shows("#banner", "connection")

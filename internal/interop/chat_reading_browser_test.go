@@ -41,7 +41,7 @@ func TestChatReloadedReads(t *testing.T) {
 	ann.check()
 }
 
-// TestChatReadsAndWrites: who reads far above is not torn away by others, and is at the end after writing.
+// TestChatReadsAndWrites: a user that reads far above is not torn away by others, and is at the end after writing.
 func TestChatReadsAndWrites(t *testing.T) {
 	d := startPerchd(t)
 	c := newCable(t, d.addr)
@@ -74,7 +74,7 @@ func TestChatReadsAndWrites(t *testing.T) {
 	ann.checkButLosses()
 }
 
-// TestChatHint: who has a keyboard sees what its keys do.
+// TestChatHint: a user with a keyboard sees what its keys do.
 func TestChatHint(t *testing.T) {
 	d := startPerchd(t)
 	ann := openChat(t, d.http("/chat"), "Ann")

@@ -187,7 +187,7 @@ func TestSystemdSocketActivate(t *testing.T) {
 	p := start(t, nil, nil, activate, "--listen", addr, "-E", "PATH",
 		binary(t, "perchd"), "--listen", "systemd", "--auth-dev-key", filepath.Join(t.TempDir(), "dev.key"))
 	p.line("Listening on")
-	resp, err := http.Get("http://" + addr + "/health") // who comes first starts it
+	resp, err := http.Get("http://" + addr + "/health") // the first request starts it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,7 @@ import (
 )
 
 // TestPagesWithoutPage runs the connections of the pages without the pages: with a socket and a clock that the test
-// holds in its hands. What they wait for in earnest (backoff, refusals, the end of patience) takes too long in a
-// browser.
+// holds in its hands. Their waits (backoff, refusals, the end of patience) take too long in a browser.
 func TestPagesWithoutPage(t *testing.T) {
 	node := need(t, "apt-get install nodejs", "node", "nodejs")
 	modules, err := filepath.Glob("../server/web/static/*.js")

@@ -180,7 +180,7 @@ func TestTLSRenegotiation(t *testing.T) {
 }
 
 // TestTLSOffers: of versions and cipher suites only those that Go takes for secure (its tls.CipherSuites), each of
-// which works with the P-256 key that we have. What is old or weak is refused.
+// which works with the P-256 key that we have. Old and weak ones are refused.
 func TestTLSOffers(t *testing.T) {
 	e, a, _ := startSecure(t)
 	addr := e.Addr().String()

@@ -125,8 +125,8 @@ func separates(s []rune, i int) bool {
 
 func joining(r rune) bool { return unicode.IsLetter(r) && unicode.In(r, cursive...) }
 
-// joinsEmoji: UTS #51, ED-15a and 16. What goes with the first, a skin tone for instance, stands between it and the
-// joiner.
+// joinsEmoji: UTS #51, ED-15a and 16. A modifier of the first, a skin tone for instance, stands between it and
+// the joiner.
 func joinsEmoji(s []rune, i int) bool {
 	before := i - 1
 	for r := at(s, before); r == emojiStyle || r == keycap || skin(r) || tag(r); r = at(s, before) {

@@ -205,7 +205,7 @@ func TestBoxSocket(t *testing.T) {
 	}
 }
 
-// TestBoxSmallShared: what is bounded is bytes, so that what a queue costs beside them must be bounded by them.
+// TestBoxSmallShared: bytes are bounded, so the cost of a queue beside them must be bounded by them.
 func TestBoxSmallShared(t *testing.T) {
 	m := new(model)
 	for m.out.Queued() < 1<<20 {
@@ -316,7 +316,7 @@ func (p *plain) Send(_ int, b []byte) (int, unix.Errno) {
 	return n, 0
 }
 
-// TestSendAllBroken: what a socket whose peer is gone has taken before is told.
+// TestSendAllBroken: a socket whose peer is gone tells how much it has taken before.
 func TestSendAllBroken(t *testing.T) {
 	p := &plain{room: 5}
 	if n, e := SendAll(brokenPlain{p}, 0, []byte("record")); n != 5 || e != unix.EAGAIN {

@@ -58,8 +58,8 @@ func Listen(addr netip.AddrPort, shared bool) (fd int, err error) {
 }
 
 // SetBuffers bounds what the kernel keeps for a TCP socket, or for those that a listener accepts from now on: bytes
-// that are not sent yet, and bytes that nobody has read yet. What is sent and not acknowledged is bounded by what the
-// peer takes. 0 leaves one as it is. Errors do not matter: without it more is kept.
+// that are not sent yet, and bytes that nobody has read yet. Bytes that are sent and not acknowledged are bounded by
+// what the peer takes. 0 leaves one as it is. Errors do not matter: without it more is kept.
 func SetBuffers(fd, unsent, receive int) {
 	if unsent > 0 {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)

@@ -158,8 +158,8 @@ func Inherit(fd int) (dup int, err error) {
 	return dup, nil
 }
 
-// Multipath reports that a listener accepts MPTCP, as those of package net do. What it accepts over plain TCP has not
-// inherited all of SetBuffers.
+// Multipath reports that a listener accepts MPTCP, as those of package net do. Sockets that it accepts over plain TCP
+// have not inherited all of SetBuffers.
 func Multipath(fd int) bool {
 	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	return err == nil && protocol == unix.IPPROTO_MPTCP

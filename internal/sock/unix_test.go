@@ -60,8 +60,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// A server that is gone leaves its file: it is replaced. What is no socket is
-// not, and a file that another server has made since is not removed.
+// A server that is gone leaves its file: it is replaced. Another file than a
+// socket is not, and a file that another server has made since is not removed.
 func TestListenUnixStale(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	fd, old, err := sock.ListenUnix(path, 0)

@@ -2,7 +2,7 @@
 //
 // A [Conn] plays either side over a real TCP connection and can break every
 // rule of RFC 6455: wrong mask, reserved bits, lying lengths, frames cut
-// anywhere. What it receives it holds to the rules: [Conn.Next] refuses a frame
+// anywhere. It holds the peer to the rules: [Conn.Next] refuses a frame
 // that the peer should not have sent. It decodes with code of its own, not with
 // package frame, so that a fault there cannot hide itself.
 //

@@ -167,8 +167,8 @@ func settleOnce(c *check) {
 	s.check(c)
 }
 
-// settleUnlocked: whoever learns that a message has its place may do what it
-// likes with the hub and the broker.
+// settleUnlocked: a publisher that learns that its message has its place may call
+// anything of the hub and the broker.
 func settleUnlocked(c *check) {
 	n := c.node(0)
 	r, other := n.create("r"), n.create("other")

@@ -147,8 +147,8 @@ func updateRefuses(c *check) {
 	c.update(s.ID, string(sized(session.MaxData)), string(sized(session.MaxData)))
 }
 
-// snapshot: what a caller has does not change behind its back, and what it gave
-// may be used again.
+// snapshot: a caller's Session does not change behind its back, and the bytes that it
+// gave may be used again.
 func snapshot(c *check) {
 	patch, state := []byte(`{"a":"first"}`), []byte("first")
 	s := c.create(session.New{ConnectionID: "c1", Data: patch, State: state})

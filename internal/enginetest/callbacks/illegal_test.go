@@ -72,8 +72,8 @@ var senders = []struct {
 }
 
 // Only text and binary messages leave, and only text that is UTF-8, however they are
-// sent: by a server and by a client, compressed and not. What is refused is told by
-// the call; no connection and no history sees anything of it.
+// sent: by a server and by a client, compressed and not. The call tells that a message
+// is refused; no connection and no history sees anything of it.
 func TestIllegalMessages(t *testing.T) {
 	for _, compressed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("compressed=%t", compressed), func(t *testing.T) {

@@ -50,7 +50,7 @@ func TestHalfClose(t *testing.T) {
 }
 
 // A worker that is at it when the peer shuts its side: the answer waits for it,
-// and the end for the answer. Who is gone altogether is not waited for.
+// and the end for the answer. A peer that is gone altogether is not waited for.
 func TestHalfCloseWhileWorking(t *testing.T) {
 	begun, release := make(chan bool), make(chan bool)
 	closed := make(chan *perch.CloseError, 1)

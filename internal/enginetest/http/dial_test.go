@@ -220,7 +220,7 @@ func TestDialBadAnswers(t *testing.T) {
 	}
 }
 
-// full is a listener whose queue is full: who connects to it waits.
+// full is a listener whose queue is full: connections to it wait.
 func full(t *testing.T) net.Addr {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)

@@ -175,7 +175,7 @@ func TestCallsAtTheTotal(t *testing.T) {
 }
 
 // Many connections, each with one message that its own limit allows, do not pass the
-// bound of the process. Who is told no keeps the connection.
+// bound of the process. A connection whose message is refused stays open.
 func TestOutputTotalOfMany(t *testing.T) {
 	const total, each = 64 << 20, 12 << 20
 	big := make([]byte, each)

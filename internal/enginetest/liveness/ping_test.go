@@ -74,7 +74,7 @@ func TestSilentPeer(t *testing.T) {
 	}
 }
 
-// Any frame is life: who sends something in time is neither pinged nor closed.
+// Any frame is life: a peer that sends one in time is neither pinged nor closed.
 func TestAnyFrameIsLife(t *testing.T) {
 	const interval = 200 * time.Millisecond
 	srv := enginetest.StartRoute(t, perch.Config{PingInterval: interval, PingTimeout: 2 * interval, Rate: enginetest.Unlimited}, enginetest.Echo())

@@ -229,9 +229,9 @@ func TestJoinNoRoom(t *testing.T) {
 	}
 }
 
-// What OnDrain and OnGap do in the middle of a delivery, to whom it has yet to
-// reach, counts at once: who has left or is closed gets no more, all others
-// get it once.
+// OnDrain and OnGap may act in the middle of a delivery on members that it has yet
+// to reach. That counts at once: a member that has left or is closed gets no more,
+// all others get it once.
 func TestDeliveryWhileMembersChange(t *testing.T) {
 	const members, size = 400, 2 << 10
 	for _, tc := range []struct {

@@ -31,7 +31,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return ln.Addr().String()
 }
 
-// TestFull: who holds connections, silent or idle, keeps nobody out.
+// TestFull: a client that holds connections, silent or idle, keeps nobody out.
 func TestFull(t *testing.T) {
 	addr := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "alive") })
 	for n := range 3 * MaxConnections {

@@ -13,7 +13,7 @@ const redacted = "[redacted]"
 // Redact returns s without the secrets in it: tokens and whatever else lets somebody be somebody
 // (cookies, passwords, session ids), in URLs, header lines, subprotocol lists, JSON, and anything
 // that looks like a JSON Web Token wherever it stands, percent-encoded or escaped too. It rather
-// takes away too much: up to the end of a header line or a value. What it cannot know is a secret
+// takes away too much: up to the end of a header line or a value. It cannot know a secret
 // without a mark: an opaque word on its own.
 func Redact(s string) string {
 	var spans []span

@@ -126,7 +126,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestReloadAtOnce: who asks does not wait for the next look, and gets files whose times tell nothing.
+// TestReloadAtOnce: a caller does not wait for the next look, and gets files whose times tell nothing.
 func TestReloadAtOnce(t *testing.T) {
 	var log strings.Builder
 	dir := t.TempDir()

@@ -135,7 +135,7 @@ func TestFirstFrameErrors(t *testing.T) {
 	}
 }
 
-// A token in the first message makes the client its user; who shows a bad one may not stay.
+// A token in the first message makes the client its user; a client with a bad one may not stay.
 func TestFirstFrameToken(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, init := s.guest(object{"token": sign(t, auth.Claims{Subject: "ada"}), "username": "Ada"})

@@ -14,8 +14,8 @@ const (
 	pageMost    = 100
 )
 
-// history sends a page of the client's room: history{room_id, before or after, limit}. What a page may have in bytes,
-// and that a client which does not read is not listened to, bounds what is copied for it.
+// history sends a page of the client's room: history{room_id, before or after, limit}. A page is
+// bounded in bytes, and a client that does not read is not listened to: that bounds what is copied for it.
 func (s *Service) history(conn perch.Conn, me *member, m protocol.Message) error {
 	r, err := me.named(m)
 	if err != nil {

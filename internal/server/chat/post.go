@@ -155,8 +155,8 @@ type typing int64 // when, in nanoseconds of the monotonic clock; negative: that
 // typingGap is how often others are told, at most.
 const typingGap = int64(time.Second)
 
-// setTyping tells the others in the room that the client is typing, or is not any more. Who is told too often, or
-// in a room that has more than enough to do, hears nothing.
+// setTyping tells the others in the room that the client is typing, or is not any more. Members that have just been
+// told, and those of a room that has more than enough to do, hear nothing.
 func (s *Service) setTyping(conn perch.Conn, me *member, m protocol.Message) error {
 	r, err := me.in()
 	if err != nil {

@@ -60,7 +60,7 @@ func TestNextRoomAfterDeleted(t *testing.T) {
 	ada.enters("random")
 }
 
-// Who had left its room is in none; whoever resumes has its name, if it was in a room or not.
+// A client that had left its room is in none after a resume. It has its name, whether it was in a room or not.
 func TestResumeWithoutRoom(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, was := s.signIn(object{"username": "Ada"})

@@ -76,8 +76,8 @@ func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message
 		})
 }
 
-// joining reads join{password, since, create{name, private, password, max_members}}. Whoever makes the room is
-// not known yet.
+// joining reads join{password, since, create{name, private, password, max_members}}. The maker of the room
+// is not known yet.
 func (s *Service) joining(m protocol.Message, me *member, fail failing) (*entry, error) {
 	e := &entry{id: bytes.Clone(m.ID()), room: me.rare.path, enter: s.enterRoom, fail: fail}
 	var err error

@@ -5,8 +5,8 @@
 //	if errors.Is(err, flag.ErrHelp) { config.Help(os.Stdout) }
 //
 // The same keys everywhere: --max-connections, PERCH_MAX_CONNECTIONS, and max-connections in the
-// file that --config names. A later source wins: default, file, environment, flag. What is unknown
-// or nonsense in any of them, overridden or not, is an error that names the key and the source.
+// file that --config names. A later source wins: default, file, environment, flag. A key that is
+// unknown, or a value that makes no sense, overridden or not, is an error that names the key and the source.
 //
 // The file is TOML, flat: an operator may write beside a value why it is what it is, and a doubled
 // key is an error of the format itself. Print writes such a file.

@@ -39,8 +39,8 @@ func TestFlagForms(t *testing.T) {
 	}
 }
 
-// TestSuggests: what was meant is named, in the form in which it would be given; a guess that is none is not
-// made.
+// TestSuggests: the key that was meant is named, in the form in which it would be given; where nothing is near there
+// is no guess.
 func TestSuggests(t *testing.T) {
 	for _, tt := range []struct {
 		args, env, file string

@@ -41,7 +41,7 @@ func didYouMean(s, before string, names []string) string {
 func plain(s string) string { return strings.ReplaceAll(strings.ToLower(s), "_", "-") }
 
 // distance is how many bytes must be changed, added, taken away or swapped with their neighbour to make b
-// of a. Names are short; what is not is far from all.
+// of a. Names are short; a long text is far from all.
 func distance(a, b string) int {
 	const long = 64
 	if len(a) > long || len(b) > long {

@@ -13,7 +13,7 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// admit looks at the token of the request. false: the client is told why it may not stay. What is wrong with
+// admit looks at the token of the request. false: the client is told why it may not stay. A fault of
 // a cookie or a query waits for the first message, where there is one: a token in it wins.
 func (c *Client) admit(conn perch.Conn, r *perch.Request) bool {
 	cfg := &c.realm().cfg

@@ -356,7 +356,7 @@ func TestAlarmForNothing(t *testing.T) {
 	c.closed(CloseTokenExpired, "token expired")
 }
 
-// TestExpiryBeforeFirstFrame: what is due first counts.
+// TestExpiryBeforeFirstFrame: the deadline that is due first counts.
 func TestExpiryBeforeFirstFrame(t *testing.T) {
 	w := newWorld(t, nil, first)
 	c := w.dial("/ws/first?token=" + w.token("a", 5*time.Second))

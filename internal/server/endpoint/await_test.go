@@ -20,7 +20,7 @@ type asked struct {
 }
 
 // asks is an endpoint that answers "did", and then waits for a number at "wait", for two at "twice", or for one
-// as long as it takes at "ever". What was undone comes through undone.
+// as long as it takes at "ever". Answers that were undone come through undone.
 func asks(questions chan<- asked, undone chan<- int) func(w *world) {
 	ask := func(conn perch.Conn, c *Client, typ string, id []byte, then func(perch.Conn, *Client, int, error) error) error {
 		q := Wait[int]{

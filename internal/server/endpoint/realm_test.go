@@ -253,7 +253,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestBare: what is needed is enough.
+// TestBare: the fields that are needed are enough.
 func TestBare(t *testing.T) {
 	w := newWorld(t, func(_ *world, c *Config) { *c = Config{Sessions: c.Sessions} }, nil)
 	c, key := w.begin("")

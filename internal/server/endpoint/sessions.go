@@ -35,10 +35,10 @@ func Begin[S any](conn perch.Conn, c *Client, id json.RawMessage, n Beginning, s
 	return holding[S]{state, then}.ask(conn, c, id, call)
 }
 
-// Take gives the client a session that it shows the key of, or a resume token, and goes on with then. Whoever held it
-// is closed with 3500; one that the client held itself ends. A session of somebody with a token is only given
-// to the same somebody with a token: otherwise it would outlive the token, and what the token limits. With an
-// error the client holds what it held. Otherwise it is as Begin.
+// Take gives the client a session that it shows the key of, or a resume token, and goes on with then. The connection
+// that held it is closed with 3500; a session that the client held itself ends. A session of somebody with a token is
+// only given to the same somebody with a token: otherwise it would outlive the token, and what the token limits. With
+// an error the client holds what it held. Otherwise it is as Begin.
 func Take[S any](conn perch.Conn, c *Client, id json.RawMessage, key string, state S, then Then[S]) error {
 	k, err := session.ParseKey(key)
 	if err != nil {

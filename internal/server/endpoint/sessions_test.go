@@ -101,7 +101,7 @@ func TestShutdownDetaches(t *testing.T) {
 	}
 }
 
-// TestReplaced: who resumes elsewhere closes who is here, with 3500, and is not disturbed by its end.
+// TestReplaced: a client that resumes elsewhere has its old connection closed with 3500, and is not disturbed by that.
 func TestReplaced(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	first, key := w.begin("")
@@ -241,7 +241,7 @@ func TestExpired(t *testing.T) {
 	c.resumed("session", hers, true)
 }
 
-// TestStoreFull: who comes then is told to come back.
+// TestStoreFull: a client that comes then is told to come back.
 func TestStoreFull(t *testing.T) {
 	w := newWorld(t, func(w *world, c *Config) {
 		w.store = session.NewMemory(session.Config{MaxBytes: 1000, Clock: w.clock})

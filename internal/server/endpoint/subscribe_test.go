@@ -189,7 +189,7 @@ func TestSubscribeRooms(t *testing.T) {
 	}
 }
 
-// TestSubscribeLate: a subscription waits for a broker that takes its time. What the client says meanwhile is
+// TestSubscribeLate: a subscription waits for a broker that takes its time. Messages of the client meanwhile are
 // answered after it. If the broker fails the client is told so.
 func TestSubscribeLate(t *testing.T) {
 	late := brokertest.NewLate()

@@ -156,7 +156,7 @@ func (q *Queue) tell() {
 	}
 }
 
-// Print writes text to out, and waits for that for at most limit: what is said at the end of a process must
+// Print writes text to out, and waits for that for at most limit: the last words of a process must
 // not keep it.
 func Print(c clock.Clock, out io.Writer, text string, limit time.Duration) {
 	var spawner spawn.Spawner

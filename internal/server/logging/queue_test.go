@@ -69,8 +69,8 @@ func form(w io.Writer) slog.Handler {
 
 const lost = `{"level":"WARN","msg":"log lines were lost: the reader of the log is slow, or it cannot be written","lost":%d,"lost_in_all":%d}` + "\n"
 
-// TestStalled: a reader that stalls holds up nobody. What finds the queue full is lost, and counted; what was
-// taken is written, in order, and then a line that says how many are missing.
+// TestStalled: a reader that stalls holds up nobody. Lines that find the queue full are lost, and
+// counted; the others are written, in order, and then a line that says how many are missing.
 func TestStalled(t *testing.T) {
 	s := newSink()
 	const line = "0123456789\n"

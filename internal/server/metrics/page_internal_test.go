@@ -76,7 +76,7 @@ func TestPageIsShared(t *testing.T) {
 	}
 }
 
-// TestPageRests: whoever asks without a pause gets what was made before, most of the time, and the processor rests.
+// TestPageRests: a client that asks without a pause mostly gets the page made before, and the processor rests.
 func TestPageRests(t *testing.T) {
 	c := clock.NewManual(time.Unix(0, 0))
 	const took = 50 * time.Millisecond

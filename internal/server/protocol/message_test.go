@@ -180,7 +180,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestParsePosition: whoever writes a client wants to know where.
+// TestParsePosition: an error tells the author of a client where in the message it is.
 func TestParsePosition(t *testing.T) {
 	for text, at := range map[string]string{
 		`{"a":1,}`:     "at byte 7.",

@@ -210,7 +210,7 @@ func plain(b []byte, i int) int {
 		highs = 0x8080808080808080
 	)
 	// Eight bytes at a time: the subtractions borrow into the high bit of a byte that is below 0x20,
-	// a quote or a backslash. What they borrow from later bytes does not matter: the first hit is true.
+	// a quote or a backslash. That they borrow from later bytes does not matter: the first hit is true.
 	for ; i+8 <= len(b); i += 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
 		below, quote, backslash := x-ones*' ', (x^ones*'"')-ones, (x^ones*'\\')-ones

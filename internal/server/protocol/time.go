@@ -3,7 +3,7 @@ package protocol
 import "time"
 
 // AppendTime appends t as a JSON string: RFC 3339, in UTC, with exactly three digits of
-// milliseconds, cut and not rounded. RFC 3339 has years of four digits: what is before 0000 or after 9999 is
+// milliseconds, cut and not rounded. RFC 3339 has years of four digits: a time before 0000 or after 9999 is
 // the first or the last moment that it can say.
 func AppendTime(dst []byte, t time.Time) []byte {
 	t = t.UTC()
