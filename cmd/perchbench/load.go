@@ -25,8 +25,7 @@ const (
 	statusUsage  = 2
 )
 
-// mode adds the options of one kind of load to fs. The load it returns runs
-// with the target that is parsed by then.
+// mode adds the options of one kind of load to fs. The load that it returns runs with the target as parsed by then.
 type mode func(fs *flag.FlagSet, t *bench.Target) load
 
 type load func(ctx context.Context) (*bench.Result, error)
@@ -40,7 +39,7 @@ var modes = map[string]mode{
 	"chat":   chat,
 }
 
-// loadOptions is what the command line of a load asks for.
+// loadOptions are the options of a load.
 type loadOptions struct {
 	target    bench.Target
 	json, csv bool
@@ -203,8 +202,7 @@ func greeting(fs *flag.FlagSet, g *bench.Greeting) {
 	fs.StringVar(&g.Ack, "hello-ack", "", "part of the `answer` to wait for")
 }
 
-// compressionFlags are what the loads and serve can be told about permessage-deflate
-// once it is on.
+// compressionFlags are the options of permessage-deflate, for the loads and for serve.
 func compressionFlags(fs *flag.FlagSet, c *perch.Compression) {
 	fs.BoolFunc("deflate-takeover", "contexts live on from message to message, both ways", func(s string) error {
 		on, err := strconv.ParseBool(s)

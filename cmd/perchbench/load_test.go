@@ -13,7 +13,7 @@ import (
 	"github.com/perchws/perch/bench"
 )
 
-// endpoints runs what `perchbench serve` does, and returns its address.
+// endpoints starts the server of `perchbench serve`, and returns its address.
 func endpoints(t *testing.T, secure serverTLS) string {
 	t.Helper()
 	cfg := config(options{listen: "127.0.0.1:0", loops: 1, pingInterval: 30 * time.Second})

@@ -1,5 +1,5 @@
-// Command perchbench loads WebSocket servers and verifies what they answer, and runs the bare engine
-// to be loaded.
+// Command perchbench loads WebSocket servers and verifies their answers. It also runs the bare engine as a server to
+// load.
 //
 //	perchbench echo --url ws://127.0.0.1:8000/ws?raw=1 [--conns N] [--size B] [--depth D | --rate R] …
 //	perchbench idle --url … --conns 100000 [--pid SERVER]
@@ -10,8 +10,8 @@
 //	perchbench report --runs bench/report
 //	perchbench serve --listen ADDR [--loops N] [--max-conns N] [--private-fds]
 //
-// Of a load, `perchbench MODE --help` lists the options; package bench says what is measured. Its exit
-// status is 0 if all went well, 1 if any error was seen, 2 if the command line is wrong.
+// `perchbench MODE --help` lists the options of a load; package bench explains the figures. The exit status of a load
+// is 0 if all went well, 1 if an error was seen, 2 if the command line is wrong.
 //
 // suite measures this engine, the yardstick and the servers of bench/peers in turn, or two commits of
 // this repository, and writes the results and a report; report makes the report anew.
@@ -58,7 +58,7 @@ func main() {
 	}
 }
 
-// options is what the command line asks for.
+// options are those of the command line.
 type options struct {
 	listen       string
 	loops        int
@@ -66,7 +66,7 @@ type options struct {
 	privateFDs   bool
 	cpuProfile   string        // file; "" for none
 	pprof        string        // address of a net/http/pprof server; "" for none
-	gcEvery      time.Duration // 0: only when the runtime wants to
+	gcEvery      time.Duration // 0: as often as the runtime wants
 	pingInterval time.Duration // of silence; 0: never
 	compression  perch.Compression
 	tls          serverTLS

@@ -10,7 +10,7 @@ import (
 	"github.com/perchws/perch"
 )
 
-// summary is what perchbench prints at its end: first what one looks for.
+// summary is the output of perchbench at its end, the most important figures first.
 type summary struct {
 	TickP50, TickP99                   string // work of a loop between two waits; upper bounds, exact to a factor of two
 	RoundTripP99                       string // of our pings, likewise

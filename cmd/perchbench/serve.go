@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	maxMessage = 16<<20 + 1<<10 // the largest case of the conformance suite, and room for a header of its own
+	maxMessage = 16<<20 + 1<<10 // the largest case of the conformance suite, and a little more
 	deadline   = 10 * time.Second
 )
 
-// config is the engine without the limits that protect a public server.
+// config configures the engine without the limits that protect a public server.
 func config(o options) perch.Config {
 	ping, dead := o.pingInterval, 2*o.pingInterval
 	if ping == 0 {
@@ -44,7 +44,7 @@ func config(o options) perch.Config {
 	}
 }
 
-// handle puts the endpoints on a server that has not started.
+// handle mounts the endpoints on a server that has not started.
 func handle(srv *perch.Server) error {
 	srv.Handle("/ws", perch.Handler{
 		OnMessage: func(c perch.Conn, op perch.Opcode, p []byte) { _ = c.Send(op, p) },
@@ -121,7 +121,7 @@ func serve(o options, out io.Writer, signals <-chan os.Signal) error {
 	return errors.Join(err, report(out, srv.Stats()))
 }
 
-// startProfiles starts what the options ask for; stop ends the CPU profile and closes its file.
+// startProfiles starts the profiles that the options ask for; stop ends the CPU profile and closes its file.
 func startProfiles(o options) (stop func(), err error) {
 	if o.pprof != "" {
 		mux := http.NewServeMux()

@@ -63,7 +63,7 @@ func runSuite(args []string, out, errOut io.Writer) int {
 	return suiteStatus(run, o, out)
 }
 
-// suiteStatus says what the status is and why.
+// suiteStatus returns the exit status, and prints its reason.
 func suiteStatus(run *record.Run, o suite.Options, out io.Writer) int {
 	status := statusOK
 	if o.Base != "" {
@@ -72,7 +72,7 @@ func suiteStatus(run *record.Run, o suite.Options, out io.Writer) int {
 			fmt.Fprintf(out, "WORSE: %s: %s, %d rounds\n", f.View.Title, record.Times(f.Times), f.Times.N)
 		}
 	}
-	if o.Smoke { // there is nothing else to look at: a failed measurement is what it looks for
+	if o.Smoke { // a smoke run only looks for failed measurements
 		for i := range run.Cases {
 			for _, s := range run.Cases[i].Failures() {
 				status = statusFaults
@@ -80,7 +80,7 @@ func suiteStatus(run *record.Run, o suite.Options, out io.Writer) int {
 			}
 		}
 		for _, s := range run.Skipped {
-			if os.Getenv("CI") == "true" { // where all that they need is installed
+			if os.Getenv("CI") == "true" { // CI has all programs that the servers need
 				status = statusFaults
 				fmt.Fprintf(out, "FAILED: %s was skipped: %s\n", s.Name, s.Why)
 			}

@@ -55,8 +55,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestSuiteStatus: a commit that is worse than its base fails, and so does a smoke
-// test in which a measurement did.
+// TestSuiteStatus: a commit that is worse than its base fails, and so does a smoke test with a failed measurement.
 func TestSuiteStatus(t *testing.T) {
 	c := record.Case{Group: record.Echo, Load: []string{"echo"}}
 	for round := 1; round <= 6; round++ {

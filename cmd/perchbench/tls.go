@@ -11,7 +11,7 @@ import (
 	"github.com/perchws/perch/internal/server/certs"
 )
 
-// clientTLS is how a load of a wss:// URL is secured.
+// clientTLS has the TLS options of a load on a wss:// URL.
 type clientTLS struct {
 	insecure bool
 	ca       string
@@ -24,7 +24,7 @@ func (c *clientTLS) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.version, "tls-version", "", "wss: `1.2` or 1.3 and no other")
 }
 
-// config is nil if nothing was asked for.
+// config returns nil if no option is set.
 func (c *clientTLS) config() (*tls.Config, error) {
 	if *c == (clientTLS{}) {
 		return nil, nil
@@ -52,7 +52,7 @@ func (c *clientTLS) config() (*tls.Config, error) {
 	return t, nil
 }
 
-// serverTLS is what serve is secured with.
+// serverTLS has the TLS options of serve.
 type serverTLS struct {
 	cert, key  string
 	selfSigned bool
@@ -74,7 +74,7 @@ func (s *serverTLS) check() error {
 	return nil
 }
 
-// config is nil if wss is not served.
+// config returns nil if wss is not served.
 func (s *serverTLS) config() (*tls.Config, error) {
 	var cert tls.Certificate
 	var err error

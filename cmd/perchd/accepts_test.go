@@ -14,8 +14,8 @@ import (
 
 const noType = "a type that nobody knows"
 
-// TestEndpointsAccept sends every type to every endpoint: those that protocol.Endpoints says it accepts, and no
-// other, are answered otherwise than one that nobody knows. docs/protocol.md and the metrics go by that table.
+// TestEndpointsAccept sends every type to every endpoint. Only the types that protocol.Endpoints lists as accepted
+// get another answer than an unknown type. docs/protocol.md and the metrics go by that table.
 func TestEndpointsAccept(t *testing.T) {
 	p := serving(t)
 	var types []string
@@ -31,7 +31,7 @@ func TestEndpointsAccept(t *testing.T) {
 		}
 		for _, typ := range types {
 			if got := probe(t, p, e.Path, typ); (got != unknown) != slices.Contains(e.Accepts, typ) {
-				t.Errorf("%s answers %s with %q, and what it does not know with %q; the table has it: %v",
+				t.Errorf("%s answers %s with %q, and an unknown type with %q; the table has it: %v",
 					e.Path, typ, got, unknown, slices.Contains(e.Accepts, typ))
 			}
 		}
@@ -46,7 +46,7 @@ func probe(t *testing.T, p *process, path, typ string) (answer string) {
 		return pattern(target) == path
 	})
 	if at < 0 {
-		t.Fatalf("how is %s asked?", path)
+		t.Fatalf("no way to ask %s", path)
 	}
 	c := wstest.Dial(t, p.addr, endpoints[at].target)
 	defer c.Close()

@@ -50,7 +50,8 @@ func listenAdmin(c *config.Config) (ln net.Listener, unlisten func(), err error)
 	return ln, func() { ln.Close() }, nil
 }
 
-// checkAdminListen is the error about its address that listenAdmin would return, but for what binding tells.
+// checkAdminListen returns the error that listenAdmin would return about its address. It binds nothing, so it does
+// not find addresses that cannot be bound.
 func (d *daemon) checkAdminListen() error {
 	addr := d.cfg.AdminListen
 	if addr == "" || strings.HasPrefix(addr, "unix:") {
@@ -66,7 +67,7 @@ func (d *daemon) checkAdminListen() error {
 	return nil
 }
 
-// adminHTTP is what the admin listener answers.
+// adminHTTP handles the requests of the admin listener.
 func (d *daemon) adminHTTP() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", web.Probes(d.notReady))
@@ -77,7 +78,7 @@ func (d *daemon) adminHTTP() http.Handler {
 	return mux
 }
 
-// publicMetrics is /metrics where clients are: with a key of its own once clients need tokens.
+// publicMetrics is /metrics on the listener for clients: once clients need tokens it needs a key of its own.
 func (d *daemon) publicMetrics() http.Handler {
 	if d.metricsKey.Load() == nil && !d.cfg.Open() {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -112,7 +113,7 @@ func (d *daemon) loadMetricsKey() error {
 	return nil
 }
 
-// adminClose is how long requests on the admin listener may take when all else has ended.
+// adminClose is how long requests on the admin listener may still take when everything else has ended.
 const adminClose = time.Second
 
 // serveAdmin answers on the admin listener, if there is one, until the function that it returns is called.
@@ -137,7 +138,7 @@ func localListener(addr net.Addr) bool {
 	return addr.Network() == "unix" || auth.LoopbackListen(addr.String())
 }
 
-// openToAll lists what clients need no token for, in words for the log.
+// openToAll lists the endpoints for which clients need no token, for the log.
 func (d *daemon) openToAll() string {
 	if d.cfg.Open() {
 		return strings.Join(d.cfg.Endpoints, " ")

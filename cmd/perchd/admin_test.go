@@ -15,7 +15,7 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// ask sends a GET with an Authorization, if it is not "".
+// ask sends a GET, with an Authorization unless it is "".
 func ask(t *testing.T, c *http.Client, url, authorization string) (status int, header http.Header) {
 	t.Helper()
 	req, err := http.NewRequest("GET", url, nil)
@@ -44,7 +44,7 @@ func (p *process) adminAddr() string {
 	return line.Address
 }
 
-// administered starts a perchd with an admin listener, and returns that one's URL.
+// administered starts a perchd with an admin listener, and returns the URL of the listener.
 func administered(t *testing.T, args ...string) (*process, string) {
 	t.Helper()
 	p := perchd(t, append([]string{"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"}, args...)...)
@@ -62,7 +62,7 @@ func metricsKey(t *testing.T) (path, key string) {
 	return path, key
 }
 
-// TestMetricsKey: once clients need tokens the metrics have their own listener, or a key.
+// TestMetricsKey: once clients need tokens the metrics need the admin listener, or a key.
 func TestMetricsKey(t *testing.T) {
 	_, public, _ := keyPair(t)
 	file, key := metricsKey(t)
@@ -90,7 +90,7 @@ func TestMetricsKey(t *testing.T) {
 			}
 		}
 	}
-	for _, content := range []string{"", "another-key-0123456"} { // what is no key leaves the one before
+	for _, content := range []string{"", "another-key-0123456"} { // an invalid key leaves the old one
 		want := 200
 		if content != "" {
 			want = 401
@@ -128,7 +128,7 @@ func TestMetricsKey(t *testing.T) {
 	}
 }
 
-// TestAdminListener: it is apart from clients, has no more than it says, and answers to the end.
+// TestAdminListener: it is apart from clients, answers only its own paths, and answers until the end.
 func TestAdminListener(t *testing.T) {
 	p, admin := administered(t, "--max-connections", "1", "--shutdown-deadline", "1m")
 	c := wstest.Dial(t, p.addr, "/ws")
@@ -153,11 +153,11 @@ func TestAdminListener(t *testing.T) {
 	}
 }
 
-// TestAdminListenerOverUnix: its file has its mode, and goes with perchd.
+// TestAdminListenerOverUnix: the socket has its mode, and perchd removes it at the end.
 func TestAdminListenerOverUnix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	_, public, _ := keyPair(t)
-	for range 2 { // what a perchd that was killed has left is replaced
+	for range 2 { // the second perchd replaces the socket that the first, which was killed, has left
 		p := perchd(t, "--listen", "127.0.0.1:0", "--admin-listen", "unix:"+path, "--log-format", "json", "--auth-key", public)
 		p.adminAddr()
 		if status, _ := ask(t, overUnix(path), "http://localhost/metrics", ""); status != 200 {
@@ -178,7 +178,7 @@ func TestAdminListenerOverUnix(t *testing.T) {
 	}
 }
 
-// TestAdminListenerThatCannotBe names the key.
+// TestAdminListenerThatCannotBe: the error names the key.
 func TestAdminListenerThatCannotBe(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -195,7 +195,7 @@ func TestAdminListenerThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestAdminListenerToOthers: with keys it may be reached from elsewhere, and perchd says what that means.
+// TestAdminListenerToOthers: with keys the listener may be open to other machines, and perchd warns.
 func TestAdminListenerToOthers(t *testing.T) {
 	_, public, _ := keyPair(t)
 	file, _ := metricsKey(t)
@@ -210,7 +210,7 @@ func TestAdminListenerToOthers(t *testing.T) {
 	}
 }
 
-// TestAdminListenerChecksHost: in open mode no page whose name was made to resolve to us reads the metrics.
+// TestAdminListenerChecksHost: in open mode a page whose name was made to resolve to us cannot read the metrics.
 func TestAdminListenerChecksHost(t *testing.T) {
 	_, admin := administered(t)
 	for host, want := range map[string]int{"localhost": 200, "evil.example": 403} {
@@ -230,7 +230,7 @@ func TestAdminListenerChecksHost(t *testing.T) {
 	}
 }
 
-// TestEndpointsOff: each can be switched off alone, and the others go on.
+// TestEndpointsOff: each endpoint can be switched off alone, and the others go on.
 func TestEndpointsOff(t *testing.T) {
 	upgrades := map[string]string{
 		"ws": "/ws", "chat": "/ws/chat", "room": "/ws/room/general", "with-session": "/ws/with-session", "reliable": "/ws/reliable?client_id=1",
@@ -246,7 +246,7 @@ func TestEndpointsOff(t *testing.T) {
 		p.addr = line.Address
 		is := func(name string) bool { return on == "all" || slices.Contains(strings.Split(on, ","), name) }
 		if got := strings.Fields(line.Endpoints); on != "all" && !slices.Equal(got, strings.Split(on, ",")) {
-			t.Errorf("%s: says %q", on, line.Endpoints)
+			t.Errorf("%s: perchd says %q", on, line.Endpoints)
 		}
 		for name, target := range upgrades {
 			c := wstest.Connect(t, p.addr)
@@ -278,11 +278,11 @@ func TestEndpointsOff(t *testing.T) {
 		}
 	}
 	if said := refuses(t, 2, "--endpoints", "chatt"); !strings.Contains(said, "endpoints (--endpoints)") || !strings.Contains(said, "chat, room") {
-		t.Errorf("said %q", said)
+		t.Errorf("perchd said %q", said)
 	}
 }
 
-// TestStartSaysWhatIsOpen: with a key, what anybody may use all the same.
+// TestStartSaysWhatIsOpen: with a key, the log names the endpoints that need no token.
 func TestStartSaysWhatIsOpen(t *testing.T) {
 	_, public, _ := keyPair(t)
 	for endpoints, want := range map[string]string{"all": "ws pages", "chat,pages": "pages", "chat": ""} {

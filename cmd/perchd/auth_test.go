@@ -43,7 +43,7 @@ func keyPair(t *testing.T) (private, public string, key ed25519.PublicKey) {
 	return private, write("public.pem", "PUBLIC KEY", der, err), key
 }
 
-// TestKeyDemandsTokens: with a key a token is needed everywhere but at /ws and in plain HTTP.
+// TestKeyDemandsTokens: with a key, a token is needed everywhere except at /ws and in plain HTTP.
 func TestKeyDemandsTokens(t *testing.T) {
 	private, public, _ := keyPair(t)
 	p := serving(t, "--listen", "0.0.0.0:0", "--auth-key", "k1="+public, "--auth-cookie", "perch_token")
@@ -89,7 +89,7 @@ func TestKeyDemandsTokens(t *testing.T) {
 	}
 }
 
-// TestKeySet: a set that was not loaded yet makes perchd not ready, and clients come back.
+// TestKeySet: perchd is not ready as long as its key set has not been loaded; its clients come back.
 func TestKeySet(t *testing.T) {
 	private, _, key := keyPair(t)
 	asked, answer := make(chan struct{}, 1), make(chan struct{})
@@ -125,8 +125,8 @@ func TestKeySet(t *testing.T) {
 	welcome(t, c)
 }
 
-// TestKeyFiles: of a public key perchd makes the same in every form that it reads, refuses the others, and
-// is deceived by none.
+// TestKeyFiles: perchd accepts a public key in every form that it reads, as one and the same key, refuses other
+// forms, and takes no public key for a secret.
 func TestKeyFiles(t *testing.T) {
 	private, public, key := keyPair(t)
 	x := base64.RawURLEncoding.EncodeToString(key)
@@ -190,12 +190,12 @@ func TestKeysThatCannotBe(t *testing.T) {
 	} {
 		said := refuses(t, 2, "--"+tt.flag, tt.value)
 		if want := tt.flag + " (--" + tt.flag + ")"; !strings.Contains(said, want) {
-			t.Errorf("said %q, want %q in it", said, want)
+			t.Errorf("perchd said %q, want %q in it", said, want)
 		}
 	}
 }
 
-// TestLogHasNoToken: at the level that logs the most, for tokens good and bad, in every carrier.
+// TestLogHasNoToken: at the most verbose level, for good and bad tokens, in every carrier.
 func TestLogHasNoToken(t *testing.T) {
 	p := serving(t, "--log-level", "debug")
 	t.Setenv("XDG_STATE_HOME", p.state)
@@ -225,7 +225,7 @@ func TestLogHasNoToken(t *testing.T) {
 	}
 	out := p.output()
 	if !strings.Contains(out, "client refused") {
-		t.Error("the log does not tell of clients that were refused: nothing was looked at")
+		t.Error("the log has no refused client, so the test proves nothing")
 	}
 	for _, tok := range tokens {
 		if strings.Contains(out, tok) || strings.Contains(out, tok[max(0, len(tok)-20):]) {

@@ -10,8 +10,8 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// TestConfigRefusesWhatPerchdRefuses: perchd config reports every fault that serving would, but for binding, in the
-// same words, and prints the values all the same.
+// TestConfigRefusesWhatPerchdRefuses: perchd config reports every fault that would stop perchd from serving, in the
+// same words, and still prints the values. A port that cannot be bound is the exception.
 func TestConfigRefusesWhatPerchdRefuses(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, content string, mode os.FileMode) string {
@@ -69,12 +69,12 @@ func TestConfigRefusesWhatPerchdRefuses(t *testing.T) {
 		checked := refuses(t, 2, append([]string{"config"}, args...)...)
 		for _, part := range tt.says {
 			if !strings.Contains(checked, part) || !strings.Contains(started, part) {
-				t.Errorf("%s: no %q in what is said:\nconfig: %s\nperchd: %s", tt.args, part, checked, started)
+				t.Errorf("%s: no %q in the output:\nconfig: %s\nperchd: %s", tt.args, part, checked, started)
 			}
 		}
 	}
 
-	// What is right is accepted, nothing is asked of anybody, and nothing is made.
+	// Good settings are accepted; perchd config neither sends requests nor makes files.
 	for _, args := range []string{
 		"", "--listen 127.0.0.1:1", "--auth-key k=" + public, "--auth-key " + secret, "--auth-jwks-url https://192.0.2.1/jwks", "--listen systemd --auth-key " + public,
 		"--listen unix:/run/perch.sock", "--tls-self-signed", "--auth-dev-key " + filepath.Join(dir, "sub", "new.key"), "--listen systemd",
@@ -92,7 +92,7 @@ func TestConfigRefusesWhatPerchdRefuses(t *testing.T) {
 	}
 }
 
-// TestVerbs: the words that may stand first, and the answer to others.
+// TestVerbs: words that may stand first on the command line, and the errors for all others.
 func TestVerbs(t *testing.T) {
 	for _, tt := range []struct {
 		args   string
@@ -132,7 +132,7 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
-// TestNoHome: without a place for its key open mode serves, with one for this run, and says so.
+// TestNoHome: without a place for its key, open mode still serves, with a key for this run alone, and says so.
 func TestNoHome(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Log("root may write everywhere: /proc stands for a file system that is read-only")

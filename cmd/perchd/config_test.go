@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestConfigCommand: it prints each value with its source, and no secrets.
+// TestConfigCommand: perchd config prints the values of every source, without secrets.
 func TestConfigCommand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "perchd.toml")
 	if err := os.WriteFile(path, []byte("# why\nloops = 2\nworkers = 9"), 0o600); err != nil {

@@ -22,8 +22,8 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// TestDocumentedTypes: the tables of an endpoint's section have the types that it accepts and sends, no other,
-// and the examples have each of them.
+// TestDocumentedTypes: the tables of an endpoint's section list exactly the types that it accepts and sends, and each
+// of them is in an example.
 func TestDocumentedTypes(t *testing.T) {
 	p := readPage(t)
 	said, heard := make(map[string]bool), make(map[string]bool)
@@ -64,8 +64,8 @@ func TestDocumentedTypes(t *testing.T) {
 	}
 }
 
-// TestDocumentedFields: the tables have all that the examples show: messages only of types that the endpoint has, and
-// every field of them.
+// TestDocumentedFields: the messages in the examples have types of their endpoint, and the tables describe every
+// field of them.
 func TestDocumentedFields(t *testing.T) {
 	p := readPage(t)
 	endpoints := make(map[string]protocol.Endpoint)
@@ -89,7 +89,7 @@ func TestDocumentedFields(t *testing.T) {
 				case step.verb == verbSay && typ == "" && at.Any:
 					continue
 				case slices.Contains(known, typ), typ == "":
-				case step.verb == verbSay: // anything, or to see what is said of it
+				case step.verb == verbSay: // any message, or one whose answer the example shows
 					continue
 				default:
 					t.Errorf("line %d: %s does not send %s", step.line, at.Path, typ)
@@ -107,7 +107,7 @@ func TestDocumentedFields(t *testing.T) {
 
 var asIn = regexp.MustCompile("as in `([a-z_]+)`")
 
-// about is what the page says of a type at an endpoint, there and where that refers to.
+// about returns the text of the page about a type at an endpoint, with the places that this text refers to.
 func (p page) about(t *testing.T, path, heading, typ string) string {
 	t.Helper()
 	text := p.section(t, path).about(heading, typ) + p.section(t, sharedPart).about(heading, typ)
@@ -120,7 +120,7 @@ func (p page) about(t *testing.T, path, heading, typ string) string {
 	return text
 }
 
-// fields are the names in a message, at every level but where clients choose them.
+// fields returns the names in a message, at every level except where clients choose the names.
 func fields(v any) map[string]bool {
 	names := make(map[string]bool)
 	switch v := v.(type) {
@@ -139,8 +139,8 @@ func fields(v any) map[string]bool {
 	return names
 }
 
-// TestDocumentedCodes: the table of error codes is that of the code; and the page says where each of them comes
-// from, but for those of tokens, which may come from everywhere.
+// TestDocumentedCodes: the table of error codes is that of the code. The page says where each of them comes from,
+// except for errors of tokens, which may come from everywhere.
 func TestDocumentedCodes(t *testing.T) {
 	p := readPage(t)
 	var errors string // the column
@@ -200,8 +200,8 @@ func TestDocumentedCloses(t *testing.T) {
 	}
 }
 
-// TestDocumentedLimits: keys that the page names exist and have the default that it says; limits that no key
-// changes are those of the code.
+// TestDocumentedLimits: keys that the page names exist and have the default that it gives; limits without a key are
+// those of the code.
 func TestDocumentedLimits(t *testing.T) {
 	c, err := config.Load(nil, nil)
 	if err != nil {
@@ -238,7 +238,7 @@ func TestDocumentedLimits(t *testing.T) {
 				t.Errorf("%s: %s, in the code %s", what, most, want)
 			}
 		}
-		most, _, _ = strings.Cut(most, ";") // what follows is when it is another
+		most, _, _ = strings.Cut(most, ";") // the text behind it says when the value is another
 		if value, ok := defaults[key]; key != "" && (!ok || most != spaced(value)) {
 			t.Errorf("%s, key %s: %s, the default is %s", what, key, most, spaced(value))
 		}
@@ -250,7 +250,7 @@ func TestDocumentedLimits(t *testing.T) {
 
 var unit = regexp.MustCompile(`(\d)([a-zA-Z])`)
 
-// spaced is a value of a key as people write it: 64 KiB, 5 min.
+// spaced formats a value of a key as people write it: 64 KiB, 5 min.
 func spaced(value string) string {
 	value = unit.ReplaceAllString(value, "$1 $2")
 	if strings.HasSuffix(value, " m") {
@@ -259,7 +259,7 @@ func spaced(value string) string {
 	return value
 }
 
-// TestDocumentedLinks: the page's links within itself lead somewhere.
+// TestDocumentedLinks: the targets of the page's links to itself exist.
 func TestDocumentedLinks(t *testing.T) {
 	text, err := os.ReadFile(pagePath)
 	if err != nil {

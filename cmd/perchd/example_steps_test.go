@@ -8,20 +8,20 @@ import (
 	"testing"
 )
 
-// example is a block of the page that can be carried out: a dialogue of one or several clients.
+// example is a block of the page that can be run: a dialogue of one or several clients.
 type example struct {
 	line  int
 	steps []step
 }
 
-// step is one line of it, with those that continue it.
+// step is one line of an example, with the lines that continue it.
 //
-//	ada$ websocat ws://127.0.0.1:8000/ws/chat   connects, as ada; or sets a variable, or says how perchd runs
-//	ada> {"username":"Ada"}                     what ada sends
-//	ada< {"type":"pong","timestamp":"<time>"}   what ada gets next, and nothing else
-//	ada< (init, room_joined)                    types of what she gets next
+//	ada$ websocat ws://127.0.0.1:8000/ws/chat   connects, as ada; or sets a variable, or shows how perchd is started
+//	ada> {"username":"Ada"}                     a message that ada sends
+//	ada< {"type":"pong","timestamp":"<time>"}   the next message that ada gets, whole
+//	ada< (init, room_joined)                    types of the next messages that ada gets
 //	ada< (closed 1008 too many errors)          the end of the connection
-//	ada^C                                       ada is gone, without a word
+//	ada^C                                       ada ends without a close
 //	# 100 others join general
 type step struct {
 	line int
@@ -55,9 +55,9 @@ func (e *example) add(t *testing.T, line int, l string) {
 	}
 }
 
-// A placeholder stands for what differs from time to time. <time> is a time and <n> a number, each
-// another one; any other word is the same wherever it stands in one example, and what other words
-// stand for is something else. Outside quotes it is a number.
+// A placeholder stands for a value that changes from run to run. <time> is a time and <n> a number, each time another
+// one. Any other word stands for one value throughout an example, and no two words stand for the same value. Outside
+// quotes the value is a number.
 var placeholder = regexp.MustCompile(`<[a-z][a-z0-9_]*>`)
 
 const (
@@ -65,7 +65,7 @@ const (
 	anyNumber = "<n>"
 )
 
-// bindings are what placeholders of an example stand for.
+// bindings are the values that the placeholders of an example stand for.
 type bindings map[string]string
 
 // fill puts values in place of placeholders.
@@ -74,13 +74,14 @@ func (b bindings) fill(t *testing.T, line int, text string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(name string) string {
 		value, ok := b[name]
 		if !ok {
-			t.Fatalf("line %d: nobody has seen a %s yet", line, name)
+			t.Fatalf("line %d: %s has no value yet", line, name)
 		}
 		return value
 	})
 }
 
-// match compares what has come with what the page says, byte by byte, and learns. It returns what is wrong.
+// match compares a message with the text of the page, byte by byte, and notes the values of new placeholders. It
+// returns the difference.
 func (b bindings) match(want, got string) (wrong string) {
 	var form strings.Builder
 	var names []string
@@ -136,19 +137,19 @@ func (b bindings) learn(name, value string) (wrong string) {
 	return ""
 }
 
-// bare is a placeholder where JSON has a number.
+// bare matches a placeholder where JSON has a number.
 var bare = regexp.MustCompile(`:` + placeholder.String())
 
-// message is the JSON of a step; nil if it has none.
+// message returns the JSON of a step; nil if it has none.
 func (s step) message() (m map[string]any) {
 	if s.verb != verbSay && s.verb != verbHear {
 		return nil
 	}
-	_ = json.Unmarshal([]byte(bare.ReplaceAllString(s.text, ":0")), &m) // text that is none is for some endpoints
+	_ = json.Unmarshal([]byte(bare.ReplaceAllString(s.text, ":0")), &m) // some endpoints take texts that are no JSON
 	return m
 }
 
-// paths are the endpoints that the clients of the example talk to, by client.
+// paths returns the endpoint that each client of the example talks to.
 func (e *example) paths() map[string]string {
 	paths := make(map[string]string)
 	for _, s := range e.steps {

@@ -20,11 +20,11 @@ import (
 // pageAddress is where perchd listens in the examples.
 const pageAddress = "127.0.0.1:8000"
 
-// TestExamples carries out the examples of docs/protocol.md, each on a perchd of its own: what comes must be
-// what the page says, field for field, and nothing besides. It is here, at the program, because the page is
-// about what perchd does as it is put together and configured by default, and not about packages.
+// TestExamples runs the examples of docs/protocol.md, each on a perchd of its own. Every message that comes must
+// equal the one on the page, field for field, and no other may come. The test is here, at the program, because the
+// page describes perchd as a whole with its defaults, and not packages.
 //
-// Once more with websocat, whose commands the page has.
+// It runs them once more with websocat, with the commands of the page.
 func TestExamples(t *testing.T) {
 	for _, s := range readPage(t) {
 		for _, e := range s.examples {
@@ -55,12 +55,12 @@ func needWebsocat(t *testing.T) {
 	t.Skip(how)
 }
 
-// walker is an example under way.
+// walker is an example that is being run.
 type walker struct {
 	t        *testing.T
 	perchd   *process
 	websocat bool
-	env      []string // of commands
+	env      []string // for commands
 	values   bindings
 	peers    map[string]peer
 }
@@ -73,7 +73,7 @@ func walk(t *testing.T, e example, websocat bool) {
 		flags, steps = strings.Fields(first.text)[1:], steps[1:]
 	}
 	w.perchd = serving(t, flags...)
-	// A reader's shell finds perchd; ours finds this test.
+	// In a reader's shell perchd is a program; in ours it is this test binary.
 	bin := t.TempDir()
 	self, err := os.Executable()
 	if err == nil {
@@ -153,14 +153,14 @@ var twoUsers = regexp.MustCompile(`("(?:online_users|users)":\[)(\{[^{}]*\}),(\{
 
 var assignment = regexp.MustCompile(`^([A-Z]+)=`)
 
-// shell carries out a command, as sh does.
+// shell runs a command as sh does.
 func (w *walker) shell(s step, command string) {
 	w.t.Helper()
 	switch name := assignment.FindStringSubmatch(command); {
 	case name != nil:
 		value := w.sh(command + `; printf %s "$` + name[1] + `"`)
 		if value == "" {
-			w.t.Fatalf("%s sets nothing", command)
+			w.t.Fatalf("%s leaves its variable empty", command)
 		}
 		w.env = append(w.env, name[1]+"="+value)
 	case command == "kill $PID":
@@ -175,7 +175,7 @@ func (w *walker) shell(s step, command string) {
 	}
 }
 
-// variable is the value of one.
+// variable returns the value of a variable.
 func (w *walker) variable(name string) (value string) {
 	for _, v := range w.env {
 		if set, ok := strings.CutPrefix(v, name+"="); ok {
@@ -185,7 +185,7 @@ func (w *walker) variable(name string) (value string) {
 	return value
 }
 
-// sh returns what a shell prints.
+// sh returns the output of a shell.
 func (w *walker) sh(script string) string {
 	w.t.Helper()
 	cmd := exec.Command("sh", "-c", script)
@@ -207,17 +207,17 @@ func (w *walker) crowd(n int, room string) {
 	}
 }
 
-// TestWebsocatShowsCloses: as the page says that it does.
+// TestWebsocatShowsCloses: with the options that the page names websocat shows closes.
 func TestWebsocatShowsCloses(t *testing.T) {
 	needWebsocat(t)
 	if page, err := os.ReadFile(pagePath); err != nil || !strings.Contains(string(page), "RUST_LOG=websocat::ws_peer=debug websocat ") || !strings.Contains(string(page), "`websocat -vv`") {
-		t.Errorf("the page does not say how: %v", err)
+		t.Errorf("the page does not name the options: %v", err)
 	}
 	p := serving(t)
 	for _, how := range []struct{ env, flag string }{{"RUST_LOG=websocat::ws_peer=debug", "--text"}, {"", "-vv"}} {
 		cmd := exec.Command("websocat", how.flag, "ws://"+p.addr+"/ws/safe?token=nonsense")
 		cmd.Env = append(os.Environ(), how.env)
-		stdin, err := cmd.StdinPipe() // stays open: websocat would go at its end
+		stdin, err := cmd.StdinPipe() // stays open: websocat ends at the end of its input
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,8 +14,7 @@ import (
 // firstInherited is the descriptor at which systemd's sockets begin: sd_listen_fds(3).
 const firstInherited = 3
 
-// inherit takes the socket that systemd has opened for us as the engine's listener, and says what
-// it listens on.
+// inherit takes the socket that systemd has opened for us as the engine's listener, and returns its address.
 func inherit(c *config.Config) (net.Addr, error) {
 	pid, n := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS")
 	switch {

@@ -58,7 +58,7 @@ func health(t *testing.T, c *http.Client, host string) int {
 	return resp.StatusCode
 }
 
-// TestListenUnix: a unix socket is of this machine, so perchd may be open on it; its Host rule holds.
+// TestListenUnix: other machines cannot reach a unix socket, so perchd may be open on it; the Host rule still holds.
 func TestListenUnix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "perchd.sock")
 	p := perchd(t, "--listen", "unix:"+path, "--socket-mode", "0600")
@@ -76,7 +76,7 @@ func TestListenUnix(t *testing.T) {
 		t.Errorf("health of another host: %d", got)
 	}
 	if said := refuses(t, 1, "--listen", "unix:"+path); !strings.Contains(said, path) || !strings.Contains(said, "in use") {
-		t.Errorf("a second one said %q", said)
+		t.Errorf("a second perchd said %q", said)
 	}
 	p.signal(syscall.SIGTERM)
 	if code := p.wait(); code != 0 {
@@ -96,8 +96,8 @@ func activated(t *testing.T, sockets ...*os.File) *process {
 	return run(t, cmd, "--listen", "systemd")
 }
 
-// TestListenSystemd: the socket that systemd opened is served, TCP or unix, and outlives perchd: who
-// connects while it restarts waits, and is not refused.
+// TestListenSystemd: perchd serves the socket that systemd opened, TCP or unix. The socket outlives perchd: clients
+// that connect during a restart wait and are not refused.
 func TestListenSystemd(t *testing.T) {
 	tcp := wstest.Listen(t)
 	file, err := tcp.File()
@@ -148,7 +148,7 @@ func TestListenSystemd(t *testing.T) {
 	}
 }
 
-// TestListenSystemdRefused: a socket that is not there, one too many, or one that others reach without a key.
+// TestListenSystemdRefused: sockets that are missing, too many, or open to other machines without a key.
 func TestListenSystemdRefused(t *testing.T) {
 	if said := refuses(t, 2, "--listen", "systemd"); !strings.Contains(said, "listen (--listen)") || !strings.Contains(said, "no socket") {
 		t.Errorf("without a socket: %q", said)

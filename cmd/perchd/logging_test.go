@@ -17,7 +17,7 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// deaf is a perchd whose output goes where it is told, and that is not read.
+// deaf is a perchd whose output nobody reads.
 type deaf struct {
 	*process
 	out *os.File // to read from, if it is a pipe
@@ -50,7 +50,7 @@ func (p *process) begin() {
 	})
 }
 
-// piped starts one whose output is a pipe. It is read until perchd serves, and no further.
+// piped starts a perchd whose output is a pipe. The output is read until perchd serves, and no further.
 func piped(t *testing.T, args ...string) (deaf, *bufio.Scanner) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -105,8 +105,8 @@ func (p *process) lost() (n int) {
 	return int(f)
 }
 
-// TestLogReaderStalls: a log that is not read holds up nobody: clients are served, the queue has its bound, and lost
-// lines are counted, and told when the log is read again.
+// TestLogReaderStalls: a log that nobody reads blocks nothing. Clients are served, the queue is bounded, lost lines
+// are counted, and the log reports them when it is read again.
 func TestLogReaderStalls(t *testing.T) {
 	const many = 12000 // lines: more than the pipe and the queue hold, 64 KiB and 1 MiB
 	p, in := piped(t, "--log-level", "debug")
@@ -129,7 +129,7 @@ func TestLogReaderStalls(t *testing.T) {
 
 	for told := 0; ; { // the log is read again
 		if !in.Scan() {
-			t.Fatal("the log ends without a word about what it lost")
+			t.Fatal("the log ends and does not report lost lines")
 		}
 		var line struct {
 			Msg  string
@@ -140,7 +140,7 @@ func TestLogReaderStalls(t *testing.T) {
 		}
 		if strings.HasPrefix(line.Msg, "log lines were lost") {
 			if told = line.Lost; told < many/10 {
-				t.Errorf("%d lines lost, says the log", told)
+				t.Errorf("the log reports %d lost lines", told)
 			}
 			break
 		}
@@ -171,7 +171,7 @@ func TestLogReaderStallsForEver(t *testing.T) {
 	}
 }
 
-// TestLogReaderGone: neither the signal nor the error of a pipe that nobody reads ends perchd.
+// TestLogReaderGone: if no process has the other end of the pipe, neither the signal nor the error ends perchd.
 func TestLogReaderGone(t *testing.T) {
 	p, _ := piped(t)
 	c := wstest.Dial(t, p.addr, "/ws")
@@ -181,7 +181,7 @@ func TestLogReaderGone(t *testing.T) {
 	if n := p.lost(); n < 20 {
 		t.Errorf("%d lines lost, want 20", n)
 	}
-	p.signal(syscall.SIGHUP) // says something too
+	p.signal(syscall.SIGHUP) // this logs a line, too
 	serves(c, 1)
 	p.signal(syscall.SIGTERM)
 	c.AnswerClose(frame.CloseGoingAway)
@@ -190,7 +190,7 @@ func TestLogReaderGone(t *testing.T) {
 	}
 }
 
-// TestLogCannotBeWritten: a disk that is full, output that was closed, or is for reading only.
+// TestLogCannotBeWritten: a full disk, a closed output, and one that is only for reading.
 func TestLogCannotBeWritten(t *testing.T) {
 	for name, redirect := range map[string]string{
 		"full": ">/dev/full 2>/dev/full", "closed": ">&- 2>&-", "all closed": "<&- >&- 2>&-", "for reading": "1</dev/null 2</dev/null",
@@ -215,7 +215,7 @@ func TestLogCannotBeWritten(t *testing.T) {
 			})
 			c := wstest.Dial(t, addr, "/ws")
 			p.noisy(20)
-			serves(c, 10) // no line of the log in it
+			serves(c, 10) // serves logs nothing
 			if name == "full" && p.lost() < 20 {
 				t.Errorf("%d lines lost, want 20", p.lost())
 			}
@@ -228,7 +228,7 @@ func TestLogCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestFailsDeaf: an error at the start has its status, whatever becomes of the text.
+// TestFailsDeaf: an error at the start has its exit status, even if its text cannot be written.
 func TestFailsDeaf(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command perchd is the Perch server. perchd --help lists what it can be told; perchd config checks and
-// prints what it was told, and by whom; perchd token prints a token for development.
+// Command perchd is the Perch server. perchd --help lists its settings; perchd config checks and prints them, each
+// with its source; perchd token prints a token for development.
 package main
 
 import (
@@ -25,10 +25,10 @@ func main() {
 	os.Exit(command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// verbs are what may stand first on the command line.
+// verbs are the words that may stand first on the command line.
 var verbs = []string{"config", "help", "token", "version"}
 
-// command returns the exit status: 2 when perchd was told what cannot be, 1 when it failed.
+// command returns the exit status: 2 if the settings are wrong, 1 if perchd failed.
 func command(args, environ []string, out, errOut io.Writer) int {
 	surviveReaders()
 	verb := ""
@@ -64,7 +64,7 @@ func command(args, environ []string, out, errOut io.Writer) int {
 	return 2
 }
 
-// configured is what needs the settings: to serve, or to print and check them.
+// configured runs the verbs that need the settings: serving, and perchd config.
 func configured(verb string, args, environ []string, out, errOut io.Writer) int {
 	c, err := config.Load(args, environ)
 	switch {
@@ -91,12 +91,12 @@ func configured(verb string, args, environ []string, out, errOut io.Writer) int 
 	return serveCommand(c, out, errOut)
 }
 
-// outcome is the exit status for what was to be printed.
+// outcome is the exit status of a verb that only prints.
 func outcome(err error, errOut io.Writer) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, syscall.EPIPE): // whoever read has enough, as head
+	case errors.Is(err, syscall.EPIPE): // the reader has enough, as head does
 	default:
 		fmt.Fprintln(errOut, "perchd:", err)
 	}
@@ -163,7 +163,7 @@ func newLogger(on clock.Clock, c config.Log, out io.Writer) (*slog.Logger, *logg
 	return log, lines
 }
 
-// version is what go build recorded: a tag, a commit, or (devel).
+// version is the version that go build recorded: a tag, a commit, or (devel).
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

@@ -12,11 +12,11 @@ import (
 	"github.com/perchws/perch/internal/server/config"
 )
 
-// Open mode: no key is configured, so whoever reaches perchd may use it. That must be nobody but
-// programs of this machine, and no page of somebody else in a browser of this machine.
+// Open mode: no key is configured, so everybody who reaches perchd may use it. Only programs of this machine may
+// reach it, and no foreign page in a browser of this machine.
 
-// keepLocal refuses to listen where other machines reach us. It looks names up, and what it has
-// looked at is what will be listened on. A unix socket is of this machine.
+// keepLocal refuses to listen where other machines reach us. It looks names up, and puts the address that it has
+// checked into the configuration. Other machines do not reach a unix socket.
 func keepLocal(c *config.Config, inherited net.Addr) error {
 	if strings.HasPrefix(c.Engine.Addr, "unix:") || inherited != nil && inherited.Network() == "unix" {
 		return nil
@@ -32,7 +32,7 @@ func keepLocal(c *config.Config, inherited net.Addr) error {
 	return nil
 }
 
-// localAddress is the address that a key says, looked up; an error if other machines reach it.
+// localAddress returns the address of a key, looked up; an error if other machines reach it.
 func localAddress(c *config.Config, key, addr string) (string, error) {
 	a, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
@@ -41,7 +41,7 @@ func localAddress(c *config.Config, key, addr string) (string, error) {
 	return a.String(), localOrNot(c, key, a.String())
 }
 
-// localOrNot is an error about addr if other machines reach it.
+// localOrNot returns an error if other machines reach addr.
 func localOrNot(c *config.Config, key, addr string) error {
 	if auth.LoopbackListen(addr) {
 		return nil
@@ -50,8 +50,8 @@ func localOrNot(c *config.Config, key, addr string) error {
 		"set auth-key, auth-jwks-file or auth-jwks-url, or listen on 127.0.0.1", addr)
 }
 
-// wrongHost answers requests that name another host: of a page of evil.example whose name was made
-// to resolve to 127.0.0.1 after it was loaded (DNS rebinding).
+// wrongHost answers requests that name another host. They come from a page of evil.example whose name was made to
+// resolve to 127.0.0.1 after the page was loaded (DNS rebinding).
 const wrongHost = "perchd runs without a key: it answers to localhost, names below localhost, 127.0.0.1 and ::1 alone"
 
 // localUpgrade is perch.Handler.OnUpgrade.
@@ -62,7 +62,7 @@ func localUpgrade(r *perch.Request) perch.Response {
 	return perch.Response{}
 }
 
-// localHandler is localUpgrade for endpoints that know nothing of it.
+// localHandler adds localUpgrade to a handler.
 func localHandler(h perch.Handler) perch.Handler {
 	next := h.OnUpgrade
 	h.OnUpgrade = func(r *perch.Request) perch.Response {
@@ -85,8 +85,8 @@ func localHTTP(next http.Handler) http.Handler {
 	})
 }
 
-// devKey is the key that tokens are verified with in open mode, and its file; "" if it could not be kept in
-// one that nobody has named: then it is for this run, as in a container without a home.
+// devKey returns the key that tokens are verified with in open mode, and its file. If the default file cannot be
+// written, as in a container without a home, the key is for this run alone and the path is "".
 func devKey(c *config.Config, log *slog.Logger) (key auth.Key, path string, err error) {
 	path, err = devKeyPath(c)
 	if err == nil {
@@ -102,7 +102,7 @@ func devKey(c *config.Config, log *slog.Logger) (key auth.Key, path string, err 
 	return key, "", err
 }
 
-// checkDevKey is the error that devKey would return.
+// checkDevKey returns the error that devKey would return.
 func checkDevKey(c *config.Config) error {
 	path, err := devKeyPath(c)
 	if err == nil {
@@ -121,7 +121,7 @@ func devKeyPath(c *config.Config) (string, error) {
 	return auth.DevKeyPath()
 }
 
-// mustKeepDevKey reports whether no other key will do: somebody has named the file, or it is there.
+// mustKeepDevKey reports whether no other key will do: the file is configured, or it exists.
 func mustKeepDevKey(c *config.Config, path string) bool {
 	if c.Auth.DevKeyFile != "" {
 		return true

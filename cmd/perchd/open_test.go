@@ -50,7 +50,7 @@ func TestOpenChecksHost(t *testing.T) {
 		}
 		for _, target := range append(targets(), "/ws") {
 			c := wstest.Connect(t, p.addr)
-			// Same host, so that no check but that of Host can refuse it.
+			// Origin and Host agree, so only the check of Host can refuse the request.
 			c.Write(wstest.Request(host, target, "Origin: http://"+host))
 			want := 403
 			if ok {
@@ -82,7 +82,7 @@ func targets() (all []string) {
 	return all
 }
 
-// TestOpenIsAnonymous: no token is needed, but one that is shown must be good, and perchd token makes such.
+// TestOpenIsAnonymous: no token is needed, but a token that is shown must be good, and perchd token makes good ones.
 func TestOpenIsAnonymous(t *testing.T) {
 	p := serving(t)
 	t.Setenv("XDG_STATE_HOME", p.state)

@@ -21,10 +21,10 @@ type peer interface {
 	hear() string
 	ended(how string) // how is "closed CODE REASON"
 	cut()
-	quiet() // nothing has come that was not heard
+	quiet() // no message has come that was not heard
 }
 
-// rawPeer looks at every byte.
+// rawPeer checks every byte.
 type rawPeer struct {
 	*wstest.Conn
 	t *testing.T
@@ -45,7 +45,7 @@ func newRawPeer(t *testing.T, addr string, args []string) peer {
 		case strings.HasPrefix(arg, "ws://"+addr):
 			target = strings.TrimPrefix(arg, "ws://"+addr)
 		default:
-			t.Fatalf("what does %s mean?", arg)
+			t.Fatalf("unknown argument %s", arg)
 		}
 	}
 	return rawPeer{wstest.Dial(t, addr, target, headers...), t}
@@ -100,7 +100,7 @@ func (p rawPeer) frame() wstest.Frame {
 	}
 }
 
-// websocatPeer is what a reader has who pastes the commands.
+// websocatPeer is websocat, as a reader has it who pastes the commands.
 type websocatPeer struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -108,7 +108,7 @@ type websocatPeer struct {
 	lines chan string
 }
 
-// newWebsocatPeer runs a command that is websocat's.
+// newWebsocatPeer runs a command of websocat.
 func newWebsocatPeer(t *testing.T, command string, env []string) peer {
 	t.Helper()
 	p := &websocatPeer{t: t, cmd: exec.Command("sh", "-c", "exec "+command), lines: make(chan string, 1024)}
@@ -157,7 +157,7 @@ func (p *websocatPeer) hear() string {
 	return ""
 }
 
-// ended: websocat does not say how. It ends with its input.
+// ended: websocat does not show how the connection ended. websocat ends with its input.
 func (p *websocatPeer) ended(string) {
 	p.t.Helper()
 	_ = p.stdin.Close()
@@ -175,4 +175,4 @@ func (p *websocatPeer) cut() {
 	_ = p.cmd.Wait()
 }
 
-func (p *websocatPeer) quiet() {} // the raw peer looks
+func (p *websocatPeer) quiet() {} // rawPeer checks this

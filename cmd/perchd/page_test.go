@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// page is docs/protocol.md, taken apart so that it can be held against the code.
+// page is docs/protocol.md, taken apart so that it can be compared with the code.
 type page []section
 
-// section is what stands under one heading of the second level.
+// section is the text under one heading of the second level.
 type section struct {
 	title    string
 	body     string
@@ -18,7 +18,7 @@ type section struct {
 	examples []example
 }
 
-// row is a line of a table: what its heading calls the first column, and the cells.
+// row is a line of a table: the heading of the first column, and the cells.
 type row struct {
 	table string
 	cells []string
@@ -94,7 +94,7 @@ func (p page) section(t *testing.T, name string) *section {
 	return nil
 }
 
-// table returns the rows of the section's tables with that heading.
+// table returns the rows of the section's tables whose first column has that heading.
 func (s *section) table(heading string) (rows []row) {
 	for _, r := range s.rows {
 		if r.table == heading {
@@ -104,7 +104,7 @@ func (s *section) table(heading string) (rows []row) {
 	return rows
 }
 
-// names are what a row is about: the words in code in its first cell.
+// names are the subjects of a row: the words in code in its first cell.
 func (r row) names() (names []string) {
 	for _, m := range quoted.FindAllStringSubmatch(r.cells[0], -1) {
 		names = append(names, m[1])
@@ -118,7 +118,8 @@ const (
 	serverSends = "server sends"
 )
 
-// about returns all that tables with that heading say of a type; "" is what has no type, or any.
+// about returns all that tables with that heading say about a type. The type "" selects messages without a type, or
+// of any type.
 func (s *section) about(heading, typ string) (text string) {
 	for _, r := range s.table(heading) {
 		names := r.names()

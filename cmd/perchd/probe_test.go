@@ -15,8 +15,8 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// probes asks for /health, /ready and /metrics as an orchestrator does, each time on a connection
-// of its own, and demands these statuses of all of them.
+// probes asks for /health, /ready and /metrics as an orchestrator does, each time on a new connection, and demands
+// these statuses.
 func (p *process) probes(scheme string, rounds int, want map[string]int) {
 	p.t.Helper()
 	client := &http.Client{
@@ -112,7 +112,7 @@ func TestProbesWhenFull(t *testing.T) {
 		cmd := exec.Command("sh", append([]string{"-c", `ulimit -n 80; exec "$0" "$@"`, os.Args[0]}, args...)...)
 		p := run(t, cmd, args...)
 		p.serves()
-		for range 100 { // that only connect
+		for range 100 { // clients that only connect
 			if c, err := net.Dial("tcp", p.addr); err == nil {
 				defer c.Close()
 			}

@@ -18,8 +18,8 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// asPerchd makes a process of this test binary a perchd: built once, with the race detector if the
-// tests are.
+// asPerchd makes a process of this test binary a perchd. So perchd is built only once, and with the race detector if
+// the tests are.
 const asPerchd = "RUN_AS_PERCHD"
 
 func TestMain(m *testing.M) {
@@ -42,8 +42,8 @@ type process struct {
 	all strings.Builder // its output
 }
 
-// perchd starts one. Arguments before the first with a hyphen, or a verb, that have the form NAME=VALUE are
-// variables of its environment.
+// perchd starts a perchd. Arguments of the form NAME=VALUE in front of the first verb or flag are variables of its
+// environment.
 func perchd(t *testing.T, args ...string) *process {
 	t.Helper()
 	var env []string
@@ -57,7 +57,7 @@ func perchd(t *testing.T, args ...string) *process {
 
 var variable = regexp.MustCompile(`^[A-Z_]+=`)
 
-// run starts cmd, which is perchd or becomes it.
+// run starts cmd, which is perchd, or a program that becomes it.
 func run(t *testing.T, cmd *exec.Cmd, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, state: t.TempDir(), said: make(chan string, 4096), code: make(chan int, 1)}
@@ -83,7 +83,7 @@ func run(t *testing.T, cmd *exec.Cmd, args ...string) *process {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = p.cmd.Wait() // the status says it
+		_ = p.cmd.Wait() // the exit status is read below
 		<-read
 		p.code <- p.cmd.ProcessState.ExitCode()
 	}()
@@ -100,7 +100,7 @@ func run(t *testing.T, cmd *exec.Cmd, args ...string) *process {
 	return p
 }
 
-// environment is that of a perchd of ours, with a directory for its state.
+// environment returns the environment of a perchd, with a directory for its state.
 func environment(state string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PERCH_") })
 	return append(env, asPerchd+"=1", "XDG_STATE_HOME="+state)
@@ -133,7 +133,7 @@ func serving(t *testing.T, args ...string) *process {
 	return p
 }
 
-// serves waits until it says that it serves, and takes note of the address. Its log is JSON.
+// serves waits until perchd says that it serves, and notes the address. The log is JSON.
 func (p *process) serves() {
 	p.t.Helper()
 	var line struct{ Address string }
@@ -151,7 +151,7 @@ func (p *process) line(part string) string {
 		select {
 		case l, ok := <-p.said:
 			if !ok {
-				p.t.Fatalf("ended without a line with %q", part)
+				p.t.Fatalf("perchd ended without a line with %q", part)
 			}
 			if strings.Contains(l, part) {
 				return l
@@ -175,7 +175,7 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// get asks for a page under a host name of its own; "" means the address.
+// get asks for a page under another host name; "" means the address.
 func (p *process) get(host, path string) (status int, body string) {
 	p.t.Helper()
 	req, err := http.NewRequest("GET", "http://"+p.addr+path, nil)

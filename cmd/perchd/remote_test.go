@@ -14,7 +14,7 @@ import (
 	"github.com/perchws/perch/session/storetest"
 )
 
-// inProcess is a perchd of this process, on parts of the test's.
+// inProcess starts a perchd in this process, on parts that the test supplies.
 func inProcess(t *testing.T, on base) (d *daemon) {
 	t.Helper()
 	wstest.NoLeaks(t)
@@ -35,7 +35,7 @@ func inProcess(t *testing.T, on base) (d *daemon) {
 		if err := wstest.Receive(t, "the end", ended); err != nil {
 			t.Error(err)
 		}
-		close(stop) // nobody presses another time
+		close(stop) // the signal is not repeated
 		d.close()
 	})
 	return d
@@ -56,9 +56,9 @@ func says(t *testing.T, c *wstest.Conn, typ string) (m map[string]any) {
 	}
 }
 
-// TestRemoteStore: perchd as a whole on a store of sessions that may wait: it answers late, twice and in another
-// order, and sessions are made, resumed, written to and ended all the same; it stops answering, and those who are there
-// go on.
+// TestRemoteStore runs a whole perchd on a store of sessions that may wait. While the store answers late, twice and
+// in another order, sessions are still made, resumed, written to and ended. When the store stops answering, clients
+// that are connected go on.
 func TestRemoteStore(t *testing.T) {
 	memory := session.NewMemory(session.Config{})
 	faulty := storetest.NewFaulty(memory, storetest.All(storetest.Late))

@@ -24,7 +24,7 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// base is what a daemon stands on. Tests put others in the place of the real ones.
+// base is the outside of a daemon: tests replace its parts.
 type base struct {
 	clock    clock.Clock
 	entropy  entropy.Source
@@ -33,7 +33,7 @@ type base struct {
 
 func realBase() base { return base{clock: clock.Real(), entropy: entropy.System{}} }
 
-// daemon is a perchd and what it is made of.
+// daemon is a perchd and its parts.
 type daemon struct {
 	// Immutable after newDaemon.
 	base
@@ -46,15 +46,15 @@ type daemon struct {
 	chat     *chat.Service
 	realm    *endpoint.Realm
 
-	certs *certs.Files // nil: none, or self-signed
+	certs *certs.Files // nil: no TLS, or a self-signed certificate
 
 	// Atomic: any goroutine.
 	draining   atomic.Bool
 	metricsKey atomic.Pointer[auth.Secret] // nil: none
 }
 
-// newDaemon puts a perchd together, which must be closed. It listens to nobody before it serves. The error
-// joins all that is wrong. When it is only checked, nothing is fetched, made or inherited, and it cannot serve.
+// newDaemon puts a perchd together. The caller must close it. It does not accept connections before serve. The error
+// joins all faults. If checked is set nothing is fetched, made or inherited, and the daemon cannot serve.
 func newDaemon(c *config.Config, log *slog.Logger, checked bool, on base) (d *daemon, err error) {
 	c.Session.Clock, c.Session.Entropy = on.clock, on.entropy
 	d = &daemon{base: on, cfg: c, log: log, metrics: metrics.New(), memory: session.NewMemory(c.Session)}
@@ -98,8 +98,8 @@ func newDaemon(c *config.Config, log *slog.Logger, checked bool, on base) (d *da
 	return d, nil
 }
 
-// checkListen refuses addresses that are none, and in open mode those that other machines reach. It takes
-// the socket that was inherited.
+// checkListen refuses invalid addresses, and in open mode those that other machines reach. It takes the socket that
+// was inherited.
 func (d *daemon) checkListen(checked bool) error {
 	c := d.cfg
 	var inherited net.Addr
@@ -124,11 +124,11 @@ func (d *daemon) checkListen(checked bool) error {
 	return errors.Join(err, d.checkAdminListen())
 }
 
-// reserved is what is answered at any load: an orchestrator that is told 503 by a node
-// that is merely full would kill it.
+// reserved are the paths that are answered at any load: an orchestrator kills a node that answers 503, even if the
+// node is merely full.
 var reserved = []string{"/health", "/ready", "/metrics"}
 
-// http is everything that is no WebSocket.
+// http serves all requests that are no WebSocket upgrade.
 func (d *daemon) http(pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	if d.cfg.Serves("metrics") {
@@ -148,7 +148,7 @@ func (d *daemon) http(pages http.Handler) http.Handler {
 	return mux
 }
 
-// newRealm is what the JSON endpoints share.
+// newRealm makes the part that the JSON endpoints share.
 func (d *daemon) newRealm() *endpoint.Realm {
 	c := endpoint.Config{
 		Auth: d.verifier, Required: !d.cfg.Open(), Cookie: d.cfg.Auth.Cookie,
@@ -166,7 +166,7 @@ func (d *daemon) newRealm() *endpoint.Realm {
 	return endpoint.New(c)
 }
 
-// mount is every WebSocket endpoint.
+// mount mounts every WebSocket endpoint.
 func (d *daemon) mount() error {
 	e := echo.Handler()
 	e.Subprotocols = []string{endpoint.Subprotocol}
@@ -183,8 +183,8 @@ func (d *daemon) mount() error {
 	return nil
 }
 
-// serve runs until the first signal of stop, then shuts down; nil when every client was told, or the
-// deadline ended the wait. A signal that comes later ends it at once, with an error.
+// serve runs until the first signal on stop, then shuts down. It returns nil when every client was told, or when the
+// deadline has ended the wait. A signal that comes later ends it at once, with an error.
 func (d *daemon) serve(stop, others <-chan os.Signal) error {
 	ln, unlisten, err := listenAdmin(d.cfg)
 	if err != nil {
@@ -204,21 +204,21 @@ func (d *daemon) serve(stop, others <-chan os.Signal) error {
 	ended := make(chan error, 1)
 	go func() { ended <- d.engine.Wait() }()
 	select {
-	case err := <-ended: // a loop died: nothing to wait for
+	case err := <-ended: // a loop died: do not wait for clients
 		return err
 	case s := <-stop:
 		return d.shutdown(s, later(stop), ended)
 	}
 }
 
-// listenTo heeds signals that do not end perchd, one after the other, until stop is called.
+// listenTo handles signals that do not end perchd, one after the other, until stop is called.
 func (d *daemon) listenTo(others <-chan os.Signal) (stop func()) {
 	quit := make(chan struct{})
 	go func() {
 		for {
 			select {
 			case s := <-others:
-				d.heed(s) // files may be slow: nothing waits for it
+				d.heed(s) // files may be slow, but nothing waits for this goroutine
 			case <-quit:
 				return
 			}
@@ -227,15 +227,15 @@ func (d *daemon) listenTo(others <-chan os.Signal) (stop func()) {
 	return func() { close(quit) }
 }
 
-// close lets go of what connections use; there are none any more, or nobody waits for them.
+// close releases the parts that connections use. No connection is left, or nothing waits for those that are.
 func (d *daemon) close() {
 	d.realm.Close()
-	if d.verifier != nil { // it was not good, or only checked
+	if d.verifier != nil { // nil: the keys were wrong, or this was only a check
 		d.verifier.Close()
 	}
 }
 
-// notReady says why nobody should be sent here now.
+// notReady returns the reasons why no client should be sent here now.
 func (d *daemon) notReady() (reasons []string) {
 	if d.draining.Load() {
 		reasons = append(reasons, "shutting down")

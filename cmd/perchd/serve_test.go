@@ -9,7 +9,7 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// TestKeysReachTheirParts: a key of every part of perchd, and what it does.
+// TestKeysReachTheirParts sets one key of every part of perchd, and checks its effect.
 func TestKeysReachTheirParts(t *testing.T) {
 	p := serving(t, "--max-message-size", "1KiB", "--first-frame-timeout", "50ms", "--max-errors", "2", "--locale", "zh",
 		"--rooms", "lobby", "--create-rooms=false", "--room-history", "1", "--session-memory", "1")
@@ -31,7 +31,7 @@ func TestKeysReachTheirParts(t *testing.T) {
 		}
 	}
 
-	closedWith(t, wstest.Dial(t, p.addr, "/ws/with-session"), frame.CloseTryAgainLater) // the store has a byte
+	closedWith(t, wstest.Dial(t, p.addr, "/ws/with-session"), frame.CloseTryAgainLater) // the store holds one byte
 }
 
 func TestLocale(t *testing.T) {
@@ -77,7 +77,7 @@ func TestMetrics(t *testing.T) {
 		}
 		values[name] = value
 	}
-	for name, want := range map[string]string{"perch_connections": strconv.Itoa(len(open) + 1), // with the one that asks
+	for name, want := range map[string]string{"perch_connections": strconv.Itoa(len(open) + 1), // this one too
 		"perch_sessions": "3", "perch_rooms": "2", "perch_rooms_active": "1"} {
 		if values[name] != want {
 			t.Errorf("%s is %q, want %s", name, values[name], want)

@@ -11,8 +11,8 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// shutdown goes through the end in order: /ready says no, clients are served for the delay still,
-// then nobody is accepted and everybody is closed with 1001. A signal of hurry ends it at once.
+// shutdown ends perchd in steps: /ready says no, clients are still served for the delay, then new clients are refused
+// and all connections are closed with 1001. A signal from hurry ends it at once.
 func (d *daemon) shutdown(first os.Signal, hurry <-chan os.Signal, ended <-chan error) error {
 	d.draining.Store(true)
 	d.log.Info("shutting down", "signal", first.String(), "delay", d.cfg.ShutdownDelay.String(), "deadline", limitText(d.cfg.ShutdownDeadline))
@@ -54,7 +54,7 @@ func impatient(s os.Signal) error {
 	return fmt.Errorf("%v once more: clients were not waited for", s)
 }
 
-// limitText is a time that may be −1, none.
+// limitText formats a time limit; a negative one is "none".
 func limitText(d time.Duration) string {
 	if d < 0 {
 		return "none"

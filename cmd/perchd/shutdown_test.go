@@ -11,8 +11,8 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// TestDrain: from the signal on perchd says that it is not ready, and serves on, new clients too. Who
-// signals again later does not wait.
+// TestDrain: after the signal perchd says that it is not ready, and goes on serving, new clients too. A second signal
+// that comes later ends the wait.
 func TestDrain(t *testing.T) {
 	p := serving(t, "--shutdown-delay", "1h")
 	if status, body := p.get("", "/ready"); status != 200 || strings.TrimSpace(body) != `{"status":"ready"}` {
@@ -36,7 +36,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// hurry signals until perchd has ended: another one within a second is the same wish.
+// hurry sends signals until perchd has ended: a signal within a second of the first counts as the same one.
 func (p *process) hurry() (code int) {
 	p.t.Helper()
 	again := time.NewTicker(50 * time.Millisecond)
@@ -49,12 +49,12 @@ func (p *process) hurry() (code int) {
 		case <-again.C:
 			_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 		case <-late:
-			p.t.Fatal("does not end")
+			p.t.Fatal("perchd does not end")
 		}
 	}
 }
 
-// TestShutdownAfterDelay: then everybody is closed with 1001; users are told when to come back.
+// TestShutdownAfterDelay: after the delay all connections are closed with 1001; users are told when to come back.
 func TestShutdownAfterDelay(t *testing.T) {
 	const delay = 300 * time.Millisecond
 	p := serving(t, "--shutdown-delay", delay.String())

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// What signals mean:
+// The meaning of signals:
 //
 //	SIGTERM, SIGINT   the end, see shutdown
 //	SIGHUP            reload
 //	SIGUSR2           nothing yet; a line in the log
-//	SIGPIPE           nothing: the reader of our output is gone, and a write says so
+//	SIGPIPE           nothing: the reader of our output is gone, and the write returns an error
 //	SIGQUIT, SIGABRT  Go's: the stacks of all goroutines on stderr, and the end at once
 //
-// SIGKILL, what the kernel sends for a fault, and 32 to 34, which C libraries use, end at once. Go ignores
-// the rest.
+// SIGKILL, signals that the kernel sends for a fault, and 32 to 34, which C libraries use, end perchd at once. Go
+// ignores the rest.
 
-// onePress is how long a signal that is repeated is the same wish: Ctrl-C reaches a whole process group,
-// and the shell, make or supervisor in it may pass it on.
+// onePress is the time within which a repeated signal counts as the same one: Ctrl-C reaches a whole process group,
+// and a shell, make or supervisor in it may pass the signal on.
 const onePress = time.Second
 
-// surviveReaders keeps Go from dying of SIGPIPE when whoever read stdout or stderr is gone. Unlike
-// signal.Ignore it is not inherited by processes that we start.
+// surviveReaders keeps Go from dying of SIGPIPE when the reader of stdout or stderr is gone. Unlike signal.Ignore it
+// is not inherited by processes that we start.
 func surviveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // notifyOthers asks for the signals that do not end perchd.
@@ -33,15 +33,15 @@ func notifyOthers() <-chan os.Signal {
 	return others
 }
 
-// notifyStop asks for the signals that end perchd. Until then they end it at once, which is right: there is
-// no client.
+// notifyStop asks for the signals that end perchd. Before that they end it at once, which is right: there is no
+// client yet.
 func notifyStop() <-chan os.Signal {
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	return stop
 }
 
-// later passes on the signals that come when onePress is over.
+// later passes on the signals that come after onePress.
 func later(stop <-chan os.Signal) <-chan os.Signal {
 	hurry := make(chan os.Signal, 1)
 	patient := time.Now().Add(onePress)
@@ -59,7 +59,7 @@ func later(stop <-chan os.Signal) <-chan os.Signal {
 	return hurry
 }
 
-// heed does what a signal means that does not end perchd.
+// heed acts on a signal that does not end perchd.
 func (d *daemon) heed(s os.Signal) {
 	if s == syscall.SIGHUP {
 		d.reload()
@@ -68,8 +68,8 @@ func (d *daemon) heed(s os.Signal) {
 	d.log.Warn("a signal that means nothing yet", "signal", s.String())
 }
 
-// reload reads anew what can change while connections stay: certificates, keys, and the key set. What
-// cannot be read leaves what was there. Settings need another start.
+// reload reads anew what can change while connections stay: certificates, keys, and the key set. If one of them
+// cannot be read the old one stays. Other settings need a restart.
 func (d *daemon) reload() {
 	d.log.Info("reloading certificates and keys")
 	if d.certs != nil {

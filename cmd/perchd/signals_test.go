@@ -12,9 +12,9 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// TestSignals: none but those that mean the end, or tell of a fault, does a client any harm.
+// TestSignals: only signals that end perchd, or that report a fault, harm a client.
 func TestSignals(t *testing.T) {
-	const sigPwr, lowestReal = 30, 35 // 32 to 34 are those of C libraries: Go leaves them what they are, the end
+	const sigPwr, lowestReal = 30, 35 // 32 to 34 belong to C libraries: Go does not handle them, and they end the process
 	harmless := []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGALRM, syscall.SIGCHLD, syscall.SIGCONT,
 		syscall.SIGURG, syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGVTALRM, syscall.SIGPROF, syscall.SIGWINCH, syscall.SIGIO, sigPwr}
 	for s := syscall.Signal(lowestReal); s <= 64; s++ {
@@ -36,7 +36,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestSignalsThatTell: Go's signals for somebody who looks for a fault show what every goroutine does.
+// TestSignalsThatTell: the signals with which Go prints all stacks do so, and end perchd.
 func TestSignalsThatTell(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT} {
 		p := serving(t)
@@ -48,7 +48,7 @@ func TestSignalsThatTell(t *testing.T) {
 	}
 }
 
-// TestSignalTwice: a signal that is repeated at once is one wish. The client is told, and is waited for.
+// TestSignalTwice: a signal repeated at once counts as one. perchd tells the client, and waits for it.
 func TestSignalTwice(t *testing.T) {
 	for _, both := range [][]syscall.Signal{
 		{syscall.SIGTERM, syscall.SIGTERM}, {syscall.SIGINT, syscall.SIGTERM}, {syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM},
@@ -65,18 +65,18 @@ func TestSignalTwice(t *testing.T) {
 	}
 }
 
-// TestSignalLater: a signal that is repeated after a second means that it is urgent.
+// TestSignalLater: a signal repeated after a second is urgent: perchd no longer waits.
 func TestSignalLater(t *testing.T) {
 	p := serving(t, "--shutdown-deadline", "0", "--close-timeout", "0")
 	c := wstest.Dial(t, p.addr, "/ws")
 	p.signal(syscall.SIGTERM)
-	c.ExpectClose(frame.CloseGoingAway) // and does not answer
+	c.ExpectClose(frame.CloseGoingAway) // and the client does not answer
 	if code := p.hurry(); code != 1 || !strings.Contains(p.output(), "once more") {
 		t.Errorf("exit status %d, want 1", code)
 	}
 }
 
-// TestReload: SIGHUP reads the keys anew, a wrong file leaves those that were there, and connections stay.
+// TestReload: SIGHUP reads the keys anew, a wrong file leaves the old keys, and connections stay.
 func TestReload(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	secret := func(text string) string {
@@ -118,7 +118,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestHelpOfSignals: every signal that means something is in the help.
+// TestHelpOfSignals: the help names every signal that has a meaning.
 func TestHelpOfSignals(t *testing.T) {
 	said := perchd(t, "--help")
 	if code := said.wait(); code != 0 {

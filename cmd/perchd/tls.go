@@ -12,8 +12,8 @@ import (
 	"github.com/perchws/perch/internal/server/config"
 )
 
-// newTLS is what perchd serves https and wss with; nil: it does not. files are those of
-// the certificates; nil if there are none.
+// newTLS returns the TLS configuration for https and wss, nil if perchd serves neither, and the files of the
+// certificates, nil if there are none.
 func newTLS(c *config.Config, log *slog.Logger) (t *tls.Config, files *certs.Files, err error) {
 	if err := checkTLS(c); err != nil || !c.TLS.Enabled() {
 		return nil, nil, err
@@ -58,7 +58,7 @@ func newTLS(c *config.Config, log *slog.Logger) (t *tls.Config, files *certs.Fil
 	return t, files, nil
 }
 
-// checkTLS is about keys that do not go together.
+// checkTLS refuses keys that do not go together.
 func checkTLS(c *config.Config) error {
 	switch n, m := len(c.TLS.Certs), len(c.TLS.Keys); {
 	case n != m:

@@ -15,7 +15,7 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// pair writes a certificate and its key to files, in place of what is there.
+// pair writes a certificate and its key to files, over older ones.
 func pair(t *testing.T, dir string, c tls.Certificate) (cert, key string) {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
@@ -45,7 +45,7 @@ func echoes(c *wstest.Conn, word string) {
 	c.ExpectText("Echo: " + word)
 }
 
-// The certificate is the one whose fingerprint is logged, and open mode is as it is without TLS.
+// The certificate has the fingerprint that is logged, and open mode is the same as without TLS.
 func TestSelfSigned(t *testing.T) {
 	p := perchd(t, "--listen", "127.0.0.1:0", "--log-format", "json", "--tls-self-signed")
 	var warned struct{ SHA256 string }
@@ -82,7 +82,7 @@ func TestSelfSigned(t *testing.T) {
 	plain := wstest.Connect(t, line.Address)
 	plain.Write(wstest.Request(line.Address, "/ws"))
 	if r := plain.ReadResponse(); r.Status != 400 || !strings.Contains(string(r.Body), "HTTPS") {
-		t.Errorf("plain HTTP gets %d %q, want 400 and why", r.Status, r.Body)
+		t.Errorf("plain HTTP gets %d %q, want 400 and a reason", r.Status, r.Body)
 	}
 }
 
@@ -137,7 +137,7 @@ func TestClientCertificates(t *testing.T) {
 	echoes(wstest.DialTLS(t, p.addr, "/ws", with(a.Issue("ada"))), "hello")
 }
 
-// Who is connected does not notice that the certificate changes.
+// Clients that are connected do not notice that the certificate changes.
 func TestCertificateReload(t *testing.T) {
 	a, dir := wstest.NewAuthority(t), t.TempDir()
 	cert, key := pair(t, dir, a.Issue("127.0.0.1", "first.example"))
@@ -168,7 +168,7 @@ func TestCertificateReload(t *testing.T) {
 	replace(t, key, []byte("nothing"))
 	wstest.Eventually(t, "a broken pair is logged", func() bool {
 		if got := served(); got != "second.example" {
-			t.Fatalf("with a broken pair that of %s", got)
+			t.Fatalf("with a broken pair the certificate is that of %s", got)
 		}
 		return strings.Contains(p.output(), "not reloaded")
 	})

@@ -15,9 +15,9 @@ import (
 	"github.com/perchws/perch/internal/server/config"
 )
 
-// tokenCommand is `perchd token`: it prints a token signed with the development key, which the
-// first to need it makes, or with a key of yours. It returns the exit status. Keys are named by
-// file alone: other users can read a command line.
+// tokenCommand is `perchd token`: it prints a token signed with a key from a file, or with the development key, which
+// is made if it is not there. It returns the exit status. Keys are given only as files: other users can read a
+// command line.
 func tokenCommand(args []string, out, errOut io.Writer) int {
 	token, err := makeToken(args, out, clock.Real())
 	switch {
@@ -98,7 +98,8 @@ func signingKey(key, kid, devKey string) (auth.Key, error) {
 	return auth.DevKey(devKey)
 }
 
-// wouldPass finds claims that no server takes, whatever its settings: a name that does not print.
+// wouldPass returns an error if no server would take the token, however it is configured: for example, a name that
+// cannot be printed.
 func wouldPass(token string, k auth.Key, on clock.Clock) error {
 	v, err := auth.New(auth.Config{Keys: []auth.Key{k}, Clock: on})
 	if err != nil {
@@ -109,7 +110,7 @@ func wouldPass(token string, k auth.Key, on clock.Clock) error {
 	return err
 }
 
-// meant adds to an error about an unknown flag the one that was meant.
+// meant adds to an error about an unknown flag the flag that was probably meant.
 func meant(fs *flag.FlagSet, err error) error {
 	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
 	if !unknown {

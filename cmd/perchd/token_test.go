@@ -15,7 +15,7 @@ import (
 	"github.com/perchws/perch/internal/server/auth"
 )
 
-// token runs `perchd token` and returns what it printed, which must be one line.
+// token runs `perchd token` and returns its output, which must be one line.
 func token(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errOut strings.Builder

@@ -8,8 +8,8 @@ import (
 	"github.com/perchws/perch/internal/server/config"
 )
 
-// newVerifier makes what tells good tokens: with the keys of the configuration, or in open mode
-// with the development key. When it is only checked, nothing is fetched or made, and there is none.
+// newVerifier makes the verifier of tokens: with the keys of the configuration, or in open mode with the development
+// key. If checked is set, nothing is fetched or made, and it returns no verifier.
 func newVerifier(c *config.Config, log *slog.Logger, checked bool, on base) (*auth.Verifier, error) {
 	a := auth.Config{
 		KeySetFile: c.Auth.KeySetFile, KeySetURL: c.Auth.KeySetURL,

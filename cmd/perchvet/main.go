@@ -1,4 +1,4 @@
-// Perchvet finds values of type perch.Conn that leave their callback: see package connescape.
+// Perchvet finds values of type perch.Conn that are kept after their callback: see package connescape.
 //
 //	go run github.com/perchws/perch/cmd/perchvet@latest ./...
 //
