@@ -2,23 +2,22 @@ package session
 
 import "context"
 
-// Async is a store that may wait: for a network, or another machine. It is what event loops ask, which must not
-// wait themselves. [Sync] makes a Store of it for those who may.
+// Async is a store that may wait, for a network or another machine. Event loops, which must not wait, ask it. [Sync]
+// makes a Store of it for goroutines that may wait.
 //
-// What is asked for is a [Call], so that whatever stands before a store (a deadline, a queue, a shard for each key, a
-// test) has one shape to deal with. The operations are those of [Store], with its contract.
+// A request is a [Call], so that a layer in front of a store (a deadline, a queue, a shard for each key, a test) has
+// only one method to wrap. The operations are those of [Store], with its contract.
 type Async interface {
 	// Do begins a call. Any goroutine may call it; it does not block, and copies the bytes of the call that it
 	// needs afterwards. done is called once, by any goroutine, also before Do returns; it does not block, and may
 	// call Do.
 	//
-	// Calls of one session take effect in the order in which they were begun, if one was begun after the Do of the
-	// other had returned. Answers come in any order.
+	// Calls about one session take effect in order: one begun after the Do of another has returned takes effect after
+	// that other. Answers come in any order.
 	//
-	// The store bounds how much may be under way: a call over that is answered
-	// with ErrUnavailable, and so is one that could not be carried out in the
-	// time that the store allows. A caller that will not wait so long must not
-	// believe that the call has not taken effect, or that it will not yet.
+	// The store bounds how many calls may be under way: one more is answered with ErrUnavailable, and so is a call
+	// that could not be carried out in the time that the store allows. A caller that gives up earlier does not know
+	// whether the call has taken effect, or will.
 	Do(c Call, done func(Answer))
 }
 
@@ -52,7 +51,7 @@ func (o Op) String() string {
 	return "unknown"
 }
 
-// Call is what is asked of a store: an operation, and what it needs.
+// Call is a request to a store: an operation, and its arguments.
 type Call struct {
 	Op         Op
 	ID         Key
@@ -63,7 +62,7 @@ type Call struct {
 	Claim      Claim
 }
 
-// Answer is what a store answers. With an Err the rest is empty.
+// Answer is the answer of a store. With an Err the rest is empty.
 type Answer struct {
 	Session  Session
 	Replaced string
@@ -72,7 +71,7 @@ type Answer struct {
 	Err      error
 }
 
-// Carry carries a call out with a Store, and waits as long as that does.
+// Carry carries out a call on a Store, and waits for it.
 func Carry(ctx context.Context, s Store, c Call) (a Answer) {
 	switch c.Op {
 	case OpCreate:
@@ -116,7 +115,7 @@ func (w waiting) ask(ctx context.Context, c Call) Answer {
 	w.async.Do(c, func(a Answer) {
 		select {
 		case answers <- a:
-		default: // a store that answers twice is not heeded the second time
+		default: // later answers of a store that answers twice are ignored
 		}
 	})
 	select {

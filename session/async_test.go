@@ -10,8 +10,8 @@ import (
 	"github.com/perchws/perch/session/storetest"
 )
 
-// TestFaultyContract: a store that answers late, in another order and twice keeps the contract all the same. So
-// Sync does, and so do the tests of the contract, which have a network's store to test next.
+// TestFaultyContract: a store that answers late, in another order and twice still keeps the contract. So do Sync and
+// RunAsync, which stores on a network will need.
 func TestFaultyContract(t *testing.T) {
 	for name, fault := range map[string]storetest.Fault{"AtOnce": storetest.AtOnce, "Twice": storetest.Twice, "Late": storetest.Late} {
 		t.Run(name, func(t *testing.T) {
@@ -25,7 +25,7 @@ func TestFaultyContract(t *testing.T) {
 	}
 }
 
-// TestSyncUnavailable: a caller that waits in vain waits as long as it said.
+// TestSyncUnavailable: a caller without an answer waits until its deadline, and no longer.
 func TestSyncUnavailable(t *testing.T) {
 	memory := session.NewMemory(session.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -50,7 +50,7 @@ func TestSyncUnavailable(t *testing.T) {
 	}
 }
 
-// TestCarryNothing: a call that was forgotten to be filled in is a fault of the program.
+// TestCarryNothing: a Call without an operation is a fault of the program.
 func TestCarryNothing(t *testing.T) {
 	defer func() {
 		if recover() == nil {

@@ -39,7 +39,7 @@ func BenchmarkGet(b *testing.B) {
 	})
 }
 
-// BenchmarkConnect is what a connection costs: a session, broken, resumed, ended.
+// BenchmarkConnect measures a connection: a session that is made, broken, resumed and ended.
 func BenchmarkConnect(b *testing.B) {
 	m := session.NewMemory(session.Config{})
 	ctx := context.Background()
@@ -61,8 +61,8 @@ func BenchmarkConnect(b *testing.B) {
 	}
 }
 
-// BenchmarkUpdate is what the loop of a client pays for its updates, if they are
-// made there: of one member in data of so many bytes, and the costliest there is.
+// BenchmarkUpdate measures updates, which a loop may make itself: of one member in data of so many bytes, and the
+// most expensive one.
 func BenchmarkUpdate(b *testing.B) {
 	data := func(size int) []byte { return []byte(`{"d":"` + strings.Repeat("x", size) + `"}`) }
 	small := func(i int) []byte { return fmt.Appendf(nil, `{"n":%d}`, i) }

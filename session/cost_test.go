@@ -1,6 +1,6 @@
 //go:build !race
 
-// The race detector makes these slow and the figures no truer.
+// The race detector makes these tests slow, and its figures mean nothing.
 
 package session_test
 
@@ -14,8 +14,8 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// heap is the live heap after a collection. The second one frees what the first
-// had to leave to finalizers and pools.
+// heap returns the live heap after a collection. The second collection frees memory that the first one left to
+// finalizers and pools.
 func heap() int64 {
 	var s runtime.MemStats
 	runtime.GC()
@@ -43,8 +43,7 @@ func fill(tb testing.TB, n int, make func(i int) session.New, then func(m *sessi
 	return m, after - before
 }
 
-// TestBytesPerSession: a hundred thousand users wait in a chat, and their
-// sessions must be a small part of what they cost.
+// TestBytesPerSession: when a hundred thousand users wait in a chat, sessions must be a small part of their memory.
 func TestBytesPerSession(t *testing.T) {
 	const n, limit = 100_000, 360
 	_, took := fill(t, n, member, nil)
@@ -54,8 +53,8 @@ func TestBytesPerSession(t *testing.T) {
 	}
 }
 
-// TestMemoryReckoning: a store never takes more than it says, or its limit would
-// be none, and not half of it, or the limit would be a waste.
+// TestMemoryReckoning: a store never takes more than it reckons, or its limit would not hold, and not less than half
+// of it, or memory would be wasted.
 func TestMemoryReckoning(t *testing.T) {
 	data := func(size int) []byte {
 		return []byte(`{"d":"` + strings.Repeat("x", size-8) + `"}`)
@@ -110,7 +109,7 @@ func TestMemoryReckoning(t *testing.T) {
 	}
 }
 
-// TestGetAllocatesNothing: it may be called for every message.
+// TestGetAllocatesNothing: Get may be called for every message.
 func TestGetAllocatesNothing(t *testing.T) {
 	m := session.NewMemory(session.Config{})
 	ctx := context.Background()

@@ -43,11 +43,10 @@ func (d *Data) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Merge returns old with the members of patch, a JSON object, put in place of
-// those of the same name. It is shallow: the value of a member is replaced as a
-// whole. null removes a member, as in RFC 7396, and so no member is ever null
-// (one inside another is kept). A name given twice counts as given last.
-// Numbers are kept as they are written, whatever their size.
+// Merge returns old with the members of patch, a JSON object, in place of those of the same name. It is shallow: the
+// value of a member is replaced as a whole. null removes a member, as in RFC 7396, and so no member is ever null (one
+// inside another is kept). Of equal names in patch the last one counts. Numbers are kept as they are written, of any
+// size.
 //
 // Errors, with old as it was: ErrDataInvalid, and ErrDataTooLarge if patch or the
 // result is over MaxData bytes. It neither keeps nor changes patch.

@@ -43,8 +43,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestMergeManyNames: of names given twice the later counts, also among so many
-// that a sort which is not stable would mix them up.
+// TestMergeManyNames: of equal names the last one counts, even among so many that an unstable sort would mix them up.
 func TestMergeManyNames(t *testing.T) {
 	var patch, want strings.Builder
 	for round := range 3 {
@@ -96,7 +95,7 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
-// TestMergeResultTooLarge: each patch is small enough, their sum is not.
+// TestMergeResultTooLarge: each patch is small enough, but not their sum.
 func TestMergeResultTooLarge(t *testing.T) {
 	half := strings.Repeat("x", session.MaxData/2)
 	d, err := session.Merge("", []byte(`{"a":"`+half+`"}`))
@@ -152,7 +151,7 @@ func FuzzMerge(f *testing.F) {
 func checkMergeError(t *testing.T, err error) {
 	t.Helper()
 	if !errors.Is(err, session.ErrDataInvalid) && !errors.Is(err, session.ErrDataTooLarge) {
-		t.Errorf("error %v is none of ours", err)
+		t.Errorf("error %v is not one of this package", err)
 	}
 }
 
@@ -172,7 +171,7 @@ func checkMerge(t *testing.T, old session.Data, patch []byte, got session.Data) 
 	}
 }
 
-// decode keeps numbers as they are written: some are no float64.
+// decode keeps numbers as they are written: some do not fit a float64.
 func decode(t *testing.T, text string) map[string]any {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(text))

@@ -1,9 +1,8 @@
-// Package session keeps the facts that must outlive a connection: who a client
-// is, and a little data of its own. A connection that breaks detaches its
-// session; a new connection that shows the session's key takes it over.
+// Package session keeps facts that must outlive a connection: the client's user, and a little data. A connection that
+// breaks detaches its session; a new connection that shows the session's key takes it over.
 //
-// [Store] is what a server needs of it, [Memory] the store of one process, [Async]
-// a store that may wait, as one of several processes does.
+// [Store] is the interface that a server uses, [Memory] the store of one process, [Async] a store that may wait, as
+// one of several processes does.
 //
 //	store := session.NewMemory(session.Config{})
 //	s, err := store.Create(ctx, session.New{ConnectionID: conn, UserID: user, Authenticated: true})
@@ -23,23 +22,21 @@
 // one. Create, Get, Update, Attach and Detach touch. A session that has expired
 // does not exist: [ErrNotFound].
 //
-// A connection holds a session until another attaches. Then its Detach, End and
-// Keep answer [ErrReplaced] and change nothing, so that what a replaced
-// connection still does when it closes costs its successor nothing. Delete and
-// EndOthers ask nobody: they are for logout and for administrators.
+// A connection holds a session until another attaches. Then its Detach, End and Keep answer [ErrReplaced] and change
+// nothing, so that the late calls of a connection that was replaced do no harm to its successor. Delete and EndOthers
+// do not ask for the holder: they are for logout and for administrators.
 //
 // # Keys
 //
-// Whoever has the key has the session, so it is never shown by accident: the
-// String and LogValue of a [Key] are redacted, and so is the LogValue of a
-// [Session]. The JSON of a Session has it in full: it is for its owner.
+// A key opens its session for anybody, so it is never shown by accident: the String and LogValue of a [Key] are
+// redacted, and so is the LogValue of a [Session]. The JSON of a Session has the whole key: it is for the session's
+// owner.
 //
-// # What clients may change
+// # Client data
 //
-// Data, by Update, and nothing else. It is a JSON object, bounded in size
-// ([MaxData]) and depth ([MaxDepth]). The server puts into State what it wants
-// to find again when a session is resumed (names, rooms); clients neither see
-// nor change it.
+// Clients may change the Data, by Update, and nothing else. It is a JSON object, bounded in size ([MaxData]) and
+// depth ([MaxDepth]). The State is for facts that the server needs when a session is resumed (names, rooms); clients
+// neither see nor change it.
 //
 // # Goroutines, time and memory
 //
@@ -53,9 +50,8 @@
 //
 // # Not guaranteed
 //
-// A store may drop detached sessions when it is short of memory, the oldest
-// first, but those of a user or address that has more than twice as much as the
-// owner of the oldest before it. So nobody can have the sessions of others
-// dropped. Attached ones are never dropped: then Create, Update and the like
-// answer [ErrFull].
+// A store may drop detached sessions when it is short of memory. It drops the oldest first; but if a user or address
+// has more than twice as much as the owner of the oldest, it drops one of that user or address. So nobody can have
+// the sessions of others dropped. Attached sessions are never dropped: then Create, Update and the like answer
+// [ErrFull].
 package session

@@ -2,8 +2,7 @@ package session
 
 import "errors"
 
-// What callers branch on. Stores wrap them: use errors.Is. Any other error is a
-// fault of the store.
+// Errors that callers branch on. Stores wrap them: use errors.Is. Any other error is a fault of the store.
 var (
 	// ErrNotFound: no such session. It may never have existed, have ended, have
 	// expired, belong to somebody else, or its key may be no key; a client is

@@ -2,12 +2,11 @@ package session
 
 import "github.com/perchws/perch/internal/ledger"
 
-// reserve makes room for so many bytes more, of attached sessions (held) or of
-// detached ones: it gives up what has expired, then other detached sessions, as
-// victim says. It never gives up an attached session, nor the one that asks,
-// which is nil if it is not there yet. If that would not do, or if the attached
-// sessions of one payer would be more than what they leave free, it gives up
-// nothing. Error: ErrFull.
+// reserve makes room for need more bytes, of attached sessions (held) or of detached ones. It drops detached
+// sessions, expired ones first, the others as victim chooses. It never drops an attached session, nor the session
+// asks, for which the room is; asks is nil if that one is not in the store yet. If dropping would not be enough, or
+// if the attached sessions of one payer would take more than all attached ones leave free, it drops nothing and
+// returns ErrFull.
 func (m *Memory) reserve(need int64, p *payer, held bool, asks *record) error {
 	if need <= 0 || m.maxBytes < 0 {
 		return nil
@@ -31,11 +30,11 @@ func (m *Memory) reserve(need int64, p *payer, held bool, asks *record) error {
 	return nil
 }
 
-// bytes is what all sessions are reckoned at.
+// bytes returns the size of all sessions as the store reckons it.
 func (m *Memory) bytes() int64 { return m.held + m.idle.Held() }
 
-// oldest is the next to be dropped, nil if there is none. Each list has its
-// oldest first, so that only the heads need be looked at.
+// oldest returns the session to be dropped next, except but; nil if there is none. Each list has its oldest session
+// first, so that only the heads need be looked at.
 func (m *Memory) oldest(but *record) *record {
 	var found *record
 	for i := range m.detached {
@@ -45,7 +44,7 @@ func (m *Memory) oldest(but *record) *record {
 		}
 		switch {
 		case r == nil:
-		case m.isExpired(r): // it is dead; a living one is spared, however old
+		case m.isExpired(r): // an expired one goes before any other, however old
 			return r
 		case found == nil || r.accessed < found.accessed:
 			found = r
@@ -54,7 +53,7 @@ func (m *Memory) oldest(but *record) *record {
 	return found
 }
 
-// setExtra replaces what few sessions have; nil: it has none of that any more.
+// setExtra replaces the extra of a record; nil removes it.
 func (m *Memory) setExtra(r *record, next *extra) error {
 	if err := m.grow(r, next.cost()-r.extra.cost()); err != nil {
 		return err
@@ -63,7 +62,7 @@ func (m *Memory) setExtra(r *record, next *extra) error {
 	return nil
 }
 
-// setState replaces what Keep has set.
+// setState replaces the State of a record.
 func (m *Memory) setState(r *record, state string) error {
 	if err := m.grow(r, stringCost(len(state))-stringCost(len(r.state))); err != nil {
 		return err
@@ -72,7 +71,7 @@ func (m *Memory) setState(r *record, state string) error {
 	return nil
 }
 
-// grow reckons a session at more bytes, or fewer, if there is room for them.
+// grow adds to the reckoned size of a session, if there is room. more may be negative.
 func (m *Memory) grow(r *record, more int64) error {
 	if err := m.reserve(more, r.payer, r.attached, r); err != nil {
 		return err
@@ -81,8 +80,7 @@ func (m *Memory) grow(r *record, more int64) error {
 	return nil
 }
 
-// isExpired reports whether a session's time is over. Being attached is being
-// used: those never expire.
+// isExpired reports whether a session's time is over. Attached sessions never expire.
 func (m *Memory) isExpired(r *record) bool {
 	ttl := m.ttl[r.kind]
 	return !r.attached && ttl >= 0 && m.now-r.accessed >= ttl
@@ -93,10 +91,9 @@ func (m *Memory) expire(r *record) {
 	m.expired++
 }
 
-// Sweep drops the sessions whose time is over and returns how many. Callers get
-// ErrNotFound for those with or without it; it gives back their memory. It looks
-// at no session that lives, so that calling it every second costs nothing, and
-// gives way to others after each 256 it drops.
+// Sweep drops the sessions whose time is over and returns how many. Callers get ErrNotFound for those with or without
+// it; it gives back their memory. It looks at no other session, so that calling it every second costs nothing, and
+// lets other callers in after each 256 that it drops.
 func (m *Memory) Sweep() int {
 	total := 0
 	for {

@@ -13,7 +13,7 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// small is a store with room for just n sessions without user and data.
+// small returns a store with room for exactly n sessions without user and data.
 func small(t *testing.T, n int) (*session.Memory, *clock.Manual) {
 	t.Helper()
 	one := session.NewMemory(session.Config{})
@@ -90,7 +90,7 @@ func TestFullOfAttached(t *testing.T) {
 	_, err = m.Token(ctx, held[0].ID)
 	refused("Token", err)
 
-	// Taking over always goes, with a name as long as can be.
+	// Taking over always succeeds, even with the longest name.
 	long := strings.Repeat("c", session.MaxConnectionID)
 	if _, _, err := m.Attach(ctx, session.Claim{Key: held[0].ID, ConnectionID: long}); err != nil {
 		t.Errorf("Attach: %v", err)
@@ -98,7 +98,7 @@ func TestFullOfAttached(t *testing.T) {
 	if err := m.Detach(ctx, held[0].ID, long); err != nil {
 		t.Fatal(err)
 	}
-	// The one that asks is not dropped for its own sake.
+	// A session does not have to make room for its own growth.
 	before = m.Stats()
 	_, err = m.Update(ctx, held[0].ID, []byte(`{"a":1}`))
 	refused("Update of the only detached one", err)
@@ -107,7 +107,7 @@ func TestFullOfAttached(t *testing.T) {
 	has(t, m, true, held[1:]...)
 }
 
-// TestFullToTheByte: a byte less, and the last one finds no room.
+// TestFullToTheByte: with one byte less the last session finds no room.
 func TestFullToTheByte(t *testing.T) {
 	one := session.NewMemory(session.Config{})
 	mustCreate(t, one, session.New{})
@@ -121,7 +121,7 @@ func TestFullToTheByte(t *testing.T) {
 	}
 }
 
-// TestFullDropsNothingInVain: where dropping would not be enough nothing is dropped.
+// TestFullDropsNothingInVain: if dropping all would not be enough, nothing is dropped.
 func TestFullDropsNothingInVain(t *testing.T) {
 	m, _ := small(t, 3)
 	held := mustCreate(t, m, session.New{ConnectionID: "c"})
@@ -136,7 +136,7 @@ func TestFullDropsNothingInVain(t *testing.T) {
 	has(t, m, true, held, idle)
 }
 
-// TestGrowthEvictsOthers: growing data makes others go, oldest first.
+// TestGrowthEvictsOthers: when data grows other sessions are dropped, oldest first.
 func TestGrowthEvictsOthers(t *testing.T) {
 	m, c := small(t, 10)
 	var all []session.Session
@@ -144,7 +144,7 @@ func TestGrowthEvictsOthers(t *testing.T) {
 		all = append(all, mustCreate(t, m, session.New{}))
 		c.Advance(time.Second)
 	}
-	// The first is the oldest, and asks: the second and some after it must go.
+	// The first session is the oldest, but it asks: the second and some after it must go.
 	s, err := m.Update(t.Context(), all[0].ID, []byte(`{"a":"`+strings.Repeat("x", 600)+`"}`))
 	if err != nil || len(s.Data) < 600 {
 		t.Fatalf("Update: %d bytes, %v", len(s.Data), err)
@@ -158,8 +158,7 @@ func TestGrowthEvictsOthers(t *testing.T) {
 	has(t, m, true, all[1+gone:]...)
 }
 
-// TestEvictsExpiredFirst: an anonymous session that is over goes before an older
-// one that is not.
+// TestEvictsExpiredFirst: an anonymous session that has expired goes before an older one that has not.
 func TestEvictsExpiredFirst(t *testing.T) {
 	m, c := small(t, 2)
 	known := mustCreate(t, m, session.New{Authenticated: true})
@@ -212,7 +211,7 @@ func TestLifetimeToTheMillisecond(t *testing.T) {
 	}
 }
 
-// TestShortLifetime: less than the clock's millisecond is one, and not nothing.
+// TestShortLifetime: a lifetime of less than a millisecond is one millisecond, not none.
 func TestShortLifetime(t *testing.T) {
 	c := clock.NewManual(noon)
 	m := session.NewMemory(session.Config{AnonymousTTL: time.Nanosecond, Clock: c})
@@ -266,7 +265,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestClockIsSet: nobody lives longer or shorter because the time of day jumps, and what is shown goes on as it did.
+// TestClockIsSet: when the time of day jumps, sessions live as long as before, and the times shown go on as before.
 func TestClockIsSet(t *testing.T) {
 	c := clock.NewManual(noon)
 	m := session.NewMemory(session.Config{Clock: c})
@@ -286,7 +285,7 @@ func TestClockIsSet(t *testing.T) {
 	}
 }
 
-// TestSeededKeys: all that is random of a key comes from Config.Entropy.
+// TestSeededKeys: all random bytes of a key come from Config.Entropy.
 func TestSeededKeys(t *testing.T) {
 	keys := func(seed uint64) (keys [3]session.Key) {
 		m := session.NewMemory(session.Config{Entropy: entropy.NewSeeded(seed)})
@@ -301,11 +300,11 @@ func TestSeededKeys(t *testing.T) {
 	}
 	a, b := keys(7), keys(8)
 	if a != keys(7) {
-		t.Error("the same seed gives other keys")
+		t.Error("the same seed gives different keys")
 	}
 	for i := range a {
 		if a[i] == b[i] {
-			t.Error("two seeds give one key")
+			t.Error("two seeds give the same key")
 		}
 	}
 }

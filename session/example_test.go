@@ -8,7 +8,7 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// A connection breaks, another takes its session over, and a thief finds nothing.
+// A connection breaks, another takes its session over, and a thief gets nothing.
 func Example() {
 	ctx := context.Background()
 	store := session.NewMemory(session.Config{})
@@ -35,7 +35,7 @@ func Example() {
 		fmt.Println(err)
 	}
 
-	key, err := session.ParseKey(cookie) // a client shows what it was given
+	key, err := session.ParseKey(cookie) // the client sends the text that it was given
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -47,7 +47,7 @@ func Example() {
 
 	_, replaced, err = store.Attach(ctx, session.Claim{Key: key, ConnectionID: "third", UserID: "ada"})
 	fmt.Printf("close %q with 3500, %v\n", replaced, err)
-	fmt.Println(store.End(ctx, s.ID, "second")) // it closes, and ends nothing
+	fmt.Println(store.End(ctx, s.ID, "second")) // the first connection closes late, and ends nothing
 	fmt.Println(store.End(ctx, s.ID, "third"))
 	// Output:
 	// {"font":12,"theme":"dark"}

@@ -116,7 +116,7 @@ func (m *Memory) find(id Key) *record {
 	return r
 }
 
-// findHeld is find for what only the holder may do.
+// findHeld is find for operations that only the holder may do.
 func (m *Memory) findHeld(id Key, connection string) (*record, error) {
 	r := m.find(id)
 	if r == nil {
@@ -128,7 +128,7 @@ func (m *Memory) findHeld(id Key, connection string) (*record, error) {
 	return r, nil
 }
 
-// open returns the session that a key opens, by its ID or by its token.
+// open returns the session that a key opens, as its ID or as its token.
 func (m *Memory) open(k Key) (r *record, byToken bool) {
 	r = m.sessions[k.selector()]
 	if r == nil {

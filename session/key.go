@@ -17,11 +17,9 @@ const (
 // A Key opens a session. Each session has one for life, its ID;
 // [Store.Token] makes another that works once.
 //
-// It is random from end to end: the first 64 bits find the session, the other
-// 128 prove that whoever shows it was given it. Memory looks up the first part
-// and compares the second in constant time, so that neither a timing nor a log
-// line that shows the first part helps anybody to guess a key. Comparable; the
-// zero Key is nobody's.
+// It is random from end to end: the first 64 bits find the session, the other 128 prove that the bearer was given it.
+// Memory looks up the first part and compares the second in constant time. So neither the time that it takes nor a
+// log line with the first part helps anybody to guess a key. Comparable; the zero Key belongs to no session.
 type Key [selectorSize + secretSize]byte
 
 // NewKey returns a key that nobody can guess. It is for stores. It never fails:
@@ -31,8 +29,7 @@ func NewKey() (k Key) {
 	return k
 }
 
-// ParseKey is the inverse of Text. A text that cannot be a key gets
-// ErrNotFound, the answer for a key that fits nothing.
+// ParseKey is the inverse of Text. A text that cannot be a key gets ErrNotFound, as a key does that opens no session.
 func ParseKey(text string) (Key, error) {
 	var k Key
 	err := k.UnmarshalText([]byte(text))
@@ -57,8 +54,8 @@ func (k Key) MarshalText() ([]byte, error) {
 	return base64.RawURLEncoding.AppendEncode(nil, k[:]), nil
 }
 
-// UnmarshalText is ParseKey. The decoder is strict in the alphabet, and with 32
-// characters there are no spare bits: a key has one text.
+// UnmarshalText is ParseKey. The decoder accepts only the alphabet, and 32 characters have no spare bits: so a key
+// has only one text.
 func (k *Key) UnmarshalText(text []byte) error {
 	if len(text) != keyTextSize {
 		return ErrNotFound

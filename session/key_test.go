@@ -94,7 +94,7 @@ func TestKeyIsNotShown(t *testing.T) {
 		t.Errorf("the key is in %s", shown)
 	}
 	if !strings.Contains(log.String(), s.ID.Text()[:8]) || !strings.Contains(log.String(), "ada") {
-		t.Errorf("nobody can tell which session: %s", log.String())
+		t.Errorf("the log does not tell which session: %s", log.String())
 	}
 	if strings.Contains(log.String(), "of the client") {
 		t.Errorf("the data is logged: %s", log.String())

@@ -1,7 +1,7 @@
 package session
 
-// A record that is not attached is in two lists, each with the one first that was untouched for longest: that of its
-// kind, in which sessions expire, and that of its payer, in which they are given up.
+// A record that is not attached is in two lists, each with the one first that was untouched for longest. In the list
+// of its kind sessions expire; in the list of its payer they are dropped to make room.
 const (
 	ofKind = iota
 	ofPayer
@@ -12,7 +12,7 @@ type link struct {
 	prev, next *record
 }
 
-// list is a queue of records that any of them can leave. Its methods are told which of the two it is.
+// list is a queue from which any record can be removed. Its methods are told which of the two lists it is.
 type list struct {
 	head, tail *record
 }

@@ -101,8 +101,8 @@ func (o *object) canonical() {
 	o.members = o.members[:kept]
 }
 
-// isCanonical: the encoder would write this name just so. It escapes what it
-// must, and the two line separators.
+// isCanonical reports whether the encoder would write this name in the same way. It escapes only the characters that
+// it must, and the two line separators.
 func isCanonical(name []byte) bool {
 	return !bytes.ContainsRune(name, '\\') && !bytes.ContainsRune(name, '\u2028') && !bytes.ContainsRune(name, '\u2029')
 }
@@ -110,13 +110,13 @@ func isCanonical(name []byte) bool {
 func canonicalName(name []byte) []byte {
 	var decoded string
 	if err := json.Unmarshal(name, &decoded); err != nil {
-		return name // it was valid, so this is out of reach
+		return name // never reached: the name was valid
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(decoded); err != nil {
-		return name // a string can be encoded
+		return name // never reached: every string can be encoded
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }
@@ -126,7 +126,7 @@ func merge(old, change object) []byte {
 	dst := make([]byte, 1, len(old.text)+len(change.text))
 	dst[0] = '{'
 	for i, j := 0, 0; i < len(old.members) || j < len(change.members); {
-		order := 0 // which has the next name: negative, old; 0, both
+		order := 0 // which has the next name: negative, old; 0, both; positive, change
 		switch {
 		case j == len(change.members):
 			order = -1
@@ -149,7 +149,7 @@ func merge(old, change object) []byte {
 	return append(dst, '}')
 }
 
-// appendMember appends a member, unless it is null: that one is to go.
+// appendMember appends a member, unless it is null: null removes it.
 func (o *object) appendMember(dst []byte, i int) []byte {
 	value := o.text[o.members[i].value:o.members[i].valueEnd]
 	if string(value) == "null" {

@@ -30,19 +30,18 @@ type Config struct {
 	// more than they take. (Its maps stay as large as they once had to be, about
 	// 80 bytes for each of the most sessions there ever were.)
 	//
-	// When it is reached, the session that has been detached and untouched for
-	// longest goes, or, if another user or address has more than twice as much,
-	// that one's. Attached sessions of one user or address may not take more than
-	// all attached ones leave free: then ErrFull.
+	// When it is reached, the session that has been detached and untouched for longest goes. If another user or
+	// address has more than twice as much as its owner, the oldest session of that one goes instead. Attached
+	// sessions of one user or address may not take more than all attached ones leave free: then ErrFull.
 	MaxBytes int64
-	// Clock tells the time; nil is the real one. How long a session lives goes by its monotonic time, and what a
-	// Session shows by the time of day when the store was made.
+	// Clock tells the time; nil is the real one. The lifetime of a session goes by the clock's monotonic time. The
+	// times that a Session shows count from the time of day when the store was made.
 	Clock clock.Clock
-	// Entropy is what keys are made of; nil is the system's.
+	// Entropy is the source of keys; nil is the system's.
 	Entropy entropy.Source
 }
 
-// withDefaults fills in what is zero.
+// withDefaults fills in fields that are zero.
 func (c Config) withDefaults() Config {
 	if c.TTL == 0 {
 		c.TTL = DefaultTTL
@@ -72,9 +71,9 @@ type Memory struct {
 	epoch    int64        // the time of day at the moment 0 of the clock, in Unix milliseconds
 	seed     maphash.Seed // users may choose their ids: their hash must not be foreseen
 	hash     func(user string) uint64
-	fill     func([]byte) // with what nobody can guess
+	fill     func([]byte) // with bytes that nobody can guess
 
-	mu sync.Mutex // guards all that follows; held for a bounded number of steps
+	mu sync.Mutex // guards all fields below; held for a bounded number of steps
 
 	now      int64 // in milliseconds of the clock, never less than before
 	sessions map[uint64]*record
@@ -82,7 +81,7 @@ type Memory struct {
 	detached [kinds]list        // the longest untouched first
 	payers   map[uint64]*payer
 	held     int64                // bytes of attached sessions
-	idle     *ledger.Pool[*payer] // bytes of detached ones, and who has most
+	idle     *ledger.Pool[*payer] // bytes of detached ones, and which payer has most
 	attached int
 	evicted  uint64
 	expired  uint64
@@ -112,7 +111,7 @@ func NewMemory(cfg Config) *Memory {
 	return m
 }
 
-// milliseconds rounds up: a lifetime is not less than what was asked for.
+// milliseconds rounds up, so that no lifetime is shorter than it should be.
 func milliseconds(d time.Duration) int64 {
 	if d < 0 {
 		return -1
@@ -195,8 +194,8 @@ func (m *Memory) Get(_ context.Context, id Key) (Session, error) {
 	return m.snapshot(r), nil
 }
 
-// Update implements Store. The merge is not made under the lock: if another one
-// was quicker it is made again, upon the other's result.
+// Update implements Store. The merge is made without the lock. If another Update was quicker, the merge is made again
+// on its result.
 func (m *Memory) Update(_ context.Context, id Key, patch []byte) (Session, error) {
 	m.lock()
 	r := m.find(id)
@@ -219,8 +218,7 @@ func (m *Memory) Update(_ context.Context, id Key, patch []byte) (Session, error
 	}
 }
 
-// swapData sets the data if it is old still. It returns the data it found: old
-// if it did.
+// swapData sets the data if it still is old. It returns the data that it found: old if it did.
 func (m *Memory) swapData(id Key, old, merged Data) (s Session, found Data, err error) {
 	m.lock()
 	defer m.mu.Unlock()
@@ -273,14 +271,14 @@ func (m *Memory) Token(_ context.Context, id Key) (Key, error) {
 	return newKey(r.key.selector(), &e.token), nil
 }
 
-// lock takes the lock and the time.
+// lock takes the lock and reads the clock.
 func (m *Memory) lock() {
 	now := m.clock.Now() / int64(time.Millisecond)
 	m.mu.Lock()
 	m.now = max(m.now, now)
 }
 
-// snapshot is the session as the caller sees it. It allocates nothing.
+// snapshot returns the session as the caller sees it. It allocates nothing.
 func (m *Memory) snapshot(r *record) Session {
 	e := r.extras()
 	return Session{
@@ -300,7 +298,7 @@ func (m *Memory) time(ms int64) time.Time {
 	return time.UnixMilli(m.epoch + ms).UTC()
 }
 
-// joinNames is a string of our own: user ids may be cut out of large messages.
+// joinNames returns a new string: user ids may be part of large messages, which it must not keep alive.
 func joinNames(connection, user string) string {
 	var b strings.Builder
 	b.Grow(len(connection) + len(user))

@@ -14,7 +14,7 @@ import (
 	"github.com/perchws/perch/internal/clock"
 )
 
-// verify is what holds between calls. The caller has the store to itself.
+// verify checks the rules that hold between calls. No other goroutine may use the store meanwhile.
 func (m *Memory) verify() error {
 	var bytes, detachedBytes int64
 	attached, withUser := 0, 0
@@ -73,7 +73,7 @@ func (m *Memory) verify() error {
 	return nil
 }
 
-// verifyPayers is the part of verify that counts for each payer.
+// verifyPayers is the part of verify about payers.
 func (m *Memory) verifyPayers() error {
 	type sums struct {
 		held, idle int64
@@ -118,11 +118,11 @@ func TestRecordSize(t *testing.T) {
 		t.Errorf("a record has %d bytes", got)
 	}
 	if MaxConnectionID > 255 {
-		t.Error("record.split is a byte")
+		t.Error("an id may be longer than record.split can tell")
 	}
 }
 
-// TestSelectorCollision: two ids that begin alike are still two sessions.
+// TestSelectorCollision: two ids that begin with the same bytes are still two sessions.
 func TestSelectorCollision(t *testing.T) {
 	m := NewMemory(Config{})
 	keys := []Key{{0: 1, 23: 1}, {0: 1, 23: 2}, {0: 2, 23: 3}}
@@ -141,7 +141,7 @@ func TestSelectorCollision(t *testing.T) {
 	}
 }
 
-// TestUpdateOverNewerData: what came between reading and writing is kept.
+// TestUpdateOverNewerData: data that is written between reading and writing is kept.
 func TestUpdateOverNewerData(t *testing.T) {
 	m := NewMemory(Config{})
 	s, err := m.Create(t.Context(), New{Data: []byte(`{"a":1}`)})
@@ -163,7 +163,7 @@ func TestMemoryMany(t *testing.T) {
 	manual := clock.NewManual(time.Now())
 	var advance sync.Mutex // one goroutine at a time
 	m := NewMemory(Config{MaxBytes: 30_000, Clock: manual})
-	var known [64]atomic.Pointer[Key] // what one goroutine made another uses
+	var known [64]atomic.Pointer[Key] // keys that one goroutine made and others use
 	var done sync.WaitGroup
 	for g := range 8 {
 		done.Go(func() {

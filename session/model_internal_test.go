@@ -15,14 +15,13 @@ import (
 	"github.com/perchws/perch/internal/clock"
 )
 
-// A model is what a store of limited memory must do, said as simply as can be:
-// one list, searched from end to end. It shares with Memory only what a session
-// is reckoned at.
+// A model is a store of limited memory, as simple as can be: one list, searched from end to end. It shares with
+// Memory only the reckoned size of a session.
 type model struct {
-	gone func(Key) bool // what the store has given up; where several may go, it chooses
+	gone func(Key) bool // reports whether the store has dropped a session; where several may go, the store chooses
 	max  int64
 	now  time.Duration
-	turn int // orders touches of one moment
+	turn int // orders touches of the same moment
 	list []*modelSession
 }
 
@@ -63,7 +62,7 @@ func (m *modelSession) clone() *modelSession {
 	return &c
 }
 
-// live forgets what has expired and returns the session with this ID, or nil.
+// live removes expired sessions and returns the session with this ID, or nil.
 func (m *model) live(id Key) *modelSession {
 	m.list = slices.DeleteFunc(m.list, func(s *modelSession) bool {
 		ttl := DefaultAnonymousTTL
@@ -87,7 +86,7 @@ func (m *model) remove(s *modelSession) {
 	m.list = slices.DeleteFunc(m.list, func(o *modelSession) bool { return o == s })
 }
 
-// payer is who pays for a session, "" if nobody.
+// payer returns the payer of a session, "" if there is none.
 func (m *modelSession) payer() string {
 	switch {
 	case m.auth:
@@ -98,7 +97,7 @@ func (m *modelSession) payer() string {
 	return ""
 }
 
-// replace puts next in the place of s (nil: adds it) if there is room, or can be made.
+// replace puts next in the place of s (nil: adds it) if there is room, or room can be made.
 func (m *model) replace(s, next *modelSession) error {
 	m.live(Key{})
 	need := next.cost()
@@ -106,7 +105,7 @@ func (m *model) replace(s, next *modelSession) error {
 		need -= s.cost()
 	}
 	var total, kept, active, own int64
-	var idle []*modelSession // that may be given up
+	var idle []*modelSession // sessions that may be dropped
 	share := make(map[string]int64)
 	for _, o := range m.list {
 		total += o.cost()
@@ -147,8 +146,8 @@ func (m *model) replace(s, next *modelSession) error {
 	return nil
 }
 
-// giveUp returns those of idle that have to go for total to be within the bound, in an order in which just those go
-// that the store has given up; false: there is none.
+// giveUp chooses sessions of idle to drop until total is within the bound. It looks for an order that the rule allows
+// and that drops exactly the sessions that the store has dropped; false: there is none.
 func (m *model) giveUp(idle []*modelSession, share map[string]int64, total int64) (gave []*modelSession, ok bool) {
 	if total <= m.max {
 		return nil, !slices.ContainsFunc(idle, func(o *modelSession) bool { return m.gone(o.id) })
@@ -167,7 +166,7 @@ func (m *model) giveUp(idle []*modelSession, share map[string]int64, total int64
 	return nil, false
 }
 
-// mayGo returns the idle sessions any of which may be given up next: the first one, unless another payer has more than
+// mayGo returns the idle sessions any of which may be dropped next: the first one, unless another payer has more than
 // twice as much as its payer, and then the first one of that payer. Any payer with half as much as the largest counts
 // as the largest.
 func mayGo(idle []*modelSession, share map[string]int64) (may []*modelSession) {
@@ -196,9 +195,9 @@ type run struct {
 	clock *clock.Manual
 	start time.Time
 	model *model
-	keys  []Key // ids and tokens, of the living and the dead
+	keys  []Key // ids and tokens, of sessions that live and of others
 	conns int
-	full  int // how often both said ErrFull
+	full  int // how often store and model both said ErrFull
 }
 
 func TestMemoryModel(t *testing.T) {
@@ -210,13 +209,13 @@ func TestMemoryModel(t *testing.T) {
 			store := NewMemory(Config{MaxBytes: m.max, Clock: manual})
 			m.gone = func(id Key) bool { return store.sessions[id.selector()] == nil }
 			hash := store.hash
-			store.hash = func(user string) uint64 { return hash(user) % 3 } // users share chains
+			store.hash = func(user string) uint64 { return hash(user) % 3 } // users share hash chains
 			r := &run{T: t, Rand: rand.New(rand.NewPCG(seed, 0)), store: store, clock: manual, start: manual.Wall(), model: m}
 			for i := range 2000 {
 				r.step(i)
 				r.compare(i)
 			}
-			// A history in which too little happens shows too little.
+			// A run without evictions, expiries and ErrFull proves too little.
 			if got := store.Stats(); got.Evicted == 0 || got.Expired == 0 || r.full == 0 {
 				t.Errorf("stats %+v, %d times full", got, r.full)
 			}
@@ -228,7 +227,7 @@ func (r *run) key() Key {
 	if len(r.keys) == 0 || r.IntN(50) == 0 {
 		return NewKey()
 	}
-	if r.IntN(2) == 0 { // one that lives, rather
+	if r.IntN(2) == 0 { // rather one that lives
 		if n := len(r.model.list); n > 0 {
 			return r.model.list[r.IntN(n)].id
 		}
@@ -238,7 +237,7 @@ func (r *run) key() Key {
 
 func (r *run) user() string { return []string{"", "ada", "bob", "cyd", "dee"}[r.IntN(5)] }
 
-// holder is a connection that may hold the session: mostly the one that does.
+// holder returns a connection that may hold the session: mostly its real holder.
 func (r *run) holder(s *modelSession) string {
 	if s != nil && r.IntN(4) > 0 {
 		return s.connection
@@ -301,7 +300,7 @@ func encode(patch map[string]string) []byte {
 	return b
 }
 
-// compare looks at everything, without touching it.
+// compare compares every session, without touching it.
 func (r *run) compare(i int) {
 	r.Helper()
 	r.model.live(Key{})

@@ -15,8 +15,8 @@ type payer struct {
 	detached list
 }
 
-// payerKey tells payers apart: authenticated users, and the addresses of all others. ok is false if nobody is known:
-// then the store's bound is the only one.
+// payerKey tells payers apart: authenticated users, and the addresses of all others. Without either, ok is false, and
+// only the store's bound holds.
 func payerKey(seed maphash.Seed, n *New) (key uint64, ok bool) {
 	if n.Authenticated {
 		return maphash.Comparable(seed, ledger.User(n.UserID)), true
@@ -27,7 +27,7 @@ func payerKey(seed maphash.Seed, n *New) (key uint64, ok bool) {
 	return maphash.Comparable(seed, ledger.Address(limit.ShareOf(n.Address))), true
 }
 
-// payerOf returns who pays for a session that is about to be made. One without sessions is not kept: see insert.
+// payerOf returns the payer of a session that is about to be made. A new payer is not kept before insert.
 func (m *Memory) payerOf(n *New) *payer {
 	key, ok := payerKey(m.seed, n)
 	if !ok {
@@ -41,14 +41,14 @@ func (m *Memory) payerOf(n *New) *payer {
 	return p
 }
 
-// forget lets go of a payer without sessions. Each session counts as some bytes.
+// forget removes a payer without sessions. A session always counts as some bytes.
 func (m *Memory) forget(p *payer) {
 	if p != nil && p.held == 0 && p.idle.Held() == 0 {
 		delete(m.payers, p.key)
 	}
 }
 
-// charge counts bytes of a record, fewer if n is negative, as held or as idle.
+// charge adds n bytes of a record to the held or idle ones of its payer; n may be negative.
 func (m *Memory) charge(r *record, n int64) {
 	p := r.payer
 	switch {
@@ -63,8 +63,8 @@ func (m *Memory) charge(r *record, n int64) {
 	}
 }
 
-// victim is the detached session to be given up next: the one untouched for longest, or, if its payer has less than
-// half of what another one has, the other one's. It is never the one that asks; nil: there is none.
+// victim is the detached session to be dropped next: the one untouched for longest, or, if its payer has less than
+// half of what another payer has, the oldest of that payer. It is never asks; nil: there is none.
 func (m *Memory) victim(asks *record) *record {
 	oldest := m.oldest(asks)
 	if oldest == nil || m.isExpired(oldest) || oldest.payer == nil {

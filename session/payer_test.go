@@ -12,8 +12,8 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// TestGreedyLosesItsOwn: somebody who fills the store loses sessions, and nobody else does: a user, an address, one
-// with many small sessions or few large ones.
+// TestGreedyLosesItsOwn: a user or address that fills the store, with many small sessions or few large ones, loses
+// sessions, and nobody else does.
 func TestGreedyLosesItsOwn(t *testing.T) {
 	large := []byte(`{"cart":"` + strings.Repeat("x", 60_000) + `"}`)
 	address := netip.MustParseAddr("192.0.2.1")
@@ -38,7 +38,7 @@ func TestGreedyLosesItsOwn(t *testing.T) {
 					mustCreate(t, m, session.New{UserID: fmt.Sprint("u", i), Authenticated: true, Data: large}),
 					mustCreate(t, m, session.New{Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})}))
 			}
-			c.Advance(time.Minute) // all others are older than what is to come
+			c.Advance(time.Minute) // all others are older than the sessions that follow
 			for i := range tt.times {
 				n := tt.greedy
 				if n.UserID == "%d" {
@@ -60,8 +60,8 @@ func TestGreedyLosesItsOwn(t *testing.T) {
 	}
 }
 
-// TestHeldShare: connections of one user cannot hold more than half of the store, which nobody could take from them,
-// and what the others need is there.
+// TestHeldShare: connections of one user cannot hold more than half of the store, since held sessions are never
+// dropped. The rest of the store is there for other users.
 func TestHeldShare(t *testing.T) {
 	m := session.NewMemory(session.Config{MaxBytes: 4 << 20})
 	data := []byte(`{"a":"` + strings.Repeat("x", 60_000) + `"}`)

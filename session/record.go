@@ -8,7 +8,7 @@ type kind uint8
 const (
 	anonymous kind = iota
 	authenticated
-	kinds // how many there are
+	kinds // the number of kinds
 )
 
 // record is a session in memory: 144 bytes, one string for its names and one for
@@ -21,7 +21,7 @@ type record struct {
 	state    string // of Keep
 	extra    *extra // nil if empty; never changed, only replaced
 
-	payer              *payer  // whose share it is part of; nil: nobody's
+	payer              *payer  // the payer of its bytes; nil: nobody
 	links              [2]link // in Memory.detached and payer.detached, if not attached
 	prevPeer, nextPeer *record // sessions of the same user, or hash of one
 
@@ -30,15 +30,15 @@ type record struct {
 	attached bool
 }
 
-// extra is what most sessions do without.
+// extra has the fields that most sessions do not need.
 type extra struct {
 	data     Data
 	token    [secretSize]byte
 	hasToken bool
 }
 
-// What a record and an extra are reckoned at, with their share of the maps, a
-// payer, and an allocator's rounding: see TestMemoryReckoning.
+// The reckoned size of a record and an extra, with their share of the maps, a payer, and an allocator's rounding: see
+// TestMemoryReckoning.
 const (
 	recordCost = 400 // with a connection id of the greatest length, so that Attach needs no more
 	extraCost  = 64
@@ -48,7 +48,7 @@ func newRecord(connection, user string) *record {
 	return &record{names: joinNames(connection, user), split: uint8(len(connection))}
 }
 
-// connect changes the connection and not the user, and so no cost.
+// connect changes the connection but not the user, so the cost stays the same.
 func (r *record) connect(connection string) {
 	r.names, r.split = joinNames(connection, r.user()), uint8(len(connection))
 }
@@ -57,12 +57,12 @@ func (r *record) connection() string { return r.names[:r.split] }
 
 func (r *record) user() string { return r.names[r.split:] }
 
-// named compares in constant time what must not be guessed.
+// named compares the key in constant time.
 func (r *record) named(id Key) bool {
 	return r.key.selector() == id.selector() && subtle.ConstantTimeCompare(r.key.secret(), id.secret()) == 1
 }
 
-// extras returns a copy, of nothing too.
+// extras returns a copy of the extra, also if there is none.
 func (r *record) extras() extra {
 	if r.extra == nil {
 		return extra{}
@@ -100,7 +100,7 @@ func stringCost(n int) int64 {
 	return int64(n + n/5 + 16)
 }
 
-// insert adds a detached record to everything that knows records.
+// insert adds a detached record to every index of the store.
 func (m *Memory) insert(r *record) {
 	m.sessions[r.key.selector()] = r
 	if r.payer != nil {
@@ -116,7 +116,7 @@ func (m *Memory) insert(r *record) {
 	m.detach(r)
 }
 
-// remove takes a record out of all of it. The record itself stays readable.
+// remove takes a record out of every index. The record itself stays readable.
 func (m *Memory) remove(r *record) {
 	delete(m.sessions, r.key.selector())
 	if r.user() != "" {

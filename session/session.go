@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of names and of what the server keeps, in bytes.
+// Limits of names, and of State, in bytes.
 const (
 	MaxConnectionID = 64
 	MaxUserID       = 256
@@ -19,8 +19,8 @@ const (
 // timeLayout is RFC 3339 in UTC with milliseconds, always three digits of them.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// A Session is what a store knew of a session at one moment. It is a value and
-// never changes. Times are in UTC, in milliseconds.
+// A Session is a session as the store had it at one moment. It is a value and never changes. Times are in UTC, in
+// milliseconds.
 type Session struct {
 	ID           Key
 	ConnectionID string // holds it, or held it last; "" if none ever did
@@ -30,30 +30,30 @@ type Session struct {
 	Data         Data
 	Active       bool // a connection holds it
 
-	// What follows is the server's and not in the JSON.
+	// The fields below are the server's and not in the JSON.
 
 	Authenticated bool   // somebody verified UserID: it may be resumed for Config.TTL
 	State         string // of Keep
 }
 
-// New says what [Store.Create] is to make. Every field may be left out.
+// New describes the session that [Store.Create] makes. Every field may be left out.
 type New struct {
 	ConnectionID  string // attaches it; ≤ MaxConnectionID bytes
 	UserID        string // ≤ MaxUserID bytes
 	Authenticated bool
 	Data          []byte // a JSON object, applied to an empty one as Update would; nil for none
 	State         []byte // as by Keep
-	// Address is the client's. All sessions of an address that are not of an authenticated user share what the
-	// store has with the others; those without an address are bounded together. See Config.MaxBytes.
+	// Address is the client's. All sessions of an address that are not of an authenticated user share its part of the
+	// store; those without an address are bounded together. See Config.MaxBytes.
 	Address netip.Addr
 }
 
-// A Claim is what a connection shows to take a session over.
+// A Claim is a connection's request to take over a session.
 type Claim struct {
 	Key          Key    // the session's ID, or a token
-	ConnectionID string // who takes it; needed
-	UserID       string // who it must belong to; "" accepts any: the key alone decides
-	Anonymous    bool   // who claims has proved nothing: not for a session of an authenticated user
+	ConnectionID string // the connection that takes it; needed
+	UserID       string // the owner that it must have; "" accepts any: the key alone decides
+	Anonymous    bool   // the client has proved nothing: not for a session of an authenticated user
 }
 
 // fields are the JSON of a Session. The names are the protocol's.
@@ -67,7 +67,7 @@ type fields struct {
 	Active       bool   `json:"active"`
 }
 
-// MarshalJSON writes what the session's owner may see, the ID in full.
+// MarshalJSON writes the fields that the session's owner may see, with the whole ID.
 func (s Session) MarshalJSON() ([]byte, error) {
 	return json.Marshal(fields{
 		SessionID:    s.ID,
@@ -80,8 +80,8 @@ func (s Session) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote; Authenticated and State are left
-// as they are. Unknown fields are ignored.
+// UnmarshalJSON reads the output of MarshalJSON; Authenticated and State are left as they are. Unknown fields are
+// ignored.
 func (s *Session) UnmarshalJSON(b []byte) error {
 	var f fields
 	if err := json.Unmarshal(b, &f); err != nil {
@@ -101,7 +101,7 @@ func (s *Session) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// LogValue implements slog.LogValuer: who, but neither the key nor the data.
+// LogValue implements slog.LogValuer, without the key and the data.
 func (s Session) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Any("session", s.ID),
@@ -111,8 +111,8 @@ func (s Session) LogValue() slog.Value {
 	)
 }
 
-// Check returns ErrNameInvalid or ErrDataTooLarge if n must be refused, whatever
-// its data. It is for stores, as are Claim.Check and CheckState.
+// Check returns ErrNameInvalid or ErrDataTooLarge if n must be refused, without a look at its data. It is for stores,
+// as are Claim.Check and CheckState.
 func (n *New) Check() error {
 	if !validName(n.ConnectionID, MaxConnectionID) || !validName(n.UserID, MaxUserID) {
 		return ErrNameInvalid
@@ -120,8 +120,8 @@ func (n *New) Check() error {
 	return CheckState(n.State)
 }
 
-// Check returns ErrNameInvalid if the claim must be refused with any key. The
-// UserID is only compared, so any will do.
+// Check returns ErrNameInvalid if the claim must be refused with any key. The UserID is only compared, so it may be
+// any string.
 func (c *Claim) Check() error {
 	if c.ConnectionID == "" || !validName(c.ConnectionID, MaxConnectionID) {
 		return ErrNameInvalid

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// step does one random thing to both, and compares the answers.
+// step does one random thing to the store and the model, and compares the answers.
 func (r *run) step(i int) {
 	ctx, m := r.Context(), r.model
 	switch r.IntN(13) {
@@ -58,13 +58,13 @@ func (r *run) step(i int) {
 				r.fail(i, "sessions after Sweep", got, len(m.list))
 			}
 		} else {
-			r.store.lock() // time goes on with calls only
+			r.store.lock() // the store's time goes on only with calls
 			r.store.mu.Unlock()
 		}
 	}
 }
 
-// refusal is the answer to what only the holder may do.
+// refusal is the answer to an operation that only the holder may do.
 func refusal(s *modelSession, connection string) error {
 	switch {
 	case s == nil:
@@ -137,7 +137,7 @@ func (r *run) stepToken(i int) {
 		return
 	}
 	next := s.clone()
-	next.token = Key{1} // not the zero key: it is reckoned
+	next.token = Key{1} // not the zero key: a token counts towards the size
 	want := r.model.replace(s, next)
 	r.errs(i, "Token", err, want)
 	if err == nil {
@@ -149,7 +149,7 @@ func (r *run) stepToken(i int) {
 func (r *run) stepAttach(i int) {
 	c := Claim{Key: r.key(), UserID: r.user()}
 	s := r.model.live(c.Key)
-	if s == nil { // by token?
+	if s == nil { // the key may be a token
 		if n := slices.IndexFunc(r.model.list, func(s *modelSession) bool { return s.token == c.Key }); n >= 0 {
 			s = r.model.list[n]
 		}
@@ -179,7 +179,7 @@ func (r *run) stepAttach(i int) {
 	r.same(i, "Attach", got, s)
 }
 
-// stepEnd ends one as its holder, or as anybody.
+// stepEnd ends a session: by End as its holder, or by Delete.
 func (r *run) stepEnd(i int) {
 	id := r.key()
 	s := r.model.live(id)

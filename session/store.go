@@ -15,26 +15,23 @@ type Store interface {
 	// Errors: ErrNotFound.
 	Get(ctx context.Context, id Key) (Session, error)
 
-	// Update merges patch into the data, as [Merge] says, and touches. Of updates
-	// at once none is lost. Errors: ErrNotFound, ErrDataInvalid, ErrDataTooLarge, ErrFull.
+	// Update merges patch into the data, as [Merge] says, and touches. Updates at the same time are all kept. Errors:
+	// ErrNotFound, ErrDataInvalid, ErrDataTooLarge, ErrFull.
 	Update(ctx context.Context, id Key, patch []byte) (Session, error)
 
-	// Delete ends a session, also one that a connection holds, and returns it
-	// as it was: if it was Active, its connection is the caller's to close.
-	// Errors: ErrNotFound.
+	// Delete ends a session, also one that a connection holds, and returns it as it was: if it was Active, the caller
+	// must close its connection. Errors: ErrNotFound.
 	Delete(ctx context.Context, id Key) (Session, error)
 
-	// EndOthers ends every session of a user but the one to keep, and returns them
-	// as they were; the zero Key keeps none. The empty user is nobody and has no
-	// sessions. One that the user begins meanwhile may be missed.
+	// EndOthers ends every session of a user but the one to keep, and returns them as they were; the zero Key keeps
+	// none. The empty user has no sessions. A session that the user begins meanwhile may be missed.
 	EndOthers(ctx context.Context, user string, keep Key) ([]Session, error)
 
-	// Attach gives a session to the connection of the claim and touches it. replaced
-	// is the connection that held it until now and does no more, "" if none or the
-	// same: it is the caller's to close (3500). Of several at once each but the
-	// last is returned as replaced, once. A token is used up, also if nothing else
-	// was to be done. Errors: ErrNotFound (also if the session is of a user other
-	// than the claim's; a token then keeps its use), ErrNameInvalid, ErrFull.
+	// Attach gives a session to the connection of the claim and touches it. replaced is the connection that held it
+	// until now; "" if there was none or it is the same. That connection can do no more with the session, and the
+	// caller must close it (3500). Of several connections that attach at once, each but the last is returned as
+	// replaced, once. A token is used up even if the connection already held the session. Errors: ErrNotFound (also
+	// if the session is of another user than the claim's; a token can then still be used), ErrNameInvalid, ErrFull.
 	Attach(ctx context.Context, c Claim) (s Session, replaced string, err error)
 
 	// Detach leaves a session to be resumed, if this connection holds it: the
@@ -49,8 +46,7 @@ type Store interface {
 	// touch. Errors: ErrNotFound, ErrReplaced, ErrDataTooLarge (MaxState), ErrFull.
 	Keep(ctx context.Context, id Key, connection string, state []byte) error
 
-	// Token returns a new key that Attach accepts in place of the ID, once, as long
-	// as the session lives. A session has one at most: a new one is in place of
-	// one not used. It does not touch. Errors: ErrNotFound, ErrFull.
+	// Token returns a new key that Attach accepts in place of the ID, once, as long as the session lives. A session
+	// has at most one: a new one replaces one that was not used. It does not touch. Errors: ErrNotFound, ErrFull.
 	Token(ctx context.Context, id Key) (Key, error)
 }

@@ -215,7 +215,7 @@ func TestLogCannotBeWritten(t *testing.T) {
 			})
 			c := wstest.Dial(t, addr, "/ws")
 			p.noisy(20)
-			serves(c, 10) // serves logs nothing
+			serves(c, 10) // no line of the log is among the answers
 			if name == "full" && p.lost() < 20 {
 				t.Errorf("%d lines lost, want 20", p.lost())
 			}

@@ -9,8 +9,8 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// RunAsync tests a store that may wait: against the contract, through session.Sync, and against what
-// session.Async says beyond it. open is called once for each subtest, and its Harness has no Store.
+// RunAsync tests a store that may wait: through session.Sync against the contract of session.Store, and directly
+// against that of session.Async. open is called once for each subtest; its Harness has no Store.
 func RunAsync(t *testing.T, open func(t *testing.T) (session.Async, Harness)) {
 	t.Helper()
 	Run(t, func(t *testing.T) Harness {
@@ -35,14 +35,14 @@ func RunAsync(t *testing.T, open func(t *testing.T) (session.Async, Harness)) {
 	}
 }
 
-// once heeds the first answer alone: a store under test may answer twice.
+// once passes on the first answer alone: a store under test may answer twice.
 func once(done func(session.Answer)) func(session.Answer) {
 	var first sync.Once
 	return func(a session.Answer) { first.Do(func() { done(a) }) }
 }
 
-// begins returns begin, which begins a call that is to be answered with an error, or with none; and await, which waits
-// until all are answered.
+// begins returns two functions: begin begins a call that is to be answered with the error want, or with none; await
+// waits until all are answered.
 func begins(c *check, async session.Async) (begin func(want error, call session.Call), await func()) {
 	var all sync.WaitGroup
 	return func(want error, call session.Call) {
@@ -56,7 +56,8 @@ func begins(c *check, async session.Async) (begin func(want error, call session.
 	}, all.Wait
 }
 
-// asyncOrder: calls of one session take effect in the order in which they are begun, nobody waiting for an answer.
+// asyncOrder: calls about one session take effect in the order in which they are begun, although nothing waits for an
+// answer.
 func asyncOrder(c *check, async session.Async) {
 	s := c.member("ada", "c1")
 	begin, await := begins(c, async)
@@ -76,7 +77,7 @@ func asyncOrder(c *check, async session.Async) {
 	}
 }
 
-// asyncBytes: what a caller gave is its own again when Do returns.
+// asyncBytes: the caller may reuse its bytes when Do has returned.
 func asyncBytes(c *check, async session.Async) {
 	s := c.member("ada", "c1")
 	begin, await := begins(c, async)
@@ -96,7 +97,7 @@ func asyncBytes(c *check, async session.Async) {
 	}
 }
 
-// asyncNested: an answer may lead to another call, in the same function.
+// asyncNested: the function that gets an answer may begin another call.
 func asyncNested(c *check, async session.Async) {
 	over := make(chan session.Answer, 1)
 	async.Do(session.Call{Op: session.OpCreate, New: session.New{ConnectionID: "c1"}}, once(func(a session.Answer) {
@@ -110,7 +111,7 @@ func asyncNested(c *check, async session.Async) {
 	}
 }
 
-// asyncMany: of many calls at once each is answered.
+// asyncMany: of many calls at once each gets its answer.
 func asyncMany(c *check, async session.Async) {
 	const n = 500
 	var mu sync.Mutex

@@ -25,22 +25,22 @@ const (
 	Uncertain              // the call is carried out, but answered with ErrUnavailable
 )
 
-// Faulty is a store that answers late, in another order, twice, never, or with errors: what a test says. Any
-// goroutine. It keeps the contract of session.Async, but for the number of answers.
+// Faulty is a store with faults that a test chooses: it answers late, in another order, twice, never, or with errors.
+// Any goroutine may use it. Except for the number of answers it keeps the contract of session.Async.
 type Faulty struct {
 	store session.Store
-	came  chan struct{} // holds one: a call is held
+	came  chan struct{} // holds one: there is a held call
 
-	order sync.Mutex // calls are carried out as they are begun
+	order sync.Mutex // calls are carried out in the order in which they are begun
 
-	mu     sync.Mutex // short
+	mu     sync.Mutex // held for a short time only
 	decide func(session.Call) Fault
 	held   []*Held
 	begun  []session.Op
 }
 
-// NewFaulty makes one that keeps its sessions in a store. decide is called for each call, one after the other; nil:
-// AtOnce.
+// NewFaulty makes a Faulty that keeps its sessions in store. decide is called for each call, one after the other;
+// nil: AtOnce.
 func NewFaulty(store session.Store, decide func(session.Call) Fault) *Faulty {
 	f := &Faulty{store: store, came: make(chan struct{}, 1)}
 	f.Decide(decide)
@@ -104,7 +104,7 @@ func (f *Faulty) carry(c session.Call) (Fault, session.Answer) {
 	return fault, a
 }
 
-// Begun are the operations that have been begun, in order.
+// Begun returns the operations that have been begun, in order.
 func (f *Faulty) Begun() []session.Op {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -135,7 +135,7 @@ func (f *Faulty) wake() {
 	}
 }
 
-// Next is the call that has been held for the longest, or comes first.
+// Next returns the call that has been held for the longest; if there is none it waits for one.
 func (f *Faulty) Next(t testing.TB) *Held {
 	t.Helper()
 	for {
@@ -150,7 +150,7 @@ func (f *Faulty) Next(t testing.TB) *Held {
 	}
 }
 
-// take returns a held call and lets go of it; nil: there is none.
+// take removes a held call and returns it; nil: there is none.
 func (f *Faulty) take(random int) *Held {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -167,8 +167,8 @@ func (f *Faulty) take(random int) *Held {
 	return h
 }
 
-// Scramble answers what is held, in an order that depends on seed and chance, every third answer twice, on a goroutine
-// of its own until stop is called.
+// Scramble answers held calls on a goroutine of its own until stop is called: in an order that depends on seed and
+// chance, every third answer twice.
 func (f *Faulty) Scramble(seed uint64) (stop func()) {
 	over, ended := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -36,7 +36,7 @@ func attachOfOtherUser(c *check) {
 	for _, key := range []session.Key{proven.ID, token} {
 		c.attachFails(session.Claim{Key: key, ConnectionID: "c6", Anonymous: true}, session.ErrNotFound)
 	}
-	c.attach(token, "c7", "c5") // it was not used up
+	c.attach(token, "c7", "c5") // the failed attempt has not used it up
 	nobody := c.create(session.New{ConnectionID: "c3"})
 	c.attachFails(session.Claim{Key: nobody.ID, ConnectionID: "c4", UserID: "eve"}, session.ErrNotFound)
 	if got := c.get(s.ID); got.ConnectionID != "c1" {
@@ -48,7 +48,7 @@ func attachOfOtherUser(c *check) {
 	}
 }
 
-// replaced: whatever a connection does after another has taken over changes nothing.
+// replaced: calls of a connection that was replaced change nothing.
 func replaced(c *check) {
 	s := c.member("ada", "c1")
 	c.attach(s.ID, "c2", "c1")
@@ -80,7 +80,7 @@ func detach(c *check) {
 	c.is(c.Store.Detach(c.ctx, s.ID, "c1"), session.ErrReplaced, "second Detach")
 	c.is(c.Store.End(c.ctx, s.ID, "c1"), session.ErrReplaced, "End of what is detached")
 	c.is(c.Store.Keep(c.ctx, s.ID, "c1", nil), session.ErrReplaced, "Keep of what is detached")
-	c.attach(s.ID, "c2", "") // nobody held it
+	c.attach(s.ID, "c2", "") // no connection held it
 }
 
 func keep(c *check) {
@@ -127,7 +127,7 @@ func token(c *check) {
 	c.is(err, session.ErrNotFound, "Delete by token")
 	c.is(c.Store.Detach(c.ctx, second, "c1"), session.ErrNotFound, "Detach by token")
 
-	c.attachFails(session.Claim{Key: first, ConnectionID: "c2"}, session.ErrNotFound) // the second is in its place
+	c.attachFails(session.Claim{Key: first, ConnectionID: "c2"}, session.ErrNotFound) // the second has replaced it
 	c.attachFails(session.Claim{Key: second}, session.ErrNameInvalid)
 	if got := c.attach(second, "c2", "c1"); got.ID != s.ID || got.Data.String() != `{"a":1}` {
 		c.Errorf("by token: %+v", got)
@@ -135,10 +135,10 @@ func token(c *check) {
 	c.attachFails(session.Claim{Key: second, ConnectionID: "c3"}, session.ErrNotFound) // used up
 	c.attach(s.ID, "c3", "c2")
 
-	// The ID does not use it up; its end ends it.
+	// An Attach by the ID does not use up a token; the end of the session ends its token.
 	third := c.token(s.ID)
 	c.attach(s.ID, "c4", "c3")
-	c.attach(third, "c4", "") // the same connection: used all the same
+	c.attach(third, "c4", "") // the same connection, but the token is used up
 	c.attachFails(session.Claim{Key: third, ConnectionID: "c4"}, session.ErrNotFound)
 	fourth := c.token(s.ID)
 	if err := c.Store.End(c.ctx, s.ID, "c4"); err != nil {
@@ -157,8 +157,8 @@ func tokenOfOtherUser(c *check) {
 	}
 }
 
-// The ends of lives. Nothing is asked closer to them than a quarter, so that
-// stores with a real clock have time.
+// Tests of lifetimes. No check is closer to the end of one than a quarter, so that stores with a real clock have
+// time.
 
 func expiresDetached(c *check) {
 	known := c.member("ada", "c1")
@@ -190,13 +190,13 @@ func sparesAttached(c *check) {
 	known := c.member("ada", "c1")
 	unknown := c.create(session.New{ConnectionID: "c2"})
 	c.Pass(c.TTL * 5 / 4)
-	c.detach(unknown.ID, "c2") // its time begins now
+	c.detach(unknown.ID, "c2") // its lifetime begins now
 	c.Pass(c.AnonymousTTL / 2)
 	c.attach(unknown.ID, "c3", "")
 	c.get(known.ID)
 }
 
-// slides: each touch gives a session its whole time again.
+// slides: each touch gives a session its full lifetime again.
 func slides(c *check) {
 	s := c.create(session.New{})
 	for range 3 {

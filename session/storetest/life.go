@@ -65,8 +65,8 @@ func sized(n int) []byte {
 	return []byte(`{"k":"` + strings.Repeat("x", n-len(frame)) + `"}`)
 }
 
-// unknownKeys tries each method with a key that never was, one that is wrong in
-// its first bits alone, and one that is wrong in its last.
+// unknownKeys tries each method with a key that never existed, one that is wrong only in its first bits, and one that
+// is wrong only in its last.
 func unknownKeys(c *check) {
 	s := c.member("ada", "c1")
 	first, last := s.ID, s.ID
@@ -136,7 +136,7 @@ func updateRefuses(c *check) {
 		{"{\"a\":\"\xff\"}", session.ErrDataInvalid},
 		{deep(session.MaxDepth + 1), session.ErrDataInvalid},
 		{string(sized(session.MaxData + 1)), session.ErrDataTooLarge},
-		{string(sized(session.MaxData)), session.ErrDataTooLarge}, // with "a" it is
+		{string(sized(session.MaxData)), session.ErrDataTooLarge}, // too large together with "a"
 	} {
 		_, err := c.Store.Update(c.ctx, s.ID, []byte(tt.patch))
 		c.is(err, tt.want, "Update(%.40q)", tt.patch)
@@ -211,7 +211,7 @@ func endOthers(c *check) {
 }
 
 func endOthersMany(c *check) {
-	const n = 700 // more than any store does at a time
+	const n = 700 // more than any store does in one step
 	kept := c.member("ada", "c")
 	for i := range n {
 		c.member("ada", fmt.Sprint("c", i))

@@ -26,7 +26,7 @@ func (c *check) race(f func(i int)) {
 	done.Wait()
 }
 
-// attachRace: of all who take a session over each is told of once, but for the last.
+// attachRace: of all connections that take a session over, each is reported as replaced once, except the last.
 func attachRace(c *check) {
 	const rounds = 20
 	s := c.member("ada", "first")
@@ -51,7 +51,7 @@ func attachRace(c *check) {
 	}
 }
 
-// tokenRace: of all who show a token at once it opens for one.
+// tokenRace: when several show one token at once, it opens for one of them.
 func tokenRace(c *check) {
 	const rounds = 20
 	s := c.member("ada", "c")

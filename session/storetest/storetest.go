@@ -20,16 +20,14 @@ import (
 // Harness is one store under test, empty, and its time.
 type Harness struct {
 	Store session.Store
-	// TTL and AnonymousTTL are what the store was made with, TTL the greater by a
-	// factor of two at least. A store that lives by a clock of its own may make
-	// them short: the tests only count in fractions of them.
+	// TTL and AnonymousTTL are the lifetimes that the store was made with, TTL greater by a factor of two at least. A
+	// store with a real clock may make them short: the tests only count in fractions of them.
 	TTL, AnonymousTTL time.Duration
 	// Pass lets time go by: it moves the clock that was injected, or sleeps.
 	Pass func(time.Duration)
 }
 
-// Run tests a store against the contract. open is called once for each
-// subtest; what has to be closed is for its t.Cleanup.
+// Run tests a store against the contract. open is called once for each subtest, and closes by t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Helper()
 	for _, test := range []struct {
@@ -72,8 +70,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	}
 }
 
-// check is a test with its store: its methods fail the test unless the store
-// does as they say.
+// check is a test with its store. Its methods fail the test unless the store behaves as they say.
 type check struct {
 	*testing.T
 	Harness
