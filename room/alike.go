@@ -6,8 +6,7 @@ import (
 	"slices"
 )
 
-// AlikeError says which public room a new one would be taken for. It is an
-// ErrExists.
+// AlikeError names the public room that a new one looks like. It is an ErrExists.
 type AlikeError struct{ Room *Room }
 
 func (e *AlikeError) Error() string {
@@ -17,8 +16,7 @@ func (e *AlikeError) Error() string {
 // Unwrap returns ErrExists.
 func (e *AlikeError) Unwrap() error { return ErrExists }
 
-// Alike is the public room whose id or name looks like s, as Config.Looks has it;
-// nil: there is none.
+// Alike returns the public room whose id or name looks like s, by Config.Looks; nil: there is none.
 func (h *Hub) Alike(s string) *Room {
 	looks := h.looks(s)
 	h.mu.Lock()
@@ -35,7 +33,7 @@ func (h *Hub) alikeLocked(looks []uint64) *Room {
 	return nil
 }
 
-// looks are the places of labels in Hub.alike, each once, in order.
+// looks returns the places of labels in Hub.alike, each once, in order.
 func (h *Hub) looks(labels ...string) (places []uint64) {
 	if h.cfg.Looks == nil {
 		return nil

@@ -6,8 +6,7 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// Cursor goes through the connections of this loop that d is for. Work on one
-// connection may change the rooms of any.
+// Cursor goes through the connections of this loop that d is for. Meanwhile any connection may join or leave rooms.
 func (s *Shards) Cursor(d *Delivery) Cursor {
 	c := Cursor{s: s, d: d}
 	if d.room != nil {
@@ -60,7 +59,7 @@ func (c *Cursor) Next() bool {
 			if m.Loop != c.s.loop {
 				continue
 			}
-			dialect := uint32(0) // of who has neither signed in nor joined
+			dialect := uint32(0) // of a connection that has neither signed in nor joined
 			if p := c.s.has(m.Slot); p != nil && p.gen == m.Gen {
 				dialect = p.link & linkDialect
 			}
@@ -72,14 +71,13 @@ func (c *Cursor) Next() bool {
 	return false
 }
 
-// found is at a connection; false: there is no message in its dialect.
+// found sets the cursor to a connection; false: there is no message in its dialect.
 func (c *Cursor) found(slot, gen, dialect uint32) bool {
 	c.Slot, c.Gen, c.Frame = slot, gen, c.d.frames[dialect]
 	return c.Frame != nil
 }
 
-// start readies the walk of the room's members that speak the next dialect in
-// which there is a message.
+// start begins the walk of the room's members that speak the next dialect in which there is a message.
 func (c *Cursor) start() {
 	for ; c.dialect < Dialects; c.dialect++ {
 		sh := &c.s.shards[c.shard]
@@ -93,7 +91,7 @@ func (c *Cursor) start() {
 
 func (c *Cursor) nextMember() bool {
 	for c.dialect < Dialects {
-		if sh := &c.s.shards[c.shard]; sh.version != c.version { // joins and leaves since
+		if sh := &c.s.shards[c.shard]; sh.version != c.version { // there were joins and leaves since
 			if sh.room != c.d.room {
 				return false
 			}

@@ -5,34 +5,33 @@ import (
 	"sync/atomic"
 )
 
-// Delivery is one message on its way to its receivers, or a join on its way to
-// take effect. It is posted to loops. The engine carries it out with
-// [Shards.Change] or [Shards.Cursor] and says so with Walked. Immutable, but for
-// the counts.
+// Delivery is one message on its way to its receivers, or a join, or the end of a room, on its way to take effect. It
+// is posted to loops. The engine carries it out with [Shards.Change] or [Shards.Cursor] and then calls Walked.
+// Immutable, except for the counts.
 type Delivery struct {
 	hub    *Hub
 	frames Frames
 	class  Class
 	except exclusion
 
-	// To whom: the room's members, or these, or all who have signed in.
+	// The receivers: the room's members, or to, or all that have signed in.
 	room *Room
 	to   []Member
 	all  bool
 
 	serial serial
-	ticket uint64 // not 0: of a join in room
-	evict  bool   // everybody leaves room, which is deleted
+	ticket uint64 // not 0: a join in room
+	evict  bool   // all members leave room, which is deleted
 
-	left   atomic.Int32 // loops that have not walked yet, and one for a publisher that is not told yet
+	left   atomic.Int32 // loops that have not walked yet, and one more until its publisher was told
 	taken  atomic.Int64
-	cost   int64           // that it has taken of the budget
+	cost   int64           // bytes of the budget that it takes
 	kept   bool            // frames[0] is in the history
 	queued bool            // counted in room.pending
-	done   func(taken int) // nil: nobody asks
+	done   func(taken int) // may be nil
 }
 
-// exclusion is who is left out. Immutable.
+// exclusion is the set of members that are left out. Immutable.
 type exclusion struct {
 	one  Member              // of one
 	many map[Member]struct{} // of more
@@ -53,7 +52,7 @@ func excluding(members []Member) (e exclusion) {
 	return e
 }
 
-// Excludes reports that m is not to get it.
+// Excludes reports whether m does not get the message.
 func (d *Delivery) Excludes(m Member) bool {
 	if d.except.many == nil {
 		return m == d.except.one
@@ -62,14 +61,13 @@ func (d *Delivery) Excludes(m Member) bool {
 	return no
 }
 
-// Class is what may happen to it.
+// Class is the class of the message.
 func (d *Delivery) Class() Class { return d.class }
 
-// post hands d to loops. A delivery whose order matters is posted under the
-// room's lock. It reports that d is over already, as nobody is there to get it:
-// the caller then calls finish, without a lock.
+// post hands d to loops. A delivery whose order matters is posted under the room's lock. It returns true if d is over
+// already, because there is no receiver: the caller then calls finish, without a lock.
 func (d *Delivery) post(loops []uint32) (over bool) {
-	d.left.Store(int32(len(loops)) + 1) // one for ourselves, so that it is not over before we are done
+	d.left.Store(int32(len(loops)) + 1) // one for this function, so that d is not over before it is done
 	return d.left.Add(-1-d.hand(loops)) == 0
 }
 
@@ -86,8 +84,8 @@ func (d *Delivery) hand(loops []uint32) (gone int32) {
 	return gone
 }
 
-// Walked says that one loop has carried d out: how many connections took it,
-// and how many it was left out for. On that loop.
+// Walked notes that one loop has carried d out: how many connections took the message, and for how many it was left
+// out. Called on that loop.
 func (d *Delivery) Walked(taken, shed int) {
 	d.hub.delivered.Add(uint64(taken))
 	if shed > 0 {
@@ -99,11 +97,11 @@ func (d *Delivery) Walked(taken, shed int) {
 	}
 }
 
-// finish is for when all loops have walked.
+// finish runs when all loops have walked.
 func (d *Delivery) finish() {
 	d.hub.release(d.cost)
 	if d.kept {
-		d.frames[0].Forget() // the history's bytes are bounded
+		d.frames[0].Forget() // the bytes of the history are bounded, and compressed forms are not among them
 	}
 	if d.queued {
 		d.room.pending.Add(-1)
@@ -113,10 +111,10 @@ func (d *Delivery) finish() {
 	}
 }
 
-// deliveryCost is what a delivery takes of the budget beside its message, in bytes.
+// deliveryCost is the size of a delivery without its message, in bytes.
 const deliveryCost = 256
 
-// reserve asks the budget for so many bytes of messages; 0: they are not to be had.
+// reserve takes bytes for n bytes of messages from the budget; 0: it has not enough.
 func (h *Hub) reserve(n int) int64 {
 	cost := int64(n) + deliveryCost
 	if h.budget != nil && !h.budget.Reserve(cost) {
@@ -149,7 +147,7 @@ type place struct {
 	n    [Dialects]int32
 }
 
-// add counts n more members, or fewer.
+// add counts n more members; n may be negative.
 func (p *places) add(loop uint32, d Dialect, n int32) {
 	i := slices.IndexFunc(*p, func(x place) bool { return x.loop == loop })
 	if i < 0 {
@@ -162,7 +160,7 @@ func (p *places) add(loop uint32, d Dialect, n int32) {
 	}
 }
 
-// loops are the numbers of those loops.
+// loops returns the numbers of those loops.
 func (p places) loops() []uint32 {
 	all := make([]uint32, len(p))
 	for i, x := range p {
@@ -176,7 +174,7 @@ func (p places) speak(d Dialect) bool {
 	return slices.ContainsFunc(p, func(x place) bool { return x.n[d] > 0 })
 }
 
-// connections is the number of members.
+// connections returns the number of members.
 func (p places) connections() (n int) {
 	for _, x := range p {
 		for _, k := range x.n {

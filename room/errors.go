@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// What callers branch on. Compare with errors.Is.
+// Errors that callers branch on. Compare with errors.Is.
 var (
 	ErrNotFound        = errors.New("room: no such room")
 	ErrExists          = errors.New("room: exists already")
@@ -23,14 +23,14 @@ var (
 	ErrUserID          = errors.New("room: the user id is empty or over 256 bytes")
 	ErrClosed          = errors.New("room: the hub is closed")
 
-	// ErrUnavailable is what the broker's own errors are, too, and those below.
+	// ErrUnavailable also wraps the broker's own errors, and the errors below.
 	ErrUnavailable = errors.New("room: cannot be reached now")
 	ErrOpening     = fmt.Errorf("%w: it is being opened", ErrUnavailable)
 	ErrTimeout     = fmt.Errorf("%w: the broker has not answered in time", ErrUnavailable)
 	ErrBroker      = fmt.Errorf("%w: the broker panicked", ErrUnavailable)
 )
 
-// unavailable makes an ErrUnavailable of an error of the broker that is none of ours.
+// unavailable wraps an error of the broker, unless it is one of ours.
 func unavailable(err error) error {
 	for _, known := range [...]error{
 		ErrUnavailable, ErrNotFound, ErrExists, ErrTooMany, ErrFull, ErrQueueFull, ErrClosed,

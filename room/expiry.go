@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// expiry is the rooms with Options.TTL that are, or lately were, without members: each is in it once at most.
+// expiry has the rooms with Options.TTL that are, or lately were, without members, each at most once.
 type expiry struct {
 	mu  sync.Mutex // short; taken after a room's, or the hub's
 	due byDue
@@ -37,9 +37,8 @@ func (b *byDue) Pop() any {
 	return r
 }
 
-// isEmpty notes that a room has lost its last member, or never had one. If the room is listed
-// already it is looked at when it was due, and then stays listed: joining and leaving need no place
-// of their own.
+// isEmpty notes that a room has lost its last member, or never had one. A room that is listed already stays listed
+// with its old due time, and is looked at then. So joining and leaving add no entries.
 func (h *Hub) isEmpty(r *Room) {
 	if r.Options().TTL <= 0 {
 		return
@@ -54,7 +53,7 @@ func (h *Hub) isEmpty(r *Room) {
 	}
 }
 
-// isGone takes a room out that is deleted.
+// isGone removes a deleted room.
 func (h *Hub) isGone(r *Room) {
 	h.expiry.mu.Lock()
 	defer h.expiry.mu.Unlock()
@@ -71,12 +70,13 @@ func (h *Hub) expire(now int64) {
 			return
 		}
 		if r.expire(since) {
-			h.end(r, Expired, "") // one whose broker ends the goroutine: the others are looked at in a second
+			h.end(r, Expired, "") // if the broker ends the goroutine, the other rooms are looked at a second later
 		}
 	}
 }
 
-// next takes out a room whose time is over, unless it has members again, and returns since when it has been empty.
+// next takes out a room whose time is over, unless it has members again. It returns since when the room has been
+// empty.
 func (e *expiry) next(now int64) (r *Room, since int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -87,12 +87,12 @@ func (e *expiry) next(now int64) (r *Room, since int64) {
 			heap.Pop(&e.due)
 			return r, since
 		}
-		heap.Fix(&e.due, 0) // it was joined and left meanwhile
+		heap.Fix(&e.due, 0) // it was joined and left since
 	}
 	return nil, 0
 }
 
-// after is t + d, or the end of time.
+// after returns t + d, or the end of time.
 func after(t int64, d time.Duration) int64 {
 	if t > math.MaxInt64-int64(d) {
 		return math.MaxInt64

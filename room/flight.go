@@ -9,10 +9,10 @@ import (
 // flight is a publish that the broker has taken and did not settle at once.
 type flight struct {
 	order *order
-	due   int64 // 0: the broker may take its time
+	due   int64 // 0: there is no limit
 }
 
-// due is until when the broker must have answered what it is asked now; 0: there is no limit.
+// due returns the deadline for an answer to a call that the broker gets now; 0: there is none.
 func (h *Hub) due() int64 {
 	if h.cfg.BrokerTimeout <= 0 {
 		return 0
@@ -48,8 +48,8 @@ func (r *Room) land(o *order) {
 	}
 }
 
-// watch has Sweep look after a room that the broker owes an answer. After the end of the hub, which
-// gives up everything, nothing is owed any more. No lock is held.
+// watch lets Sweep watch a room until the broker has answered. When the hub has ended, which gives up everything, it
+// gives up the room at once. No lock is held.
 func (h *Hub) watch(r *Room) {
 	h.owedMu.Lock()
 	h.owed[r] = struct{}{}
@@ -60,8 +60,8 @@ func (h *Hub) watch(r *Room) {
 	}
 }
 
-// overdue gives up what the broker should have answered before now. With why it gives up everything,
-// from then on too.
+// overdue gives up calls that the broker should have answered before now. With why it gives up all calls, later ones
+// too.
 func (h *Hub) overdue(now int64, why error) {
 	h.owedMu.Lock()
 	if why != nil {
@@ -72,13 +72,13 @@ func (h *Hub) overdue(now int64, why error) {
 		all = append(all, r)
 	}
 	h.owedMu.Unlock()
-	slices.SortFunc(all, func(a, b *Room) int { return cmp.Compare(a.id, b.id) }) // the same order each time
+	slices.SortFunc(all, func(a, b *Room) int { return cmp.Compare(a.id, b.id) }) // so that it is the same order each time
 	for _, r := range all {
 		r.endOverdue(now, why)
 	}
 }
 
-// endOverdue is overdue of one room.
+// endOverdue is overdue for one room.
 func (r *Room) endOverdue(now int64, why error) {
 	late, failed := r.overdue(now, why != nil)
 	if failed {
@@ -96,7 +96,7 @@ func orTimeout(why error) error {
 	return why
 }
 
-// overdue takes out the orders whose time is over, and says whether that of the opening is.
+// overdue removes the orders whose time is over, and reports whether the time of the opening is.
 func (r *Room) overdue(now int64, all bool) (late []*order, failed bool) {
 	over := func(due int64) bool { return all || due != 0 && now >= due }
 	r.mu.Lock()

@@ -2,10 +2,9 @@ package room
 
 import "time"
 
-// guard puts a guard around the functions of Config, which are code of the
-// application's: one that panics costs what it should have made, and nothing else. They
-// run on loops and with locks held. After runtime.Goexit none of this returns: code
-// that must follow such a call is deferred, before it.
+// guard puts a guard around the functions of Config, which are code of the application. If one of them panics only
+// its result is lost. They run on loops and with locks held. After runtime.Goexit the call does not return: code that
+// must follow it is deferred before it.
 func (c *Config) guard() {
 	if c.Panicked == nil {
 		c.Panicked = func(string, any) {}
@@ -62,7 +61,7 @@ func (c *Config) guard() {
 	}
 }
 
-// call runs a function of the application's. It reports that f has returned.
+// call runs a function of the application. It reports whether f has returned.
 func (c *Config) call(name string, f func()) (ok bool) {
 	defer func() {
 		if !ok {

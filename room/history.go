@@ -2,9 +2,8 @@ package room
 
 import "github.com/perchws/perch/frame"
 
-// Position is a place in a room's order. An offset means something only within
-// its epoch: after a room was deleted and made again, or its data was lost, the
-// epoch is another.
+// Position is a place in a room's order. An offset means something only within its epoch: the epoch is another one
+// after a room was deleted and made again, or its data was lost.
 type Position struct {
 	Epoch  string
 	Offset uint64
@@ -19,12 +18,12 @@ type history struct {
 	bytes  int
 }
 
-// entryCost is what an entry takes beside its frame's bytes.
+// entryCost is the size of an entry without the bytes of its frame.
 const entryCost = 64
 
 func (h *history) len() int { return len(h.ring) - h.head }
 
-// cost is what a message takes.
+// cost is the size of a message in the history.
 func cost(p *frame.Prepared) int { return len(p.Bytes()) + entryCost }
 
 // push appends the message of an offset, which follows the latest one if there is one.
@@ -36,7 +35,7 @@ func (h *history) push(offset uint64, p *frame.Prepared, c *charge) {
 	h.bytes += cost(p)
 }
 
-// pop drops the oldest, and returns who has paid how much for it.
+// pop drops the oldest message, and returns the charge that paid for it, and how much.
 func (h *history) pop() (c *charge, n int) {
 	c, n = h.payers[h.head], cost(h.ring[h.head])
 	h.bytes -= n
@@ -56,7 +55,7 @@ func (h *history) pop() (c *charge, n int) {
 	return c, n
 }
 
-// after is what follows an offset; false: it is not all here, or more than may be.
+// after returns the messages after an offset; false: some are gone, or there are too many.
 func (h *history) after(offset, last uint64, most, mostBytes int) ([]*frame.Prepared, bool) {
 	if offset > last || last-offset > uint64(most) {
 		return nil, false
@@ -66,7 +65,7 @@ func (h *history) after(offset, last uint64, most, mostBytes int) ([]*frame.Prep
 	return all, len(all) == n
 }
 
-// recent is the latest n, or fewer if that were too many bytes.
+// recent returns the latest n messages, or fewer if those are too many bytes.
 func (h *history) recent(n, mostBytes int) []*frame.Prepared {
 	first, bytes := len(h.ring), 0
 	for first > h.head && len(h.ring)-first < n {

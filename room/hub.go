@@ -18,11 +18,10 @@ import (
 	"github.com/perchws/perch/internal/ledger"
 )
 
-// Config is how rooms behave. The zero value is ready; a zero field means the
-// default in its comment, −1 no limit.
+// Config configures the rooms. The zero value is ready; a zero field means the default in its comment, −1 no limit.
 type Config struct {
-	MaxRooms          int   // 100,000; half of what is left to one Options.Payer
-	MaxRoomsPerMember int   // a connection may be in; 100
+	MaxRooms          int   // 100,000; one Options.Payer gets half of those that others leave
+	MaxRoomsPerMember int   // rooms of one connection; 100
 	MaxQueue          int   // publishes of a room accepted and not yet settled and walked by all loops; 1000
 	MaxHistory        int   // messages kept of a room; 1000
 	MaxHistoryBytes   int   // the same in bytes; 1 MiB
@@ -32,64 +31,60 @@ type Config struct {
 	PresenceEach      int   // members up to which each coming and going is told; 100
 	PresenceNames     int   // members up to which the summary has names; 1000
 
-	Broker        Broker        // nil: of this process alone
-	BrokerTimeout time.Duration // within which the broker must have answered, to the second; 10 s
+	Broker        Broker        // nil: one for this process alone
+	BrokerTimeout time.Duration // deadline for answers of the broker, kept to the second; 10 s
 
-	// What waits for the broker while a room is being opened: calls, a publish, a join and so on, of
-	// which each counts as 512 bytes and its message.
+	// Calls that wait while a room is being opened: publishes, joins and so on. Each counts as 512 bytes and its
+	// message.
 	MaxWaiting      int   // calls for one room; 1000
 	MaxWaitingBytes int   // the same in bytes; 1 MiB
 	MaxWaitingTotal int64 // bytes for all rooms; 64 MiB
 
-	// Encode makes a message of dialect 0 from what was published; nil: it is the
-	// payload. Called with locks held: it computes, and calls nothing of the hub. What
-	// it makes of text is text: bytes that are not UTF-8 are replaced by U+FFFD, as the
-	// message has its place in the order by then. The same holds for Translate.
+	// Encode makes a message of dialect 0 from a payload; nil: the message is the payload. It is called with locks
+	// held: it may compute, but not call the hub. The message already has its place in the order, so text that it
+	// makes must be sent: bytes that are not UTF-8 are replaced by U+FFFD. The same holds for Translate.
 	Encode func(dst []byte, room string, offset uint64, payload []byte) []byte
-	// Translate makes a message of another dialect from one of dialect 0; nil: it
-	// is the same.
+	// Translate makes a message of another dialect from one of dialect 0; nil: it is the same message.
 	Translate func(dst []byte, d Dialect, room string, message []byte) []byte
-	// Announce makes what members are told about each other; nil: nothing. Called
-	// like Encode. A frame of it that may not be sent is left out, and counted.
+	// Announce makes the messages in which members are told about each other; nil: there are none. It is called like
+	// Encode. A frame that may not be sent is left out, and counted.
 	Announce func(e Event) Frames
-	// Offline is told when the last connection of a user has signed out, or is gone.
-	// On that connection's loop.
+	// Offline is called when the last connection of a user has signed out, or is gone, on the loop of that
+	// connection.
 	Offline func(u *User)
 
-	// Looks makes of an id or a name what all that look like it have at least one of
-	// in common. No two public rooms may look alike, and no other like one of them:
-	// Create says so. Private rooms are left out, so that nobody finds them by trying.
-	// nil: any two may be alike.
+	// Looks returns keys for an id or a name: two labels that look alike have at least one key in common. Two public
+	// rooms must not look alike: Create returns an error. Private rooms are left out, so that nobody finds them by
+	// trying. nil: names may look alike.
 	Looks func(label string) []string
 
-	Now func() time.Time // the time of day; nil: Clock's
+	Now func() time.Time // the time of day; nil: that of Clock
 
-	// Clock tells when something is due, and Entropy makes epochs and salts. nil: those of
-	// the server, or the system's.
+	// Clock tells when something is due, and Entropy makes epochs and salts. nil: those of the server, or the
+	// system's.
 	Clock   clock.Clock
 	Entropy entropy.Source
 
-	// Panicked is told when a function of this Config, of its Broker, or of a message
-	// panics with v, or has called runtime.Goexit: v is nil then. It runs where that happened, in a
-	// deferred call. nil: nobody is told; the engine sets it to log and count.
+	// Panicked is called when a function of this Config, of its Broker, or of a message panics with v, or calls
+	// runtime.Goexit: then v is nil. It runs on the same goroutine, in a deferred call. nil: the panic is hidden; the
+	// engine sets Panicked to log and count.
 	Panicked func(function string, v any)
 }
 
-// Hub is all the rooms of a server, and all who are connected to them. Any
-// goroutine may call its methods; none of them waits, except where Broker does
-// or it says so.
+// Hub has all rooms of a server, and all users connected to them. Any goroutine may call its methods. They do not
+// wait, except for the Broker, and where their comments say so.
 type Hub struct {
 	// Immutable.
 	cfg      Config
 	seed     maphash.Seed
 	loops    []Loop // after Attach
 	budget   Budget // after Attach; nil: there is no bound
-	verbatim bool   // what is published is what is sent
+	verbatim bool   // messages are sent as they are published
 	hashing  chan struct{}
 
 	// Atomic.
-	waiting      atomic.Int64 // for their password to be checked
-	waitingBytes atomic.Int64 // of what waits for rooms to be opened
+	waiting      atomic.Int64 // callers that wait for a password to be checked
+	waitingBytes atomic.Int64 // of calls that wait for rooms to be opened
 	published    atomic.Uint64
 	delivered    atomic.Uint64
 	active       atomic.Int64 // rooms with members
@@ -99,9 +94,9 @@ type Hub struct {
 	mu      sync.Mutex
 	rooms   map[string]*Room
 	listed  []*Room          // the same, in no order
-	alike   map[uint64]*Room // public ones, by hashes of what they look like
-	running bool             // it looks at the rooms once a second
-	stop    func() bool      // the next look; nil: there was none
+	alike   map[uint64]*Room // public rooms, by hashes of their looks
+	running bool             // the hub looks at its rooms once a second
+	stop    func() bool      // stops the next look; nil: there was none
 	closed  bool
 
 	looking sync.Mutex // held during a look; taken before mu
@@ -110,15 +105,15 @@ type Hub struct {
 	users   map[string]*User
 
 	changedMu sync.Mutex
-	changed   []*Room // with changes to be told
+	changed   []*Room // with changes that members have not been told of
 
 	owedMu   sync.Mutex
-	owed     map[*Room]struct{} // whose broker owes an answer
-	owedOver error              // why nothing is owed any more; nil: the hub has not ended
+	owed     map[*Room]struct{} // rooms whose broker owes an answer
+	owedOver error              // not nil: the hub has ended, and no answer is owed any more
 
 	expiry    expiry
 	histories histories
-	makers    *ledger.Account // of rooms, by those who have made them
+	makers    *ledger.Account // counts rooms by their makers
 }
 
 // New makes a hub without rooms.
@@ -187,8 +182,8 @@ func New(c Config) *Hub {
 	}
 }
 
-// Attach gives the hub its loops, and what they may have waiting; nil: there is no
-// bound. The engine calls it, before any of them runs and before anything is sent.
+// Attach gives the hub its loops, and the bound on messages on their way to them; nil: there is none. The engine
+// calls it before a loop runs and before anything is sent.
 func (h *Hub) Attach(loops []Loop, b Budget) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -199,9 +194,8 @@ func (h *Hub) Attach(loops []Loop, b Budget) {
 // MaxID bounds the id of a room, in bytes.
 const MaxID = 64
 
-// CheckID returns ErrID for what no room may be called: ids are 1 to MaxID bytes
-// of characters that can be seen, in any script, emoji included, and single
-// spaces inside.
+// CheckID returns ErrID for an invalid room id. A valid one has 1 to MaxID bytes of visible characters, in any
+// script, emoji included, and single spaces inside.
 func CheckID(id string) error {
 	if len(id) > MaxID || !label.Valid(id) || strings.Contains(id, "  ") {
 		return ErrID
@@ -209,8 +203,7 @@ func CheckID(id string) error {
 	return nil
 }
 
-// start has the hub look at all rooms once a second, as soon as there are some. h.mu is
-// held.
+// start lets the hub look at its rooms once a second, from the first room on. h.mu is held.
 func (h *Hub) start() {
 	if !h.running && !h.closed && h.loops != nil && len(h.rooms) > 0 {
 		h.running = true
@@ -221,8 +214,8 @@ func (h *Hub) start() {
 // sweepEach is how often the hub calls Sweep.
 const sweepEach = time.Second
 
-// look is one look at all rooms. The next comes whatever functions of the
-// application's do, until Close.
+// look looks at the rooms once. The next look follows in any case until Close, also if a function of the application
+// does not return.
 func (h *Hub) look() {
 	h.looking.Lock()
 	defer h.looking.Unlock()
@@ -245,8 +238,8 @@ func (h *Hub) isClosed() bool {
 	return h.closed
 }
 
-// Room is the room of an id; nil: there is none on this node. With a broker that does not answer at once
-// it may not be open yet.
+// Room returns the room of an id; nil: there is none on this node. If the broker does not answer at once, the room
+// may not be open yet.
 func (h *Hub) Room(id string) *Room {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -260,9 +253,9 @@ func (h *Hub) Each(f func(*Room)) {
 	}
 }
 
-// All are all rooms that are open on this node, in no order. The body of the loop may call the hub. It takes a while
-// where rooms are many, without holding up others: a room that is made meanwhile may be left out, and one may come
-// twice while others are deleted.
+// All returns all rooms that are open on this node, in no order. The body of the loop may call the hub. With many
+// rooms it takes a while, but it blocks nothing meanwhile: a room that is made in that time may be left out, and one
+// may come twice when others are deleted.
 func (h *Hub) All() iter.Seq[*Room] {
 	return func(yield func(*Room) bool) {
 		var some [256]*Room
@@ -278,8 +271,8 @@ func (h *Hub) All() iter.Seq[*Room] {
 	}
 }
 
-// before fills some with open rooms that are listed before end, from there on, and returns how far it has come, and how
-// many they are. A room that takes the place of one that is deleted meanwhile has been visited.
+// before fills some with open rooms that are listed before end, last first. It returns where to go on, and how many
+// rooms it has found. When a room is deleted, a room that was visited already takes its place.
 func (h *Hub) before(end int, some []*Room) (next, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -292,14 +285,15 @@ func (h *Hub) before(end int, some []*Room) (next, n int) {
 	return next, n
 }
 
-// Len is the number of rooms on this node, those that are being opened too.
+// Len returns the number of rooms on this node, including those that are being opened.
 func (h *Hub) Len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.listed)
 }
 
-// Rooms are all rooms that are open on this node, by id. It is not for event loops: there may be very many.
+// Rooms returns all rooms that are open on this node, sorted by id. It is not for event loops: there may be very
+// many.
 func (h *Hub) Rooms() []*Room {
 	var all []*Room
 	h.Each(func(r *Room) { all = append(all, r) })
@@ -307,8 +301,8 @@ func (h *Hub) Rooms() []*Room {
 	return slices.Compact(all)
 }
 
-// Delete ends a room on all nodes: its members are told why, then are out of it; its history
-// is gone. It does not wait for the broker. Errors: ErrNotFound if it is deleted already, ErrOpening.
+// Delete ends a room on all nodes: its members are told the reason and removed, and its history is dropped. It does
+// not wait for the broker. Errors: ErrNotFound if it is deleted already, ErrOpening.
 func (h *Hub) Delete(r *Room, reason string) error {
 	if r == nil || r.audience {
 		return ErrNotFound
@@ -316,16 +310,16 @@ func (h *Hub) Delete(r *Room, reason string) error {
 	return r.close(reason, func() { h.end(r, Deleted, reason) })
 }
 
-// end ends the following of a closed room: first its order, which one of the same id must
-// not continue.
+// end stops following a closed room. The order ends before the room is unlisted, so that a new room of the same id
+// does not continue it.
 func (h *Hub) end(r *Room, how Ending, reason string) {
-	defer h.unlist(r) // whatever the broker does
+	defer h.unlist(r) // also if the broker does not return
 	h.cfg.call("Broker.Close", func() { r.topic.Close(how, reason) })
 }
 
-// Sweep does what is due: tells members of large rooms who came and went, gives up
-// what the broker does not answer, drops rooms that were empty for too long, and
-// what histories are over the limit. The hub calls it itself, once a second.
+// Sweep tells members of large rooms who came and went, gives up calls that the broker has not answered in time,
+// deletes rooms that were empty for too long, and trims histories that are over the limit. The hub calls it itself,
+// once a second.
 func (h *Hub) Sweep() {
 	now := h.cfg.Clock.Now()
 	h.tellChanges(now)
@@ -334,14 +328,14 @@ func (h *Hub) Sweep() {
 	h.trim()
 }
 
-// tellChanges has the rooms with changes tell them, unless it is too early.
+// tellChanges sends the summaries of rooms with changes, except where it is too early.
 func (h *Hub) tellChanges(now int64) {
 	h.changedMu.Lock()
 	left := h.changed
 	h.changed = nil
 	h.changedMu.Unlock()
 	var early []*Room
-	defer func() { // whatever Announce does
+	defer func() { // also if Announce does not return
 		h.changedMu.Lock()
 		defer h.changedMu.Unlock()
 		h.changed = append(append(h.changed, early...), left...)
@@ -355,9 +349,8 @@ func (h *Hub) tellChanges(now int64) {
 	}
 }
 
-// Close ends the hub's looks at its rooms, waits for one under way, and refuses
-// new rooms. Calls that wait for the broker get ErrClosed. Members stay: the
-// engine ends them.
+// Close ends the hub's looks at its rooms, waits for one under way, and refuses new rooms. Calls that wait for the
+// broker get ErrClosed. Members stay: the engine ends them.
 func (h *Hub) Close() {
 	h.mu.Lock()
 	closed := h.closed
@@ -369,21 +362,21 @@ func (h *Hub) Close() {
 	if closed {
 		return
 	}
-	h.looking.Lock() // none is under way, and a late one finds the hub closed
+	h.looking.Lock() // no look is under way now, and a late one finds the hub closed
 	defer h.looking.Unlock()
 	h.overdue(0, ErrClosed)
 }
 
 // Stats are counters since the start, and a few gauges.
 type Stats struct {
-	Rooms        int // now, those that are being opened too
-	Active       int // of them, with members
+	Rooms        int // now, including those that are being opened
+	Active       int // of these, with members
 	Users        int // signed in now
 	HistoryBytes int64
 	Published    uint64 // messages that were given an offset
-	Delivered    uint64 // messages queued for a connection, of every kind
+	Delivered    uint64 // messages of every kind queued for a connection
 	Shed         uint64 // presence and typing left out for connections that did not keep up
-	Invalid      uint64 // made by Config.Announce and not fit to be sent: see frame.Prepared's Err
+	Invalid      uint64 // messages of Config.Announce that may not be sent: see frame.Prepared's Err
 }
 
 // Stats returns the counters.

@@ -1,9 +1,9 @@
 package room
 
-// What a connection asks of a room whose broker may answer later. then is called once: before
-// the method returns if the answer is there, else on this loop, as a callback of the connection.
-// It is not called for a connection that is closed by then: all its questions are forgotten with
-// it. The questions of one connection about one room are answered in order.
+// Methods with which a connection asks about a room whose broker may answer later. then is called once: before the
+// method returns if the answer is known, else on this loop, as a callback of the connection. It is not called for a
+// connection that is closed by then: its calls are forgotten. The calls of one connection about one room are answered
+// in order.
 
 // Open is [Hub.Open] for event loops.
 func (s *Shards) Open(slot, gen uint32, id string, create *Options, then func(r *Room, made bool, err error)) {
@@ -25,14 +25,14 @@ func (s *Shards) Open(slot, gen uint32, id string, create *Options, then func(r 
 	s.await(w, err)
 }
 
-// Await calls then when the room is open, or cannot be: errors are those of
+// Await calls then when the room is open, or when it is known that it cannot be opened: the errors are those of
 // Hub.Open.
 func (s *Shards) Await(slot, gen uint32, r *Room, then func(error)) {
 	w := &wait{room: r, shards: s, member: Member{s.loop, slot, gen}, then: then}
 	s.await(w, r.await(w))
 }
 
-// await ends a wait at once, unless it is to come behind another one of the same connection and room.
+// await answers w at once, unless an earlier call of the same connection about the same room still waits.
 func (s *Shards) await(w *wait, err error) {
 	switch {
 	case err == errWaiting:
@@ -45,7 +45,7 @@ func (s *Shards) await(w *wait, err error) {
 	}
 }
 
-// JoinLater is Join, which waits until the room is open.
+// JoinLater is a Join that waits until the room is open.
 func (s *Shards) JoinLater(slot, gen uint32, r *Room, o JoinOptions, then func(Joined, error)) {
 	if r == nil || r.hub != s.hub || !r.opening.Load() && len(s.waits) == 0 {
 		then(s.Join(slot, gen, r, o))
@@ -60,7 +60,7 @@ func (s *Shards) JoinLater(slot, gen uint32, r *Room, o JoinOptions, then func(J
 	})
 }
 
-// remember notes a wait, which ends with its connection.
+// remember lists a wait with its connection, which ends it when it closes.
 func (s *Shards) remember(w *wait) {
 	if s.waits == nil {
 		s.waits = make(map[uint32][]*wait)
@@ -68,7 +68,7 @@ func (s *Shards) remember(w *wait) {
 	s.waits[w.member.Slot] = append(s.waits[w.member.Slot], w)
 }
 
-// forget is for a wait that is over.
+// forget removes a wait that is over.
 func (s *Shards) forget(w *wait) {
 	slot := w.member.Slot
 	all := s.waits[slot]
@@ -83,7 +83,7 @@ func (s *Shards) forget(w *wait) {
 	}
 }
 
-// waitsFor reports that the connection waits for the room.
+// waitsFor reports whether the connection waits for the room.
 func (s *Shards) waitsFor(slot uint32, r *Room) bool {
 	for _, w := range s.waits[slot] {
 		if w.room == r {
@@ -93,7 +93,7 @@ func (s *Shards) waitsFor(slot uint32, r *Room) bool {
 	return false
 }
 
-// cancelWaits forgets what a connection that is gone waits for.
+// cancelWaits forgets all waits of a connection that is gone.
 func (s *Shards) cancelWaits(slot uint32) {
 	for _, w := range s.waits[slot] {
 		w.cancel()

@@ -8,8 +8,8 @@ import (
 	"github.com/perchws/perch/internal/entropy"
 )
 
-// Memory is the Broker of a single process. It answers at once. It keeps no
-// history: the rooms do, and they are all here.
+// Memory is the Broker of a single process. It answers at once. It keeps no history: the rooms keep it, and they are
+// all in this process.
 type Memory struct {
 	entropy entropy.Source // immutable
 
@@ -69,7 +69,7 @@ func (b *Memory) follow(room string, create *Options, s Subscriber) (*memoryTopi
 	return t, Opening{Position: o.at, Options: o.options, Made: made}, nil
 }
 
-// newEpoch is 64 random bits: another epoch is never taken for this one.
+// newEpoch is 64 random bits: no two epochs are the same.
 func (b *Memory) newEpoch() string {
 	var e [8]byte
 	b.entropy.Fill(e[:])
@@ -78,12 +78,11 @@ func (b *Memory) newEpoch() string {
 
 // Publish implements Topic.
 func (t *memoryTopic) Publish(p Publication) {
-	defer p.Settle(Outcome{}) // whatever happens to those it is delivered to
+	defer p.Settle(Outcome{}) // also if a panic in Deliver ends this function
 	t.place(p)
 }
 
-// place gives p its offset. A closed topic has none to give: its order may be
-// somebody else's by now.
+// place gives p its offset. A closed topic gives none: its order may belong to a new room by now.
 func (t *memoryTopic) place(p Publication) {
 	o := t.order
 	o.mu.Lock()
@@ -110,7 +109,7 @@ func (t *memoryTopic) Close(how Ending, reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	i := slices.Index(o.nodes, t)
-	if i < 0 { // closed before
+	if i < 0 { // it is closed already
 		return
 	}
 	o.nodes = append(o.nodes[:i:i], o.nodes[i+1:]...)

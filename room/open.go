@@ -19,11 +19,10 @@ func (h *Hub) Create(id string, o Options) (*Room, error) {
 	return r, err
 }
 
-// Open finds the room of an id, whichever node it was made on, or makes it with
-// the options of create; nil: none is made. made: this call has made it. It waits for the
-// broker: with one that does not answer at once, as Memory does, it is not for event loops, which
-// have [Shards.Open]. Errors: ErrID, ErrNotFound if there is no such room and create is nil, *AlikeError,
-// ErrTooMany, ErrClosed, ErrQueueFull, and ErrUnavailable, as which the broker's errors come, too.
+// Open finds the room of an id, on whichever node it was made, or makes it with the options create; nil: it makes
+// none. made: this call has made it. It waits for the broker. With Memory, which answers at once, event loops may
+// call it; with other brokers they call [Shards.Open]. Errors: ErrID, ErrNotFound if there is no such room and create
+// is nil, *AlikeError, ErrTooMany, ErrClosed, ErrQueueFull, and ErrUnavailable, which also wraps the broker's errors.
 func (h *Hub) Open(id string, create *Options) (r *Room, made bool, err error) {
 	for {
 		w := &wait{create: create, over: make(chan struct{})}
@@ -42,14 +41,14 @@ func (h *Hub) Open(id string, create *Options) (r *Room, made bool, err error) {
 	}
 }
 
-// again reports that a call of Open is to be made again: it wanted to make the room, but waited
-// for another call that only looked for it.
+// again reports that Open must try again: it wanted to make the room, but waited for another call that only looked
+// for it.
 func (w *wait) again(err error) bool {
 	return w.create != nil && !w.first && errors.Is(err, ErrNotFound)
 }
 
-// block waits for the end of a goroutine's wait. The hub looks after what is due as well, but not before
-// it is attached to loops.
+// block waits for the end of a goroutine's wait. It has a deadline of its own: the hub gives up overdue rooms only
+// once it is attached to loops.
 func (w *wait) block() {
 	if limit := w.room.hub.cfg.BrokerTimeout; limit > 0 {
 		stop := w.room.hub.cfg.Clock.AfterFunc(limit, func() { w.room.giveUp(ErrTimeout) })
@@ -58,7 +57,7 @@ func (w *wait) block() {
 	<-w.over
 }
 
-// open is Open, which may have w wait: then the error is errWaiting.
+// open is Open, except that w may wait: then the error is errWaiting.
 func (h *Hub) open(id string, w *wait) (r *Room, made bool, err error) {
 	if err := CheckID(id); err != nil {
 		return nil, false, err
@@ -86,7 +85,7 @@ func (h *Hub) open(id string, w *wait) (r *Room, made bool, err error) {
 	if failed := r.failed(); failed != nil {
 		return nil, false, failed
 	}
-	if there, err := h.list(r, w.create != nil); there != nil || err != nil { // somebody was quicker
+	if there, err := h.list(r, w.create != nil); there != nil || err != nil { // another call was quicker
 		how := Expired
 		if there != nil {
 			how = Left
@@ -94,7 +93,7 @@ func (h *Hub) open(id string, w *wait) (r *Room, made bool, err error) {
 		w.first, w.made = false, r.abandon(how)
 		return h.join(there, w, err)
 	}
-	if r.failed() == nil && r.Closed() { // it was found by way of the broker, and deleted, before it was listed
+	if r.failed() == nil && r.Closed() { // another call found it through the broker, and deleted it, before it was listed
 		h.unlist(r)
 		return nil, false, ErrNotFound
 	}
@@ -110,19 +109,19 @@ func (h *Hub) open(id string, w *wait) (r *Room, made bool, err error) {
 	return r, w.hasMade(r), err
 }
 
-// hasMade reports that r, which is open, was made by w's call: also if another call has listed it, but
-// not if the room that w has made is gone already, and r is the next one of its name.
+// hasMade reports whether r, which is open, was made by w's call. That holds also if another call has listed r. It
+// does not hold if the room that w has made is gone already and r is the next one of its id.
 func (w *wait) hasMade(r *Room) bool {
 	return w.first && r.made || w.made != "" && w.made == r.Position().Epoch
 }
 
-// join has w wait for a room that is listed, if it is not open.
+// join lets w wait for a room that is listed, if it is not open.
 func (h *Hub) join(there *Room, w *wait, err error) (*Room, bool, error) {
 	if there == nil || err != nil {
 		return nil, false, err
 	}
 	if err = there.await(w); err != nil && err != errWaiting {
-		if there.failed() != nil { // just now
+		if there.failed() != nil { // it has failed just now
 			h.unlist(there)
 		}
 		return nil, false, err
@@ -130,7 +129,7 @@ func (h *Hub) join(there *Room, w *wait, err error) (*Room, bool, error) {
 	return there, err == nil && w.hasMade(there), err
 }
 
-// ask asks the broker, whose code may be the application's.
+// ask asks the broker, which may be code of the application.
 func (h *Hub) ask(r *Room, w *wait, o *Options) {
 	returned := false
 	defer func() {
@@ -146,7 +145,7 @@ func (h *Hub) ask(r *Room, w *wait, o *Options) {
 	returned = true
 }
 
-// failed is why the room could not be opened; nil: it is open, or nobody knows yet.
+// failed returns why the room could not be opened; nil: it is open, or this is not known yet.
 func (r *Room) failed() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,7 +155,7 @@ func (r *Room) failed() error {
 	return r.waiting.failed
 }
 
-// list makes the room known, unless there is one.
+// list makes the room known, unless there is one of its id.
 func (h *Hub) list(r *Room, create bool) (there *Room, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -176,7 +175,7 @@ func (h *Hub) list(r *Room, create bool) (there *Room, err error) {
 	return nil, nil
 }
 
-// listLooks makes a public room's looks known, but for those that others have. h.mu is held.
+// listLooks lists a public room under its looks, except those that other rooms have. h.mu is held.
 func (h *Hub) listLooks(r *Room) {
 	if r.Options().Private {
 		return
@@ -196,7 +195,7 @@ func (h *Hub) unlistLooks(r *Room) {
 	}
 }
 
-// relist is for a room whose options are others now.
+// relist lists a room again after its options have changed.
 func (h *Hub) relist(r *Room, looks []uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -227,8 +226,8 @@ func (h *Hub) mayOpen(r *Room, create bool) (there *Room, err error) {
 	return h.mayOpenLocked(r, create)
 }
 
-// mayOpenLocked returns the room of r's id that is there, or why r cannot be. Only a room
-// that is to be made must look like no other.
+// mayOpenLocked returns the room that has r's id already, or the error that forbids r. A room that another node has
+// made may look like others; a new one may not.
 func (h *Hub) mayOpenLocked(r *Room, create bool) (there *Room, err error) {
 	switch there := h.rooms[r.id]; {
 	case h.closed:

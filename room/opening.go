@@ -6,44 +6,43 @@ import (
 	"math"
 )
 
-// opening is what a room has until it is open: the broker has not answered yet, and
-// calls that need the room wait, in order. Under Room.mu, but for due.
+// opening is the state of a room before it is open: the broker has not answered yet, and calls that need the room
+// wait, in order. Under Room.mu, except due.
 type opening struct {
 	waits    list.List // of *wait
-	bytes    int64     // that they cost
-	due      int64     // when the broker must have answered; 0: it may take its time
+	bytes    int64     // the cost of the waits
+	due      int64     // when the broker must have answered; 0: there is no limit
 	answered bool
-	removed  bool  // the room was deleted elsewhere, because of reason
-	failed   error // not nil: the room could not be opened, and never will be
+	removed  bool  // the room was deleted on another node, for reason
+	failed   error // not nil: the room cannot be opened
 	reason   string
 }
 
-// wait is one call that waits for a room to be open: of a publisher, of a connection, or of a
-// goroutine.
+// wait is one call that waits until a room is open. A publisher, a connection or a goroutine makes it.
 type wait struct {
 	create *Options // of a call of Open that may make the room
-	first  bool     // of a call of Open: it has asked the broker
-	made   string   // of a call of Open: the epoch that it has made for a room which another call was quicker to list
+	first  bool     // of a call of Open: it is the one that has asked the broker
+	made   string   // of a call of Open: the epoch of the room that it has made, if another call was quicker to list one
 
 	publication Publication // of a publisher, with its order
 
-	shards *Shards // of a connection: then is run on its loop
+	shards *Shards // of a connection: then runs on its loop
 	member Member
 	then   func(error)
 
-	over chan struct{} // of a goroutine: closed in the end
-	err  error         // before that
+	over chan struct{} // of a goroutine: closed at the end of the wait
+	err  error         // set before over is closed
 
-	// Under Room.mu, while it waits.
+	// Under Room.mu, while the call waits.
 	room *Room
 	at   *list.Element
 	cost int64
 }
 
-// waitCost is what a wait takes beside its message, in bytes.
+// waitCost is the size of a wait without its message, in bytes.
 const waitCost = 512
 
-// queue has w wait. r.mu is held, and the room is not open. Error: ErrQueueFull.
+// queue adds w to the waits. r.mu is held, and the room is not open. Error: ErrQueueFull.
 func (r *Room) queue(w *wait) error {
 	h, o := r.hub, r.waiting
 	cost := waitCost + int64(len(w.publication.Payload))
@@ -59,7 +58,7 @@ func (r *Room) queue(w *wait) error {
 	return nil
 }
 
-// unqueue takes w out. r.mu is held.
+// unqueue removes w. r.mu is held.
 func (r *Room) unqueue(w *wait) {
 	r.waiting.waits.Remove(w.at)
 	w.at = nil
@@ -67,7 +66,7 @@ func (r *Room) unqueue(w *wait) {
 	r.hub.waitingBytes.Add(-w.cost)
 }
 
-// cancel forgets a wait; if it is told already its loop will not find the connection.
+// cancel forgets a wait. If its answer is on its way, the loop will not find the connection.
 func (w *wait) cancel() {
 	w.room.mu.Lock()
 	defer w.room.mu.Unlock()
@@ -76,8 +75,8 @@ func (w *wait) cancel() {
 	}
 }
 
-// await has w wait for the room; nil: it is open. Errors: errWaiting when w waits,
-// ErrQueueFull, why the room could not be opened.
+// await lets w wait for the room; nil: it is open. Errors: errWaiting when w waits, ErrQueueFull, or the reason why
+// the room could not be opened.
 func (r *Room) await(w *wait) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,7 +92,7 @@ func (r *Room) await(w *wait) error {
 	return errWaiting
 }
 
-// publishLater has a publication wait for the room; false: it is open.
+// publishLater lets a publication wait for the room; false: it is open.
 func (r *Room) publishLater(p Publication) bool {
 	p.Payload = bytes.Clone(p.Payload)
 	switch err := r.await(&wait{publication: p}); err {
@@ -106,7 +105,7 @@ func (r *Room) publishLater(p Publication) bool {
 	return true
 }
 
-// answer takes the broker's answer to Open. A second one is ignored.
+// answer takes the broker's answer to Open. A second answer is ignored.
 func (r *Room) answer(t Topic, at Opening, err error) {
 	h := r.hub
 	var looks []uint64
@@ -146,21 +145,20 @@ func (r *Room) answer(t Topic, at Opening, err error) {
 		return
 	}
 	r.mu.Unlock()
-	defer r.flush() // whatever Encode does
+	defer r.flush() // also if Encode does not return
 	r.adopt(t, at, &o)
 	if looks != nil {
 		h.relist(r, looks)
 	}
 }
 
-// adopt takes the room to where the broker has it. Later messages may have been
-// delivered already.
+// adopt brings the room to the position at which the broker has it. Later messages may have been delivered already.
 func (r *Room) adopt(t Topic, at Opening, o *settings) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.topic, r.made = t, at.Made
 	r.settings.Store(o)
-	if r.at.Epoch != "" { // Reset was quicker
+	if r.at.Epoch != "" { // Reset came before the answer
 		return
 	}
 	early, first := r.history.recent(math.MaxInt, math.MaxInt), r.history.first
@@ -180,11 +178,11 @@ func (r *Room) adopt(t Topic, at Opening, o *settings) {
 	}
 }
 
-// flush lets all that waits go on, in order, and opens the room when nothing waits any more.
+// flush lets all waiting calls go on, in order, and opens the room when none is left.
 func (r *Room) flush() {
 	returned := false
 	defer func() {
-		if !returned { // a function of the application's has called runtime.Goexit
+		if !returned { // a function of the application has called runtime.Goexit
 			r.flush()
 		}
 	}()
@@ -212,7 +210,7 @@ func (r *Room) flush() {
 	returned = true
 }
 
-// giveUp is fail for a room that the broker has not answered about.
+// giveUp is fail for a room about which the broker has not answered.
 func (r *Room) giveUp(why error) {
 	r.mu.Lock()
 	if o := r.waiting; o == nil || o.answered || o.failed != nil {
@@ -222,7 +220,7 @@ func (r *Room) giveUp(why error) {
 	r.fail(why)
 }
 
-// fail ends a room that cannot be opened: all that wait for it are told why. r.mu is held, and released.
+// fail ends a room that cannot be opened: all calls that wait for it get the error. r.mu is held, and released.
 func (r *Room) fail(why error) {
 	o := r.waiting
 	o.failed = why
@@ -241,8 +239,8 @@ func (r *Room) fail(why error) {
 	}
 }
 
-// abandon ends a room that could not be listed. The topic that the broker has
-// opened is closed. made is the epoch that was made by that; "": none.
+// abandon ends a room that could not be listed. It closes the topic that the broker has opened. made is the epoch if
+// this opening had made the room; else "".
 func (r *Room) abandon(how Ending) (made string) {
 	r.mu.Lock()
 	t := r.topic
@@ -255,7 +253,7 @@ func (r *Room) abandon(how Ending) (made string) {
 	}
 	r.mu.Unlock()
 	r.hub.isGone(r)
-	defer func() { // whatever the broker does
+	defer func() { // also if the broker does not return
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.dropHistory()
@@ -266,7 +264,7 @@ func (r *Room) abandon(how Ending) (made string) {
 	return made
 }
 
-// tell ends a wait: the room is open, or the error says why it never will be.
+// tell ends a wait: the room is open, or err says why it cannot be opened.
 func (w *wait) tell(err error) {
 	switch {
 	case w.publication.order != nil:
@@ -318,5 +316,5 @@ func (r *Room) Removed(reason string) {
 		return
 	}
 	r.mu.Unlock()
-	_ = r.close(reason, func() { r.hub.unlist(r) }) // or it is closed here already
+	_ = r.close(reason, func() { r.hub.unlist(r) }) // unless it is closed already
 }

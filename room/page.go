@@ -2,8 +2,8 @@ package room
 
 import "github.com/perchws/perch/frame"
 
-// MaxPageBytes bounds the messages of a [Page], but for the first of them: a page has
-// one at least if there is one, so that who turns pages comes to the end.
+// MaxPageBytes bounds the messages of a [Page], except the first: a page has at least one if the history has one. So
+// a reader who turns pages comes to the end.
 const MaxPageBytes = 128 << 10
 
 // Page is a part of a room's history.
@@ -11,19 +11,19 @@ type Page struct {
 	Position                   // of the latest message of the room
 	Messages []*frame.Prepared // oldest first, in dialect 0, without a gap
 	First    uint64            // offset of the first of them
-	More     bool              // the history has more, beyond them, in the direction of the page
+	More     bool              // the history has more messages in this direction
 }
 
-// Before is the latest messages before an offset that the history has: at most n, and
-// MaxPageBytes. Nothing of a room that is deleted.
+// Before returns the latest messages before an offset that the history has: at most n, and MaxPageBytes. A deleted
+// room has none.
 func (r *Room) Before(offset uint64, n int) Page {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.page(r.history.before(offset, n))
 }
 
-// After is the earliest messages after an offset that the history has: at most n, and
-// MaxPageBytes. They begin later than at the next offset if that is kept no more.
+// After returns the earliest messages after an offset that the history has: at most n, and MaxPageBytes. If the
+// history has lost the next ones, they begin later.
 func (r *Room) After(offset uint64, n int) Page {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -36,7 +36,7 @@ func (r *Room) page(from, to int, more bool) Page {
 	return Page{r.at, append([]*frame.Prepared(nil), h.ring[from:to]...), h.first + uint64(from-h.head), more}
 }
 
-// before is the part of the ring that ends before an offset.
+// before returns the part of the ring that ends before an offset.
 func (h *history) before(offset uint64, n int) (from, to int, more bool) {
 	to = h.index(offset)
 	from = to
@@ -48,7 +48,7 @@ func (h *history) before(offset uint64, n int) (from, to int, more bool) {
 	return from, to, from > h.head
 }
 
-// later is the part of the ring that begins after an offset.
+// later returns the part of the ring that begins after an offset.
 func (h *history) later(offset uint64, n int) (from, to int, more bool) {
 	from = len(h.ring)
 	if offset+1 > offset { // else nothing can come after it
@@ -63,7 +63,7 @@ func (h *history) later(offset uint64, n int) (from, to int, more bool) {
 	return from, to, to < len(h.ring)
 }
 
-// index is the place in the ring of the first message that has this offset, or a later one.
+// index returns the place in the ring of the first message with this offset or a later one.
 func (h *history) index(offset uint64) int {
 	if offset <= h.first {
 		return h.head

@@ -9,8 +9,7 @@ import (
 	"github.com/perchws/perch/internal/label"
 )
 
-// Password is a password as it is kept: a slow salted hash (argon2id, RFC 9106).
-// The zero value is none.
+// Password is a slow salted hash of a password (argon2id, RFC 9106). The zero value means that there is no password.
 type Password struct{ hash *hash }
 
 type hash struct {
@@ -18,14 +17,14 @@ type hash struct {
 	sum  [32]byte
 }
 
-// IsSet reports that there is a password.
+// IsSet reports whether there is a password.
 func (p Password) IsSet() bool { return p.hash != nil }
 
-// passwordVersion begins what Bytes returns: another way of hashing is another version.
+// passwordVersion is the first byte of Bytes: another way of hashing gets another version.
 const passwordVersion = 1
 
-// Bytes is the password as it is kept, for a broker that keeps it elsewhere: salt and
-// hash, from which nobody finds the password but by trying. nil: there is none.
+// Bytes returns the hash and its salt, for a broker that keeps them elsewhere. Nobody finds the password from them
+// except by trying. nil: there is no password.
 func (p Password) Bytes() []byte {
 	if p.hash == nil {
 		return nil
@@ -47,24 +46,22 @@ func PasswordOf(b []byte) (Password, error) {
 	return Password{h}, nil
 }
 
-// What one hash costs: 19 MiB and, on a core of today, some 20 ms.
+// The cost of one hash: 19 MiB and, on a core of today, about 20 ms.
 const (
 	argonTime    = 2
 	argonMemory  = 19 << 10 // KiB
 	argonThreads = 1
 )
 
-// MaxPassword bounds a password, in bytes, as it was typed; maxWaiting how many
-// are waiting to be hashed.
+// MaxPassword bounds a password, in bytes, as it was typed; maxWaiting bounds how many wait to be hashed.
 const (
 	MaxPassword = 256
 	maxWaiting  = 256
 )
 
-// Hash makes a Password. It does not matter how the same characters are encoded
-// (RFC 8265 OpaqueString). It computes for a while, and waits for others that do:
-// not for event loops. Errors: ErrPasswordInvalid if it is empty, over MaxPassword
-// bytes or has characters that cannot be seen, ErrBusy, ctx's.
+// Hash makes a Password. It does not matter how the same characters are encoded (RFC 8265 OpaqueString). It computes
+// for a while, and waits for other calls: not for event loops. Errors: ErrPasswordInvalid if the password is empty,
+// over MaxPassword bytes or has invisible characters, ErrBusy, ctx's.
 func (h *Hub) Hash(ctx context.Context, password string) (Password, error) {
 	password, ok := opaque(password)
 	if !ok {
@@ -78,7 +75,7 @@ func (h *Hub) Hash(ctx context.Context, password string) (Password, error) {
 	return Password{n}, nil
 }
 
-// opaque is a password as it is hashed; false: it can be none.
+// opaque is the form of a password that is hashed; false: it is not a valid password.
 func opaque(password string) (string, bool) {
 	if len(password) > MaxPassword {
 		return "", false
@@ -86,8 +83,7 @@ func opaque(password string) (string, bool) {
 	return label.Password(password)
 }
 
-// hash computes n.sum. So many at a time, that joining is never what a server
-// does with all its cores and memory.
+// hash computes n.sum. Only a few run at a time, so that passwords never take all cores and memory of a server.
 func (h *Hub) hash(ctx context.Context, password string, n *hash) error {
 	if h.waiting.Add(1) > maxWaiting {
 		h.waiting.Add(-1)
@@ -104,11 +100,10 @@ func (h *Hub) hash(ctx context.Context, password string, n *hash) error {
 	return nil
 }
 
-// Key opens a room with a password. It is Unlock's answer, and good for that
-// room alone.
+// Key opens a room with a password. Unlock returns it. It is good for that room alone.
 type Key struct {
 	room  *Room
-	hash  *hash // of the password that was shown
+	hash  *hash // of the password that was given
 	admin bool
 }
 
@@ -120,9 +115,8 @@ func (k Key) opens(r *Room) bool {
 	return want == nil || k.admin || k.room == r && k.hash != nil && *k.hash == *want
 }
 
-// Unlock checks a password, in constant time. It waits, like Hash: not for event
-// loops. A room without a password needs no key; any password will do. How
-// often somebody may try is the caller's to limit. Errors: ErrPassword, ErrBusy,
+// Unlock checks a password, in constant time. It waits, like Hash: not for event loops. A room without a password
+// needs no key; any password will do. The caller must limit how often somebody may try. Errors: ErrPassword, ErrBusy,
 // ErrNotFound when the room is deleted, ctx's.
 func (r *Room) Unlock(ctx context.Context, password string) (Key, error) {
 	if r.Closed() {

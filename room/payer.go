@@ -7,35 +7,35 @@ import (
 	"github.com/perchws/perch/internal/ledger"
 )
 
-// Payer names who pays for what rooms keep: a user or an address, as the program tells them apart. The zero Payer is
+// Payer names the user or address that pays for memory of rooms, as the program tells them apart. The zero Payer is
 // nobody.
 //
-// All histories together are bounded (Config.MaxHistoryTotal). If they are more, the payer who has the most loses
+// All histories together are bounded (Config.MaxHistoryTotal). If they are larger, the payer who has the most loses
 // messages, so that nobody can have the history of others dropped. A room that the program has made to stay (Options
-// with neither a TTL nor a Payer) pays for its own history, and keeps it as long as there are others.
+// with neither a TTL nor a Payer) pays for its own history, and loses none as long as other rooms have some.
 type Payer [16]byte
 
-// histories counts what the histories of all rooms take, and who pays for it.
+// histories counts the bytes of all histories, and who pays for them.
 type histories struct {
 	most  int64        // immutable
 	bytes atomic.Int64 // of all
 
 	mu      sync.Mutex // short; taken after a room's
 	payers  map[Payer]*payer
-	passing *ledger.Pool[*payer] // of rooms that go, and of those who fill them
+	passing *ledger.Pool[*payer] // histories of rooms that may go
 	staying *ledger.Pool[*payer] // of rooms that stay
 }
 
-// payer is a Payer, or a room, with something in histories.
+// payer is a Payer, or a room that pays for itself, and its part of the histories.
 type payer struct {
-	key     Payer // zero: of a room that pays for itself
+	key     Payer // zero: a room that pays for itself
 	pool    *ledger.Pool[*payer]
 	share   ledger.Share[*payer]
 	charges []*charge
-	looked  int // of charges, by victim: the next time it goes on from there
+	looked  int // the charge at which victim begins next time
 }
 
-// charge is what somebody pays for in one room. It changes with the locks of the room and of the histories held.
+// charge is a payer's part of one room's history. It changes under the locks of the room and of the histories.
 type charge struct {
 	payer *payer
 	room  *Room
@@ -43,7 +43,7 @@ type charge struct {
 	place int // in payer.charges
 }
 
-// chargeCost is what a payer and its charge take, beside the messages.
+// chargeCost is the size of a payer and its charge, without the messages.
 const chargeCost = 320
 
 func newHistories(most int64) histories {
@@ -53,10 +53,10 @@ func newHistories(most int64) histories {
 	}
 }
 
-// stays reports that the room is the program's own.
+// stays reports whether the room is one of the program's own.
 func (o *Options) stays() bool { return o.TTL <= 0 && o.Payer == Payer{} }
 
-// chargeOf returns who pays for a message of by's in the room. Both locks are held.
+// chargeOf returns the charge for a message of by in the room. Both locks are held.
 func (hs *histories) chargeOf(r *Room, by Payer) *charge {
 	o := &r.settings.Load().Options
 	switch {
@@ -89,14 +89,14 @@ func (hs *histories) chargeOf(r *Room, by Payer) *charge {
 	return c
 }
 
-// pay counts n bytes more. Both locks are held.
+// pay adds n bytes to a charge. Both locks are held.
 func (hs *histories) pay(c *charge, n int) {
 	c.bytes += n
 	hs.bytes.Add(int64(n))
 	c.payer.pool.Add(&c.payer.share, int64(n))
 }
 
-// refund counts n bytes less, and lets go of a charge for nothing.
+// refund takes n bytes from a charge, and drops a charge without bytes.
 func (hs *histories) refund(c *charge, n int) {
 	if hs.pay(c, -n); c.bytes == chargeCost {
 		hs.pay(c, -chargeCost)
@@ -104,7 +104,7 @@ func (hs *histories) refund(c *charge, n int) {
 	}
 }
 
-// drop forgets a charge.
+// drop removes a charge.
 func (hs *histories) drop(c *charge) {
 	p := c.payer
 	delete(c.room.charges, p.key)
@@ -120,11 +120,11 @@ func (hs *histories) drop(c *charge) {
 type Shares struct {
 	Bytes   int64 // of all histories
 	Limit   int64 // Config.MaxHistoryTotal
-	Payers  int   // of rooms that are not the program's own; a room that pays for itself is one
-	Largest int64 // what one of these pays for who pay for most: nobody pays for twice as much
+	Payers  int   // of rooms that are not the program's own; a room that pays for itself counts as one
+	Largest int64 // the share of one of the largest of these payers: no other pays for twice as much
 }
 
-// Shares returns the figures, all of one moment. Any goroutine.
+// Shares returns the figures, all of one moment. Any goroutine may call it.
 func (h *Hub) Shares() Shares {
 	hs := &h.histories
 	hs.mu.Lock()

@@ -6,34 +6,34 @@ import (
 	"time"
 )
 
-// EventKind says what has happened in a room.
+// EventKind says what kind of event happened in a room.
 type EventKind uint8
 
 const (
 	UserJoined EventKind = iota // User came
 	UserLeft                    // User went
-	Changed                     // Came and Went, in a room with many members: told once a second, or less often
-	Closed                      // the room is deleted, because of Reason
+	Changed                     // Came and Went: in a room with many members told once a second, or less often
+	Closed                      // the room was deleted, for Reason
 )
 
-// Event is what members are told about, by Config.Announce.
+// Event is news about a room for its members: Config.Announce makes a message of it.
 type Event struct {
-	Room       *Room // only its ID, Options and Created may be asked
+	Room       *Room // only its ID, Options and Created may be called
 	Kind       EventKind
 	User       *User
-	Count      int     // members, after it
+	Count      int     // members after the event
 	Came, Went []*User // nil above Config.PresenceNames members; at most PresenceEach each
 	Reason     string
 }
 
-// changes are comings and goings that have not been told.
+// changes are comings and goings that members have not been told of.
 type changes struct {
-	users map[*User]bool // true: came
-	all   bool           // too many to have names
-	heard bool           // a connection has joined in between, and knows a count of its own time
+	users map[*User]bool // true: came; false: went
+	all   bool           // there are too many for names
+	heard bool           // a connection has joined since the last summary, and was told a count
 }
 
-// changed tells, or takes note of, a coming or going. r.mu is held.
+// changed tells members of a coming or going, or notes it for the next summary. r.mu is held.
 func (r *Room) changed(u *User, came bool) {
 	n, c := r.count(), &r.hub.cfg
 	if n <= c.PresenceEach && r.changes == nil {
@@ -57,19 +57,18 @@ func (r *Room) changed(u *User, came bool) {
 	if ch.all {
 		return
 	}
-	if _, ok := ch.users[u]; ok { // the other way round before
+	if _, ok := ch.users[u]; ok { // the opposite was noted before
 		delete(ch.users, u)
 		return
 	}
 	ch.users[u] = came
 }
 
-// presencePace is how many members a second hear of others, at most, in one room:
-// in one that has more, summaries come less often than once a second.
+// presencePace bounds how many members of one room are told of others in a second: in a larger room summaries come
+// less often than once a second.
 const presencePace = 10_000
 
-// tellChanges tells what has changed since the last time. It reports that it is
-// too early for that.
+// tellChanges sends the summary of the changes since the last one. It reports whether it is too early for that.
 func (r *Room) tellChanges(now int64) (early bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -81,7 +80,7 @@ func (r *Room) tellChanges(now int64) (early bool) {
 		return true
 	}
 	r.changes, r.told = nil, now
-	if len(ch.users) == 0 && !ch.all && !ch.heard { // all who came have gone again
+	if len(ch.users) == 0 && !ch.all && !ch.heard { // all that came have gone again
 		return false
 	}
 	e := Event{Room: r, Kind: Changed, Count: r.count()}
@@ -121,7 +120,7 @@ func (r *Room) tell(e Event) {
 			r.hub.shed.Add(uint64(r.on.connections()))
 			return
 		}
-		// The last word of a room is said in any case, once for each.
+		// The end of a room is told in any case, once for each member.
 		r.hub.post(&Delivery{hub: r.hub, room: r, frames: f}, r.on.loops())
 	}
 }

@@ -10,59 +10,55 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// Message is what is published to a room. Payload and Except are copied before
-// Publish returns.
+// Message is a message to be published. Payload and Except are copied before Publish returns.
 type Message struct {
 	Op      frame.Opcode // 0: text
 	Payload []byte
-	Except  []Member    // connections that do not get it: its sender's, mostly
-	Taken   func(n int) // told, on a loop, how many connections' queues took it; nil: nobody asks
+	Except  []Member    // connections that do not get it, such as its sender
+	Taken   func(n int) // called on a loop with the number of connections whose queues took it; may be nil
 	Once    *Once       // the name of the message, for a broker that keeps names; nil: it has none
-	Payer   Payer       // who pays for its place in the history
+	Payer   Payer       // the payer for its place in the history
 }
 
-// Receipt is what a publisher learns.
+// Receipt is the answer to a publish.
 type Receipt struct {
 	Position       // of the message
-	Members  int   // at that moment
-	First    *Once // not nil: the broker knew Message.Once, and all of this is of the message published first
+	Members  int   // members at that moment
+	First    *Once // not nil: the broker knew Message.Once, and the receipt is that of the message published first
 }
 
-// order is a publish under way: it goes with the Publication, which comes back.
+// order is a publish under way: it travels inside the Publication.
 type order struct {
 	room    *Room
 	except  exclusion
 	taken   func(int)
 	done    func(Receipt, error)
 	at      Position // of the message, once it is placed
-	members int32    // at that moment
+	members int32    // members at that moment
 	state   atomic.Uint32
-	cost    int64         // that it has reserved of the budget, until it is placed
-	way     *Delivery     // to the loops, once it is placed
-	flight  *list.Element // in Room.flights, under Room.mu; nil: not there
+	cost    int64         // reserved bytes of the budget, until the message is placed
+	way     *Delivery     // the delivery to the loops, once it is placed
+	flight  *list.Element // in Room.flights, under Room.mu; nil: it is not there
 }
 
-// What has happened to an order: bits of its state.
+// Events of an order: bits of its state.
 const (
-	orderPlaced  = 1 << iota // Deliver has had it: at, members and way are set
+	orderPlaced  = 1 << iota // Deliver was called with it: at, members and way are set
 	orderFlying              // the broker has taken it and not settled it at once
-	orderSettled             // its publisher is told
+	orderSettled             // its publisher was told
 )
 
-// Publish sends a message to all members and keeps it in the history. done is called once,
-// with the receipt as soon as the message has its place in the order; with a broker that
-// answers at once, as Memory does, before Publish returns. Else it is called on any
-// goroutine, the broker's own: it must not block. It may be nil. Members get the message by
-// the end of their loop's turn, all in the same order. The messages that one goroutine
-// publishes to a room have their places in that order.
+// Publish sends a message to all members and keeps it in the history. done may be nil. It is called once: with the
+// receipt as soon as the message has its place in the order, or with an error. With a broker that answers at once, as
+// Memory does, it is called before Publish returns; else on any goroutine, such as the broker's own, so it must not
+// block. Members get the message by the end of their loop's turn, all in the same order. Messages that one goroutine
+// publishes to a room keep their order.
 //
-// Errors: ErrQueueFull when loops or the broker do not keep up with the room, or with all that is on
-// its way to them, ErrNotFound when the room is
-// deleted, ErrBroker when the broker panics, ErrTimeout when it does not answer in time, other
-// ErrUnavailable of the broker; of the message frame.ErrNotData (it is neither text
-// nor binary) and, without Config.Encode, frame.ErrNotText (it is text and not
-// UTF-8). A message with an error has no place in the order: nobody gets it. Only
-// after ErrTimeout, ErrBroker and ErrUnavailable nobody knows.
+// Errors: ErrQueueFull when loops or the broker do not keep up with the room, or with all messages on their way,
+// ErrNotFound when the room is deleted, ErrBroker when the broker panics, ErrTimeout when it does not answer in time,
+// other ErrUnavailable of the broker; of the message frame.ErrNotData (it is neither text nor binary) and, without
+// Config.Encode, frame.ErrNotText (it is text and not UTF-8). A message with an error has no place in the order, and
+// nobody gets it. After ErrTimeout, ErrBroker and ErrUnavailable, though, it may still get one.
 func (r *Room) Publish(m Message, done func(Receipt, error)) {
 	o := &order{room: r, except: excluding(m.Except), taken: m.Taken, done: done}
 	r.pending.Add(1)
@@ -79,12 +75,12 @@ func (r *Room) Publish(m Message, done func(Receipt, error)) {
 		return
 	}
 	r.order(p)
-	if hs := &r.hub.histories; hs.bytes.Load()-hs.most > hs.most/8 { // else the next sweep will do
+	if hs := &r.hub.histories; hs.bytes.Load()-hs.most > hs.most/8 { // else the next Sweep is soon enough
 		r.hub.trim()
 	}
 }
 
-// order hands a message to the broker, whose code may be the application's.
+// order hands a message to the broker, which may be code of the application.
 func (r *Room) order(p Publication) {
 	o := p.order
 	returned := false
@@ -99,7 +95,7 @@ func (r *Room) order(p Publication) {
 	returned = r.hub.cfg.call("Broker.Publish", func() { r.topic.Publish(p) })
 }
 
-// accept judges a message, which is counted in pending already.
+// accept checks a message, which already counts in pending.
 func (r *Room) accept(m *Message) error {
 	if m.Op == 0 {
 		m.Op = frame.OpText
@@ -115,8 +111,8 @@ func (r *Room) accept(m *Message) error {
 	return nil
 }
 
-// settle tells the publisher, once. It may run while Deliver has the same order, on
-// another goroutine: a broker has two ways to hear of a message.
+// settle tells the publisher, once. It may run while Deliver handles the same order on another goroutine: a broker
+// may settle and deliver at the same time.
 func (o *order) settle(out Outcome) {
 	was := o.state.Or(orderSettled)
 	if was&orderSettled != 0 {
@@ -147,13 +143,12 @@ func (o *order) settle(out Outcome) {
 	case out.Epoch != "":
 		receipt.Members = r.Count()
 	default:
-		err = ErrNotFound // deleted meanwhile
+		err = ErrNotFound // the room was deleted meanwhile
 	}
 }
 
-// place notes that Deliver has the order, and that d is its way to the members, which
-// is not over before settle. If the publisher was told before, d is a message like
-// any other. r.mu is held.
+// place notes that Deliver was called with the order, and that d is its delivery, which does not finish before
+// settle. If the publisher was told before, d is a message like any other. r.mu is held.
 func (o *order) place(d *Delivery, at Position, members int) {
 	was := o.state.Load()
 	if was&(orderPlaced|orderSettled) != 0 {
@@ -171,16 +166,16 @@ func (o *order) place(d *Delivery, at Position, members int) {
 	}
 }
 
-// Deliver implements Subscriber: the broker calls it, and nobody else.
+// Deliver implements Subscriber: only the broker calls it.
 func (r *Room) Deliver(p Publication) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || p.Offset <= r.at.Offset { // or it comes twice
+	if r.closed || p.Offset <= r.at.Offset { // or the message comes a second time
 		return
 	}
 	var f Frames
 	now := r.hub.cfg.Clock.Wall()         // until Now has returned
-	defer func() { r.enter(p, f, now) }() // whatever the functions of Config do
+	defer func() { r.enter(p, f, now) }() // also if a function of Config does not return
 	f[0] = r.encode(p)
 	for d := Dialect(1); d < Dialects; d++ {
 		if r.on.speak(d) {
@@ -190,9 +185,8 @@ func (r *Room) Deliver(p Publication) {
 	now = r.hub.cfg.Now()
 }
 
-// enter keeps the message of an offset and posts it to the members. Where a
-// function of Config has ended its goroutine and made nothing, the message goes
-// out as it was given to it. r.mu is held.
+// enter keeps the message of an offset and posts it to the members. If a function of Config has ended its goroutine
+// without a result, the message goes out unchanged. r.mu is held.
 func (r *Room) enter(p Publication, f Frames, now time.Time) {
 	if f[0] == nil {
 		f[0] = prepare(p.Op, p.Payload)
@@ -223,9 +217,8 @@ func (r *Room) encode(p Publication) *frame.Prepared {
 	return prepare(p.Op, r.hub.cfg.Encode(nil, r.id, p.Offset, p.Payload))
 }
 
-// prepare is frame.Prepare for what has its place in the order already, and must be
-// sent: from another node, or made by a function of Config. Text is mended, as
-// encoding/json mends it.
+// prepare is frame.Prepare for a message that already has its place in the order and must be sent: one of another
+// node, or made by a function of Config. Text that is not UTF-8 is mended, as encoding/json does it.
 func prepare(op frame.Opcode, b []byte) *frame.Prepared {
 	if !op.IsData() {
 		op = frame.OpBinary
@@ -241,10 +234,9 @@ func (r *Room) translate(d Dialect, f *frame.Prepared) *frame.Prepared {
 	return prepare(f.Opcode(), r.hub.cfg.Translate(nil, d, r.id, f.Payload()))
 }
 
-// Send sends a message without an offset, which no history keeps. By its class
-// it may be left out for members that do not keep up. Members see what one
-// goroutine publishes and sends in that order. Errors: ErrNotFound when the room
-// is deleted, ErrQueueFull when loops do not keep up, f.Err.
+// Send sends a message without an offset, which no history keeps. By its class it may be left out for members that do
+// not keep up. Members see the messages that one goroutine publishes and sends in that order. Errors: ErrNotFound
+// when the room is deleted, ErrQueueFull when loops do not keep up, f.Err.
 func (r *Room) Send(f Frames, class Class, except ...Member) error {
 	if err := f.Err(); err != nil {
 		return err
@@ -253,7 +245,7 @@ func (r *Room) Send(f Frames, class Class, except ...Member) error {
 		return err
 	}
 	if r.opening.Load() {
-		return nil // there is no member anywhere that it could be for
+		return nil // no node has a member that it could be for
 	}
 	if relay, ok := r.topic.(Relay); ok {
 		r.hub.cfg.call("Broker.Relay", func() { relay.Relay(f, class) })
@@ -292,7 +284,7 @@ func (r *Room) send(f Frames, class Class, except []Member) error {
 	return nil
 }
 
-// post posts a delivery that nobody waits for.
+// post posts a delivery for which nothing waits.
 func (h *Hub) post(d *Delivery, loops []uint32) {
 	if d.post(loops) {
 		d.finish()

@@ -9,69 +9,67 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// Options are what a room is made with. The zero value is a public room
-// without a password or a limit.
+// Options describe a room. The zero value is a public room without a password or a limit.
 type Options struct {
 	Name       string // for people; the id, if empty
 	Owner      string // user id of the person that may delete it
-	Private    bool   // not listed to others than its members
+	Private    bool   // listed only to its members
 	Password   Password
 	MaxMembers int           // users and connections without one; 0: no limit
-	TTL        time.Duration // without members, then the room is deleted; 0: it stays until Hub.Delete
-	Payer      Payer         // who has made the room, and pays for messages in it that nobody pays for
+	TTL        time.Duration // the room is deleted after so long without members; 0: it stays until Hub.Delete
+	Payer      Payer         // of the maker of the room; also pays for messages of the room without a Payer
 }
 
-// Room is where messages are published to members. Any goroutine may call its
-// methods; connections join and leave through the engine, on their loop.
+// Room is where messages are published to members. Any goroutine may call its methods; connections join and leave
+// through the engine, on their loop.
 //
-// A Room that is deleted stays so, also when another one is made with its id:
-// what is published or sent to it, and whoever joins it, gets ErrNotFound, and
-// it has no members.
+// A deleted Room stays deleted, also when another one is made with its id: publishing, sending and joining return
+// ErrNotFound, and it has no members.
 type Room struct {
-	// Immutable once the room is known.
+	// Immutable once the room is listed.
 	hub     *Hub
 	id      string
-	created time.Time // on this node, or when it was asked for
+	created time.Time // on this node, or when the room was asked for
 
 	// Immutable once the room is open.
 	topic Topic
-	made  bool // by the opening
+	made  bool // by this node's opening
 
-	looks []uint64 // its places in Hub.alike, unless it is private; under Hub.mu once the room is known
+	looks []uint64 // its places in Hub.alike, unless it is private; under Hub.mu once the room is listed
 
 	audience bool // made by Hub.Audience
 
 	// Under Hub.mu.
-	maker  Payer // who has one room more for it
+	maker  Payer // the Payer to whom it counts in Hub.makers
 	listed int   // its place in Hub.listed
 
 	// Atomic.
 	settings   atomic.Pointer[settings]
-	opening    atomic.Bool  // what is published waits
+	opening    atomic.Bool  // publishes wait for the broker
 	pending    atomic.Int64 // publishes accepted and not yet walked by all loops
 	latest     atomic.Int64 // unix ns of the last message
-	emptySince atomic.Int64 // as Config.Clock tells it: when it was empty last, if it has a TTL
+	emptySince atomic.Int64 // the time on Config.Clock when it became empty, if it has a TTL
 
 	mu      sync.Mutex // short; taken after the broker's, before a mailbox's
-	serial  serial     // of deliveries
+	serial  serial     // of its deliveries
 	closed  bool
 	on      places
 	users   map[*User]presence
 	nobody  int // connections without a user
 	at      Position
 	history history
-	charges map[Payer]*charge // who pays for the history
-	waiting *opening          // nil: the room is open
+	charges map[Payer]*charge // by payer of messages in the history
+	waiting *opening          // calls that wait for the room; nil: it is open
 	flights *list.List        // publishes that the broker has not settled; nil: none
-	changes *changes          // not told yet
-	told    int64             // as Config.Clock tells it: when changes were told last
+	changes *changes          // changes that members have not been told of
+	told    int64             // the time on Config.Clock when changes were told last
 
 	// Under Hub.expiry.mu.
-	due   int64 // unix ns: when it is to be looked at
-	place int   // in the heap, from 1; 0: it is not there
+	due   int64 // unix ns: when expiry looks at it
+	place int   // its place in the heap, from 1; 0: it is not there
 }
 
-// settings are a room's options, and when it was made. Immutable.
+// settings are a room's options, and the time at which it was made. Immutable.
 type settings struct {
 	Options
 	created time.Time
@@ -83,16 +81,16 @@ type presence struct {
 	since       uint32 // seconds after the room was made
 }
 
-// ID names the room.
+// ID returns the id of the room.
 func (r *Room) ID() string { return r.id }
 
-// Options are those it was made with, or has been given since.
+// Options returns the options that the room has now.
 func (r *Room) Options() Options { return r.settings.Load().Options }
 
-// Created is when it was made.
+// Created returns the time at which the room was made.
 func (r *Room) Created() time.Time { return r.settings.Load().created }
 
-// Active is when its latest message was published; when it was made, if there was none.
+// Active returns the time of the latest message; the time at which the room was made, if there is none.
 func (r *Room) Active() time.Time {
 	if ns := r.latest.Load(); ns != 0 {
 		return time.Unix(0, ns)
@@ -100,7 +98,7 @@ func (r *Room) Active() time.Time {
 	return r.Created()
 }
 
-// Count is the number of members: users, and connections without one.
+// Count returns the number of members: users, and connections without one.
 func (r *Room) Count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,31 +107,31 @@ func (r *Room) Count() int {
 
 func (r *Room) count() int { return len(r.users) + r.nobody }
 
-// Connections is the number of connections in the room.
+// Connections returns the number of connections in the room.
 func (r *Room) Connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.on.connections()
 }
 
-// Queue is the number of publishes accepted and not yet walked by all loops.
+// Queue returns the number of publishes accepted and not yet walked by all loops.
 func (r *Room) Queue() int { return int(r.pending.Load()) }
 
-// Position is the place of the latest message.
+// Position returns the place of the latest message.
 func (r *Room) Position() Position {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.at
 }
 
-// Closed reports that the room is deleted.
+// Closed reports whether the room is deleted.
 func (r *Room) Closed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.closed
 }
 
-// Has reports that a user has a connection in the room.
+// Has reports whether a user has a connection in the room.
 func (r *Room) Has(u *User) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -141,8 +139,8 @@ func (r *Room) Has(u *User) bool {
 	return ok
 }
 
-// Users calls f for users in the room and the time they came (to the second), at most so many,
-// in no order, and returns how many there are in all. f may call the room.
+// Users calls f for at most so many of the users in the room, with the time at which they came (to the second), in no
+// order, and returns how many there are in all. f may call the room.
 func (r *Room) Users(most int, f func(u *User, since time.Time)) (all int) {
 	type entry struct {
 		u     *User
@@ -166,29 +164,28 @@ func (r *Room) Users(most int, f func(u *User, since time.Time)) (all int) {
 
 // JoinOptions say how to join.
 type JoinOptions struct {
-	Key    Key       // of a room with a password; see Room.Unlock
-	Since  *Position // what the connection has seen: ask for what came after
-	Recent int       // how many of the latest messages to get, if not those
+	Key    Key       // needed for a room with a password; see Room.Unlock
+	Since  *Position // the last message that the connection has seen: it gets the later ones
+	Recent int       // how many of the latest messages to get, if not those since Since
 }
 
-// Joined is what a connection that has joined should know. Later messages will
-// be delivered to it; earlier ones are in here.
+// Joined is the answer to a join. Messages that are not in it will be delivered.
 type Joined struct {
 	Position       // of the latest message
-	Count     int  // members, with the new one
-	First     bool // of its user's connections
-	Recovered bool // Missed is all that came after JoinOptions.Since
+	Count     int  // members, including the new one
+	First     bool // it is the first of its user's connections in the room
+	Recovered bool // Missed has all messages after JoinOptions.Since
 	Missed    []*frame.Prepared
 	Recent    []*frame.Prepared // in dialect 0
 }
 
-// join makes the connection a member: its loop hears of all that is published
-// from now on, as soon as d is carried out.
+// join makes the connection a member: its loop gets all messages that are published from now on, once d is carried
+// out.
 func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Delivery) (j Joined, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.audience {
-		u = nil // it knows connections alone
+		u = nil // an audience counts connections only
 	}
 	p, known := r.users[u]
 	most := r.settings.Load().MaxMembers
@@ -222,7 +219,7 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 		p.connections++
 		r.users[u] = p
 		if j.First {
-			r.changed(u, true) // before it can hear of itself
+			r.changed(u, true) // before the new member can be told of itself
 		}
 	}
 	if ch := r.changes; ch != nil && !ch.users[u] {
@@ -251,7 +248,7 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	if r.closed {
 		return false
 	}
-	defer func() { // whatever Announce does
+	defer func() { // also if Announce does not return
 		if r.count() == 0 {
 			r.countActive(-1)
 			r.hub.isEmpty(r)
@@ -271,15 +268,15 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	return last
 }
 
-// countActive counts a room that has its first member, or has lost its last one.
+// countActive counts a room that got its first member, or lost its last.
 func (r *Room) countActive(n int64) {
 	if !r.audience {
 		r.hub.active.Add(n)
 	}
 }
 
-// close ends the room, and calls then without a lock. Both happen whatever Announce
-// does. Errors: ErrNotFound when it was closed before, ErrOpening.
+// close ends the room, and then calls then without a lock, also if Announce does not return. Errors: ErrNotFound when
+// it was closed before, ErrOpening.
 func (r *Room) close(reason string, then func()) error {
 	r.mu.Lock()
 	switch {
@@ -297,7 +294,7 @@ func (r *Room) close(reason string, then func()) error {
 	return nil
 }
 
-// expire is close for a room that has been empty since then.
+// expire is close for a room that has been empty since a time.
 func (r *Room) expire(since int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -308,7 +305,7 @@ func (r *Room) expire(since int64) bool {
 	return true
 }
 
-// end takes everybody out.
+// end removes all members.
 func (r *Room) end() {
 	d := &Delivery{hub: r.hub, room: r, evict: true}
 	d.post(r.on.loops())

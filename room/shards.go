@@ -6,9 +6,9 @@ import (
 	"github.com/perchws/perch/internal/beside"
 )
 
-// Shards is one loop's part of all rooms: which of its connections are in which.
-// It belongs to that loop; the engine has one for each. A connection that joins costs 8 bytes, and 8
-// more if it signs in; and 4 bytes if it is in one room, 8 for each and 24 besides if it is in several.
+// Shards is one loop's part of all rooms: which of its connections are in which. It belongs to that loop; the engine
+// has one for each. A connection that joins costs 8 bytes, and 8 more if it signs in. In one room it costs 4 bytes
+// more; in several 24, and 8 for each.
 type Shards struct {
 	hub     *Hub
 	loop    uint32
@@ -25,10 +25,10 @@ type Shards struct {
 	waits   map[uint32][]*wait // by slot: what connections have asked of rooms that are being opened
 }
 
-// seat is what is known of a connection. A zero gen: nothing, it has neither signed in nor joined.
+// seat is what a loop knows of a connection. If gen is zero, the connection has neither signed in nor joined.
 type seat struct {
 	gen  uint32
-	link uint32 // rooms: index of the one shard, or of lists, above these bits
+	link uint32 // the bits below; above them the index of its one shard, or of its list of shards
 }
 
 const (
@@ -36,21 +36,20 @@ const (
 	linkOne     = 2 // it is in one room
 	linkGone    = 4 // it has signed out
 	linkShift   = 3
-	linkKept    = linkDialect | linkGone // whatever the rooms
+	linkKept    = linkDialect | linkGone // bits that do not depend on the rooms
 )
 
-// shard is a room's members on this loop, as their slots, in order: walking them
-// goes through memory in one direction.
+// shard is a room's members on this loop, as their slots, in order: a walk goes through memory in one direction.
 type shard struct {
 	room    *Room
-	last    serial // of the deliveries that were carried out
+	last    serial // of the deliveries carried out so far
 	slots   [Dialects][]uint32
-	links   int    // seats that refer to it
+	links   int    // seats that refer to the shard
 	version uint32 // of slots
 }
 
-// joining is a join that has not taken effect: until what was published before
-// it is out of the mailbox.
+// joining is a join that has not taken effect, because messages that were published before it are still in the
+// mailbox.
 type joining struct {
 	slot, shard uint32
 }
@@ -66,7 +65,7 @@ func NewShards(h *Hub, loop int) *Shards {
 // keepJoins is how many deliveries of joins are kept for the next ones.
 const keepJoins = 256
 
-// Trim gives back memory that connections which are gone have left. The engine calls it a few times a second.
+// Trim frees memory that connections have left behind. The engine calls it a few times a second.
 func (s *Shards) Trim() {
 	s.seats.Trim(nil)
 	s.users.Trim(nil)
@@ -75,14 +74,14 @@ func (s *Shards) Trim() {
 	s.recycle = s.recycle[:half]
 }
 
-// seat is the connection's seat, made if there is none.
+// seat returns the connection's seat, and makes it if there is none.
 func (s *Shards) seat(slot, gen uint32) *seat {
 	p := s.seats.At(slot)
 	p.gen = gen
 	return p
 }
 
-// has is the connection's seat; nil: none.
+// has returns the connection's seat; nil: there is none.
 func (s *Shards) has(slot uint32) *seat {
 	if p := s.seats.Find(slot); p != nil && p.gen != 0 {
 		return p
@@ -90,7 +89,7 @@ func (s *Shards) has(slot uint32) *seat {
 	return nil
 }
 
-// SignIn says whose connection it is. Errors: ErrSignedIn, ErrUserID.
+// SignIn makes the connection one of a user. Errors: ErrSignedIn, ErrUserID.
 func (s *Shards) SignIn(slot, gen uint32, id Identity) (u *User, first bool, err error) {
 	p := s.seat(slot, gen)
 	if s.users.Get(slot) != nil || p.link>>linkShift != 0 || p.link&linkOne != 0 {
@@ -104,10 +103,10 @@ func (s *Shards) SignIn(slot, gen uint32, id Identity) (u *User, first bool, err
 	return u, first, err
 }
 
-// User is whose connection it is; nil: nobody's.
+// User returns the user of the connection; nil: it has not signed in.
 func (s *Shards) User(slot uint32) *User { return s.users.Get(slot) }
 
-// rooms are the shards that a seat is in, or will be.
+// rooms returns the shards that a seat is in, or will be.
 func (s *Shards) rooms(p *seat) []uint32 {
 	switch i := p.link >> linkShift; {
 	case p.link&linkOne != 0:
@@ -118,7 +117,7 @@ func (s *Shards) rooms(p *seat) []uint32 {
 	return nil
 }
 
-// Rooms calls f for every room the connection is in, but audiences. f may leave any.
+// Rooms calls f for every room that the connection is in, except audiences. f may leave any of them.
 func (s *Shards) Rooms(slot uint32, f func(*Room)) {
 	p := s.has(slot)
 	if p == nil {
@@ -175,7 +174,7 @@ func (s *Shards) Join(slot, gen uint32, r *Room, o JoinOptions) (Joined, error) 
 	return j, nil
 }
 
-// joinOf is the delivery of a join, which goes through the loop's mailbox.
+// joinOf makes the delivery of a join, which goes through the loop's mailbox.
 func (s *Shards) joinOf(r *Room, m Member) (d *Delivery) {
 	if n := len(s.recycle); n > 0 {
 		d = s.recycle[n-1]
@@ -187,7 +186,7 @@ func (s *Shards) joinOf(r *Room, m Member) (d *Delivery) {
 	return d
 }
 
-// joinIsOver keeps d for another join. Nobody else has it: a join is posted to its own loop alone.
+// joinIsOver keeps d for another join. Nothing else refers to it: a join is posted to its own loop alone.
 func (s *Shards) joinIsOver(d *Delivery) {
 	if len(s.recycle) < keepJoins {
 		*d = Delivery{to: d.to}
@@ -195,7 +194,7 @@ func (s *Shards) joinIsOver(d *Delivery) {
 	}
 }
 
-// shardOf is the room's shard, made if there is none.
+// shardOf returns the room's shard, and makes it if there is none.
 func (s *Shards) shardOf(r *Room) uint32 {
 	if i, ok := s.index[r]; ok {
 		return i
@@ -231,14 +230,14 @@ func (s *Shards) link(p *seat, i uint32) {
 		s.lists[p.link>>linkShift] = []uint32{n, i}
 	default:
 		list := s.lists[n]
-		if len(list) == cap(list) { // a little room at a time: there are as many lists as connections
+		if len(list) == cap(list) { // grow by little: there are as many lists as connections
 			list = append(make([]uint32, 0, len(list)+max(2, len(list)/8)), list...)
 		}
 		s.lists[n] = append(list, i)
 	}
 }
 
-// unlink is the opposite.
+// unlink undoes link.
 func (s *Shards) unlink(p *seat, i uint32) {
 	d := p.link & linkKept
 	n := p.link >> linkShift
@@ -292,14 +291,14 @@ func (s *Shards) Change(d *Delivery) bool {
 	return true
 }
 
-// evict takes everybody out of a room that is deleted.
+// evict removes all members of a deleted room.
 func (s *Shards) evict(r *Room) {
 	i, ok := s.index[r]
 	if !ok {
 		return
 	}
 	for _, slots := range s.shards[i].slots {
-		for _, slot := range slices.Backward(slices.Clone(slots)) { // the last one goes at no cost
+		for _, slot := range slices.Backward(slices.Clone(slots)) { // removing the last one moves no other
 			s.remove(slot, s.seats.At(slot), i)
 		}
 	}
@@ -337,8 +336,8 @@ func (s *Shards) remove(slot uint32, p *seat, i uint32) {
 	s.unlink(p, i)
 }
 
-// Leave ends the connection's membership: nothing of the room is delivered to it
-// any more. last: of its user's connections in the room. Error: ErrNotIn.
+// Leave ends the connection's membership: no further message of the room is delivered to it. last: it was the last of
+// its user's connections in the room. Error: ErrNotIn.
 func (s *Shards) Leave(slot uint32, r *Room) (last bool, err error) {
 	if !s.In(slot, r) {
 		return false, ErrNotIn
@@ -359,7 +358,7 @@ func (s *Shards) LeaveAll(slot uint32) {
 	}
 	returned := false
 	defer func() {
-		if !returned { // Announce or Offline has called runtime.Goexit: the rest all the same
+		if !returned { // Announce or Offline has called runtime.Goexit: do the rest nevertheless
 			s.LeaveAll(slot)
 		}
 	}()
@@ -378,8 +377,8 @@ func (s *Shards) LeaveAll(slot uint32) {
 	returned = true
 }
 
-// SignOut ends what SignIn began, ahead of LeaveAll: the connection stays in its
-// rooms. last: the user has no connection left. It says so once.
+// SignOut undoes SignIn, ahead of LeaveAll: the connection stays in its rooms. last: it was the user's last
+// connection; only the first call reports that.
 func (s *Shards) SignOut(slot uint32) (last bool) {
 	p, u := s.has(slot), s.users.Get(slot)
 	if u == nil || p.link&linkGone != 0 {

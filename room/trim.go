@@ -2,7 +2,7 @@ package room
 
 import "github.com/perchws/perch/frame"
 
-// keep puts the message of an offset, which by pays for, into the history. r.mu is held.
+// keep puts the message of an offset into the history; by pays for it. r.mu is held.
 func (r *Room) keep(offset uint64, f *frame.Prepared, by Payer) {
 	h, hs, c := &r.history, &r.hub.histories, &r.hub.cfg
 	hs.mu.Lock()
@@ -18,14 +18,14 @@ func (r *Room) keep(offset uint64, f *frame.Prepared, by Payer) {
 	}
 }
 
-// forget drops messages, the oldest first, until no more than so many bytes are left. Both locks are held.
+// forget drops messages, the oldest first, until at most left bytes remain. Both locks are held.
 func (r *Room) forget(left int) {
 	for r.history.bytes > left {
 		r.hub.histories.refund(r.history.pop())
 	}
 }
 
-// dropHistory frees memory. A member that comes back after that starts afresh. r.mu is held.
+// dropHistory frees the history. A member that comes back later finds none of it. r.mu is held.
 func (r *Room) dropHistory() {
 	hs := &r.hub.histories
 	hs.mu.Lock()
@@ -33,14 +33,15 @@ func (r *Room) dropHistory() {
 	r.forget(0)
 }
 
-// trim drops messages when all histories together are over the limit: of the payer who has the most, the oldest of a
-// room that is mostly its own. It takes as long as there is to drop.
+// trim drops messages when all histories together are over the limit. It takes the payer who has the most, and of
+// that payer's rooms one that is mostly the payer's own, the oldest messages first. It takes as long as there is
+// something to drop.
 func (h *Hub) trim() {
 	hs := &h.histories
 	if hs.bytes.Load() <= hs.most {
 		return
 	}
-	low := hs.most / 8 * 7 // some room, so as not to be back at once
+	low := hs.most / 8 * 7 // below the limit, so that trim need not run again at once
 	for hs.bytes.Load() > low {
 		r, c := hs.victim()
 		if r == nil {
@@ -50,7 +51,7 @@ func (h *Hub) trim() {
 	}
 }
 
-// victim chooses what is to be shrunk next; nil: there is nothing.
+// victim chooses the room and charge to shrink next; nil: there is none.
 func (hs *histories) victim() (*Room, *charge) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
@@ -73,16 +74,16 @@ func (hs *histories) victim() (*Room, *charge) {
 	return c.room, c
 }
 
-// sampled is how many rooms of a payer are looked at to find one to shrink: it may have filled very many.
+// sampled is how many rooms of a payer are looked at to find one to shrink: a payer may have very many.
 const sampled = 64
 
-// own is how much there is to get, less the more of it is paid for by others.
+// own is the weight of a charge: its bytes, times the payer's part of the room.
 func (c *charge) own() float64 {
 	return float64(c.bytes) * float64(c.bytes) / float64(c.room.history.bytes+chargeCost)
 }
 
-// shrink drops the oldest messages of a room until somebody pays for half as much of it, or all histories take no more
-// than low.
+// shrink drops the oldest messages of a room until the charge is half as large, or all histories take at most low
+// bytes.
 func (r *Room) shrink(c *charge, low int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -4,23 +4,22 @@ import (
 	"slices"
 )
 
-// Identity is who a connection belongs to.
+// Identity is the user that a connection belongs to.
 type Identity struct {
 	ID      string // 1 to 256 bytes
 	Name    string // for people
 	Dialect Dialect
 }
 
-// User is who is connected, once or several times. Rooms count users, not
-// connections: the first connection in is their coming, the last one out their
-// going. Any goroutine may call its methods.
+// User is a user who is connected, once or several times. Rooms count users, not connections: a user comes with the
+// first connection and goes with the last. Any goroutine may call its methods.
 type User struct {
 	// Immutable.
 	id, name string
 
 	// Under Hub.usersMu.
 	one  Member    // a connection
-	more *[]Member // the others; nil: there are none, as a rule
+	more *[]Member // the others; nil: none, as with most users
 }
 
 func (u *User) add(m Member) {
@@ -34,7 +33,7 @@ func (u *User) add(m Member) {
 	}
 }
 
-// remove reports that no connection is left.
+// remove removes a connection. It reports whether none is left.
 func (u *User) remove(m Member) (empty bool) {
 	if u.more == nil {
 		if u.one == m {
@@ -55,7 +54,7 @@ func (u *User) remove(m Member) (empty bool) {
 	return false
 }
 
-// all are the connections.
+// all returns the connections.
 func (u *User) all() []Member {
 	if u.one == (Member{}) {
 		return nil
@@ -92,7 +91,7 @@ func (h *Hub) signIn(m Member, id Identity) (u *User, first bool, err error) {
 	return u, first, nil
 }
 
-// signOut ends that. It reports that the user has no connection left.
+// signOut undoes signIn. It reports whether the user has no connection left.
 func (h *Hub) signOut(m Member, u *User) (last bool) {
 	h.usersMu.Lock()
 	defer h.usersMu.Unlock()
@@ -103,15 +102,15 @@ func (h *Hub) signOut(m Member, u *User) (last bool) {
 	return true
 }
 
-// User is who is connected under an id; nil: nobody.
+// User returns the user with an id; nil: that user is not connected.
 func (h *Hub) User(id string) *User {
 	h.usersMu.Lock()
 	defer h.usersMu.Unlock()
 	return h.users[id]
 }
 
-// Users calls f for users that are connected, at most so many, in no order, and
-// returns how many there are in all. f may call the hub.
+// Users calls f for at most so many of the users that are connected, in no order, and returns how many are connected
+// in all. f may call the hub.
 func (h *Hub) Users(most int, f func(*User)) (all int) {
 	h.usersMu.Lock()
 	all = len(h.users)
@@ -129,16 +128,15 @@ func (h *Hub) Users(most int, f func(*User)) (all int) {
 	return all
 }
 
-// Connections are the user's connections now.
+// Connections returns the user's connections of this moment.
 func (h *Hub) Connections(u *User) []Member {
 	h.usersMu.Lock()
 	defer h.usersMu.Unlock()
 	return u.all()
 }
 
-// SendUser queues one message for every connection of a user, but those
-// excepted. It returns how many connections it was for: 0 if the user is not
-// connected. Any goroutine. Errors: ErrQueueFull when loops do not keep up, f.Err.
+// SendUser queues one message for every connection of a user, except those listed. It returns the number of these
+// connections: 0 if the user is not connected. Any goroutine. Errors: ErrQueueFull when loops do not keep up, f.Err.
 func (h *Hub) SendUser(id string, f Frames, except ...Member) (n int, err error) {
 	if err := f.Err(); err != nil {
 		return 0, err
@@ -186,8 +184,8 @@ func (h *Hub) sendTo(to []Member, f Frames) error {
 	return nil
 }
 
-// SendAll queues one message for every connection that has signed in, but those
-// excepted. Any goroutine. Errors: those of SendUser.
+// SendAll queues one message for every connection that has signed in, except those listed. Any goroutine. Errors:
+// those of SendUser.
 func (h *Hub) SendAll(f Frames, except ...Member) error {
 	if err := f.Err(); err != nil {
 		return err
