@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// lower says that what differs in case alone looks alike.
+// lower makes labels look alike that differ only in case.
 func lower(s string) []string { return []string{strings.ToLower(s), "!" + strings.ToLower(s)} }
 
 func TestAlike(t *testing.T) {
@@ -39,10 +39,10 @@ func TestAlike(t *testing.T) {
 		}
 	}
 	if w.Room("General") != nil || w.Alike("chat") != nil || w.Alike("") != nil {
-		t.Error("what does not look like it is found")
+		t.Error("a room that does not look like it is found")
 	}
 
-	// Private rooms are not found, and nobody learns of them.
+	// Private rooms are not found, so that nobody learns of them.
 	w.create("secret", Options{Private: true, Name: "The Plot"})
 	for _, id := range []string{"Secret", "the plot"} {
 		if w.Alike(id) != nil {
@@ -53,7 +53,7 @@ func TestAlike(t *testing.T) {
 	_, err = w.Create("THE PLOT", Options{Private: true})
 	w.is(err, ErrExists, "a private room like a public one")
 
-	// What a room looked like is free when it is gone.
+	// The looks of a deleted room are free again.
 	w.is(w.Delete(general, ""), nil, "Delete")
 	if w.Alike("General") != nil {
 		t.Error("a deleted room is found")
@@ -63,21 +63,21 @@ func TestAlike(t *testing.T) {
 		w.is(w.Delete(r, ""), nil, "Delete")
 	}
 	if len(w.alike) != 0 {
-		t.Errorf("%d looks are left", len(w.alike))
+		t.Errorf("%d looks are left behind", len(w.alike))
 	}
 }
 
-// Without Looks rooms are told apart by their id alone.
+// Without Looks only ids tell rooms apart.
 func TestAlikeAllowed(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	w.create("general", Options{Name: "General"})
 	w.create("General", Options{Name: "General"})
 	if w.Alike("general") != nil {
-		t.Error("found by its looks")
+		t.Error("a room is found by its looks")
 	}
 }
 
-// Of many that make rooms which look alike one does.
+// Of many calls that make rooms which look alike one succeeds.
 func TestAlikeRace(t *testing.T) {
 	w := newWorld(t, 1, Config{Looks: lower})
 	made := make(chan error)

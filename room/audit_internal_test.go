@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// audit demands that what is kept in several places agrees, and that nothing is
-// left behind. Nothing may be under way.
+// audit demands that facts kept in several places agree, and that nothing is left behind. No delivery may be under
+// way.
 func (w *world) audit() {
 	w.t.Helper()
 	for i, l := range w.loops {
@@ -58,12 +58,12 @@ func (w *world) audit() {
 	}
 }
 
-// auditHistories counts again what the histories take, and who pays.
+// auditHistories counts the bytes of the histories, and their payers, anew.
 func (w *world) auditHistories() {
 	w.t.Helper()
 	type paid struct {
 		key   Payer
-		stays *Room // that pays for itself, or goes and has no other payer
+		stays *Room // if the room pays for itself: it stays, or has no other payer
 	}
 	want := make(map[paid]int)
 	charges := make(map[*charge]int)
@@ -131,7 +131,7 @@ func (w *world) auditShards(s *Shards) {
 	}
 	want := make([][Dialects][]uint32, len(s.shards))
 	links := make([]int, len(s.shards))
-	lists := 1 // the first is not used
+	lists := 1 // the first one is not used
 	for slot := range s.seats.Len() {
 		p := s.seats.At(slot)
 		in := s.rooms(p)

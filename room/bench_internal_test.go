@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// deaf is a loop that keeps what it is given.
+// deaf is a loop that only keeps its posts.
 type deaf struct{ posts []*Delivery }
 
 func (l *deaf) Post(d *Delivery) error {
@@ -33,7 +33,7 @@ func (l *deaf) change(s *Shards) {
 	l.posts = l.posts[:0]
 }
 
-// loopBytes is what a connection in so many rooms costs the loop's side.
+// loopBytes returns how many bytes a loop keeps for a connection in so many rooms.
 func loopBytes(tb testing.TB, conns, rooms int) float64 {
 	tb.Helper()
 	h, s, l := benchHub(tb, Config{})
@@ -59,8 +59,7 @@ func loopBytes(tb testing.TB, conns, rooms int) float64 {
 	return (float64(after.HeapAlloc) - float64(before.HeapAlloc)) / float64(conns)
 }
 
-// BenchmarkMemory says what a connection costs the loop's side, and each
-// membership.
+// BenchmarkMemory reports how many bytes a loop keeps for a connection, and for each membership.
 func BenchmarkMemory(b *testing.B) {
 	for _, rooms := range []int{1, 10, 50} {
 		b.Run(fmt.Sprintf("%d-rooms", rooms), func(b *testing.B) {
@@ -73,7 +72,7 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkJoinLeave is one member more and less in a room of many.
+// BenchmarkJoinLeave joins and leaves a room with many members.
 func BenchmarkJoinLeave(b *testing.B) {
 	for _, members := range []int{100, 100_000} {
 		b.Run(fmt.Sprint(members), func(b *testing.B) {
@@ -94,7 +93,7 @@ func BenchmarkJoinLeave(b *testing.B) {
 	}
 }
 
-// BenchmarkWalk is what finding a receiver costs.
+// BenchmarkWalk measures finding a receiver.
 func BenchmarkWalk(b *testing.B) {
 	h, s, l := benchHub(b, Config{})
 	r, _ := h.Create("a", Options{})
@@ -114,8 +113,7 @@ func BenchmarkWalk(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/member")
 }
 
-// BenchmarkPublishToNobody is a message's way into the order and the history of
-// a room without members.
+// BenchmarkPublishToNobody measures how a message gets into the order and the history of a room without members.
 func BenchmarkPublishToNobody(b *testing.B) {
 	h, _, _ := benchHub(b, Config{})
 	r, _ := h.Create("a", Options{})

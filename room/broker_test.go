@@ -14,7 +14,7 @@ func TestMemoryContract(t *testing.T) {
 	})
 }
 
-// The broker that answers late keeps the contract as well, in whatever order it answers.
+// Late also keeps the contract, in whatever order it answers.
 func TestLateContract(t *testing.T) {
 	for seed := range uint64(3) {
 		brokertest.Run(t, func(t *testing.T) brokertest.Harness {

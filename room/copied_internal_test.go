@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// later is a broker that delivers when the test says.
+// later is a broker that delivers when the test wants it to.
 type later struct {
 	*Memory
 	held []func()
@@ -25,7 +25,7 @@ func (t laterTopic) Publish(p Publication) {
 	t.b.held = append(t.b.held, func() { t.Topic.Publish(p) })
 }
 
-// What a publisher hands in is its own again at once, however long the broker takes.
+// A publisher may reuse its bytes at once, however long the broker takes.
 func TestPublishCopies(t *testing.T) {
 	b := &later{Memory: NewMemory()}
 	w := newWorld(t, 2, Config{Broker: b})

@@ -1,6 +1,6 @@
 //go:build !race
 
-// The race detector makes these slow and the figures no truer.
+// The race detector makes these tests slow, and its figures mean nothing.
 
 package room
 
@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// TestBytesPerMembership: the loop's side has 16 bytes for a connection, 4 for
-// its only room; for each of several 8, and 24 besides; and a quarter more, which
-// is how tables grow.
+// TestBytesPerMembership: a loop keeps 16 bytes for a connection, and 4 for its only room; for several rooms 8 each,
+// and 24. Tables grow by a quarter, so there may be a quarter more.
 func TestBytesPerMembership(t *testing.T) {
 	for _, tt := range []struct {
 		conns, rooms int
@@ -31,7 +30,7 @@ func TestBytesPerMembership(t *testing.T) {
 	}
 }
 
-// TestWalkAllocatesNothing: nor does finding who gets a message.
+// TestWalkAllocatesNothing: finding the receivers of a message allocates nothing.
 func TestWalkAllocatesNothing(t *testing.T) {
 	h, s, l := benchHub(t, Config{})
 	r, _ := h.Create("a", Options{})
@@ -56,8 +55,8 @@ func TestWalkAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestEvictMany: the end of a room takes its loop time in proportion to the
-// members. (By the square these would stop it for many seconds.)
+// TestEvictMany: the end of a room takes its loop time in proportion to the members. (In proportion to their square,
+// this many would stop the loop for many seconds.)
 func TestEvictMany(t *testing.T) {
 	const n, limit = 300_000, 2 * time.Second
 	w := newWorld(t, 1, Config{})

@@ -8,8 +8,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// lateBroker opens a room twice when it is asked once, and delivers to a topic until it
-// is closed.
+// lateBroker opens a room twice when it is asked once, and delivers to a topic until the topic is closed.
 type lateBroker struct {
 	room.Broker
 	again func()
@@ -36,8 +35,8 @@ func (t lateTopic) Close(how room.Ending, reason string) {
 	t.Topic.Close(how, reason)
 }
 
-// A room that somebody else was quicker to make leaves nothing in the books, whatever
-// came for it until its topic was closed.
+// If another call makes the room first, the slower call leaves nothing in the counts, even if messages come until its
+// topic is closed.
 func TestCreateTwice(t *testing.T) {
 	b := &lateBroker{Broker: room.NewMemory()}
 	hub := room.New(room.Config{Broker: b})

@@ -22,7 +22,7 @@ func (s *Shards) Cursor(d *Delivery) Cursor {
 	return c
 }
 
-// Cursor is a place in a walk. Zero Gen: the slot's connection, whichever.
+// Cursor is a place in a walk. If Gen is zero, any connection of the slot is meant.
 type Cursor struct {
 	Slot, Gen uint32
 	Frame     *frame.Prepared

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// walk publishes to r and demands who gets it, while during is called for every
-// receiver.
+// walk publishes to r and demands its receivers; it calls during for every receiver.
 func (w *world) walk(r *Room, during func(c *conn), want ...*conn) {
 	w.t.Helper()
 	w.run()
@@ -37,8 +36,7 @@ func (w *world) walk(r *Room, during func(c *conn), want ...*conn) {
 	w.audit()
 }
 
-// crowd is a room with n members on loop 0, every third of dialect 1, which are
-// walked last.
+// crowd makes a room with n members on loop 0. Every third of them speaks dialect 1, and is walked last.
 func crowd(w *world, n int) (r *Room, all, order []*conn) {
 	r = w.create(fmt.Sprint("room", len(w.Rooms())), Options{})
 	var second []*conn
@@ -56,8 +54,7 @@ func crowd(w *world, n int) (r *Room, all, order []*conn) {
 	return r, all, append(order, second...)
 }
 
-// Whoever leaves while a message is handed round does not get it any more; all
-// others do, once.
+// A member that leaves before its turn in a walk does not get the message; all others get it once.
 func TestWalkWhileLeaving(t *testing.T) {
 	const n = 9
 	for at := range n {
@@ -77,7 +74,7 @@ func TestWalkWhileLeaving(t *testing.T) {
 	}
 }
 
-// The same when it closes its connection, or all do.
+// The same when members close their connections.
 func TestWalkWhileClosing(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r, _, order := crowd(w, 9)
@@ -96,9 +93,8 @@ func TestWalkWhileClosing(t *testing.T) {
 	}
 }
 
-// Who joins while a message is handed round comes after it, wherever its slot is:
-// and who leaves and comes back does not get it twice, nor at all if its turn had
-// not come.
+// A connection that joins during a walk does not get the message, whatever its slot. One that leaves and comes back
+// does not get it twice, and not at all if its turn had not come.
 func TestWalkWhileJoining(t *testing.T) {
 	for at := range 9 {
 		w := newWorld(t, 1, Config{})
@@ -125,8 +121,7 @@ func TestWalkWhileJoining(t *testing.T) {
 	}
 }
 
-// A shard that is free while it is walked may become another room's, whose
-// members do not get the message.
+// A shard that becomes free during a walk may become another room's. The members of that room do not get the message.
 func TestWalkWhileShardChangesHands(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	other := w.create("other", Options{})
@@ -150,7 +145,7 @@ func TestWalkWhileShardChangesHands(t *testing.T) {
 	}
 }
 
-// A room deleted while it is walked: its members get the message, then they are out.
+// When a room is deleted during a walk, its members get the message, and then they are out.
 func TestWalkWhileDeleting(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r, all, order := crowd(w, 6)
@@ -168,7 +163,7 @@ func TestWalkWhileDeleting(t *testing.T) {
 	}
 }
 
-// A walk over all who have signed in bears the same.
+// The same holds for a walk over all connections that have signed in.
 func TestWalkAllWhileChanging(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	_, all, _ := crowd(w, 9) // every third has signed in

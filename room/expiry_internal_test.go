@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// What a program has made stays for it until it deletes it, however long nobody is there; then each method says so.
+// A room that the program has made stays until the program deletes it, even if nobody is there; then each method
+// returns ErrNotFound.
 func TestCreatedStays(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("r", Options{})
@@ -33,7 +34,7 @@ func TestCreatedStays(t *testing.T) {
 		if !r.Closed() || r.Count() != 0 || r.Connections() != 0 || r.Queue() != 0 {
 			t.Error("a deleted room has members, or messages under way")
 		}
-		w.create("r", Options{}) // is another
+		w.create("r", Options{}) // this is another room
 		if w.Room("r") == r {
 			t.Fatal("the room that was deleted is back")
 		}
@@ -43,7 +44,7 @@ func TestCreatedStays(t *testing.T) {
 	w.audit()
 }
 
-// Each room has a time of its own, and all times keep their order.
+// Each room has a TTL of its own, and rooms go in the order of their times.
 func TestTTLs(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	ttls := []time.Duration{time.Hour, time.Nanosecond, math.MaxInt64, time.Minute, 3 * time.Second, time.Minute + 1, -time.Second}
@@ -60,7 +61,7 @@ func TestTTLs(t *testing.T) {
 			}
 		}
 	}
-	if len(w.expiry.due) != 1 { // that of MaxInt64
+	if len(w.expiry.due) != 1 { // the one with a TTL of MaxInt64
 		t.Errorf("%d rooms wait for their end", len(w.expiry.due))
 	}
 	w.audit()

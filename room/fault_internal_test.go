@@ -57,8 +57,7 @@ func (t faultyTopic) Close(how Ending, reason string) {
 	t.f.in("Topic.Close")
 }
 
-// victim runs a function on a goroutine that a fault may end. A panic that comes out
-// is the caller's own.
+// victim runs a function on a goroutine that a fault may end. A panic of the function does not end the test.
 func victim(f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -69,9 +68,8 @@ func victim(f func()) {
 	<-done
 }
 
-// Whatever a function of the application's does, and whenever: what rooms keep agrees
-// afterwards, nobody is left in a room, locks are free, the others get every message,
-// in order, and who published it is told once.
+// A function of the application may fail in any way and at any call. Afterwards the data of rooms agrees, no member
+// is left behind, locks are free, the other members get every message in order, and every publisher is told once.
 func TestFaults(t *testing.T) {
 	hooks := []string{"Encode", "Translate", "Announce", "Offline", "Looks", "Now", "Taken", "done", "Broker.Open", "Topic.Publish before", "Topic.Publish after", "Topic.Close"}
 	for name, do := range map[string]func(){
@@ -97,7 +95,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// faultyLife is a bit of everything, with f planted.
+// faultyLife does a little of everything, with f planted.
 func faultyLife(t *testing.T, f *fault) {
 	w := newWorld(t, 2, Config{
 		PresenceEach: 2, Broker: faultyBroker{NewMemory(), f},
@@ -122,7 +120,7 @@ func faultyLife(t *testing.T, f *fault) {
 
 	var r, other *Room
 	create := func(id string) (r *Room) {
-		for r == nil { // a fault is for once
+		for r == nil { // a fault happens only once
 			victim(func() { r, _ = w.Create(id, Options{TTL: time.Minute}) })
 			if r == nil {
 				r = w.Room(id)
@@ -140,7 +138,7 @@ func faultyLife(t *testing.T, f *fault) {
 			}
 		}
 	}
-	watcher := w.connect(0) // it is there from the beginning to the end
+	watcher := w.connect(0) // a member from the beginning to the end
 	watcher.join(r)
 	told := make(map[string]int)
 	said := 0
@@ -206,7 +204,7 @@ func faultyLife(t *testing.T, f *fault) {
 	if n := w.Stats().Users; n != 0 || r.Count() != 1 {
 		t.Errorf("%d users are left, the room counts %d", n, r.Count())
 	}
-	if f.hook == "Now" { // the time was ours then, and not the test's
+	if f.hook == "Now" { // Now failed, so the time was that of Clock
 		victim(func() { w.Delete(other, "") })
 	}
 	if !other.Closed() || w.Room("other") != nil {
@@ -219,18 +217,18 @@ func faultyLife(t *testing.T, f *fault) {
 	}
 	w.audit()
 	if f.spent && len(f.told) == 0 && !strings.HasPrefix(f.hook, "Broker.Open") && f.hook != "Topic.Close" {
-		t.Errorf("nobody was told of the fault in %s", f.hook)
+		t.Errorf("the fault in %s was not reported", f.hook)
 	}
 }
 
-// The hub looks at its rooms again after a fault in a look, and does not after its end.
+// The hub looks at its rooms again after a fault in a look, but not after its end.
 func TestFaultOfTheHub(t *testing.T) {
 	for name, do := range map[string]func(){"panic": func() { panic("planted") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			f := &fault{hook: "Topic.Close", nth: 1, do: do}
 			h := New(Config{Broker: faultyBroker{NewMemory(), f}})
 			h.Attach([]Loop{}, nil)
-			for _, id := range []string{"first", "second"} { // the fault is in the look that ends the first
+			for _, id := range []string{"first", "second"} { // the fault is in the look that ends the first room
 				r, err := h.Create(id, Options{TTL: 1})
 				if err != nil {
 					t.Fatal(err)

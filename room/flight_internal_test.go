@@ -41,7 +41,7 @@ func (o *outcomes) expect(want ...string) {
 	o.told = nil
 }
 
-// slowRoom is an open room with one member, of a broker that waits for the test.
+// slowRoom is an open room with one member, with a broker whose answers wait for the test.
 func slowRoom(t *testing.T, c Config) (*world, *slowBroker, *Room, *conn, *outcomes) {
 	t.Helper()
 	w, b := slowWorld(t, 1, c)
@@ -54,20 +54,19 @@ func slowRoom(t *testing.T, c Config) (*world, *slowBroker, *Room, *conn, *outco
 	return w, b, r, member, &outcomes{t: t}
 }
 
-// Whatever the broker does with a publish, its publisher is told once, and what it has reserved is
-// given back.
+// For every fate of a publish its publisher is told once, and the bytes that it has reserved are given back.
 func TestPublishFates(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fate      fate
 		told, got []string // at once
-		later     []string // told when its time is over
+		later     []string // told at the deadline
 	}{
 		"answer": {answer, []string{"x 1"}, []string{"x#1"}, nil},
 		"twice":  {twice, []string{"x 1"}, []string{"x#1"}, nil},
 		"early":  {early, []string{"x 1"}, []string{"x#1"}, nil},
 		"broken": {broken, []string{"x broken"}, nil, nil},
 		"never":  {never, nil, nil, []string{"x timeout"}},
-		"silent": {silent, nil, []string{"x#1"}, []string{"x 1"}}, // it is known to have its place
+		"silent": {silent, nil, []string{"x#1"}, []string{"x 1"}}, // delivery shows that it has its place
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, b, r, c, o := slowRoom(t, Config{})
@@ -100,8 +99,8 @@ type countedBudget struct{ n int64 }
 func (b *countedBudget) Reserve(n int64) bool { b.n += n; return true }
 func (b *countedBudget) Release(n int64)      { b.n -= n }
 
-// A message that the broker places after its publisher was told that nobody knows is delivered like any
-// other, but not to whom it was not for.
+// A publisher was told that the fate of its message is unknown. If the broker places the message later, it is
+// delivered like any other, but not to connections in Except.
 func TestPlacedAfterTimeout(t *testing.T) {
 	w, b, r, c, o := slowRoom(t, Config{})
 	not := w.connect(0)
@@ -126,8 +125,8 @@ func TestPlacedAfterTimeout(t *testing.T) {
 	w.empty()
 }
 
-// Publishes that the broker does not answer fill their bound; the next ones are refused at once, and other
-// rooms are served. The times of those under way run out in their order.
+// Publishes that the broker does not answer reach their bound; further ones are refused at once, and other rooms are
+// served. The deadlines of those under way pass in their order.
 func TestPublishBound(t *testing.T) {
 	w, b, r, _, o := slowRoom(t, Config{MaxQueue: 3})
 	for i := range 5 {
@@ -147,12 +146,11 @@ func TestPublishBound(t *testing.T) {
 	o.publish(r, "again")
 	b.all()
 	w.run()
-	o.expect("again 4") // those before have their places now
+	o.expect("again 4") // the earlier ones have their places now
 	w.empty()
 }
 
-// A room that is deleted while publishes are under way: all are settled, also by a broker that does not
-// answer any more.
+// When a room is deleted while publishes are under way all of them are settled, even if the broker never answers.
 func TestDeletedInFlight(t *testing.T) {
 	w, b, r, c, o := slowRoom(t, Config{})
 	for i := range 4 {
@@ -160,7 +158,7 @@ func TestDeletedInFlight(t *testing.T) {
 	}
 	b.step("r", answer)
 	w.is(w.Delete(r, ""), nil, "Delete")
-	b.step("r", answer) // it has a place, but nobody is there
+	b.step("r", answer) // it has a place, but there is no member
 	b.step("r", never)
 	w.run()
 	o.expect("m0 1", "m1 gone")
@@ -171,20 +169,20 @@ func TestDeletedInFlight(t *testing.T) {
 	w.empty()
 }
 
-// The end of the hub settles what is under way.
+// The end of the hub settles publishes under way.
 func TestClosedInFlight(t *testing.T) {
 	w, _, r, _, o := slowRoom(t, Config{BrokerTimeout: -1})
 	o.publish(r, "x")
 	w.pass(time.Hour)
 	o.expect()
-	w.running = false // as it is: the test has swept
+	w.running = false // the hub had not swept: the test did
 	w.Close()
 	o.expect("x closed")
 	w.empty()
 }
 
-// Loops, publishers, the broker and the clock at once: every publish is settled once, members see one order,
-// each publisher's own in its order, and nothing is left.
+// Loops, publishers, the broker and the clock run at once: every publish is settled once, members see one order, in
+// which the messages of each publisher keep their order, and nothing is left.
 func TestLateAtOnce(t *testing.T) {
 	const publishers, messages, rooms = 4, 200, 3
 	b := newSlowBroker()
@@ -270,7 +268,7 @@ func TestLateAtOnce(t *testing.T) {
 		if len(want) != publishers*messages {
 			t.Errorf("room %d has %d messages, want %d", i, len(want), publishers*messages)
 		}
-		for loop := range 2 { // from its join on
+		for loop := range 2 { // each member from its join on
 			if got := members[loop][i].got; !slices.Equal(got, want[len(want)-len(got):]) {
 				t.Errorf("a member of room %d got another order", i)
 			}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// recovered is how many messages a new connection is given that has seen offset.
+// recovered returns how many messages a new connection gets that has seen offset.
 func (w *world) recovered(r *Room, at Position) (n int, ok bool) {
 	w.t.Helper()
 	c := w.connect(0)
@@ -16,7 +16,7 @@ func (w *world) recovered(r *Room, at Position) (n int, ok bool) {
 	return len(j.Missed), j.Recovered
 }
 
-// A join is given what it missed, up to the limits, and no part of it beyond.
+// A join gets the messages that it missed if they are within the limits, else none of them.
 func TestRecoveryLimits(t *testing.T) {
 	w := newWorld(t, 1, Config{MaxRecovery: 3, MaxHistory: 5, MaxRecoveryBytes: 100})
 	r := w.create("a", Options{})
@@ -69,9 +69,9 @@ func TestHistoryLimits(t *testing.T) {
 	if j := c.joinWith(r, JoinOptions{Recent: 10}); len(j.Recent) != 5 {
 		t.Errorf("%d recent ones in 3000 bytes", len(j.Recent))
 	}
-	w.publish(r, strings.Repeat("x", 4000)) // alone it is too large
+	w.publish(r, strings.Repeat("x", 4000)) // it is too large even alone
 	if n := w.Stats().HistoryBytes; n != 0 {
-		t.Errorf("%d bytes kept of what does not fit", n)
+		t.Errorf("%d bytes kept of a message that does not fit", n)
 	}
 	if err := w.Delete(r, ""); err != nil {
 		t.Error(err)
@@ -92,13 +92,13 @@ func TestQueueLimit(t *testing.T) {
 	if _, err := w.tryPublish(r, Message{Payload: []byte("x")}); !errors.Is(err, ErrQueueFull) {
 		t.Errorf("the fourth: %v", err)
 	}
-	w.loops[0].step() // one of two loops has walked the first
+	w.loops[0].step() // the first of two loops has walked the first message
 	if _, err := w.tryPublish(r, Message{Payload: []byte("x")}); !errors.Is(err, ErrQueueFull) {
 		t.Errorf("walked by one loop: %v", err)
 	}
 	w.loops[1].step()
 	if got := w.publish(r, "y"); got.Offset != 4 {
-		t.Errorf("what was refused took a place: %d", got.Offset)
+		t.Errorf("a refused message took a place: %d", got.Offset)
 	}
 	w.run()
 	if n := r.Queue(); n != 0 {

@@ -43,7 +43,7 @@ func TestCreate(t *testing.T) {
 	w.audit()
 }
 
-// Ids are compared byte by byte: rooms that look alike are others' affair.
+// Ids are compared byte by byte: looks are another rule's matter.
 func TestIDsAreExact(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	a := w.create("general", Options{})
@@ -52,7 +52,7 @@ func TestIDsAreExact(t *testing.T) {
 	}
 }
 
-// −1 is no limit, of whichever.
+// −1 means no limit, for every limit.
 func TestNoLimits(t *testing.T) {
 	w := newWorld(t, 1, Config{
 		MaxRooms: -1, MaxRoomsPerMember: -1, MaxQueue: -1, MaxHistory: -1, MaxHistoryBytes: -1, MaxHistoryTotal: -1,
@@ -106,14 +106,14 @@ func TestStats(t *testing.T) {
 	w.audit()
 }
 
-// pass lets time go by, and sweeps.
+// pass moves the clock, and sweeps.
 func (w *world) pass(d time.Duration) {
 	w.now = w.now.Add(d)
 	w.Sweep()
 }
 
-// Rooms that are empty for their TTL go, with their history; those that somebody
-// has come back to do not, nor do those without one.
+// Rooms that are empty for their TTL go, with their history. Rooms that were joined again stay, and so do rooms
+// without a TTL.
 func TestEmptyRoomsExpire(t *testing.T) {
 	const ttl = 300 * time.Second
 	w := newWorld(t, 1, Config{})
@@ -141,14 +141,14 @@ func TestEmptyRoomsExpire(t *testing.T) {
 	}
 	guest.join(back)
 	guest.join(again)
-	guest.leave(again) // its time begins anew
+	guest.leave(again) // its time begins again
 	w.pass(ttl - 100*time.Second - 1)
 	if w.Room("left") != left {
 		t.Error("gone too early")
 	}
 	w.pass(1)
 	if w.Room("left") != nil || !left.Closed() || w.Stats().HistoryBytes != 0 {
-		t.Error("a room that everybody has left stays, or its history")
+		t.Error("a room that everybody has left, or its history, stays")
 	}
 	_, err := w.tryPublish(left, Message{Payload: []byte("m")})
 	w.is(err, ErrNotFound, "Publish to an expired room")
@@ -171,7 +171,7 @@ func TestEmptyRoomsExpire(t *testing.T) {
 	w.audit()
 }
 
-// A room that is left and joined all the time costs what one room costs.
+// A room that is left and joined again and again costs no more than one room.
 func TestEmptyRoomsAreListedOnce(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	var rooms []*Room
@@ -206,8 +206,7 @@ func TestEmptyRoomsAreListedOnce(t *testing.T) {
 	w.audit()
 }
 
-// The hub sweeps by itself once a second, from the first room on until it is
-// closed.
+// The hub sweeps by itself once a second, from the first room until it is closed.
 func TestHubSweeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(Config{})
@@ -224,7 +223,7 @@ func TestHubSweeps(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if !r.Closed() {
-			t.Error("it does not sweep")
+			t.Error("the hub does not sweep")
 		}
 		h.Close()
 		h.Close()
@@ -235,7 +234,7 @@ func TestHubSweeps(t *testing.T) {
 	New(Config{}).Close()
 }
 
-// Rooms that were there before the loops count from then on.
+// Rooms that were made before Attach work afterwards.
 func TestAttachLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(Config{})
@@ -253,13 +252,13 @@ func TestAttachLater(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if !r.Closed() {
-			t.Error("it does not sweep")
+			t.Error("the hub does not sweep")
 		}
 		h.Close()
 	})
 }
 
-// TestEachWhileDeleting: what stays is visited, whatever is deleted or made meanwhile.
+// TestEachWhileDeleting: rooms that stay are visited while others are deleted and made.
 func TestEachWhileDeleting(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	var stay, leave []*Room

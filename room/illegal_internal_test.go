@@ -36,8 +36,8 @@ func TestPublishIllegal(t *testing.T) {
 	}
 }
 
-// What has its place in the order already, from another node or made by a function
-// of Config, is sent in any case: mended.
+// A message that already has its place in the order, from another node or made by a function of Config, is sent in
+// any case: it is mended.
 func TestMadeIllegal(t *testing.T) {
 	broken := func(dst []byte, p []byte) []byte { return append(append(dst, "\xffé"...), p...) }
 	w := newWorld(t, 1, Config{

@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// A join takes effect between what was published before it and after it, however
-// much of that waits in the mailbox.
+// A join takes effect between the messages published before and after it, however many of them wait in the mailbox.
 func TestJoinAmongDeliveries(t *testing.T) {
 	w := newWorld(t, 2, Config{})
 	r := w.create("r", Options{})
@@ -30,8 +29,7 @@ func TestJoinAmongDeliveries(t *testing.T) {
 	w.audit()
 }
 
-// After a leave nothing is delivered, although it waits in the mailbox already;
-// nor when the join itself waits there.
+// After a leave nothing is delivered, not even messages, or the join itself, that wait in the mailbox.
 func TestLeaveAmongDeliveries(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("r", Options{})
@@ -52,8 +50,8 @@ func TestLeaveAmongDeliveries(t *testing.T) {
 	w.audit()
 }
 
-// Who leaves and joins again gets what comes after the second join, once, with
-// any of the two joins still in the mailbox.
+// A connection that leaves and joins again gets the messages after its second join, once, with either join still in
+// the mailbox.
 func TestRejoinAmongDeliveries(t *testing.T) {
 	for steps := range 6 {
 		w := newWorld(t, 1, Config{})
@@ -71,7 +69,7 @@ func TestRejoinAmongDeliveries(t *testing.T) {
 		w.publish(r, "second")
 		w.run()
 		want := []string{"second#3"}
-		if steps >= 3 { // both joins and the message
+		if steps >= 3 { // both joins, and the message
 			want = []string{"first#1", "second#3"}
 		}
 		c.expect(want...)
@@ -80,8 +78,7 @@ func TestRejoinAmongDeliveries(t *testing.T) {
 	}
 }
 
-// A slot that has changed hands: the old connection's join, still in the mailbox,
-// is not the new one's.
+// A join that waits in the mailbox does not count for the next connection in the slot.
 func TestSlotReusedWhileJoinWaits(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("r", Options{})
@@ -103,8 +100,7 @@ func TestSlotReusedWhileJoinWaits(t *testing.T) {
 	w.audit()
 }
 
-// A shard that has changed hands: what was for the room that had it first does
-// not reach members of the room that has it now.
+// Messages for a room do not reach members of another room that has got its shard.
 func TestShardReusedWhileDeliveriesWait(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	first, second := w.create("first", Options{}), w.create("second", Options{})
@@ -122,8 +118,8 @@ func TestShardReusedWhileDeliveriesWait(t *testing.T) {
 	w.audit()
 }
 
-// A deleted room tells its members, then they are out; its messages in the
-// mailbox arrive, nothing comes after the goodbye.
+// A deleted room tells its members, and then they are out. Messages in the mailbox still arrive, and nothing comes
+// after the last message.
 func TestDeleteAmongDeliveries(t *testing.T) {
 	w := newWorld(t, 2, Config{Announce: func(e Event) Frames {
 		if e.Kind != Closed {
@@ -153,7 +149,7 @@ func TestDeleteAmongDeliveries(t *testing.T) {
 	b.expect("~news#1", "~r closed: tidying (3)")
 	c.expect("r closed: tidying (3)")
 	if a.in(r) || b.in(r) || c.in(r) || !a.in(again) || !b.in(other) {
-		t.Error("who is where")
+		t.Error("wrong members after the end of the room")
 	}
 	w.is(w.Delete(r, ""), ErrNotFound, "Delete again")
 	_, err := c.tryJoin(r, JoinOptions{})
@@ -166,8 +162,7 @@ func TestDeleteAmongDeliveries(t *testing.T) {
 	w.audit()
 }
 
-// Who leaves a deleted room before its end has reached the loop is out, and is
-// told nothing more.
+// A member that leaves a deleted room before the loop knows of its end is out, and is told nothing.
 func TestLeaveDeletedRoom(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("r", Options{})
@@ -179,12 +174,12 @@ func TestLeaveDeletedRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a.leave(r) {
-		t.Error("the last one of its user in a room that is gone")
+		t.Error("a leave counts in a deleted room")
 	}
 	b.close()
 	w.run()
 	if a.in(r) {
-		t.Error("still in it")
+		t.Error("the connection is still in the room")
 	}
 	w.audit()
 }
@@ -204,12 +199,12 @@ func TestJoinErrors(t *testing.T) {
 	c.leave(r)
 	_, err = c.l.shards.Leave(c.Slot, r)
 	w.is(err, ErrNotIn, "Leave again")
-	c.l.shards.LeaveAll(1000) // never seen
+	c.l.shards.LeaveAll(1000) // there was no such connection
 	w.run()
 	w.audit()
 }
 
-// A connection may be in so many rooms and no more; those it leaves make space.
+// A connection may be in a limited number of rooms. When it leaves one it may join another.
 func TestMaxRoomsPerMember(t *testing.T) {
 	const most = 100
 	w := newWorld(t, 1, Config{})
@@ -247,8 +242,7 @@ func TestMaxRoomsPerMember(t *testing.T) {
 	}
 }
 
-// Rooms and In agree with joins and leaves in any order, whether a connection has
-// a link of its own, a list, or had one.
+// Rooms and In agree after joins and leaves in any order, whether a connection is in no room, one or several.
 func TestRoomsOfConnection(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	w := newWorld(t, 1, Config{})
@@ -287,7 +281,7 @@ func TestRoomsOfConnection(t *testing.T) {
 	}
 }
 
-// While Rooms goes through them f may leave any, and join others.
+// The function given to Rooms may leave any room, and join others.
 func TestRoomsWhileLeaving(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	var rooms []*Room
@@ -311,13 +305,12 @@ func TestRoomsWhileLeaving(t *testing.T) {
 	if !slices.Equal(seen, []string{"0"}) {
 		t.Errorf("called for %v, want the first alone: it had left the others", seen)
 	}
-	c.l.shards.Rooms(1000, func(*Room) { t.Error("rooms of a connection never seen") })
+	c.l.shards.Rooms(1000, func(*Room) { t.Error("rooms of a connection that never was") })
 	w.run()
 	w.audit()
 }
 
-// A member that is full up refuses; a user's second connection is not a second
-// member.
+// A full room refuses new members; the second connection of a user is no new member.
 func TestMaxMembers(t *testing.T) {
 	w := newWorld(t, 2, Config{})
 	r := w.create("r", Options{MaxMembers: 2})
@@ -337,7 +330,7 @@ func TestMaxMembers(t *testing.T) {
 		t.Errorf("%d connections", r.Connections())
 	}
 	if ada.leave(r) {
-		t.Error("ada is still there with her second connection")
+		t.Error("ada's second connection does not count")
 	}
 	_, err = late.tryJoin(r, JoinOptions{})
 	w.is(err, ErrFull, "a third, while ada is there once")

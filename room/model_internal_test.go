@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// model is what rooms on several loops must do, said as simply as can be: who is
-// in which, and what is in the mailboxes.
+// model is rooms on several loops, as simple as can be: the members of each room, and the contents of the mailboxes.
 type model struct {
 	*world
 	broker *slowBroker
@@ -20,16 +19,16 @@ type model struct {
 	conns  []*modelConn
 	mail   [][]modelPost // by loop
 	made   int
-	under  map[string]*modelPublish // what is published and has no place yet
+	under  map[string]*modelPublish // publishes that have no place yet
 }
 
 type modelRoom struct {
 	*Room
 	opening bool // the broker has not answered
 	deleted bool
-	log     []string // what was published
+	log     []string // the messages published
 	members []*membership
-	waiting []*modelConn // that have asked to join while it was opening
+	waiting []*modelConn // that have asked to join while the room was being opened
 }
 
 // modelPublish is a publish under way.
@@ -39,7 +38,7 @@ type modelPublish struct {
 	text string
 }
 
-// membership is from one join to the leave.
+// membership lasts from one join to the leave.
 type membership struct {
 	c    *modelConn
 	r    *modelRoom
@@ -52,18 +51,18 @@ type modelConn struct {
 	dialect Dialect
 	in      []*membership
 	closed  bool
-	waits   map[*modelRoom]int // answers that are to come
+	waits   map[*modelRoom]int // answers still to come
 }
 
-// modelPost is a post: a message for those members, or the end of them, or a join, or the
-// answer to a connection that has waited.
+// modelPost is a post: a message for some members, or the end of the room for them, or a join, or the answer to a
+// connection that has waited.
 type modelPost struct {
 	message string
 	to      []*membership
 	end     bool
 }
 
-// here are the members on a loop.
+// here returns the members on a loop.
 func (r *modelRoom) here(loop int) (all []*membership) {
 	for _, m := range r.members {
 		if int(m.c.Loop) == loop {
@@ -73,7 +72,7 @@ func (r *modelRoom) here(loop int) (all []*membership) {
 	return all
 }
 
-// post puts a message, or the end, into the mailboxes of loops with members.
+// post puts a message, or the end of the room, into the mailboxes of loops with members.
 func (m *model) post(r *modelRoom, message string, end bool, except *modelConn) {
 	for i := range m.mail {
 		if to := r.here(i); len(to) > 0 {
@@ -88,7 +87,7 @@ func (m *model) join(c *modelConn, r *modelRoom) {
 	m.t.Helper()
 	since := m.rng.IntN(len(r.log) + 2)
 	o := JoinOptions{Since: &Position{r.Position().Epoch, uint64(since)}, Recent: 2}
-	later := r.opening || c.waits[r] > 0 // behind what it has asked before
+	later := r.opening || c.waits[r] > 0 // it comes after earlier calls of this connection about the room
 	switch {
 	case r.opening:
 		since, o.Since = math.MaxInt, nil
@@ -112,7 +111,7 @@ func (m *model) join(c *modelConn, r *modelRoom) {
 	}
 }
 
-// joined is told the answer.
+// joined gets the answer.
 func (m *model) joined(c *modelConn, r *modelRoom, since int, j Joined, err error) {
 	m.t.Helper()
 	if slices.ContainsFunc(c.in, func(s *membership) bool { return s.r == r }) {
@@ -148,10 +147,10 @@ func (m *model) joined(c *modelConn, r *modelRoom, since int, j Joined, err erro
 	m.mail[c.Loop] = append(m.mail[c.Loop], modelPost{})
 }
 
-// opened is told when the broker opens a room.
+// opened is called when the broker opens a room.
 func (m *model) opened(id string) {
 	i := slices.IndexFunc(m.rooms, func(r *modelRoom) bool { return r.Room != nil && r.ID() == id })
-	if i < 0 { // one of the first, which nobody has asked for anything
+	if i < 0 { // one of the first rooms, about which no call was made
 		return
 	}
 	r := m.rooms[i]
@@ -164,7 +163,7 @@ func (m *model) opened(id string) {
 	r.waiting = nil
 }
 
-// end takes a membership out of all lists.
+// end removes a membership from all lists.
 func (m *model) end(s *membership) {
 	s.over = true
 	s.r.members = slices.DeleteFunc(s.r.members, func(o *membership) bool { return o == s })
@@ -231,11 +230,11 @@ func (m *model) publish(r *modelRoom) {
 		}
 	})
 	if m.broker.inline && !settled {
-		m.t.Fatal("a broker that answers at once has not")
+		m.t.Fatal("the broker has not answered at once")
 	}
 }
 
-// placed is told when a message gets its place.
+// placed is called when a message gets its place.
 func (m *model) placed(_ string, payload []byte) {
 	p := m.under[string(payload)]
 	delete(m.under, p.text)
@@ -247,7 +246,7 @@ func (m *model) placed(_ string, payload []byte) {
 	m.post(p.r, message, false, p.not)
 }
 
-// count is what Room.Count must be: users, and connections without one.
+// count returns the number that Room.Count must return: users, and connections without one.
 func (r *modelRoom) count() (n int) {
 	users := make(map[string]bool)
 	for _, s := range r.members {
@@ -260,8 +259,7 @@ func (r *modelRoom) count() (n int) {
 	return n + len(users)
 }
 
-// step lets one post of a loop through. A member that gets the message may do
-// anything meanwhile.
+// step carries out one post of a loop. Each member that gets the message may do anything meanwhile.
 func (m *model) step(loop int) {
 	m.t.Helper()
 	l := m.loops[loop]
@@ -288,7 +286,7 @@ func (m *model) step(loop int) {
 	l.walking = func(_ *Delivery, c *conn) {
 		s := next()
 		if s == nil || s.c.conn != c {
-			m.t.Fatalf("%q went to %v, who is not next", p.message, c.Member)
+			m.t.Fatalf("%q went to %v, which is not next", p.message, c.Member)
 		}
 		if want := strings.Repeat("~", int(s.c.dialect)) + p.message; c.got[len(c.got)-1] != want {
 			m.t.Fatalf("%v got %q, want %q", c.Member, c.got[len(c.got)-1], want)
@@ -318,7 +316,7 @@ func (m *model) make(id string) *modelRoom {
 	return &modelRoom{Room: r, opening: err == errWaiting}
 }
 
-// change is one random operation, but for a step.
+// change is one random operation, other than a step.
 func (m *model) change() {
 	m.t.Helper()
 	if len(m.conns) < 3 {
@@ -360,14 +358,14 @@ func (m *model) change() {
 	}
 }
 
-// Random operations, in random places of the mailboxes and of walks.
+// Random operations at random places of the mailboxes and of walks.
 func TestModel(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { newModel(t, seed, true).live() })
 	}
 }
 
-// The same with a broker that takes its time, and answers for rooms in any order.
+// The same with a broker that answers later, and for rooms in any order.
 func TestModelLate(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { newModel(t, seed, false).live() })
@@ -419,13 +417,13 @@ func (m *model) live() {
 	}
 }
 
-// answer lets the broker go on with one room; false: it has nothing to do.
+// answer lets the broker answer about one room; false: it has nothing to do.
 func (m *model) answer() bool {
 	ids := m.broker.waiting()
 	return len(ids) > 0 && m.broker.step(ids[m.rng.IntN(len(ids))], answer)
 }
 
-// settle lets everything through, then all must agree.
+// settle lets everything through, and then compares.
 func (m *model) settle() {
 	m.t.Helper()
 	for busy := true; busy; {

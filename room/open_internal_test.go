@@ -8,8 +8,7 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// scripted is a broker that does what the test says when a room is opened or
-// closed; else it is Memory.
+// scripted is a broker that calls the test when a room is opened or closed; otherwise it is Memory.
 type scripted struct {
 	*Memory
 	open   func(room string, s Subscriber) (Opening, error)
@@ -43,7 +42,7 @@ func (t scriptedTopic) Close(how Ending, reason string) {
 	}
 }
 
-// published are publications as a broker brings them from elsewhere.
+// published returns publications that a broker brings from another node.
 func published(from, to uint64) (all []Publication) {
 	for i := from; i <= to; i++ {
 		all = append(all, Publication{Offset: i, Op: frame.OpText, Payload: []byte("m")})
@@ -51,7 +50,7 @@ func published(from, to uint64) (all []Publication) {
 	return all
 }
 
-// A room takes over where the broker has it, with the history that there is.
+// A room begins at the position that the broker has, with the history that the broker has.
 func TestOpenWithHistory(t *testing.T) {
 	b := &scripted{Memory: NewMemory(), open: func(string, Subscriber) (Opening, error) {
 		return Opening{Position: Position{"e", 7}, History: published(4, 7)}, nil
@@ -69,13 +68,13 @@ func TestOpenWithHistory(t *testing.T) {
 		}
 	}
 	if _, ok := w.recovered(r, Position{"e", 2}); ok {
-		t.Error("recovered from before the history")
+		t.Error("recovered messages older than the history")
 	}
 	w.run()
 	w.audit()
 }
 
-// What the broker delivers before Open has returned belongs behind the opening.
+// Messages that the broker delivers before Open has returned come after the opening.
 func TestOpenWhileDelivering(t *testing.T) {
 	b := &scripted{Memory: NewMemory(), open: func(_ string, s Subscriber) (Opening, error) {
 		for _, p := range published(4, 5) {
@@ -99,7 +98,7 @@ func TestOpenWhileDelivering(t *testing.T) {
 	w.audit()
 }
 
-// A reset that comes before Open has returned is later than the opening.
+// A reset that comes before Open has returned is newer than the opening.
 func TestOpenWhileResetting(t *testing.T) {
 	b := &scripted{Memory: NewMemory(), open: func(_ string, s Subscriber) (Opening, error) {
 		s.Reset(Position{"f", 0})
@@ -118,7 +117,7 @@ func TestOpenWhileResetting(t *testing.T) {
 	w.audit()
 }
 
-// After a reset nothing of the old epoch is given to anybody, and members go on.
+// After a reset nobody gets messages of the old epoch, and members go on.
 func TestReset(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("r", Options{})
@@ -142,8 +141,7 @@ func TestReset(t *testing.T) {
 	w.audit()
 }
 
-// Of two who make a room at the same time one is too late, and what it had
-// opened is gone.
+// Of two calls that make a room at the same time one is too late, and the topic that it has opened is closed.
 func TestCreateTwiceAtOnce(t *testing.T) {
 	var w *world
 	var first *Room
@@ -152,7 +150,7 @@ func TestCreateTwiceAtOnce(t *testing.T) {
 		if how == Deleted {
 			t.Error("the room of the quicker one is removed")
 		}
-		w.Room("r") // nothing is locked
+		w.Room("r") // no lock is held
 		closed++
 	}}
 	b.open = func(string, Subscriber) (Opening, error) {
@@ -168,11 +166,11 @@ func TestCreateTwiceAtOnce(t *testing.T) {
 	if w.Room("r") != first || closed != 1 {
 		t.Errorf("the room is not the first; %d topics closed, want 1", closed)
 	}
-	w.audit() // bytes of histories too
+	w.audit() // also the bytes of histories
 }
 
-// A room made while one of the same id goes is another one: no order of the old
-// one is left, or it cannot be made yet.
+// A room made while one of the same id is being deleted is another room without the order of the old one, or it
+// cannot be made yet.
 func TestCreateWhileDeleting(t *testing.T) {
 	var w *world
 	b := &scripted{Memory: NewMemory()}
@@ -205,7 +203,7 @@ func TestCreateWhileDeleting(t *testing.T) {
 	w.audit()
 }
 
-// Errors of the broker are Create's.
+// Create returns errors of the broker.
 func TestOpenFails(t *testing.T) {
 	broken := errors.New("broken")
 	w := newWorld(t, 1, Config{Broker: &scripted{Memory: NewMemory(), open: func(string, Subscriber) (Opening, error) { return Opening{}, broken }}})

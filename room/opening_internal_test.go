@@ -13,7 +13,7 @@ import (
 
 var errBroken = errors.New("the broker is broken")
 
-// slowWorld is a world whose broker waits for the test.
+// slowWorld is a world with a broker whose answers wait for the test.
 func slowWorld(t testing.TB, loops int, c Config) (*world, *slowBroker) {
 	t.Helper()
 	b := newSlowBroker()
@@ -30,7 +30,7 @@ func (c *conn) opens(id string, create *Options, note func(r *Room, made bool, e
 	})
 }
 
-// opening is a room that a connection has asked for and the broker not answered about.
+// opening returns a room that a connection has asked for, and about which the broker has not answered.
 func (w *world) opening(id string) *Room {
 	w.t.Helper()
 	w.connect(0).opens(id, &Options{}, nil)
@@ -41,7 +41,7 @@ func (w *world) opening(id string) *Room {
 	return r
 }
 
-// empty demands that nothing waits any more, nor is owed.
+// empty demands that no call waits, and that the broker owes no answer.
 func (w *world) empty() {
 	w.t.Helper()
 	w.Sweep()
@@ -55,8 +55,8 @@ func (w *world) empty() {
 	w.audit()
 }
 
-// What is asked of a room while it is being opened is answered in order when it is open, and
-// the messages are behind each other as they were published, before and after.
+// Calls about a room that is being opened are answered in order when it is open. Messages keep the order in which
+// they were published, before and after.
 func TestOpeningWaitsInOrder(t *testing.T) {
 	w, b := slowWorld(t, 2, Config{})
 	c, other := w.connect(0), w.connect(1)
@@ -81,9 +81,9 @@ func TestOpeningWaitsInOrder(t *testing.T) {
 	if len(log) != 0 || len(w.Rooms()) != 0 {
 		t.Errorf("answered already: %q, rooms %v", log, w.Rooms())
 	}
-	b.step("r", answer) // it is open
+	b.step("r", answer) // the room is open
 	publish("three")
-	b.step("r", answer) // one
+	b.step("r", answer) // the first message
 	w.run()
 	b.all()
 	w.run()
@@ -101,8 +101,8 @@ func TestOpeningWaitsInOrder(t *testing.T) {
 	w.empty()
 }
 
-// What waits is bounded, for a room in calls and bytes and for all rooms in bytes; others are
-// served meanwhile, and what waited is answered in the end.
+// Waiting calls are bounded: for a room in number and bytes, for all rooms in bytes. Other rooms are served
+// meanwhile, and the calls that wait are answered in the end.
 func TestOpeningBounds(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -110,7 +110,7 @@ func TestOpeningBounds(t *testing.T) {
 		size int
 		fits int
 	}{
-		{"calls", Config{MaxWaiting: 3}, 1, 2}, // and the one that has asked for the room
+		{"calls", Config{MaxWaiting: 3}, 1, 2}, // and the call that has asked for the room
 		{"bytes", Config{MaxWaitingBytes: 4 * waitCost}, waitCost, 1},
 		{"all", Config{MaxWaitingTotal: 5 * waitCost}, waitCost, 2},
 		{"publishes", Config{MaxQueue: 2}, 1, 2},
@@ -135,7 +135,7 @@ func TestOpeningBounds(t *testing.T) {
 				}
 				c.close()
 			}
-			if tt.name != "all" { // somebody else
+			if tt.name != "all" { // another connection
 				c := w.connect(0)
 				var other *Room
 				c.opens("other", &Options{}, func(r *Room, _ bool, err error) { w.is(err, nil, "Open of another room"); other = r })
@@ -162,8 +162,8 @@ func TestOpeningBounds(t *testing.T) {
 	}
 }
 
-// A broker that does not answer about a room is given up: all that waits is told, the room is
-// not there, and may be asked for again. An answer that comes later is given back.
+// When the broker does not answer about a room, all calls that wait get the error. The room is not there, and may be
+// asked for again. A Topic that comes later is closed.
 func TestOpeningTimeout(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		w, b := slowWorld(t, 1, Config{})
@@ -202,13 +202,13 @@ func TestOpeningTimeout(t *testing.T) {
 		b.all()
 		w.run()
 		if again == r || w.Room("r") != again || again.Closed() {
-			t.Error("it cannot be opened again")
+			t.Error("the room cannot be opened again")
 		}
 		w.empty()
 	}
 }
 
-// An error of the broker goes to all that wait; a second answer changes nothing.
+// An error of the broker goes to all calls that wait; a second answer changes nothing.
 func TestOpeningAnswers(t *testing.T) {
 	w, b := slowWorld(t, 1, Config{})
 	r := w.opening("broken")
@@ -232,7 +232,7 @@ func TestOpeningAnswers(t *testing.T) {
 	w.empty()
 }
 
-// Whoever wants to make a room waits for another that only looks for it, and makes it then.
+// A call that wants to make a room waits for one that only looks for it, and then makes it.
 func TestOpeningMadeAfterLookup(t *testing.T) {
 	w, b := slowWorld(t, 2, Config{})
 	looks, makes := w.connect(0), w.connect(1)
@@ -250,7 +250,7 @@ func TestOpeningMadeAfterLookup(t *testing.T) {
 		waits = r.waiting.waits.Len()
 		r.mu.Unlock()
 	}
-	b.step("r", answer) // there is none
+	b.step("r", answer) // there is no such room
 	over := false
 	for !over {
 		select {
@@ -278,7 +278,7 @@ func TestOpeningMadeAfterLookup(t *testing.T) {
 	w.empty()
 }
 
-// Connections that close while they wait leave no trace, and whoever has their slot is told nothing.
+// Connections that close while they wait leave no trace, and the next connections in their slots are told nothing.
 func TestOpeningClosedConnections(t *testing.T) {
 	w, b := slowWorld(t, 1, Config{MaxWaiting: 10})
 	r := w.opening("r")
@@ -303,12 +303,12 @@ func TestOpeningClosedConnections(t *testing.T) {
 	}
 	w.run()
 	if heir.in(r) || r.Count() != 0 {
-		t.Error("somebody is in it")
+		t.Error("the room has a member")
 	}
 	w.empty()
 }
 
-// What is told of a room before it is open holds when it is.
+// If a room is changed or removed before it is open, that holds once it is.
 func TestOpeningIsToldOfChanges(t *testing.T) {
 	w, b := slowWorld(t, 1, Config{})
 	c := w.connect(0)
@@ -331,7 +331,7 @@ func TestOpeningIsToldOfChanges(t *testing.T) {
 	w.empty()
 }
 
-// A room that another node deletes is over here too: members are told, and are out of it.
+// A room that another node deletes ends on this node too: its members are told, and are out of it.
 func TestRemovedElsewhere(t *testing.T) {
 	b := NewMemory()
 	announce := func(e Event) Frames { return text(fmt.Sprint(e.Kind, " ", e.Reason)) }
@@ -360,7 +360,7 @@ func TestRemovedElsewhere(t *testing.T) {
 	here.empty()
 }
 
-// Options that change hold from then on: limits, passwords, and what the room is found by.
+// New options hold at once: limits, passwords, and the names by which the room is found.
 func TestChangedOptions(t *testing.T) {
 	looks := func(s string) []string { return []string{strings.ToLower(s)} }
 	w := newWorld(t, 1, Config{Looks: looks})
@@ -401,8 +401,8 @@ func TestChangedOptions(t *testing.T) {
 	w.empty()
 }
 
-// Of two calls that open a room at the same moment one has made it, whoever is listed first, and both
-// have the same room.
+// Of two calls that open a room at the same moment exactly one has made it, whichever was listed first, and both get
+// the same room.
 func TestOpenTwiceAtOnce(t *testing.T) {
 	var w *world
 	var inner *Room
@@ -429,8 +429,8 @@ func TestOpenTwiceAtOnce(t *testing.T) {
 	w.empty()
 }
 
-// A call that has made a room, which others find first and delete before it returns, has not
-// made the next room of that name, nor is the deleted one found.
+// A call has made a room, but others find it first and delete it before the call returns. Then the call has not made
+// the next room of that id, and the deleted room is not found.
 func TestOpenMadeAndDeleted(t *testing.T) {
 	for _, again := range []bool{true, false} {
 		var w *world
@@ -485,15 +485,14 @@ func (b nestedBroker) Open(room string, create *Options, s Subscriber, opened fu
 	})
 }
 
-// A goroutine that waits for the broker is released by the deadline, before the hub has
-// loops too, and by the end of the hub.
+// A goroutine that waits for the broker goes on at the deadline, even without loops, and at the end of the hub.
 func TestOpenBlocks(t *testing.T) {
 	h := New(Config{Broker: newSlowBroker(), BrokerTimeout: time.Millisecond})
 	if _, err := h.Create("r", Options{}); !errors.Is(err, ErrTimeout) {
 		t.Errorf("Create: %v", err)
 	}
 	h.Close()
-	for range 2000 { // the end comes at another moment each time
+	for range 2000 { // the end comes at a different moment each time
 		b := newSlowBroker()
 		h := New(Config{Broker: b, BrokerTimeout: -1})
 		done := make(chan error)
@@ -521,7 +520,7 @@ func (r *Room) awaited() bool {
 	return r.waiting != nil && r.waiting.waits.Len() > 0
 }
 
-// A message comes with the name that it was given; one that the broker knows is not published again.
+// A message is delivered with its name. A message whose name the broker knows is not published again.
 func TestOnce(t *testing.T) {
 	var seen []*Once
 	first := &Once{ID: "first"}
@@ -576,7 +575,7 @@ func (t onceTopic) Publish(p Publication) {
 	t.Topic.Publish(p)
 }
 
-// A message that comes twice, or behind one that came after it, is not delivered again.
+// A message that is delivered twice, or after a later one, does not reach members again.
 func TestDeliveredTwice(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("r", Options{})

@@ -2,7 +2,7 @@
 
 package room
 
-// serial is empty: race builds alone look at the order of deliveries.
+// serial is empty: only race builds check the order of deliveries.
 type serial struct{}
 
 func (serial) next() serial     { return serial{} }

@@ -12,7 +12,7 @@ func TestOrderIsAsserted(t *testing.T) {
 	loop.passed(second)
 	defer func() {
 		if recover() == nil {
-			t.Error("a delivery that is carried out again, behind a later one, is let through")
+			t.Error("a delivery that is carried out again, behind a later one, is not noticed")
 		}
 	}()
 	loop.passed(first)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A history is read in pages in both directions, of which each says whether there is more.
+// A history is read in pages, in both directions. Each page says whether there is more.
 func TestPages(t *testing.T) {
 	w := newWorld(t, 1, Config{MaxHistory: 10})
 	r := w.create("a", Options{})
@@ -27,14 +27,14 @@ func TestPages(t *testing.T) {
 		{false, math.MaxUint64, 3, 12, 14, true},
 		{false, 15, 3, 12, 14, true},
 		{false, 14, 3, 11, 13, true},
-		{false, 8, 3, 5, 7, false}, // 1 to 4 are not kept
+		{false, 8, 3, 5, 7, false}, // 1 to 4 are gone
 		{false, 8, 2, 6, 7, true},
 		{false, 6, 9, 5, 5, false},
 		{false, 5, 9, 0, 0, false},
 		{false, 0, 9, 0, 0, false},
 		{false, 15, 10, 5, 14, false},
 		{false, 15, 0, 0, 0, true},
-		{true, 0, 3, 5, 7, true}, // from the first that is kept
+		{true, 0, 3, 5, 7, true}, // from the first that is there
 		{true, 4, 3, 5, 7, true},
 		{true, 5, 3, 6, 8, true},
 		{true, 11, 3, 12, 14, false},
@@ -62,7 +62,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// A page is bounded in bytes too, and has one message at least.
+// A page is bounded in bytes too, but has at least one message.
 func TestPageBytes(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("a", Options{})
@@ -97,7 +97,7 @@ func TestPagesOfADeletedRoom(t *testing.T) {
 	}
 }
 
-// An audience gets what is sent to it, and is a room in nothing else.
+// Members of an audience get the messages that are sent to it. In everything else it is no room.
 func TestAudience(t *testing.T) {
 	w := newWorld(t, 2, Config{})
 	a := w.Audience()
@@ -106,7 +106,7 @@ func TestAudience(t *testing.T) {
 	ada.join(a)
 	bob.join(a)
 	w.run()
-	ada.expect() // nobody is told of who comes
+	ada.expect() // no one is told of new members
 	if err := a.Send(text("news"), ClassPresence); err != nil {
 		t.Error(err)
 	}

@@ -43,8 +43,7 @@ func TestPassword(t *testing.T) {
 	w.audit()
 }
 
-// A key is for its room: not for another with the same password, nor for one of
-// the same id that was made later.
+// A key opens only its own room: not another one with the same password, and not a later one of the same id.
 func TestKeyOfAnotherRoom(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	p := mustHash(t, w.Hub, "secret")
@@ -87,13 +86,13 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// Whatever the password, it waits for its turn to be hashed: what can be learned
-// from the time is that it is empty or too long. And a caller that waits may give up.
+// Every password waits for its turn to be hashed, unless it is empty or too long: the time tells nothing else about
+// it. A caller that waits may give up.
 func TestHashingIsBounded(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("r", Options{Password: mustHash(t, w.Hub, "secret")})
 	for range cap(w.hashing) {
-		w.hashing <- struct{}{} // all are busy
+		w.hashing <- struct{}{} // all places are taken
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -107,7 +106,7 @@ func TestHashingIsBounded(t *testing.T) {
 		t.Error("a password that was not hashed is set")
 	}
 	if n := w.waiting.Load(); n != 0 {
-		t.Fatalf("%d wait who have given up", n)
+		t.Fatalf("%d still wait although they have given up", n)
 	}
 	later, cancel := context.WithCancel(t.Context())
 	var waiting sync.WaitGroup
@@ -124,7 +123,7 @@ func TestHashingIsBounded(t *testing.T) {
 	for all := true; all && w.waiting.Load() < maxWaiting; {
 		runtime.Gosched()
 		mu.Lock()
-		all = len(count) == 0 // else it shows below
+		all = len(count) == 0 // else the test fails below
 		mu.Unlock()
 	}
 	_, err = r.Unlock(t.Context(), "secret")
@@ -144,7 +143,7 @@ func TestHashingIsBounded(t *testing.T) {
 	}
 }
 
-// The same characters are one password, however a keyboard encodes them; characters that nobody sees are in none.
+// The same characters are one password, however a keyboard encodes them; passwords have no invisible characters.
 func TestPasswordForms(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	for _, same := range [][]string{
@@ -172,7 +171,7 @@ func TestPasswordForms(t *testing.T) {
 	mustHash(t, w.Hub, strings.Repeat("x", MaxPassword))
 }
 
-// A password that was kept elsewhere opens as it did, and nothing else is taken for one.
+// A password that was kept elsewhere opens the room as before; other bytes are no password.
 func TestPasswordBytes(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	p, err := w.Hash(t.Context(), "Darjeeling")
@@ -186,7 +185,7 @@ func TestPasswordBytes(t *testing.T) {
 	w.connect(0).joinWith(r, JoinOptions{Key: key})
 	_, err = r.Unlock(t.Context(), "Assam")
 	w.is(err, ErrPassword, "Unlock with another")
-	r.Changed(Options{Password: p}) // told again, as it is
+	r.Changed(Options{Password: p}) // told again, unchanged
 	w.connect(0).joinWith(r, JoinOptions{Key: key})
 	open := w.create("open", Options{})
 	key, err = open.Unlock(t.Context(), "any")

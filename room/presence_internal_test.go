@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// summaries tells comings and goings as "kind came went count".
+// summaries makes comings and goings into messages "kind came went count".
 func summaries(c Config) Config {
 	c.Announce = func(e Event) Frames {
 		return Text(fmt.Appendf(nil, "%d +%d -%d =%d", e.Kind, len(e.Came), len(e.Went), e.Count))
@@ -14,8 +14,7 @@ func summaries(c Config) Config {
 	return c
 }
 
-// Ten thousand joins of one room cost each member a summary a second, and not
-// ten thousand messages.
+// After ten thousand joins of one room each member has got one summary a second, and not ten thousand messages.
 func TestJoinTenThousand(t *testing.T) {
 	const all, aSecond = 10_000, 1000
 	w := newWorld(t, 2, summaries(Config{}))
@@ -31,7 +30,7 @@ func TestJoinTenThousand(t *testing.T) {
 			w.run()
 		}
 	}
-	// 100 joins told to each of those there, then 10 summaries to all who are there: 100·99/2 + 1000·(1 + … + 10).
+	// 100 joins told to all members of that moment, then 10 summaries to all members: 100·99/2 + 1000·(1 + … + 10).
 	const most = 100*101/2 + aSecond*55
 	if n := w.Stats().Delivered; n > most || n < aSecond*54 {
 		t.Errorf("%d messages for %d joins, want about %d", n, all, most)
@@ -41,8 +40,7 @@ func TestJoinTenThousand(t *testing.T) {
 	}
 }
 
-// Who comes and goes within a second is not told of; above PresenceNames nobody
-// is named.
+// Users that come and go within a second are not told of; above PresenceNames nobody is named.
 func TestSummary(t *testing.T) {
 	w := newWorld(t, 1, summaries(Config{PresenceEach: 2, PresenceNames: 5}))
 	r := w.create("a", Options{})
@@ -64,33 +62,32 @@ func TestSummary(t *testing.T) {
 		all[0].expect(want...)
 	}
 	join(2)
-	second("0 +0 -0 =2") // each by itself, up to two
+	second("0 +0 -0 =2") // one message each, up to two members
 	join(2)
 	second("2 +2 -0 =4")
 	second()
 	join(1)
 	all[4].leave(r)
-	second() // come and gone
+	second() // came and gone
 	all[3].leave(r)
 	join(1)
 	second("2 +1 -1 =4")
 	join(2)
-	second("2 +0 -0 =6") // too many for names
+	second("2 +0 -0 =6") // too many members for names
 	for _, c := range all[2:] {
 		c.close()
 	}
 	w.run()
-	second("2 +0 -2 =2") // four went, PresenceEach of them are named
+	second("2 +0 -2 =2") // four went, the names are PresenceEach of them
 	all[1].leave(r)
 	second("1 +0 -0 =1")
 }
 
-// In a very large room summaries come less often: presence never costs more
-// than a fixed number of messages a second.
+// In a very large room summaries come less often: presence never costs more than a fixed number of messages a second.
 func TestPresencePace(t *testing.T) {
 	w := newWorld(t, 1, summaries(Config{PresenceEach: 1}))
 	r := w.create("a", Options{})
-	r.nobody = 3 * presencePace // members without a user, who are not told of
+	r.nobody = 3 * presencePace // members without a user, of whom others are not told
 	first := w.connect(0)
 	first.signIn("first", 0)
 	first.join(r)

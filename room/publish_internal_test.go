@@ -7,12 +7,11 @@ import (
 	"testing"
 )
 
-// What was accepted is over when all loops have walked it, also when there is
-// nobody to walk to any more.
+// A message counts as under way until all loops have walked it, also when no member is left.
 func TestQueueIsReleased(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		after func(w *world, r *Room, all []*conn) // with the message in both mailboxes
+		after func(w *world, r *Room, all []*conn) // called with the message in both mailboxes
 		taken int
 	}{
 		{"all take it", func(*world, *Room, []*conn) {}, 4},
@@ -53,7 +52,7 @@ func TestQueueIsReleased(t *testing.T) {
 	}
 }
 
-// A loop that has ended is not waited for, be it one of the room's or all.
+// A loop that has ended is not waited for, whether it is one of several or the last.
 func TestPublishToEndedLoops(t *testing.T) {
 	w := newWorld(t, 2, Config{})
 	r := w.create("r", Options{})
@@ -74,13 +73,13 @@ func TestPublishToEndedLoops(t *testing.T) {
 			t.Errorf("%d loops ended: %d publishes pending, taken by %v, want by %d", ended, r.Queue(), taken, want)
 		}
 	}
-	r.Send(text("x"), ClassMessage) // nor does anything else mind
+	r.Send(text("x"), ClassMessage) // other calls work, too
 	w.SendAll(text("x"))
 	w.connect(0).join(r)
 	w.is(w.Delete(r, ""), nil, "Delete")
 }
 
-// A message for nobody has its place and its offset, and is kept for who comes.
+// A message without receivers has its place and its offset, and is kept for later members.
 func TestPublishToNobody(t *testing.T) {
 	w := newWorld(t, 1, Config{MaxQueue: 1})
 	r := w.create("r", Options{})
@@ -99,9 +98,8 @@ func TestPublishToNobody(t *testing.T) {
 	w.audit()
 }
 
-// Publishers on many goroutines, members on loops that run meanwhile, who come
-// and go: everybody has one order without a gap, and what a join is given and
-// what is delivered after it fit together.
+// Publishers on many goroutines, and members that come and go on loops that run meanwhile: all see one order without
+// a gap, and the answer to a join fits the messages delivered after it.
 func TestPublishConcurrently(t *testing.T) {
 	const loops, publishers, messages = 3, 4, 300
 	const total = publishers * messages
@@ -164,7 +162,7 @@ func TestPublishConcurrently(t *testing.T) {
 			t.Fatalf("loop %d: another order, or %d messages of %d", stay.Loop, len(order), total)
 		}
 		if !slices.Equal(guest.got, order) {
-			t.Errorf("loop %d: who came and went has another order, or %d messages", guest.Loop, len(guest.got))
+			t.Errorf("loop %d: the member that came and went has another order, or %d messages", guest.Loop, len(guest.got))
 		}
 	}
 	next := make([]int, publishers)

@@ -9,7 +9,7 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// Whoever is excepted does not get it, on whichever loop; all others do.
+// Connections in Except do not get the message, on any loop; all others do.
 func TestExcept(t *testing.T) {
 	w := newWorld(t, 2, Config{})
 	r := w.create("r", Options{})
@@ -43,7 +43,7 @@ func TestExcept(t *testing.T) {
 	w.audit()
 }
 
-// A room sends in the order of its calls, messages with and without an offset.
+// A room sends in the order of its calls, with and without offsets.
 func TestSendKeepsOrder(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("r", Options{})
@@ -58,12 +58,12 @@ func TestSendKeepsOrder(t *testing.T) {
 	w.run()
 	a.expect(want...)
 	if got := r.Position().Offset; got != 20 {
-		t.Errorf("offset %d: what was sent has none", got)
+		t.Errorf("at offset %d: messages that were sent must have none", got)
 	}
 }
 
-// A message is made in a dialect when a member speaks it, once. A member that speaks one
-// in which there is nothing gets nothing.
+// A message is encoded in a dialect once, and only if a member speaks it. A member gets nothing if there is no
+// message in its dialect.
 func TestDialects(t *testing.T) {
 	var encoded, translated int
 	w := newWorld(t, 2, Config{
@@ -110,7 +110,7 @@ func TestDialects(t *testing.T) {
 	one.expect("1/r/r/2/b", "only", "only", "only", "only")
 	more.expect("1/r/r/2/b", "only", "only")
 	if w.posts() != posts {
-		t.Error("nothing was posted, and yet")
+		t.Error("a message without a receiver was posted")
 	}
 	one.leave(r)
 	more.leave(r)
@@ -126,7 +126,7 @@ func TestDialects(t *testing.T) {
 	w.audit()
 }
 
-// What is published goes out with its opcode, whatever the dialect.
+// A message goes out with its opcode in every dialect.
 func TestOpcode(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	r := w.create("r", Options{})
@@ -180,7 +180,7 @@ func TestSendUser(t *testing.T) {
 	a2.close()
 	w.run()
 	a.expect("1")
-	a2.expect() // its slot has been left
+	a2.expect() // another connection has its slot
 	a3.expect("1", "2")
 	b.expect("~5")
 	if n, _ := w.SendUser("a", text("6")); n != 2 {
@@ -190,8 +190,8 @@ func TestSendUser(t *testing.T) {
 	w.audit()
 }
 
-// A message for one connection is for that one, not for who has its slot now; and
-// one that has neither signed in nor joined is reached as well.
+// A message for one connection does not reach the next connection in its slot. It also reaches a connection that has
+// neither signed in nor joined.
 func TestSendMember(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	quiet, signed := w.connect(0), w.connect(0)
@@ -220,7 +220,7 @@ func TestSendMember(t *testing.T) {
 	w.audit()
 }
 
-// Nobody is nobody: not who happens to be first.
+// The zero Member is no connection, not even the first one.
 func TestSendToZeroMember(t *testing.T) {
 	w := newWorld(t, 1, Config{})
 	first := w.connect(0)
@@ -248,7 +248,7 @@ func TestSendAll(t *testing.T) {
 	b.expect("~1")
 	c.expect("1", "2", "3")
 	quiet.expect()
-	quiet.join(w.create("r", Options{})) // a room is no signing in
+	quiet.join(w.create("r", Options{})) // joining is not signing in
 	w.SendAll(text("4"))
 	w.run()
 	quiet.expect()
@@ -259,7 +259,7 @@ func TestSendAll(t *testing.T) {
 	w.audit()
 }
 
-// Very many who speak the other dialect are passed over.
+// A walk passes over very many connections that speak the other dialect.
 func TestSendAllPassesOver(t *testing.T) {
 	const n = 1 << 20
 	w := newWorld(t, 1, Config{})
@@ -311,7 +311,7 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-// Taken is told once, when all loops have walked, how many queues took it.
+// Taken is called once, when all loops have walked, with the number of queues that took the message.
 func TestTaken(t *testing.T) {
 	w := newWorld(t, 3, Config{})
 	r := w.create("r", Options{})
@@ -338,7 +338,7 @@ func TestTaken(t *testing.T) {
 	}
 	w.loops[0].step()
 	if len(got) != 0 {
-		t.Error("told before all had walked")
+		t.Error("Taken was called before all loops had walked")
 	}
 	w.run()
 	publish()
@@ -347,7 +347,7 @@ func TestTaken(t *testing.T) {
 	for _, c := range all[:5] {
 		c.close()
 	}
-	publish() // for nobody
+	publish() // for no receiver
 	if !slices.Equal(got, []int{4, 5, 0}) {
 		t.Errorf("taken by %v, want 4, 5 and 0", got)
 	}

@@ -5,19 +5,19 @@ import (
 	"sync"
 )
 
-// slowBroker is Memory whose answers wait until the test lets them through, each room's
-// in order. (brokertest.Late can do more; it cannot be imported from here.)
+// slowBroker is Memory with answers that wait until the test lets them through, each room's in order.
+// (brokertest.Late can do more, but cannot be imported here.)
 type slowBroker struct {
 	*Memory
 	inline  bool                              // nothing waits
-	placing func(room string, payload []byte) // told before a publish gets its place; nil: nobody
-	opening func(room string)                 // told before a room is opened
+	placing func(room string, payload []byte) // called before a publish gets its place; may be nil
+	opening func(room string)                 // called before a room is opened
 
 	mu    sync.Mutex
 	rooms map[string][]func(fate)
 }
 
-// fate is what becomes of a step.
+// fate is what happens to a step.
 type fate uint8
 
 const (
@@ -43,7 +43,7 @@ func (b *slowBroker) add(room string, step func(fate)) {
 	b.rooms[room] = append(b.rooms[room], step)
 }
 
-// step lets the oldest step of a room through; false: there is none.
+// step carries out the oldest step of a room; false: there is none.
 func (b *slowBroker) step(room string, f fate) bool {
 	b.mu.Lock()
 	all := b.rooms[room]
@@ -57,7 +57,7 @@ func (b *slowBroker) step(room string, f fate) bool {
 	return true
 }
 
-// waiting are the rooms with steps, in order.
+// waiting returns the rooms with steps, in order.
 func (b *slowBroker) waiting() (ids []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -70,7 +70,7 @@ func (b *slowBroker) waiting() (ids []string) {
 	return ids
 }
 
-// all lets everything through.
+// all carries out all steps.
 func (b *slowBroker) all() {
 	for ids := b.waiting(); len(ids) > 0; ids = b.waiting() {
 		for _, id := range ids {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A topic that is closed gives no place in an order: a message that
-// was refused reaches nobody. A room that is deleted is gone for all nodes.
+// A closed topic gives no place in an order: a message that was refused reaches nobody. A deleted room is gone on all
+// nodes.
 func TestPublishOnClosedTopic(t *testing.T) {
 	b := NewMemory()
 	w, elsewhere := newWorld(t, 1, Config{Broker: b}), newWorld(t, 1, Config{Broker: b})
@@ -30,7 +30,7 @@ func TestPublishOnClosedTopic(t *testing.T) {
 	}
 }
 
-// A message that Encode panics on costs its publisher, and nobody after it.
+// If Encode panics on a message, only the publisher of that message is affected.
 func TestPanicInEncode(t *testing.T) {
 	w := newWorld(t, 1, Config{Encode: func(dst []byte, _ string, _ uint64, p []byte) []byte {
 		if string(p) == "bad" {
@@ -55,8 +55,8 @@ func TestPanicInEncode(t *testing.T) {
 	}
 }
 
-// Who joins between a going and the coming that cancels it was told a count that
-// is not true any more: the summary comes, although it names nobody.
+// One user leaves, another joins and is told the count, the first comes back. The summary comes although it names
+// nobody: the count that the newcomer was told is no longer true.
 func TestCancelledChangeIsHeard(t *testing.T) {
 	w := newWorld(t, 1, Config{PresenceEach: 1, Announce: func(e Event) Frames {
 		if e.Kind != Changed {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// has reports that a room still has all of its history.
+// has reports whether a room still has all of its history.
 func (w *world) has(r *Room) bool {
 	w.t.Helper()
 	_, ok := w.recovered(r, Position{r.Position().Epoch, 0})
 	return ok
 }
 
-// say publishes so many messages of 1000 bytes, for which by pays.
+// say publishes so many messages of 1000 bytes, paid for by by.
 func (w *world) say(r *Room, by Payer, n int) {
 	w.t.Helper()
 	for range n {
@@ -26,8 +26,8 @@ func (w *world) say(r *Room, by Payer, n int) {
 	}
 }
 
-// TestGreedyLosesHistory: somebody who fills all histories loses of the own, and nobody else does: in rooms of the own
-// and in those of others, with few large rooms and many small ones.
+// TestGreedyLosesHistory: a payer that fills all histories loses its own history, and nobody else does. It fills its
+// own rooms or those of others, few large ones or many small ones.
 func TestGreedyLosesHistory(t *testing.T) {
 	greedy := Payer{1}
 	for _, tt := range []struct {
@@ -43,7 +43,7 @@ func TestGreedyLosesHistory(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, 1, Config{MaxHistoryTotal: 500_000})
 			general := w.create("general", Options{})
-			w.say(general, greedy, 10) // what it says there is general's
+			w.say(general, greedy, 10) // general pays for these
 			hers := w.create("hers", Options{TTL: time.Hour, Payer: Payer{3}})
 			w.say(hers, Payer{3}, 20)
 			mixed := w.create("mixed", Options{TTL: time.Hour, Payer: Payer{3}})
@@ -77,7 +77,7 @@ func TestGreedyLosesHistory(t *testing.T) {
 	}
 }
 
-// TestRoomsThatStay: their histories go last, and of them the largest first.
+// TestRoomsThatStay: the histories of the program's rooms are trimmed last, the largest first.
 func TestRoomsThatStay(t *testing.T) {
 	w := newWorld(t, 1, Config{MaxHistoryTotal: 100_000, MaxHistory: 60})
 	small, large := w.create("small", Options{}), w.create("large", Options{})
@@ -98,7 +98,7 @@ func TestRoomsThatStay(t *testing.T) {
 	w.audit()
 }
 
-// TestShrunkHistory: what is left of a history is its latest part, without a gap.
+// TestShrunkHistory: a history that was trimmed still has its latest messages, without a gap.
 func TestShrunkHistory(t *testing.T) {
 	w := newWorld(t, 1, Config{MaxHistoryTotal: 30_000, MaxRecoveryBytes: -1})
 	r := w.create("r", Options{TTL: time.Hour})
@@ -111,7 +111,7 @@ func TestShrunkHistory(t *testing.T) {
 	}
 }
 
-// TestMakers: one maker of rooms gets half of what there may be, and others get theirs.
+// TestMakers: one maker of rooms gets half of MaxRooms, and each other maker half of the rest.
 func TestMakers(t *testing.T) {
 	w := newWorld(t, 1, Config{MaxRooms: 20})
 	id := 0
@@ -146,7 +146,7 @@ func TestMakers(t *testing.T) {
 	}
 }
 
-// TestHistoriesAudit does what happens to histories at random, and counts again.
+// TestHistoriesAudit changes histories at random, and counts everything anew.
 func TestHistoriesAudit(t *testing.T) {
 	for seed := range uint64(20) {
 		rnd := rand.New(rand.NewPCG(seed, 1))

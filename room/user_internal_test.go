@@ -43,7 +43,7 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("%v has not signed in", got)
 	}
 	if w.loops[0].shards.User(1000) != nil {
-		t.Error("a user of a connection never seen")
+		t.Error("a user of a connection that never was")
 	}
 	w.run()
 	a.join(r)
@@ -63,7 +63,7 @@ func TestSignIn(t *testing.T) {
 	w.audit()
 }
 
-// Offline is told when the user has left all rooms.
+// Offline is called when the user has left all rooms.
 func TestOfflineAfterLeaving(t *testing.T) {
 	var w *world
 	var r *Room
@@ -72,7 +72,7 @@ func TestOfflineAfterLeaving(t *testing.T) {
 		told = true
 		n, _ := w.SendUser(u.ID(), text("x"))
 		if r.Has(u) || r.Count() != 1 || w.User(u.ID()) != nil || n != 0 {
-			t.Error("it is still there")
+			t.Error("the user is still in the room")
 		}
 	}})
 	r = w.create("r", Options{})
@@ -82,17 +82,17 @@ func TestOfflineAfterLeaving(t *testing.T) {
 	a.join(r)
 	b.join(r)
 	if !r.Has(u) {
-		t.Error("not in it")
+		t.Error("the user is not in the room")
 	}
 	a.close()
 	if !told {
-		t.Error("not told")
+		t.Error("Offline was not called")
 	}
 	w.run()
 	w.audit()
 }
 
-// A user's connections are listed whichever of them come and go.
+// The list of a user's connections is right, in whichever order they come and go.
 func TestConnections(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	w := newWorld(t, 2, Config{})
@@ -133,7 +133,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// Who has signed out stays in its rooms until it leaves; Offline is told once.
+// A user that has signed out stays in its rooms until it leaves them; Offline is called once.
 func TestSignOut(t *testing.T) {
 	offline := 0
 	w := newWorld(t, 1, Config{Offline: func(*User) { offline++ }})
@@ -148,10 +148,10 @@ func TestSignOut(t *testing.T) {
 	s := c.l.shards
 	once, twice := s.SignOut(c.Slot), s.SignOut(c.Slot)
 	if once || twice || s.SignOut(1000) || offline != 0 {
-		t.Error("the last, while there is another")
+		t.Error("SignOut reports the last connection, but there is another")
 	}
 	if !s.SignOut(d.Slot) || s.SignOut(d.Slot) || offline != 1 || w.User("u") != nil {
-		t.Error("not the last, or twice")
+		t.Error("SignOut does not report the last connection, or reports it twice")
 	}
 	w.publish(b, "m")
 	w.run()
@@ -161,19 +161,19 @@ func TestSignOut(t *testing.T) {
 		t.Errorf("SignIn after SignOut: %v", err)
 	}
 	if !c.leave(a) || c.leave(b) || !b.Has(u) {
-		t.Error("who is the last of its user in a room")
+		t.Error("Leave is wrong about the last connection of the user")
 	}
 	c.close()
 	d.close()
 	if b.Has(u) || offline != 1 {
-		t.Errorf("still there, or offline %d times", offline)
+		t.Errorf("still in the room, or Offline called %d times", offline)
 	}
 	next := w.connect(0)
 	if next.signIn("u", 0); next.Slot != c.Slot || w.User("u") == u {
-		t.Error("the slot remembers who had it")
+		t.Error("the slot still has its last user")
 	}
 	if s.SignOut(w.connect(0).Slot) {
-		t.Error("who has not signed in signs out")
+		t.Error("a connection that has not signed in signs out")
 	}
 	w.run()
 	w.audit()
@@ -187,7 +187,7 @@ func TestUsers(t *testing.T) {
 		c.signIn(fmt.Sprint("u", i/2), 0)
 		c.join(r)
 	}
-	w.connect(0).join(r) // counts, but is no user
+	w.connect(0).join(r) // it counts, but is no user
 	for _, most := range []int{0, 3, 5, 100} {
 		seen := make(map[string]bool)
 		all := w.Users(most, func(u *User) { seen[u.ID()] = w.User(u.ID()) == u })

@@ -12,8 +12,8 @@ import (
 	"github.com/perchws/perch/internal/clock"
 )
 
-// world is a hub whose loops turn when the test says so, whose clock the test
-// moves, and whose connections remember what they were given.
+// world is a hub for tests: the test turns its loops and moves its clock, and its connections remember their
+// messages.
 type world struct {
 	*Hub
 	t     testing.TB
@@ -21,8 +21,8 @@ type world struct {
 	now   time.Time
 }
 
-// newWorld makes one. Messages read "payload#offset" in dialect 0 and
-// "~payload#offset" in dialect 1, unless c says otherwise.
+// newWorld makes a world. Messages read "payload#offset" in dialect 0 and "~payload#offset" in dialect 1, unless c
+// says otherwise.
 func newWorld(t testing.TB, loops int, c Config) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Unix(1_700_000_000, 0)}
@@ -42,18 +42,18 @@ func newWorld(t testing.TB, loops int, c Config) *world {
 		w.loops = append(w.loops, l)
 		all = append(all, l)
 	}
-	w.running = true // its goroutine does not start: the test calls Sweep
+	w.running = true // so that the hub's own looks do not start: the test calls Sweep
 	w.Attach(all, nil)
 	return w
 }
 
-// turnstile is an event loop that lets one delivery through at a time.
+// turnstile is an event loop that carries out one delivery at a time.
 type turnstile struct {
 	shards  *Shards
 	conns   []*conn                    // by slot; nil: free
 	gens    []uint32                   // by slot
-	walking func(d *Delivery, c *conn) // called for every receiver, while the others wait
-	most    int                        // bytes that a connection may have queued
+	walking func(d *Delivery, c *conn) // called for every receiver, before the next one gets the message
+	most    int                        // bytes that may wait for a connection
 
 	mu    sync.Mutex
 	posts []*Delivery
@@ -135,7 +135,7 @@ func (l *turnstile) step() bool {
 	return true
 }
 
-// run turns all loops until nothing is under way.
+// run turns all loops until nothing is left to carry out.
 func (w *world) run() {
 	for again := true; again; {
 		again = false
@@ -147,7 +147,7 @@ func (w *world) run() {
 	}
 }
 
-// posts is how many deliveries loops have been given so far.
+// posts returns how many deliveries loops have got so far.
 func (w *world) posts() (n int) {
 	for _, l := range w.loops {
 		l.mu.Lock()
@@ -166,7 +166,7 @@ type conn struct {
 	queued int
 }
 
-// connect gives loop i a connection, in its first free slot.
+// connect makes a connection on loop i, in its first free slot.
 func (w *world) connect(i int) *conn {
 	l := w.loops[i]
 	slot := slices.Index(l.conns, nil)
@@ -180,7 +180,7 @@ func (w *world) connect(i int) *conn {
 	return c
 }
 
-// close ends the connection; its slot is free.
+// close ends the connection, and frees its slot.
 func (c *conn) close() {
 	c.l.shards.LeaveAll(c.Slot)
 	c.l.conns[c.Slot] = nil
@@ -224,7 +224,7 @@ func (c *conn) leave(r *Room) (last bool) {
 
 func (c *conn) in(r *Room) bool { return c.l.shards.In(c.Slot, r) }
 
-// expect demands that exactly this was delivered since it was asked last.
+// expect demands that exactly these messages were delivered since the last call.
 func (c *conn) expect(want ...string) {
 	c.w.t.Helper()
 	if !slices.Equal(c.got, want) {
@@ -252,7 +252,7 @@ func (w *world) publish(r *Room, payload string, except ...Member) Receipt {
 	return got
 }
 
-// tryPublish demands that done is called once, before Publish returns.
+// tryPublish publishes, and demands that done is called once, before Publish returns.
 func (w *world) tryPublish(r *Room, m Message) (got Receipt, err error) {
 	w.t.Helper()
 	calls := 0
@@ -266,12 +266,12 @@ func (w *world) tryPublish(r *Room, m Message) (got Receipt, err error) {
 	return got, err
 }
 
-// text is a message in both dialects.
+// text makes a message in both dialects.
 func text(s string) Frames {
 	return Frames{frame.Prepare(frame.OpText, []byte(s)), frame.Prepare(frame.OpText, []byte("~"+s))}
 }
 
-// payloads are the messages of a history.
+// payloads returns the texts of messages of a history.
 func payloads(all []*frame.Prepared) []string {
 	var s []string
 	for _, p := range all {
@@ -287,7 +287,7 @@ func (w *world) is(err, want error, what string) {
 	}
 }
 
-// worldClock is the clock of a world: its time moves when the test moves it.
+// worldClock is the clock of a world, which only the test moves.
 type worldClock struct {
 	clock.Clock
 	w *world

@@ -1,6 +1,6 @@
-// Package brokertest is the contract of room.Broker as a test: every broker
-// calls [Run] from a test of its own. Beside it is [Late], a broker that answers when a test
-// wants it to, with faults, for tests of what uses brokers. It is imported by tests alone.
+// Package brokertest is the contract of room.Broker as a test: every broker calls [Run] from a test of its own. It
+// also has [Late], a broker with faults that answers when a test wants it to, for tests of programs that use brokers.
+// Only tests import it.
 //
 //	func TestMemoryContract(t *testing.T) {
 //		brokertest.Run(t, func(t *testing.T) brokertest.Harness { … })
@@ -18,19 +18,17 @@ import (
 
 // Harness is one broker under test, without rooms.
 type Harness struct {
-	// Nodes are what so many nodes have of it, two at least: of a broker of one
-	// process the same one twice.
+	// Nodes are the broker as each of several nodes has it, at least two. A broker for one process is listed twice.
 	Nodes []room.Broker
-	// Durable: what was published outlives the last one that follows the room.
+	// Durable: messages outlive the last node that follows the room.
 	Durable bool
-	// Lose, if the broker can be made to, has it lose what it has of a room's messages; nil: it cannot.
+	// Lose makes the broker lose the messages of a room; nil: it cannot.
 	Lose func(room string)
-	// Change, if options can be changed, gives a room others; nil: they cannot.
+	// Change gives a room other options; nil: the broker cannot change them.
 	Change func(room string, o room.Options)
 }
 
-// Run tests a broker against the contract. open is called once for each subtest;
-// what has to be closed is for its t.Cleanup.
+// Run tests a broker against the contract. open is called once for each subtest, and closes by t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Helper()
 	for _, test := range []struct {
@@ -68,17 +66,16 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	}
 }
 
-// patience is how long a broker may take for what it must do.
+// patience is how long a broker may take for anything.
 const patience = 20 * time.Second
 
-// check is a test with its broker: its methods fail the test unless the broker
-// does as they say.
+// check is a test with its broker. Its methods fail the test unless the broker behaves as they say.
 type check struct {
 	*testing.T
 	Harness
 }
 
-// follower is one following of a room.
+// follower follows a room, from one Open to its Close.
 type follower struct {
 	*recorder
 	c       *check
@@ -86,7 +83,7 @@ type follower struct {
 	opening room.Opening
 }
 
-// follow opens a room on a node, or makes it. It is closed at the end of the test at the latest.
+// follow opens a room on a node, or makes it. At the latest the end of the test closes it.
 func (c *check) follow(node int, id string) *follower {
 	c.Helper()
 	f, err := c.open(node, id, &room.Options{Name: id})
@@ -96,7 +93,7 @@ func (c *check) follow(node int, id string) *follower {
 	return f
 }
 
-// open is Open, and waits for the answer.
+// open calls Open, and waits for the answer.
 func (c *check) open(node int, id string, create *room.Options) (*follower, error) {
 	c.Helper()
 	f := &follower{recorder: newRecorder(c.T), c: c}
@@ -121,7 +118,7 @@ func (f *follower) publish(payload string) {
 	f.topic.Publish(room.Publication{Op: frame.OpText, Payload: []byte(payload)})
 }
 
-// publishAll publishes "name 0", "name 1" … waiting for each to come back.
+// publishAll publishes "name 0", "name 1" … and waits for each to be delivered.
 func (f *follower) publishAll(name string, n int) {
 	f.c.Helper()
 	for i := range n {
@@ -131,7 +128,7 @@ func (f *follower) publishAll(name string, n int) {
 	}
 }
 
-// publishUntil does so from a goroutine of the test, until it is stopped.
+// publishUntil publishes in the same way from a goroutine, until it is stopped.
 func (f *follower) publishUntil(stop <-chan struct{}, name string) {
 	f.c.Helper()
 	for i := 0; ; i++ {
@@ -147,7 +144,7 @@ func (f *follower) publishUntil(stop <-chan struct{}, name string) {
 	}
 }
 
-// sees waits until a message was delivered; false: in vain.
+// sees waits until a message was delivered; false: it waited in vain.
 func (f *follower) sees(payload string) bool {
 	f.c.Helper()
 	return f.await(fmt.Sprintf("%q", payload), func() bool { return f.payloads[payload] > 0 })
@@ -161,7 +158,7 @@ func (f *follower) awaitMessage(payload string) {
 	}
 }
 
-// awaitOffset waits until the order has come so far.
+// awaitOffset waits until the order has reached an offset.
 func (f *follower) awaitOffset(offset uint64) {
 	f.c.Helper()
 	if !f.await(fmt.Sprintf("offset %d", offset), func() bool {
@@ -175,8 +172,7 @@ func (f *follower) awaitOffset(offset uint64) {
 	}
 }
 
-// order demands that what was delivered follows the opening without a gap, and
-// returns the messages by their place.
+// order demands that the messages delivered follow the opening without a gap, and returns them by their place.
 func (f *follower) order() map[room.Position]string {
 	f.c.Helper()
 	f.mu.Lock()
@@ -208,7 +204,7 @@ func (f *follower) order() map[room.Position]string {
 	return all
 }
 
-// agree demands that nobody has another message at a place than anybody else.
+// agree demands that all followers have the same message at each place.
 func (c *check) agree(all ...*follower) {
 	c.Helper()
 	at := make(map[room.Position]string)

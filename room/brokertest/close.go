@@ -9,8 +9,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// closeKeeps: the order goes on while somebody follows it, and who comes back
-// finds it where it is.
+// closeKeeps: the order goes on while a node follows the room, and a node that comes back finds it there.
 func closeKeeps(c *check) {
 	a, b := c.follow(0, "r"), c.follow(1, "r")
 	a.publishAll("first", 3)
@@ -24,13 +23,12 @@ func closeKeeps(c *check) {
 	b.publishAll("third", 1)
 	back.awaitOffset(6)
 	if n := a.count(); n != 3 {
-		c.Errorf("%d messages for who has closed, want 3", n)
+		c.Errorf("%d messages for the node that has closed, want 3", n)
 	}
 	c.agree(a, b, back)
 }
 
-// closeLast: when nobody follows a room a durable broker keeps it, another
-// begins anew.
+// closeLast: when no node follows a room any more, a durable broker keeps its order; with another one it begins anew.
 func closeLast(c *check) {
 	a, b := c.follow(0, "r"), c.follow(1, "r")
 	a.publishAll("message", 20)
@@ -57,7 +55,7 @@ func closeLast(c *check) {
 	}
 }
 
-// closeRemoves: a room that was removed is another one when it is made again.
+// closeRemoves: a room that is made again after it was removed is another room.
 func closeRemoves(c *check) {
 	seen := make(map[string]bool)
 	for i := range 4 {
@@ -74,8 +72,8 @@ func closeRemoves(c *check) {
 	}
 }
 
-// closeRemovesForAll: all that follow a room are told that it was deleted, and nothing after
-// that. A room of the same id is another one.
+// closeRemovesForAll: all nodes that follow a room are told that it was deleted, and nothing after that. A new room
+// of the same id is another room.
 func closeRemovesForAll(c *check) {
 	a, b := c.follow(0, "r"), c.follow(1, "r")
 	a.publishAll("before", 3)
@@ -98,7 +96,7 @@ func closeRemovesForAll(c *check) {
 	}
 }
 
-// expires: a room that is empty here goes on while it is followed elsewhere, and ends with the last.
+// expires: a room that is empty on one node goes on while another node follows it, and ends with the last.
 func expires(c *check) {
 	a, b := c.follow(0, "r"), c.follow(1, "r")
 	a.publishAll("first", 2)
@@ -115,7 +113,7 @@ func expires(c *check) {
 	}
 }
 
-// finds: a room is found by all nodes once one has made it, and not before.
+// finds: all nodes find a room once one of them has made it, and not before.
 func finds(c *check) {
 	for node := range c.Nodes {
 		if f, err := c.open(node, "r", nil); !errors.Is(err, room.ErrNotFound) {
@@ -130,11 +128,11 @@ func finds(c *check) {
 		}
 	}
 	if !a.opening.Made {
-		c.Error("nobody has made it")
+		c.Error("no node has made it")
 	}
 }
 
-// options: a room has those that it was made with, whatever the next one would like.
+// options: a room has the options that it was made with, not those of a later call.
 func options(c *check) {
 	all := room.Options{Name: "Sea", Owner: "ada", Private: true, MaxMembers: 7, TTL: time.Hour}
 	a, err := c.open(0, "r", &all)
@@ -152,7 +150,7 @@ func options(c *check) {
 	}
 }
 
-// loses: all nodes are told before anything of the new epoch.
+// loses: all nodes are told before they get anything of the new epoch.
 func loses(c *check) {
 	if c.Lose == nil {
 		c.Skip("the broker cannot be made to lose anything")
@@ -173,7 +171,7 @@ func loses(c *check) {
 	c.agree(a, b, again)
 }
 
-// changes: all nodes are told, and those that come later have the new options.
+// changes: all nodes are told, and a node that comes later gets the new options.
 func changes(c *check) {
 	if c.Change == nil {
 		c.Skip("options cannot be changed")
@@ -191,8 +189,7 @@ func changes(c *check) {
 	}
 }
 
-// closeTwice: the second time changes nothing, for a room of that name that was
-// made since either.
+// closeTwice: a second Close changes nothing, not even for a new room of the same id.
 func closeTwice(c *check) {
 	old := c.follow(0, "r")
 	old.publishAll("before", 1)
@@ -208,7 +205,7 @@ func closeTwice(c *check) {
 	c.agree(a, b, later)
 }
 
-// nothingAfterClose: once Close has returned the subscriber is left alone.
+// nothingAfterClose: once Close has returned the subscriber is not called any more.
 func nothingAfterClose(c *check) {
 	const rounds = 30
 	a, witness := c.follow(0, "r"), c.follow(1, "r")
@@ -233,7 +230,7 @@ func nothingAfterClose(c *check) {
 	}
 }
 
-// relays: what a node tells its members without an offset comes to the other nodes, and not back.
+// relays: a message that one node relays comes to the other nodes, and not back.
 func relays(c *check) {
 	a, b := c.follow(0, "r"), c.follow(1, "r")
 	relay, ok := a.topic.(room.Relay)
@@ -245,7 +242,7 @@ func relays(c *check) {
 	b.publishAll("and on", 1)
 	a.awaitOffset(1)
 	if n := a.count(); n != 1 {
-		c.Errorf("%d events on the node that has told, want 1", n)
+		c.Errorf("%d events on the node that has relayed, want 1", n)
 	}
 	c.agree(a, b)
 }

@@ -11,16 +11,14 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// Late is a broker that answers when it is told to, in any order between rooms, and
-// with the faults that it is told to have: for tests of what uses brokers. All nodes
-// of a test share one. It keeps options, histories and the names of messages until a room
-// is deleted or has expired.
+// Late is a broker that answers when a test wants it to, in any order between rooms, and with the faults that the
+// test chooses. All nodes of a test share one. It keeps options, histories and the names of messages until a room is
+// deleted or has expired.
 //
-// What is asked of it becomes a step of its room. [Late.Step] carries out the oldest step of a
-// room, [Late.Run] any that there are. Any goroutine.
+// Each call becomes a step of its room. [Late.Step] carries out the oldest step of a room, [Late.Run] steps of all
+// rooms. Any goroutine may call the methods.
 type Late struct {
-	// Fate says what becomes of a step; nil: [Answer]. It is set before the first call,
-	// and called with locks held.
+	// Fate decides the fate of a step; nil: [Answer]. It is set before the first call, and called with locks held.
 	Fate func(room string, a Asked) Fate
 
 	mu     sync.Mutex
@@ -29,7 +27,7 @@ type Late struct {
 	news   chan struct{} // closed with the next step
 }
 
-// Asked is what a step is about.
+// Asked is the kind of a step.
 type Asked uint8
 
 const (
@@ -39,7 +37,7 @@ const (
 	Relay
 )
 
-// Fate is what becomes of a step.
+// Fate is what happens to a step.
 type Fate uint8
 
 const (
@@ -59,11 +57,11 @@ func NewLate() *Late {
 	return &Late{rooms: make(map[string]*lateRoom), news: make(chan struct{})}
 }
 
-// lateRoom is a room of a Late. It is there as long as anything was ever asked about it.
+// lateRoom is a room of a Late, kept from the first call about it to the end.
 type lateRoom struct {
 	id      string
 	steps   []func()
-	running sync.Mutex // held while a step runs: one at a time
+	running sync.Mutex // held while a step runs, so that only one does
 
 	mu      sync.Mutex // held while subscribers are called; taken before Late.mu
 	there   bool
@@ -87,7 +85,7 @@ type lateTopic struct {
 	closed bool // under lateRoom.mu
 }
 
-// add appends a step to a room's.
+// add appends a step to the steps of a room.
 func (b *Late) add(id string, step func(r *lateRoom)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -123,7 +121,7 @@ func (b *Late) Step(id string) bool {
 	return true
 }
 
-// Waiting are the rooms with steps that wait, in order, each as often as it has any.
+// Waiting returns the rooms with steps that wait, in order, each as often as it has steps.
 func (b *Late) Waiting() (ids []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,7 +134,7 @@ func (b *Late) Waiting() (ids []string) {
 	return ids
 }
 
-// Await waits until a room has n steps that wait, or over is closed: false.
+// Await waits until n steps of a room wait; false: over was closed before.
 func (b *Late) Await(id string, n int, over <-chan struct{}) bool {
 	for {
 		b.mu.Lock()
@@ -155,8 +153,8 @@ func (b *Late) Await(id string, n int, over <-chan struct{}) bool {
 	}
 }
 
-// Run carries out steps as they come, those of all rooms in an order that follows from the seed,
-// until over is closed.
+// Run carries out steps as they come until over is closed, those of different rooms in an order that follows from the
+// seed.
 func (b *Late) Run(seed uint64, over <-chan struct{}) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for {
@@ -192,7 +190,7 @@ func (b *Late) Remove(id, reason string) {
 	b.add(id, func(r *lateRoom) { r.end(reason) })
 }
 
-// Lose loses what there is of a room's messages: it goes on in another epoch.
+// Lose loses the messages of a room, which goes on in another epoch.
 func (b *Late) Lose(id string) {
 	b.add(id, func(r *lateRoom) {
 		r.mu.Lock()
@@ -313,14 +311,14 @@ func (t *lateTopic) Relay(f room.Frames, class room.Class) {
 	})
 }
 
-// next is where place will put p; false: it may not.
+// next returns the place that place would give p; false: p gets none.
 func (t *lateTopic) next(p room.Publication) (room.Position, bool) {
 	t.r.mu.Lock()
 	defer t.r.mu.Unlock()
 	return room.Position{Epoch: t.r.at.Epoch, Offset: t.r.at.Offset + 1}, t.r.there && !t.closed && p.Once == nil
 }
 
-// place gives p its offset and brings it to all nodes.
+// place gives p its offset and delivers it to all nodes.
 func (t *lateTopic) place(p room.Publication) room.Outcome {
 	r := t.r
 	r.mu.Lock()
@@ -381,7 +379,7 @@ func (t *lateTopic) Close(how room.Ending, reason string) {
 	})
 }
 
-// end removes the room, and tells those that follow it.
+// end removes the room, and tells the nodes that follow it.
 func (r *lateRoom) end(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// contents: messages arrive as they were published.
+// contents: messages arrive unchanged.
 func contents(c *check) {
 	a, b := c.follow(0, "r"), c.follow(1, "r")
 	var bytes []byte
@@ -58,8 +58,8 @@ func payloadReused(c *check) {
 	}
 }
 
-// order: publishers on all nodes at once, and everybody has everything once, in
-// one order, in which each publisher's own are as it published them.
+// order: publishers on all nodes publish at once. Every node gets every message once, all in the same order, and the
+// messages of each publisher as it has published them.
 func order(c *check) {
 	const publishers, messages = 3, 100
 	var all []*follower
@@ -106,7 +106,7 @@ func order(c *check) {
 	c.agree(all...)
 }
 
-// rooms: each has an order of its own.
+// rooms: each room has an order of its own.
 func rooms(c *check) {
 	a, b := c.follow(0, "a"), c.follow(0, "b")
 	b1 := c.follow(1, "b")
@@ -123,8 +123,7 @@ func rooms(c *check) {
 	c.agree(b, b1)
 }
 
-// openInTheMiddle: a node that comes while others publish has all that comes
-// after its opening.
+// openInTheMiddle: a node that opens the room while others publish gets all later messages.
 func openInTheMiddle(c *check) {
 	const openings = 20
 	all := []*follower{c.follow(0, "r"), c.follow(1, "r")}

@@ -10,7 +10,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// recorder is a Subscriber that keeps what it is told.
+// recorder is a Subscriber that keeps its calls.
 type recorder struct {
 	t    *testing.T
 	busy atomic.Bool
@@ -18,16 +18,16 @@ type recorder struct {
 	mu       sync.Mutex
 	events   []event
 	payloads map[string]int // how often each was delivered
-	news     chan struct{}  // closed with the next event
+	news     chan struct{}  // closed at the next event
 	options  room.Options   // the latest
 }
 
 type event struct {
 	reset, changed, removed, relayed bool
 
-	epoch   string // of a reset
+	epoch   string // of the reset
 	offset  uint64
-	message string // or the reason of an end
+	message string // or the reason of the end
 }
 
 func newRecorder(t *testing.T) *recorder {
@@ -64,7 +64,7 @@ func (r *recorder) record(e event, payload string) {
 	if r.busy.Swap(true) {
 		r.t.Error("a subscriber was called while it was called")
 	}
-	runtime.Gosched() // let another try
+	runtime.Gosched() // so that a second caller can get here
 	r.mu.Lock()
 	r.events = append(r.events, e)
 	if e.offset > 0 && !e.reset {
@@ -76,8 +76,8 @@ func (r *recorder) record(e event, payload string) {
 	r.busy.Store(false)
 }
 
-// await waits until something is so; false: in vain, and the test has failed. so
-// is asked with r.mu held.
+// await waits until so returns true. If it waits in vain, it fails the test and returns false. so is called with r.mu
+// held.
 func (r *recorder) await(what string, so func() bool) bool {
 	r.t.Helper()
 	late := time.After(patience)

@@ -10,14 +10,14 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// node is a hub on one of the nodes, whose rooms are listened to: only a room
-// can see how a publication is settled.
+// node is a hub on one of the nodes, with a recorder behind each of its rooms: only a Room can see how a publication
+// is settled.
 type node struct {
 	*room.Hub
 	c *check
 
 	mu       sync.Mutex
-	recorder map[string]*recorder // of what rooms were told
+	recorder map[string]*recorder // by room
 }
 
 func (c *check) node(i int) *node {
@@ -37,7 +37,7 @@ func (n *node) create(id string) *room.Room {
 	return r
 }
 
-// delivered are what a room was told of.
+// delivered returns the recorder of a room.
 func (n *node) delivered(id string) *recorder {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -111,8 +111,8 @@ func (s *settlements) check(c *check) {
 	}
 }
 
-// settleOnce: every publication comes back to the room that published it, and
-// only there, then it is settled, once.
+// settleOnce: every publication is delivered to the room that published it, as its own only there, and then settled,
+// once.
 func settleOnce(c *check) {
 	const publishers, messages = 2, 100
 	var nodes []*node
@@ -167,8 +167,7 @@ func settleOnce(c *check) {
 	s.check(c)
 }
 
-// settleUnlocked: a publisher that learns that its message has its place may call
-// anything of the hub and the broker.
+// settleUnlocked: the function that tells a publisher the outcome may call any method of the hub and the broker.
 func settleUnlocked(c *check) {
 	n := c.node(0)
 	r, other := n.create("r"), n.create("other")
@@ -185,7 +184,7 @@ func settleUnlocked(c *check) {
 			other.Publish(room.Message{Payload: []byte("3")}, func(_ room.Receipt, err error) {
 				check(err)
 				check(n.Delete(other, ""))
-				go func() { // Create may wait for the broker, on whose goroutine this is
+				go func() { // Create may wait for the broker, and this may be the broker's goroutine
 					defer close(done)
 					_, err := n.Create("third", room.Options{})
 					check(err)
@@ -197,8 +196,7 @@ func settleUnlocked(c *check) {
 	c.within("a publish within a publish within a publish", done)
 }
 
-// settleAtTheEnd: of what is published while the room is deleted, and after that,
-// each is settled too.
+// settleAtTheEnd: publishes while the room is deleted, and after that, are all settled.
 func settleAtTheEnd(c *check) {
 	const publishers, messages = 4, 100
 	n, other := c.node(0), c.node(1)
