@@ -174,7 +174,7 @@ func TestLeaveDeletedRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a.leave(r) {
-		t.Error("a leave counts in a deleted room")
+		t.Error("Leave of a deleted room says that it was the last of the user")
 	}
 	b.close()
 	w.run()
@@ -330,7 +330,7 @@ func TestMaxMembers(t *testing.T) {
 		t.Errorf("%d connections", r.Connections())
 	}
 	if ada.leave(r) {
-		t.Error("ada's second connection does not count")
+		t.Error("Leave says that it was the last of ada, but there is another")
 	}
 	_, err = late.tryJoin(r, JoinOptions{})
 	w.is(err, ErrFull, "a third, while ada is there once")

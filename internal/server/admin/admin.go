@@ -1,6 +1,6 @@
-// Package admin is perchd's listener for those who run it, apart from its clients: on goroutines and not
-// on event loops, and not among the connections that are limited. Neither many clients nor a loop that is
-// held up keeps anybody from an answer.
+// Package admin is perchd's listener for its operators, apart from that for clients: it runs on goroutines, not on
+// event loops, and its connections do not count for the limits. So it answers even if there are very many clients, or
+// a loop is blocked.
 package admin
 
 import (
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// MaxConnections is how many connections are open at a time. A newcomer beyond it takes the place of the
-// one that has been idle longest, or, if none is, of the oldest.
+// MaxConnections is how many connections are open at a time. One more takes the place of the one that has been idle
+// longest, or, if none is idle, of the oldest.
 const MaxConnections = 64
 
 const (
@@ -24,14 +24,14 @@ const (
 	maxHead      = 8 << 10
 )
 
-// Server answers on a listener. Make one with Serve.
+// Server answers requests on a listener. Make one with Serve.
 type Server struct {
 	server http.Server
 	done   chan struct{}
 
 	mu    sync.Mutex
 	open  map[net.Conn]*list.Element
-	conns list.List // of *conn: the first is the one to go first
+	conns list.List // of *conn: the first is the first to be closed
 }
 
 type conn struct {
@@ -39,8 +39,7 @@ type conn struct {
 	idle bool
 }
 
-// Serve answers on ln with h until Close. Lines of net/http go to log, as
-// warnings.
+// Serve answers requests on ln with h until Close. Errors of net/http are logged as warnings.
 func Serve(ln net.Listener, h http.Handler, log *slog.Logger) *Server {
 	s := &Server{done: make(chan struct{}), open: make(map[net.Conn]*list.Element)}
 	s.server = http.Server{
@@ -59,7 +58,7 @@ func Serve(ln net.Listener, h http.Handler, log *slog.Logger) *Server {
 	return s
 }
 
-// follow keeps the order in which connections make room for others.
+// follow keeps the order in which connections are closed to make room.
 func (s *Server) follow(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,11 +75,11 @@ func (s *Server) follow(c net.Conn, state http.ConnState) {
 		first := s.conns.Front().Value.(*conn)
 		s.conns.Remove(s.conns.Front())
 		delete(s.open, first.Conn)
-		_ = first.Close() // it is closed one way or the other
+		_ = first.Close() // it is closed in any case
 	}
 }
 
-// place puts a connection behind those of its kind: the idle are in front.
+// place puts a connection at the end of its kind: idle ones come first.
 func (s *Server) place(c *conn) {
 	if !c.idle {
 		s.open[c.Conn] = s.conns.PushBack(c)
@@ -98,7 +97,7 @@ func (s *Server) place(c *conn) {
 // Close ends listening, and the connections when the requests under way have been answered or ctx ends.
 func (s *Server) Close(ctx context.Context) {
 	if s.server.Shutdown(ctx) != nil {
-		_ = s.server.Close() // what is left is broken off
+		_ = s.server.Close() // cuts requests that are still under way
 	}
 	<-s.done
 }

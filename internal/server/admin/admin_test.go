@@ -31,7 +31,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return ln.Addr().String()
 }
 
-// TestFull: a client that holds connections, silent or idle, keeps nobody out.
+// TestFull: a client that holds connections, silent or idle, does not keep others out.
 func TestFull(t *testing.T) {
 	addr := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "alive") })
 	for n := range 3 * MaxConnections {
@@ -55,7 +55,7 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestBusy: requests under way stay when idle connections can go.
+// TestBusy: requests under way are not cut as long as idle connections can be closed.
 func TestBusy(t *testing.T) {
 	release := make(chan bool)
 	begun := make(chan bool, MaxConnections)

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// Pair is a certificate, with those that it needs to be believed behind it, and
-// its key: two PEM files. They may be one.
+// Pair is a certificate with its key: two PEM files, which may be the same one. The certificates that clients need to
+// verify it follow it in its file.
 type Pair struct{ Cert, Key string }
 
-// Files are certificates whose files may change. Make them with Load.
+// Files are certificates whose files may change. Make one with Load.
 type Files struct {
 	// Immutable after Load.
 	pairs []Pair
@@ -26,17 +26,17 @@ type Files struct {
 	looked atomic.Int64                       // unix time in ns
 
 	mu   sync.Mutex
-	seen []stamp // of the files as they were tried last, two for each pair
+	seen []stamp // of the files at the last try, two for each pair
 }
 
-// interval is how often the files are looked at, at most.
+// interval is the shortest time between two looks at the files.
 const interval = time.Second
 
-// stamp tells a file from what was there before.
+// stamp identifies the state of a file.
 type stamp struct {
 	modified time.Time
 	size     int64
-	known    bool // it is there
+	known    bool // the file is there
 }
 
 func stampOf(path string) stamp {
@@ -72,12 +72,10 @@ func (p Pair) load() (*tls.Certificate, error) {
 	return &c, nil
 }
 
-// GetCertificate is for tls.Config: the first that fits the name a client asks
-// for and what it can verify, else the first. Files that have changed since the
-// last handshake are read before, by one of the handshakes; the others do not
-// wait. A pair that cannot be read, or does not fit together, is logged and
-// leaves the certificate that was there. Any goroutine; it may block on the
-// files.
+// GetCertificate is for tls.Config. It returns the first certificate that fits the name for which a client asks and
+// that the client can verify, else the first of all. If files have changed since the last handshake, one handshake
+// reads them first; the others do not wait. If a pair cannot be read, or does not fit together, that is logged and
+// the old certificate stays. Any goroutine may call it; it may block on the files.
 func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	f.refresh(time.Now())
 	all := *f.loaded.Load()
@@ -89,15 +87,14 @@ func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, er
 	return all[0], nil
 }
 
-// Reload reads all files now, changed or not. A file that cannot be read is
-// logged and leaves the certificate that was there. Any goroutine; it blocks on
-// the files.
+// Reload reads all files now, changed or not. If one cannot be read, that is logged and the old certificate stays.
+// Any goroutine may call it; it blocks on the files.
 func (f *Files) Reload() {
 	f.looked.Store(time.Now().UnixNano())
 	f.read(true)
 }
 
-// refresh reads what has changed, if it is time to look.
+// refresh reads files that have changed, if it is time to look.
 func (f *Files) refresh(now time.Time) {
 	last := f.looked.Load()
 	if now.UnixNano()-last < int64(interval) || !f.looked.CompareAndSwap(last, now.UnixNano()) {
@@ -106,7 +103,7 @@ func (f *Files) refresh(now time.Time) {
 	f.read(false)
 }
 
-// read reads the pairs that have changed, or all.
+// read reads the pairs that have changed; all of them if unchanged is set.
 func (f *Files) read(unchanged bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -116,7 +113,7 @@ func (f *Files) read(unchanged bool) {
 		if !unchanged && cert == f.seen[2*i] && key == f.seen[2*i+1] {
 			continue
 		}
-		f.seen[2*i], f.seen[2*i+1] = cert, key // one try, one line of the log for each change
+		f.seen[2*i], f.seen[2*i+1] = cert, key // so that each change is tried, and logged, once
 		c, err := p.load()
 		if err != nil {
 			f.log.Error("the certificate was not reloaded, the one before stays", "error", err)

@@ -38,8 +38,7 @@ func put(t *testing.T, path string, b []byte) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// File systems tell times apart by a tick of the kernel's clock: two writes may
-	// fall into one.
+	// The times of files have the resolution of the kernel's tick: two writes may have the same time.
 	later = later.Add(time.Second)
 	if err := os.Chtimes(path, later, later); err != nil {
 		t.Fatal(err)
@@ -48,7 +47,7 @@ func put(t *testing.T, path string, b []byte) {
 
 var later = time.Now()
 
-// asked is the host that the certificate for a client's name was made for.
+// asked returns the host of the certificate that a client gets that asks for name.
 func asked(t *testing.T, f *Files, name string) string {
 	t.Helper()
 	c, err := f.GetCertificate(&tls.ClientHelloInfo{
@@ -77,7 +76,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A pair that has changed is taken, half a one is not, and is logged once.
+// A pair that has changed is used. Half a pair is not, and that is logged once.
 func TestReload(t *testing.T) {
 	var log strings.Builder
 	dir := t.TempDir()
@@ -102,7 +101,7 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, p.Cert, third) // its key is still to come
+	put(t, p.Cert, third) // its key follows later
 	for range 3 {
 		f.due()
 		if got := asked(t, f, "x"); got != "second.example" {
@@ -126,7 +125,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestReloadAtOnce: a caller does not wait for the next look, and gets files whose times tell nothing.
+// TestReloadAtOnce: Reload does not wait for the next look, and reads files even if their times have not changed.
 func TestReloadAtOnce(t *testing.T) {
 	var log strings.Builder
 	dir := t.TempDir()
@@ -153,7 +152,7 @@ func TestReloadAtOnce(t *testing.T) {
 	}
 }
 
-// Handshakes do not wait for the one that looks.
+// Handshakes do not wait for the one that reads the files.
 func TestReloadByOne(t *testing.T) {
 	f, err := Load([]Pair{write(t, t.TempDir(), "a", "a.example")}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -169,7 +168,7 @@ func TestReloadByOne(t *testing.T) {
 		})
 	}
 	all.Wait()
-	f.mu.Lock() // somebody looks
+	f.mu.Lock() // as if another handshake read the files
 	f.due()
 	f.looked.Store(time.Now().UnixNano())
 	asked(t, f, "a.example")

@@ -14,13 +14,11 @@ import (
 	"time"
 )
 
-// selfSignedLife is how long a self-signed certificate is good: longer than a
-// development server runs.
+// selfSignedLife is how long a self-signed certificate is valid: longer than a development server runs.
 const selfSignedLife = 365 * 24 * time.Hour
 
-// SelfSigned makes a certificate for localhost, 127.0.0.1, ::1 and the hosts,
-// names or addresses, that nobody has reason to believe: for development. It is
-// never written down.
+// SelfSigned makes a certificate for localhost, 127.0.0.1, ::1 and the hosts, which are names or addresses. Nobody
+// has reason to trust it: it is for development. It is never written to a file.
 func SelfSigned(hosts ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -59,8 +57,7 @@ func SelfSigned(hosts ...string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// Fingerprint is the SHA-256 of a certificate, as browsers and openssl show it
-// but for the colons.
+// Fingerprint is the SHA-256 of a certificate, as browsers and openssl show it, but without colons.
 func Fingerprint(c tls.Certificate) string {
 	sum := sha256.Sum256(c.Certificate[0])
 	return hex.EncodeToString(sum[:])

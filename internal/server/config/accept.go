@@ -16,7 +16,7 @@ import (
 	"github.com/perchws/perch"
 )
 
-// printable refuses what nobody means to write, and what would not survive Print.
+// printable refuses characters that nobody means to write, or that Print cannot show.
 func printable(s string) error {
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
 		return errors.New("want printable text")
@@ -31,7 +31,7 @@ func notEmpty(s string) error {
 	return nil
 }
 
-// Systemd is the address that means: the socket that systemd has opened for us.
+// Systemd as an address means the socket that systemd has opened for us.
 const Systemd = "systemd"
 
 func address(s string) error {
@@ -54,7 +54,7 @@ func address(s string) error {
 	return nil
 }
 
-// adminAddress takes none too, and no socket of systemd's.
+// adminAddress takes an address or "", but no socket of systemd.
 func adminAddress(s string) error {
 	switch {
 	case s == "":
@@ -85,7 +85,7 @@ func prefix() form[netip.Prefix] {
 	})
 }
 
-// peers takes a prefix, or "unix": every peer that connects over a unix socket.
+// peers takes a prefix, or "unix", which means every peer on a unix socket.
 func peers() form[netip.Prefix] {
 	const unix = "unix"
 	f := prefix()
@@ -109,7 +109,7 @@ func peers() form[netip.Prefix] {
 	}
 }
 
-// permission takes the bits of a file as chmod does.
+// permission takes the mode bits of a file, as chmod does.
 func permission() form[fs.FileMode] {
 	return trimmed(form[fs.FileMode]{
 		parse: func(s string) (fs.FileMode, error) {
@@ -123,7 +123,7 @@ func permission() form[fs.FileMode] {
 	})
 }
 
-// keyFile takes PATH or KID=PATH. A kid has no slash, so that a path with "=" in it can be given.
+// keyFile takes PATH or KID=PATH. A kid has no slash, so that a path may have a "=".
 func keyFile() form[KeyFile] {
 	return form[KeyFile]{
 		parse: func(s string) (KeyFile, error) {
@@ -145,11 +145,11 @@ func keyFile() form[KeyFile] {
 			}
 			return strconv.Quote(k.ID + "=" + k.Path)
 		},
-		secret: true, // somebody will give the key itself
+		secret: true, // somebody will write the key itself here
 	}
 }
 
-// link takes a URL to fetch from. There may be a secret in it: a password, or a key in the query.
+// link takes a URL to fetch from. It may have a secret in it: a password, or a key in the query.
 func link() form[string] {
 	return form[string]{
 		parse: func(s string) (string, error) {

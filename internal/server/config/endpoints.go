@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Endpoints are the names of what perchd can serve: WebSocket endpoints by the last part of their path,
+// Endpoints are the names of the endpoints that perchd can serve: WebSocket endpoints by the last part of their path,
 // the pages (/, /chat and their files), and /metrics. /health and /ready are always there.
 func Endpoints() []string {
 	return []string{"ws", "chat", "room", "with-session", "reliable", "client-id", "safe", "monitored", "pages", "metrics"}
@@ -19,7 +19,7 @@ const allEndpoints = "all"
 // Serves reports whether an endpoint is on.
 func (c *Config) Serves(name string) bool { return slices.Contains(c.Endpoints, name) }
 
-// endpointList is the place of a list of endpoints, in the order of Endpoints.
+// endpointList is the place of a list of endpoints; it sorts them as Endpoints does.
 func endpointList(p *[]string) value {
 	return value{
 		set: func(texts []string) error {

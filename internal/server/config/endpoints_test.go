@@ -21,7 +21,7 @@ func TestEndpoints(t *testing.T) {
 		} else if got := strings.Join(c.Endpoints, " "); got != want {
 			t.Errorf("%q: %s, want %s", args, got, want)
 		} else if slices.ContainsFunc(Endpoints(), func(n string) bool { return c.Serves(n) != slices.Contains(strings.Fields(want), n) }) {
-			t.Errorf("%q: Serves says otherwise", args)
+			t.Errorf("%q: Serves does not agree", args)
 		}
 	}
 	for _, args := range []string{"--endpoints=", "--endpoints=chatt", "--endpoints=ws,", "--endpoints=WS", "--endpoints=/ws", "--endpoints=none"} {
@@ -30,6 +30,6 @@ func TestEndpoints(t *testing.T) {
 		}
 	}
 	if c, err := Load([]string{"--config", write(t, "endpoints = []")}, nil); err == nil {
-		t.Errorf("none at all: %v", c.Endpoints)
+		t.Errorf("without endpoints: %v", c.Endpoints)
 	}
 }

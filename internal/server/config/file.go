@@ -28,7 +28,7 @@ func readFile(path string) (said texts, errs []error) {
 	return said, errs
 }
 
-// textsOf is a TOML value as the command line would give it.
+// textsOf returns a TOML value in the form of the command line.
 func textsOf(v any) ([]string, error) {
 	switch v := v.(type) {
 	case string:
@@ -38,7 +38,7 @@ func textsOf(v any) ([]string, error) {
 	case bool:
 		return []string{strconv.FormatBool(v)}, nil
 	case []any:
-		all := []string{} // an empty list says: none
+		all := []string{} // an empty list counts as set
 		for _, element := range v {
 			s, ok := element.(string)
 			if !ok {

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// readFlags reads the command line: --key value, --key=value, one hyphen or two. A key that is true or false
-// needs no value, and may have one. Of a key that takes one value the last one counts, as is the custom.
-// An error that is flag.ErrHelp or ErrVersion is the only one.
+// readFlags reads the command line: --key value, --key=value, one hyphen or two. A key that is true or false may
+// stand without a value. If a key that takes one value is given twice the last one counts, as is the custom.
+// flag.ErrHelp and ErrVersion come alone, without other errors.
 func readFlags(args []string) (said texts, errs []error) {
 	said = make(texts)
 	keys := map[string]key{"config": {name: "config", operand: "file"}}
@@ -31,7 +31,7 @@ func readFlags(args []string) (said texts, errs []error) {
 			return nil, []error{ErrVersion}
 		case !known:
 			errs = append(errs, unknownFlag(name, keys))
-			if !given && len(args) > 0 && !isFlag(args[0]) { // its value, most likely
+			if !given && len(args) > 0 && !isFlag(args[0]) { // most likely it is the value of the unknown flag
 				args = args[1:]
 			}
 			continue
@@ -62,7 +62,7 @@ func readFlags(args []string) (said texts, errs []error) {
 
 var flagForm = regexp.MustCompile(`^--[a-z][a-z0-9-]*(=|$)`)
 
-// isFlag reports whether an argument is a flag, and not a value that begins with a hyphen.
+// isFlag reports whether an argument is a flag. A value may begin with a hyphen, too.
 func isFlag(arg string) bool { return flagForm.MatchString(arg) }
 
 func isBoolean(arg string) bool {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestFlagForms: every way to write a flag, and what it means.
+// TestFlagForms: every way to write a flag.
 func TestFlagForms(t *testing.T) {
 	for args, want := range map[string]struct {
 		loops    int
@@ -39,8 +39,8 @@ func TestFlagForms(t *testing.T) {
 	}
 }
 
-// TestSuggests: the key that was meant is named, in the form in which it would be given; where nothing is near there
-// is no guess.
+// TestSuggests: errors about unknown keys name the key that was probably meant, as it would be written. If none is
+// near they name none.
 func TestSuggests(t *testing.T) {
 	for _, tt := range []struct {
 		args, env, file string
@@ -88,7 +88,7 @@ func TestSuggests(t *testing.T) {
 	}
 }
 
-// TestFlagFaults: all at once, and each with its flag.
+// TestFlagFaults: all faults are reported at once, each with its flag.
 func TestFlagFaults(t *testing.T) {
 	_, err := Load(strings.Fields("--nonsense 5 --loops x stray --listen --workers many --rooms"), nil)
 	if err == nil {
@@ -101,7 +101,7 @@ func TestFlagFaults(t *testing.T) {
 		}
 	}
 	if strings.Contains(err.Error(), `"5"`) {
-		t.Errorf("the value of an unknown flag is told as a fault of its own:\n%v", err)
+		t.Errorf("the value of an unknown flag is reported as another fault:\n%v", err)
 	}
 }
 

@@ -10,15 +10,14 @@ import (
 	"time"
 )
 
-// form is how values of one kind are written: parse and show are each other's inverse. What show
-// returns is a value in TOML.
+// form reads and writes values of one kind: show is the inverse of parse, and returns TOML.
 type form[T any] struct {
 	parse  func(text string) (T, error)
 	show   func(v T) string
-	secret bool // what was given may be a secret: it does not go into messages
+	secret bool // the text may be a secret: error messages leave it out
 }
 
-// wrong is the error of parse, with the text it is about.
+// wrong makes the error of parse, with the text unless it may be a secret.
 func (f form[T]) wrong(text string, err error) error {
 	if f.secret {
 		return err
@@ -28,12 +27,12 @@ func (f form[T]) wrong(text string, err error) error {
 
 // value is a key's place in a Config.
 type value struct {
-	set  func(texts []string) error // takes one text, or, of a list, any number; replaces what was there
+	set  func(texts []string) error // takes one text, or any number for a list; replaces the value
 	show func() string              // as form.show
 	list bool
 }
 
-// one is the place of a single value.
+// one makes the place of a single value.
 func one[T any](p *T, f form[T]) value {
 	return value{
 		set: func(texts []string) (err error) {
@@ -51,7 +50,7 @@ func one[T any](p *T, f form[T]) value {
 	}
 }
 
-// many is the place of a list.
+// many makes the place of a list.
 func many[T any](p *[]T, f form[T]) value {
 	return value{
 		set: func(texts []string) error {
@@ -91,7 +90,7 @@ func count(least, most int) form[int] {
 	}
 }
 
-// orAuto adds "auto" to a form: the zero value, for which the engine finds a value by itself.
+// orAuto adds "auto" to a form: the zero value, for which the engine chooses a value.
 func orAuto[T comparable](f form[T]) form[T] {
 	const auto = "auto"
 	return form[T]{
@@ -114,7 +113,7 @@ func orAuto[T comparable](f form[T]) form[T] {
 	}
 }
 
-// limit turns a form whose 0 means no limit into one whose −1 does.
+// limit changes a form in which 0 means no limit into one in which −1 does.
 func limit[T int | int64 | time.Duration](f form[T]) form[T] {
 	return form[T]{
 		parse: func(text string) (T, error) {
@@ -128,8 +127,8 @@ func limit[T int | int64 | time.Duration](f form[T]) form[T] {
 	}
 }
 
-// units of sizes, the largest first: how they are shown, and how else they are written, in any case. All are
-// powers of 1024, as those who write 64K mean them.
+// units of sizes, the largest first: as they are shown, and other ways to write them, in any case. All are powers of
+// 1024: 64K means that to most people.
 var units = []struct {
 	name    string
 	aliases []string
@@ -139,7 +138,7 @@ var units = []struct {
 	{"B", []string{""}, 1},
 }
 
-// size takes bytes.
+// size takes a number of bytes.
 func size[T int | int64]() form[T] {
 	return form[T]{
 		parse: func(text string) (T, error) {
@@ -160,7 +159,7 @@ func size[T int | int64]() form[T] {
 	}
 }
 
-// parseSize reads digits, perhaps with a fraction that makes whole bytes, and a unit.
+// parseSize reads digits and a unit. A fraction is allowed if it makes whole bytes.
 func parseSize(text string) (n int64, ok bool) {
 	text = strings.TrimSpace(text)
 	end := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
@@ -184,10 +183,10 @@ func parseSize(text string) (n int64, ok bool) {
 	return 0, false
 }
 
-// Duration reads a time as keys of perchd have it, from 0 or a millisecond to about 290 years.
+// Duration reads a time as the keys of perchd take it: 0, or from a millisecond to about 290 years.
 func Duration(text string) (time.Duration, error) { return duration().parse(text) }
 
-// duration takes 0 and what a timer can tell from it, up to about 290 years.
+// duration takes 0, or from a millisecond to about 290 years.
 func duration() form[time.Duration] {
 	return form[time.Duration]{
 		parse: func(text string) (time.Duration, error) {
@@ -202,7 +201,7 @@ func duration() form[time.Duration] {
 			return d, nil
 		},
 		show: func(d time.Duration) string {
-			text := d.String() // 24h0m0s
+			text := d.String() // such as 24h0m0s
 			if strings.HasSuffix(text, "m0s") {
 				text = strings.TrimSuffix(text, "0s")
 			}
@@ -229,7 +228,7 @@ func boolean() form[bool] {
 	}
 }
 
-// not is for a field that says the opposite of its key.
+// not is for a field whose meaning is the opposite of its key.
 func not(f form[bool]) form[bool] {
 	return form[bool]{
 		parse: func(text string) (bool, error) {
@@ -240,7 +239,7 @@ func not(f form[bool]) form[bool] {
 	}
 }
 
-// choice takes one of some words, in any case.
+// choice takes one of several words, in any case.
 func choice[T comparable](words []string, meaning []T) form[T] {
 	return form[T]{
 		parse: func(text string) (v T, err error) {
@@ -262,14 +261,14 @@ func choice[T comparable](words []string, meaning []T) form[T] {
 	}
 }
 
-// trimmed is a form that takes no notice of space around what is given.
+// trimmed ignores space around the text.
 func trimmed[T any](f form[T]) form[T] {
 	parse := f.parse
 	f.parse = func(text string) (T, error) { return parse(strings.TrimSpace(text)) }
 	return f
 }
 
-// text takes any string that check likes; nil likes all.
+// text takes any string that check accepts; nil accepts all.
 func text(check func(s string) error) form[string] {
 	return form[string]{
 		parse: func(s string) (string, error) {

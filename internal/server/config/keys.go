@@ -8,27 +8,27 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// key is one thing that perchd can be told.
+// key is one setting of perchd.
 type key struct {
 	name     string // of the flag and in the file
-	operand  string // what its value is called in the help; "": true or false
+	operand  string // the name of its value in the help; "": it is true or false
 	help     string
-	standard string // the default, as it would be given; "": none, or an empty list
+	standard string // the default, as a user would write it; "": none, or an empty list
 	at       func(c *Config) value
 }
 
-// env is the variable with the same meaning as the flag.
+// env is the name of the environment variable.
 func (k key) env() string { return "PERCH_" + strings.ToUpper(strings.ReplaceAll(k.name, "-", "_")) }
 
-// group is what stands under one heading in the help.
+// group has the keys under one heading in the help.
 type group struct {
 	title string
 	keys  []key
 }
 
-const most = 1 << 30 // of whatever is counted
+const most = 1 << 30 // the greatest count
 
-// groups holds every key of perchd.
+// groups has all keys of perchd.
 var groups = []group{
 	{"Serving", []key{
 		{"listen", "address", "where to serve: host:port, unix:/path, or systemd (its socket)", "127.0.0.1:8000",
@@ -205,7 +205,7 @@ var (
 	levels     = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 )
 
-// all is every key, in order, with its place in c.
+// all calls f for every key, in order, with its place in c.
 func (c *Config) all(f func(k key, v value)) {
 	for _, g := range groups {
 		for _, k := range g.keys {
@@ -214,7 +214,7 @@ func (c *Config) all(f func(k key, v value)) {
 	}
 }
 
-// check is about keys that do not go together.
+// check refuses keys that do not go together.
 func (c *Config) check() []error {
 	var errs []error
 	interval, timeout := c.Engine.PingInterval, c.Engine.PingTimeout

@@ -11,10 +11,10 @@ import (
 	"github.com/perchws/perch"
 )
 
-// samples has a value for every key that is not the default, and what it does to a Config.
+// samples has for every key a value other than the default, and its effect on a Config.
 var samples = map[string]struct {
 	given []string
-	file  string // in TOML, if it is not a string or a list of strings
+	file  string // in TOML, if it is neither a string nor a list of strings
 	want  func(c *Config)
 }{
 	"endpoints":                  {[]string{"chat", "ws"}, "", func(c *Config) { c.Endpoints = []string{"ws", "chat"} }},
@@ -103,7 +103,7 @@ func prefixes(all ...string) (ps []netip.Prefix) {
 	return ps
 }
 
-// TestKeys gives each key by each source, and sees nothing but its own field change.
+// TestKeys gives each key by each source, and checks that only its own field changes.
 func TestKeys(t *testing.T) {
 	n := 0
 	new(Config).all(func(k key, v value) {
@@ -151,7 +151,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestDefaults: those of the contract, and none that its own form refuses.
+// TestDefaults: the defaults are those of the contract, and each key accepts its own default.
 func TestDefaults(t *testing.T) {
 	c := new(Config)
 	c.all(func(k key, v value) {

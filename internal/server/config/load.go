@@ -13,12 +13,12 @@ import (
 // ErrVersion means that the command line asked for the version and for nothing else.
 var ErrVersion = errors.New("config: version asked for")
 
-// texts is what a source says: for each key what it was given, in order.
+// texts are the values of a source: for each key its texts, in order.
 type texts map[string][]string
 
-// Load reads the command line, without the name of the program, the environment in the form of
-// os.Environ, and the file that one of the two names by the key config. The error joins all that
-// is wrong, one line each, or is flag.ErrHelp or ErrVersion.
+// Load reads the command line (without the name of the program), the environment in the form of os.Environ, and the
+// file that one of the two names by the key config. The error joins all faults, one line each, or is flag.ErrHelp or
+// ErrVersion.
 func Load(args, environ []string) (*Config, error) {
 	c := &Config{sources: make(map[string]string)}
 	flags, errs := readFlags(args)
@@ -52,7 +52,7 @@ func Load(args, environ []string) (*Config, error) {
 	return c, nil
 }
 
-// derive finds what was not told in what was: keys that go together.
+// derive sets keys without a value from those that go together with them.
 func (c *Config) derive() {
 	const interval, timeout = "ping-interval", "ping-timeout"
 	told := func(key string) bool { return c.sources[key] != "default" }
@@ -69,12 +69,12 @@ func (c *Config) derive() {
 		c.sources[interval] = "from " + timeout
 	}
 	if size := e.MaxMessageSize; !told("bytes-per-second") && (size < 0 || size > e.Rate.Bytes) {
-		e.Rate.Bytes = size // no message could come at once that is allowed
+		e.Rate.Bytes = size // else a message of the allowed size would be over the rate
 		c.sources["bytes-per-second"] = "from max-message-size"
 	}
 }
 
-// byDefault is the default as a source would say it.
+// byDefault is the default in the form of a source.
 func (k key) byDefault() []string {
 	if k.standard == "" && k.at(new(Config)).list {
 		return nil
@@ -82,7 +82,7 @@ func (k key) byDefault() []string {
 	return []string{k.standard}
 }
 
-// layer puts what one source says into c.
+// layer puts the values of one source into c.
 func (c *Config) layer(said texts, source func(k key) string) (errs []error) {
 	c.all(func(k key, v value) {
 		if given, ok := said[k.name]; ok {
@@ -98,7 +98,7 @@ func (c *Config) layer(said texts, source func(k key) string) (errs []error) {
 	return errs
 }
 
-// keyNames is every key.
+// keyNames are the names of all keys.
 func keyNames() (names []string) {
 	new(Config).all(func(k key, _ value) { names = append(names, k.name) })
 	return names
@@ -112,8 +112,8 @@ func (c *Config) take(k key, v value, given []string, source string) error {
 	return nil
 }
 
-// readEnvironment takes what begins with PERCH_. An empty variable says nothing; lists are
-// separated by commas.
+// readEnvironment reads the variables that begin with PERCH_. An empty variable counts as not set; commas separate
+// the items of a list.
 func readEnvironment(environ []string) (texts, []error) {
 	lists := map[string]bool{"PERCH_CONFIG": false}
 	names := map[string]string{"PERCH_CONFIG": "config"}
@@ -143,7 +143,7 @@ func readEnvironment(environ []string) (texts, []error) {
 // links are the variables that Kubernetes sets for a service named perch, or perch-something.
 var links = regexp.MustCompile(`^PERCH_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// foreign reports whether a variable is nobody's typing error.
+// foreign reports whether a variable is not meant for perchd, so that it is no typing error.
 func foreign(variable, text string) bool {
 	return links.MatchString(variable) || strings.HasSuffix(variable, "_PORT") && strings.Contains(text, "://")
 }

@@ -37,7 +37,7 @@ func TestPrecedence(t *testing.T) {
 		{"--origin https://a.example --origin https://b.example", []string{"PERCH_CONFIG=" + path, "PERCH_ORIGIN=*"}, 2, "https://a.example https://b.example", "file " + path, "--origin"},
 		{"--loops 4 --loops 5", nil, 5, "", "--loops", "default"},
 		{"--loops auto --config " + path, nil, 0, "https://file.example", "--loops", "file " + path},
-		// empty says nothing
+		// an empty variable counts as not set
 		{"", []string{"PERCH_LOOPS=", "PERCH_ORIGIN=", "PERCH_CONFIG=", "LOOPS=9"}, 0, "", "default", "default"},
 	} {
 		c, err := Load(strings.Fields(tt.args), tt.env)
@@ -57,8 +57,8 @@ func TestRefuses(t *testing.T) {
 		args []string
 		env  string
 		file string
-		says []string // each must be in the message
-		not  string   // must not
+		says []string // all of them must be in the message
+		not  string   // this must not be in the message
 	}{
 		{args: []string{"--nonsense", "1"}, says: []string{"nonsense"}},
 		{args: []string{"serve"}, says: []string{"serve"}},
@@ -102,7 +102,7 @@ func TestRefuses(t *testing.T) {
 		{args: []string{"--auth-issuer", "a\x07b"}, says: []string{"auth-issuer"}},
 		{args: []string{"--config", "/nowhere/perchd.toml"}, says: []string{"config", "/nowhere/perchd.toml"}},
 		{env: "PERCH_LOOPS=x", says: []string{"loops (PERCH_LOOPS)"}},
-		{args: []string{"--loops", "2"}, env: "PERCH_LOOPS=x", says: []string{"loops (PERCH_LOOPS)"}}, // overridden or not
+		{args: []string{"--loops", "2"}, env: "PERCH_LOOPS=x", says: []string{"loops (PERCH_LOOPS)"}}, // overridden, too
 		{env: "PERCH_ORIGIN=https://a.example,nonsense", says: []string{"origin (PERCH_ORIGIN)", `"nonsense"`}},
 		{env: "PERCH_NONSENSE=1", says: []string{"PERCH_NONSENSE", "unknown key"}},
 		{env: "PERCH_PORT=8000", says: []string{"PERCH_PORT", "unknown key"}},
@@ -117,7 +117,7 @@ func TestRefuses(t *testing.T) {
 		{file: "close-timeout = 10", says: []string{"close-timeout (file ", "10s"}},
 		{file: "loops = 1\nloops = 2", says: []string{"config (file ", "line 2", "loops"}},
 		{file: "loops: 1", says: []string{"config (file ", "line 1"}},
-		// all at once
+		// every fault is reported
 		{args: []string{"--workers", "x"}, env: "PERCH_LOOPS=x", file: "locale = 'x'\nrooms = 5.5", says: []string{"workers (--", "loops (PERCH", "locale (file", "rooms (file"}},
 	} {
 		args, env := tt.args, []string{tt.env}
@@ -135,12 +135,12 @@ func TestRefuses(t *testing.T) {
 			}
 		}
 		if tt.not != "" && strings.Contains(err.Error(), tt.not) {
-			t.Errorf("%q: the error tells the secret: %v", tt.args, err)
+			t.Errorf("%q: the error has the secret: %v", tt.args, err)
 		}
 	}
 }
 
-// TestServiceLinks: what Kubernetes sets for a service of our name is nobody's mistake.
+// TestServiceLinks: variables that Kubernetes sets for a service named perch are no errors.
 func TestServiceLinks(t *testing.T) {
 	env := []string{"PERCH_SERVICE_HOST=10.0.0.11", "PERCH_SERVICE_PORT=8000", "PERCH_SERVICE_PORT_HTTP=8000", "PERCH_PORT=tcp://10.0.0.11:8000",
 		"PERCH_PORT_8000_TCP=tcp://10.0.0.11:8000", "PERCH_PORT_8000_TCP_PROTO=tcp", "PERCH_PORT_8000_TCP_PORT=8000", "PERCH_PORT_8000_TCP_ADDR=10.0.0.11",
@@ -159,7 +159,7 @@ func TestActions(t *testing.T) {
 	}
 }
 
-// TestPingTimes: of the two one alone gives the other, and Print says from where.
+// TestPingTimes: one of the two times alone gives the other, and Print shows where that comes from.
 func TestPingTimes(t *testing.T) {
 	for _, tt := range []struct {
 		args              string
@@ -189,8 +189,7 @@ func TestPingTimes(t *testing.T) {
 	}
 }
 
-// TestMessageSizeAndRate: the rate lets the longest message through, or says that
-// it does not.
+// TestMessageSizeAndRate: the rate is high enough for the longest message, or it is an error.
 func TestMessageSizeAndRate(t *testing.T) {
 	for _, tt := range []struct {
 		args   string
@@ -203,7 +202,7 @@ func TestMessageSizeAndRate(t *testing.T) {
 		{"--max-message-size=0 --bytes-per-second=2MiB", 2 << 20, "--bytes-per-second"},
 		{"--max-message-size=8MiB --bytes-per-second=8MiB", 8 << 20, "--bytes-per-second"},
 		{"--max-message-size=8MiB --bytes-per-second=0", -1, "--bytes-per-second"},
-		{"--bytes-per-second=1KiB", 1 << 10, "--bytes-per-second"}, // 64 KiB are one read
+		{"--bytes-per-second=1KiB", 1 << 10, "--bytes-per-second"}, // 64 KiB are one read of a loop
 		{"--max-message-size=8MiB --bytes-per-second=1MiB", 0, ""},
 	} {
 		c, err := Load(strings.Fields(tt.args), nil)

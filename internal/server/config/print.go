@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Print writes every key with its value and where that comes from, in the form of a file that Load
-// reads. The parts of a URL that may be secret are hidden.
+// Print writes every key with its value and the source of the value, as a file that Load reads. The parts of a URL
+// that may be secret are hidden.
 func (c *Config) Print(w io.Writer) error {
 	var b strings.Builder
 	for i, g := range groups {
@@ -24,7 +24,7 @@ func (c *Config) Print(w io.Writer) error {
 	return err
 }
 
-// Help writes what can be told.
+// Help writes the help for all keys.
 func Help(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(`perchd serves WebSocket.
@@ -60,7 +60,7 @@ shows what every goroutine does, and ends perchd at once.
 	return err
 }
 
-// describe is the help with what the table knows besides.
+// describe is the help of a key, with its default.
 func (k key) describe() string {
 	text := k.help
 	if k.at(new(Config)).list {

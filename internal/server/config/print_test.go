@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// TestPrintIsAFile prints a Config in which no key has its default and reads that again.
+// TestPrintIsAFile prints a Config in which no key has its default, and reads the output again.
 func TestPrintIsAFile(t *testing.T) {
 	var args []string
 	new(Config).all(func(k key, _ value) {
-		if k.name == "auth-jwks-file" { // there is the URL
+		if k.name == "auth-jwks-file" { // the URL is set already
 			return
 		}
 		for _, g := range samples[k.name].given {

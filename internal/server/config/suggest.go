@@ -2,9 +2,8 @@ package config
 
 import "strings"
 
-// Nearest returns the name that somebody who wrote s has probably meant: one with at most a third of its
-// letters wrong, missing, too many or swapped, or the only one that s begins or that begins s. "" if there is
-// none.
+// Nearest returns the name that s was probably meant to be, "" if there is none. At most a third of its letters are
+// wrong, missing, too many or swapped, or it is the only name that begins with s or with which s begins.
 func Nearest(s string, names []string) string {
 	best, least := "", 0
 	written := plain(s)
@@ -29,7 +28,7 @@ func Nearest(s string, names []string) string {
 	return best
 }
 
-// didYouMean is the end of a message about something unknown; before stands before the name.
+// didYouMean is the end of a message about something unknown; before is put in front of the name.
 func didYouMean(s, before string, names []string) string {
 	if name := Nearest(s, names); name != "" {
 		return "; did you mean " + before + name + "?"
@@ -37,17 +36,17 @@ func didYouMean(s, before string, names []string) string {
 	return ""
 }
 
-// plain leaves out what is only another way to write a name.
+// plain maps different spellings of a name to one.
 func plain(s string) string { return strings.ReplaceAll(strings.ToLower(s), "_", "-") }
 
-// distance is how many bytes must be changed, added, taken away or swapped with their neighbour to make b
-// of a. Names are short; a long text is far from all.
+// distance returns how many bytes must be changed, added, removed or swapped with their neighbour to get b from a.
+// Names are short; a long text is far from all.
 func distance(a, b string) int {
 	const long = 64
 	if len(a) > long || len(b) > long {
 		return long
 	}
-	var rows [3][long + 1]int // that of two letters before, of the last one, and of this one
+	var rows [3][long + 1]int // for two letters before, the last one, and this one
 	for j := range len(b) + 1 {
 		rows[1][j] = j
 	}

@@ -1,17 +1,16 @@
-// Package echo is the echo endpoint of perchd, WS /ws: the first thing anybody tries, and what the
-// page at / shows at work.
+// Package echo is the echo endpoint of perchd, WS /ws: people try it first, and the page at / shows it at work.
 package echo
 
 import "github.com/perchws/perch"
 
-// prefix shows that an answer came from the server and not from the client's own screen.
+// prefix shows that an answer came from the server.
 const prefix = "Echo: "
 
-// raw marks a connection that asked for its text back as it is.
+// raw marks a connection that asked for its text unchanged.
 type raw struct{}
 
-// Handler returns the endpoint's callbacks: text comes back behind "Echo: ", binary as it is, and
-// with ?raw=1 text as it is too. It has no rate limit: it is there to be tried, and to be measured.
+// Handler returns the endpoint's callbacks. Text comes back behind "Echo: ", or unchanged with ?raw=1; binary
+// messages come back unchanged. It has no rate limit, so that it can be measured.
 func Handler() perch.Handler {
 	return perch.Handler{
 		Settings:  perch.Settings{Rate: perch.Rate{Messages: -1, Burst: -1, Bytes: -1}},
@@ -31,6 +30,6 @@ func message(c perch.Conn, op perch.Opcode, p []byte) {
 	if op == perch.Text && c.Value() != (raw{}) {
 		p = append(append(make([]byte, 0, len(prefix)+len(p)), prefix...), p...)
 	}
-	// The error says that the connection is closing; OnClose will say why.
+	// An error means that the connection is closing; OnClose will give the reason.
 	_ = c.Send(op, p)
 }

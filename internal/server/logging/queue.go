@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// DefaultMaxBytes is how much may wait for a reader that is slow: some thousand lines.
+	// DefaultMaxBytes is how much may wait for a slow reader: some thousand lines.
 	DefaultMaxBytes = 1 << 20
 
-	perLine = 64                    // bytes that a line takes beside its text, about
-	pause   = 10 * time.Millisecond // until a pipe that was full is tried again
+	perLine = 64                    // bytes that a line takes without its text, about
+	pause   = 10 * time.Millisecond // before a full pipe is tried again
 )
 
-// Queue is an io.Writer that takes lines and never waits. Any goroutine may write. Make one with
-// NewQueue; Close it at the end.
+// Queue is an io.Writer that takes lines and never waits. Any goroutine may write. Make one with NewQueue, and Close
+// it at the end.
 type Queue struct {
 	// Immutable after NewQueue.
 	clock clock.Clock
@@ -35,22 +35,22 @@ type Queue struct {
 	// Atomic: any goroutine.
 	lost atomic.Uint64
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	wake    sync.Cond  // lines or closed has changed
-	lines   [][]byte   // that wait
-	waiting int        // bytes of them, and of those that are being written
+	lines   [][]byte   // lines that wait
+	waiting int        // their bytes, and those of lines that are being written
 	closed  bool
 
 	// Owned by the goroutine.
 	report slog.Handler // writes into line
 	line   bytes.Buffer
-	told   uint64 // of lost, how many a line has told of
+	told   uint64 // how many of lost were reported
 	torn   bool   // the last line was written in part
 }
 
-// NewQueue makes a Queue in front of out, which need not be safe for concurrent use. most is how many bytes
-// may wait; a line that finds the queue empty may have any length. form makes the handler, as the
-// loggers have it, of the lines that tell of losses.
+// NewQueue makes a Queue in front of out, which need not be safe for concurrent use. most bounds the bytes that wait;
+// but a line that finds the queue empty may have any length. form makes the handler for the lines that report losses,
+// in the form of the loggers.
 func NewQueue(c clock.Clock, out io.Writer, most int, form func(io.Writer) slog.Handler) *Queue {
 	q := &Queue{clock: c, out: out, most: most}
 	q.wake.L = &q.mu
@@ -59,8 +59,8 @@ func NewQueue(c clock.Clock, out io.Writer, most int, form func(io.Writer) slog.
 	return q
 }
 
-// Write takes one line, with its end. It never waits and never fails: a line that finds the queue full,
-// or closed, is lost. p is copied.
+// Write takes one line, with its line end. It never waits and never fails: if the queue is full or closed the line is
+// lost. p is copied.
 func (q *Queue) Write(p []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -78,8 +78,8 @@ func (q *Queue) Write(p []byte) (int, error) {
 // Lost is the number of lines that were not written, or not whole.
 func (q *Queue) Lost() uint64 { return q.lost.Load() }
 
-// Close takes no more lines, and waits until those that are there are written, or for at most limit. It
-// reports whether they are. A writer that hangs is left alone.
+// Close takes no more lines, and waits at most limit until the lines in the queue are written. It reports whether
+// they are. It does not wait longer for a writer that hangs.
 func (q *Queue) Close(limit time.Duration) bool {
 	q.mu.Lock()
 	q.closed = true
@@ -119,7 +119,7 @@ func (q *Queue) run() {
 	}
 }
 
-// write writes one line, on a line of its own also behind one that was cut.
+// write writes a line. After a line that was cut it begins a new one.
 func (q *Queue) write(line []byte) bool {
 	if q.torn {
 		line = append([]byte("\n"), line...)
@@ -142,7 +142,7 @@ func (q *Queue) write(line []byte) bool {
 	}
 }
 
-// tell writes how many lines were lost since it last did.
+// tell writes how many lines were lost since the last report.
 func (q *Queue) tell() {
 	lost := q.lost.Load()
 	if lost == q.told {
@@ -156,8 +156,7 @@ func (q *Queue) tell() {
 	}
 }
 
-// Print writes text to out, and waits for that for at most limit: the last words of a process must
-// not keep it.
+// Print writes text to out, and waits for that at most limit: the last words of a process must not delay its end.
 func Print(c clock.Clock, out io.Writer, text string, limit time.Duration) {
 	var spawner spawn.Spawner
 	spawner.Go(spawn.Log, func() { _, _ = io.WriteString(out, text) })

@@ -19,7 +19,8 @@ import (
 
 func TestMain(m *testing.M) { wstest.Main(m) }
 
-// sink is a writer that does what it is told, once for each write; then it takes everything. Any goroutine.
+// sink is a writer that calls one function of the test for each write; after them it takes everything. Any goroutine
+// may use it.
 type sink struct {
 	mu     sync.Mutex
 	taken  bytes.Buffer
@@ -69,8 +70,8 @@ func form(w io.Writer) slog.Handler {
 
 const lost = `{"level":"WARN","msg":"log lines were lost: the reader of the log is slow, or it cannot be written","lost":%d,"lost_in_all":%d}` + "\n"
 
-// TestStalled: a reader that stalls holds up nobody. Lines that find the queue full are lost, and
-// counted; the others are written, in order, and then a line that says how many are missing.
+// TestStalled: a reader that stalls blocks nobody. Lines that find the queue full are lost, and counted; the others
+// are written, in order, and then a line with the number of lost ones.
 func TestStalled(t *testing.T) {
 	s := newSink()
 	const line = "0123456789\n"
@@ -101,7 +102,7 @@ func TestStalled(t *testing.T) {
 	}
 }
 
-// TestBroken: a line that cannot be written is lost, and the next that can is on a line of its own.
+// TestBroken: a line that cannot be written is lost, and the next one that can be written is on a line of its own.
 func TestBroken(t *testing.T) {
 	for _, err := range []error{syscall.ENOSPC, syscall.EPIPE, syscall.EIO, syscall.EBADF, os.ErrClosed, io.ErrShortWrite, errors.New("other")} {
 		t.Run(err.Error(), func(t *testing.T) {
@@ -110,11 +111,11 @@ func TestBroken(t *testing.T) {
 			for _, step := range []struct {
 				line  string
 				does  []func([]byte) (int, error)
-				after string // what is written from then on
+				after string // the output from then on
 			}{
 				{"one\n", []func([]byte) (int, error){nil}, "one\n"},
-				{"two\n", []func([]byte) (int, error){fails(0, err), fails(0, err)}, "one\n"},     // and so is the report
-				{"three\n", []func([]byte) (int, error){fails(2, err), fails(0, err)}, "one\nth"}, // in part
+				{"two\n", []func([]byte) (int, error){fails(0, err), fails(0, err)}, "one\n"},     // the report fails too
+				{"three\n", []func([]byte) (int, error){fails(2, err), fails(0, err)}, "one\nth"}, // written in part
 				{"four\n", []func([]byte) (int, error){nil, nil}, "one\nth\nfour\n" + fmt.Sprintf(lost, 2, 2)},
 				{"five\n", []func([]byte) (int, error){nil}, "one\nth\nfour\n" + fmt.Sprintf(lost, 2, 2) + "five\n"},
 			} {
@@ -135,7 +136,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestNonBlocking: a pipe that another process made non-blocking is waited for, and no byte is lost.
+// TestNonBlocking: another process made the pipe non-blocking. The queue waits for it, and loses no byte.
 func TestNonBlocking(t *testing.T) {
 	s := newSink()
 	q := NewQueue(clock.Real(), s, DefaultMaxBytes, form)
@@ -148,7 +149,7 @@ func TestNonBlocking(t *testing.T) {
 	}
 }
 
-// TestLongLine: one that finds the queue empty is taken, however long; then the bound counts.
+// TestLongLine: a line that finds the queue empty is taken, however long it is; otherwise the bound counts.
 func TestLongLine(t *testing.T) {
 	s := newSink()
 	q := NewQueue(clock.Real(), s, 100, form)
@@ -164,24 +165,24 @@ func TestLongLine(t *testing.T) {
 	}
 }
 
-// TestCloseIsBounded: a reader that never comes back does not keep the process.
+// TestCloseIsBounded: a reader that never comes back does not delay the end of the process.
 func TestCloseIsBounded(t *testing.T) {
 	s := newSink()
 	q := NewQueue(clock.Real(), s, DefaultMaxBytes, form)
 	fmt.Fprint(q, "x\n")
 	wstest.Receive(t, "the write", s.began)
 	if q.Close(time.Millisecond) {
-		t.Error("closed, and the line is not written")
+		t.Error("Close reports success, but the line is not written")
 	}
 	Print(clock.Real(), s, "y", time.Millisecond) // returns
 	close(s.writes)
 	if !q.Close(wstest.DefaultTimeout) {
-		t.Error("not closed")
+		t.Error("Close reports failure")
 	}
 	wstest.Eventually(t, "both are written", func() bool { return len(s.String()) == 3 })
 }
 
-// TestManyWriters: every line is whole, and is written or counted.
+// TestManyWriters: every line is whole, and is either written or counted.
 func TestManyWriters(t *testing.T) {
 	s := newSink()
 	close(s.writes)
@@ -198,7 +199,7 @@ func TestManyWriters(t *testing.T) {
 	}
 	all.Wait()
 	if !q.Close(wstest.DefaultTimeout) {
-		t.Fatal("not closed")
+		t.Fatal("Close reports failure")
 	}
 	written := 0
 	for line := range strings.Lines(s.String()) {

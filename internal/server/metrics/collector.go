@@ -6,14 +6,14 @@ import (
 	"github.com/perchws/perch"
 )
 
-// metric is one series, or one histogram, and how it is read from a snapshot S.
+// metric is one series or histogram, with the function that reads it from a snapshot S.
 type metric[S any] struct {
 	desc *prometheus.Desc
 	read func(d *prometheus.Desc, s *S) prometheus.Metric
 }
 
-// collector makes metrics of counters that others keep. A scrape takes one snapshot, so that its
-// values are of one moment.
+// collector makes metrics of counters that other packages keep. A scrape takes one snapshot, so that its values are
+// of one moment.
 type collector[S any] struct {
 	snapshot func() S
 	metrics  []metric[S]
@@ -48,7 +48,7 @@ func counter[S any](name, help string, value func(*S) uint64) metric[S] {
 	return labelled(name, help, nil, value)
 }
 
-// labelled is a counter that shares name and help with others and differs by its labels.
+// labelled is a counter that shares its name and help with others, and has its own labels.
 func labelled[S any](name, help string, labels prometheus.Labels, value func(*S) uint64) metric[S] {
 	return metric[S]{prometheus.NewDesc(name, help, nil, labels), func(d *prometheus.Desc, s *S) prometheus.Metric {
 		return prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value(s)))
@@ -61,12 +61,12 @@ func histogram[S any](name, help string, b bounds, value func(*S) *perch.Histogr
 	}}
 }
 
-// bounds says which buckets of a histogram are shown: those below 2^first ns, 2^(first+step) ns and so on
-// up to 2^last ns. Buckets are cumulative, so one that is left out costs resolution and nothing else.
-// last is under 39: a perch.Histogram's last bucket has no bound.
+// bounds selects the buckets of a histogram that are shown: those below 2^first ns, 2^(first+step) ns and so on up to
+// 2^last ns. Buckets are cumulative, so leaving some out only costs resolution. last is under 39: a perch.Histogram's
+// last bucket has no bound.
 type bounds struct{ first, last, step int }
 
-// metric is h in seconds.
+// metric returns h as a metric in seconds.
 func (b bounds) metric(d *prometheus.Desc, h *perch.Histogram, labels ...string) prometheus.Metric {
 	buckets := make(map[float64]uint64, (b.last-b.first)/b.step+1)
 	below := uint64(0)

@@ -15,7 +15,7 @@ import (
 	"github.com/perchws/perch"
 )
 
-// show is the exposition of one collector.
+// show returns the exposition of one collector.
 func show(t *testing.T, c prometheus.Collector) string {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
@@ -42,7 +42,8 @@ func changed(a, b string) (lines []string) {
 	return lines
 }
 
-// TestEveryField sets each field of a snapshot alone: it must move one metric, and no two fields the same one.
+// TestEveryField sets each field of a snapshot alone: exactly one metric must change, and not the same one for two
+// fields.
 func TestEveryField(t *testing.T) {
 	t.Run("server", func(t *testing.T) { everyField(t, serverMetrics()) })
 	t.Run("rooms", func(t *testing.T) { everyField(t, roomMetrics()) })
@@ -53,7 +54,7 @@ func everyField[S any](t *testing.T, metrics []metric[S]) {
 	var s S
 	c := newCollector(func() S { return s }, metrics)
 	zero := show(t, c)
-	moves := make(map[string]string) // series to the field that moves it
+	moves := make(map[string]string) // series to the field that changes it
 	check := func(field, value string) {
 		t.Helper()
 		lines := changed(zero, show(t, c))
@@ -85,7 +86,7 @@ func everyField[S any](t *testing.T, metrics []metric[S]) {
 			check(name, "1.5")
 		default:
 			if field.Kind() != reflect.Array || field.Type().Elem().Kind() != reflect.Uint64 {
-				t.Errorf("%s: nobody knows how to show a %s", name, field.Type())
+				t.Errorf("%s: the test cannot set a %s", name, field.Type())
 			}
 			for j := range field.Len() {
 				field.Index(j).SetUint(7)
@@ -100,7 +101,7 @@ func everyField[S any](t *testing.T, metrics []metric[S]) {
 	}
 }
 
-// TestBounds: a bucket holds what is below its bound, whichever of the histogram's are shown.
+// TestBounds: a bucket counts all values below its bound, whichever buckets are shown.
 func TestBounds(t *testing.T) {
 	h := perch.Histogram{Count: 15, Sum: 2500 * time.Millisecond}
 	h.Buckets[0], h.Buckets[10], h.Buckets[11], h.Buckets[13], h.Buckets[14], h.Buckets[39] = 1, 2, 3, 4, 0, 5

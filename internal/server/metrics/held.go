@@ -2,7 +2,7 @@ package metrics
 
 import "github.com/perchws/perch/internal/ledger"
 
-// heldMetrics are about one kind of what is held: the label kind tells which.
+// heldMetrics are the metrics of one kind of resource, which the label kind names.
 func heldMetrics() []metric[ledger.Stats] {
 	type S = ledger.Stats
 	return []metric[S]{

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	other   = "other"   // the label of what has no series of its own
-	timeout = "timeout" // the kind of error that is no protocol.Code: something did not come in time
+	other   = "other"   // the label of everything without a series of its own
+	timeout = "timeout" // the kind of error that is no protocol.Code: an answer did not come in time
 )
 
 // tookBounds are 1 µs to 268 ms, each four times the one before.
 var tookBounds = bounds{10, 28, 2}
 
-// meter holds what endpoints report. Its maps are only read once newMeter has made them.
+// meter holds the reports of endpoints. After newMeter its maps are only read.
 type meter struct {
 	messages map[key]*messages
 	faults   map[key]*atomic.Uint64
@@ -30,7 +30,7 @@ type meter struct {
 // key names a series: an endpoint's path, and the type of a message or the kind of an error.
 type key struct{ endpoint, name string }
 
-// messages counts those of one type at one endpoint. Atomic: any goroutine.
+// messages counts the messages of one type at one endpoint. Any goroutine may use the atomic fields.
 type messages struct {
 	bytes   atomic.Uint64
 	took    atomic.Int64                                  // ns
@@ -80,7 +80,8 @@ func (m *meter) message(endpoint, typ string, size int, took time.Duration) {
 
 func (m *meter) fault(endpoint, kind string) { series(m.faults, endpoint, kind).Add(1) }
 
-// series finds what counts for name at endpoint. Every endpoint has one for other, and so has other itself.
+// series finds the counter for name at endpoint. Every endpoint has one for "other", and there is one for the
+// endpoint "other".
 func series[T any](all map[key]*T, endpoint, name string) *T {
 	for _, k := range [...]key{{endpoint, name}, {endpoint, other}} {
 		if s, ok := all[k]; ok {
@@ -110,8 +111,8 @@ func (m *meter) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// histogram is took as the engine counts. Messages come while it is read: the count is that of the
-// buckets, and the sum may be of one or two more or less.
+// histogram returns took as a histogram of the engine. Messages may come while it is read: the count is that of the
+// buckets, and the sum may differ by one or two messages.
 func (t *messages) histogram() perch.Histogram {
 	h := perch.Histogram{Sum: time.Duration(t.took.Load())}
 	for i := range t.buckets {

@@ -10,7 +10,7 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
-// TestMeterVocabulary: what the protocol knows has series of its own, under its own name.
+// TestMeterVocabulary: every type and code of the protocol has its own series, under its own name.
 func TestMeterVocabulary(t *testing.T) {
 	m := newMeter()
 	for _, e := range protocol.Endpoints() {
@@ -27,12 +27,12 @@ func TestMeterVocabulary(t *testing.T) {
 			}
 		}
 		if m.messages[key{e.Path, other}].bytes.Load() != 0 || m.faults[key{e.Path, other}].Load() != 0 {
-			t.Errorf("%s: other has what is known", e.Path)
+			t.Errorf("%s: other counts known names", e.Path)
 		}
 	}
 }
 
-// TestMeterTook: the edges of what can be measured.
+// TestMeterTook: the shortest and longest times that can be measured.
 func TestMeterTook(t *testing.T) {
 	for _, tt := range []struct {
 		took   time.Duration
@@ -50,8 +50,8 @@ func TestMeterTook(t *testing.T) {
 	}
 }
 
-// TestMeterConcurrent: loops report at once, and a scrape reads meanwhile; nothing is lost, and no
-// histogram contradicts itself.
+// TestMeterConcurrent: loops report at once, and a scrape reads meanwhile; nothing is lost, and every histogram is
+// consistent.
 func TestMeterConcurrent(t *testing.T) {
 	const loops, each = 4, 5000
 	m := newMeter()

@@ -14,14 +14,14 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// Metrics is what is measured, and the page that shows it. Any goroutine may call its methods.
+// Metrics has all metrics, and the page that shows them. Any goroutine may call its methods.
 type Metrics struct {
 	registry *prometheus.Registry
 	meter    *meter
 	page     *page
 }
 
-// New makes Metrics that show the process, the Go runtime and what endpoints report.
+// New makes Metrics that show the process, the Go runtime and the reports of endpoints.
 func New() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), meter: newMeter()}
 	m.registry.MustRegister(
@@ -48,8 +48,8 @@ func (m *Metrics) WatchSessions(store *session.Memory) {
 	m.registry.MustRegister(newCollector(store.Stats, sessionMetrics()))
 }
 
-// WatchHeld adds the figures of something that clients make the server hold, which is divided among them. Call it once
-// for each kind: a second time panics.
+// WatchHeld adds the figures of a resource that clients make the server hold, and that is divided among them. Call it
+// once for each kind: a second time panics.
 func (m *Metrics) WatchHeld(kind string, stats func() ledger.Stats) {
 	prometheus.WrapRegistererWith(prometheus.Labels{"kind": kind}, m.registry).MustRegister(newCollector(stats, heldMetrics()))
 }
@@ -68,11 +68,11 @@ func (m *Metrics) Handler() http.Handler {
 	return m.page
 }
 
-// Message counts one message that an endpoint has received and handled: its size in bytes, and how long
-// that took. typ may be anything a client sends.
+// Message counts one message that an endpoint has received and handled: its size in bytes, and how long that took.
+// typ may be any text of a client.
 func (m *Metrics) Message(endpoint, typ string, size int, took time.Duration) {
 	m.meter.message(endpoint, typ, size, took)
 }
 
-// Error counts something that went wrong at an endpoint. kind is a protocol.Code or "timeout".
+// Error counts an error at an endpoint. kind is a protocol.Code or "timeout".
 func (m *Metrics) Error(endpoint, kind string) { m.meter.fault(endpoint, kind) }

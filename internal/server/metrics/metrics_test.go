@@ -27,10 +27,10 @@ import (
 
 func TestMain(m *testing.M) { wstest.Main(m) }
 
-// sample is the values of a scrape by series: `perch_errors_total{kind="panic"}`.
+// sample has the values of a scrape by series: `perch_errors_total{kind="panic"}`.
 type sample map[string]float64
 
-// read takes a text exposition apart. That it is correct is for promlint to say.
+// read takes a text exposition apart. promlint checks that it is correct.
 func read(t testing.TB, text []byte) sample {
 	t.Helper()
 	s := make(sample)
@@ -48,7 +48,7 @@ func read(t testing.TB, text []byte) sample {
 	return s
 }
 
-// scrape asks the handler itself.
+// scrape asks the handler without a server.
 func scrape(t testing.TB, m *metrics.Metrics) sample {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -104,7 +104,7 @@ func start(t *testing.T, m *metrics.Metrics, cfg perch.Config, h perch.Handler) 
 	return srv
 }
 
-// TestExposition: what a real server shows parses, and is named as Prometheus wants it.
+// TestExposition: the metrics of a real server can be parsed, and are named by Prometheus's rules.
 func TestExposition(t *testing.T) {
 	m := metrics.New()
 	m.WatchSessions(session.NewMemory(session.Config{}))
@@ -148,8 +148,7 @@ func TestExposition(t *testing.T) {
 			}
 		}
 	}
-	// In OpenMetrics a counter's family is its name without _total: none of ours may be called like
-	// another metric.
+	// In OpenMetrics a counter's family is its name without _total: no other metric may have that name.
 	types := make(map[string]string)
 	for lines := bufio.NewScanner(bytes.NewReader(body)); lines.Scan(); {
 		if f := strings.Fields(lines.Text()); len(f) == 4 && f[1] == "TYPE" && strings.HasPrefix(f[2], "perch_") {
@@ -166,7 +165,7 @@ func TestExposition(t *testing.T) {
 	}
 }
 
-// TestTraffic: the values are those of what clients did.
+// TestTraffic: the values fit the actions of the clients.
 func TestTraffic(t *testing.T) {
 	store, m := session.NewMemory(session.Config{}), metrics.New()
 	m.WatchSessions(store)
@@ -206,7 +205,7 @@ func TestTraffic(t *testing.T) {
 
 	s := read(t, fetch(t, srv))
 	for name, want := range map[string]float64{
-		"perch_connections_accepted_total":           5, // the scrape is one
+		"perch_connections_accepted_total":           5, // one of them is the scrape
 		"perch_connections_opened_total":             4,
 		"perch_connections_closed_total":             3,
 		"perch_http_connections_total":               1,
@@ -266,7 +265,7 @@ func TestPingLatency(t *testing.T) {
 	}
 }
 
-// TestClientsChooseNoLabel: a thousand types that nobody has heard of make no series.
+// TestClientsChooseNoLabel: a thousand unknown types make no series.
 func TestClientsChooseNoLabel(t *testing.T) {
 	m := metrics.New()
 	srv := start(t, m, perch.Config{Rate: perch.Rate{Messages: -1, Burst: -1, Bytes: -1}}, perch.Handler{
@@ -286,7 +285,7 @@ func TestClientsChooseNoLabel(t *testing.T) {
 	wstest.Eventually(t, "all are in", func() bool { return srv.Stats().MessagesReceived == 1003 })
 	after := scrape(t, m)
 
-	// go_ and process_ may grow by themselves.
+	// The metrics go_ and process_ may change by themselves.
 	names := func(s sample) (all []string) {
 		for name := range s {
 			if strings.HasPrefix(name, "perch_") {
@@ -312,7 +311,7 @@ func TestClientsChooseNoLabel(t *testing.T) {
 	}
 }
 
-// TestScrapesAtOnce: while a loop is blocked scrapes wait, however many they are, and none is refused.
+// TestScrapesAtOnce: while a loop is blocked scrapes wait, however many there are, and none is refused.
 func TestScrapesAtOnce(t *testing.T) {
 	const many = 50
 	m, blocked, released := metrics.New(), make(chan bool), make(chan bool)
@@ -336,12 +335,12 @@ func TestScrapesAtOnce(t *testing.T) {
 	release()
 	for range many {
 		if code := wstest.Receive(t, "all are served", codes); code != http.StatusOK {
-			t.Errorf("one got %d", code)
+			t.Errorf("a scrape got status %d", code)
 		}
 	}
 }
 
-// TestWatchedTwice: two servers would show the same series.
+// TestWatchedTwice: two servers would have the same series.
 func TestWatchedTwice(t *testing.T) {
 	m := metrics.New()
 	m.WatchServer(perch.New(perch.Config{}))
@@ -353,7 +352,7 @@ func TestWatchedTwice(t *testing.T) {
 	m.WatchServer(perch.New(perch.Config{}))
 }
 
-// TestLostLines: what the log has lost is a counter.
+// TestLostLines: lost lines of the log are counted.
 func TestLostLines(t *testing.T) {
 	m := metrics.New()
 	m.WatchLog(func() uint64 { return 7 })

@@ -10,29 +10,29 @@ import (
 	"github.com/perchws/perch/internal/clock"
 )
 
-// page answers scrapes. One is made at a time, because it waits for every event loop; all that come until
-// it begins get the same, so that many who ask cost no more than one, and none is refused. To make them takes at most
-// one part in scrapeRest of a processor's time: those who ask for more get the one before.
+// page answers scrapes. One is made at a time, because it waits for every event loop. All requests that come before
+// it begins get the same one, so that many cost no more than one, and none is refused. Making pages takes at most one
+// part in scrapeRest of a processor's time: requests beyond that get the last page again.
 type page struct {
 	make  http.Handler
 	clock clock.Clock
 
-	turn sync.Mutex // of who makes one
-	last *scrape    // made; nil: none was
-	paid int64      // when what the scrapes have taken is made good
+	turn sync.Mutex // held by the request that makes a page
+	last *scrape    // the last page; nil: there was none
+	paid int64      // the time from which the work of earlier pages is paid for
 
 	mu   sync.Mutex
-	next *scrape // not begun
+	next *scrape // the next page, not begun
 }
 
-// Of scrapes that come quickly one after the other some are made at once, then one in scrapeRest times as long as they
-// take.
+// When scrapes come quickly, a page is made for each until they have run scrapeAhead into debt. After that, there is
+// one page in scrapeRest times as long as it takes to make one.
 const (
 	scrapeRest  = 20
 	scrapeAhead = 2 * time.Second
 )
 
-// scrape is one answer, for all who wait for it.
+// scrape is one page, for all requests that wait for it.
 type scrape struct {
 	made   bool // under page.turn
 	header http.Header
@@ -48,7 +48,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(s.body.Len()))
 	w.WriteHeader(s.status)
-	_, _ = w.Write(s.body.Bytes()) // an error is the client's
+	_, _ = w.Write(s.body.Bytes()) // an error is the client's problem
 }
 
 func (p *page) scrape() *scrape {
@@ -67,7 +67,7 @@ func (p *page) scrape() *scrape {
 			return p.last
 		}
 		p.mu.Lock()
-		p.next = nil // whoever comes now asks about later
+		p.next = nil // later requests must get a later page
 		p.mu.Unlock()
 		s.made = true
 		p.make.ServeHTTP(s, &http.Request{Method: http.MethodGet, Header: make(http.Header)})

@@ -12,8 +12,8 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// TestPageIsShared: those who come while one is made get the next, all the same one, and never one that
-// was begun before they came.
+// TestPageIsShared: requests that come while a page is made share the next one. No request gets a page that was begun
+// before it came.
 func TestPageIsShared(t *testing.T) {
 	var made atomic.Int32
 	begun, release := make(chan bool), make(chan bool)
@@ -61,7 +61,7 @@ func TestPageIsShared(t *testing.T) {
 			release <- true
 		case got := <-bodies:
 			if n++; got == "1" {
-				t.Error("one got what was begun before it came")
+				t.Error("a request got a page that was begun before it came")
 			}
 		}
 	}
@@ -76,7 +76,7 @@ func TestPageIsShared(t *testing.T) {
 	}
 }
 
-// TestPageRests: a client that asks without a pause mostly gets the page made before, and the processor rests.
+// TestPageRests: a client that asks without a pause mostly gets the last page again, and the processor rests.
 func TestPageRests(t *testing.T) {
 	c := clock.NewManual(time.Unix(0, 0))
 	const took = 50 * time.Millisecond
@@ -95,10 +95,10 @@ func TestPageRests(t *testing.T) {
 		ask()
 	}
 	if busy := time.Duration(made) * took; busy > 4*time.Second || busy < 2*time.Second {
-		t.Errorf("in a minute it was made for %v", busy)
+		t.Errorf("pages were made for %v of a minute", busy)
 	}
 	c.Advance(10 * time.Second)
-	for range 2 { // now and then it is always new
+	for range 2 { // from time to time the page is always new
 		n := made
 		if got, want := ask(), fmt.Sprint(n+1); got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -78,8 +78,8 @@ func serverMetrics() []metric[perch.Stats] {
 	return append(append(append(all, engineErrors()...), refusals()...), closes()...)
 }
 
-// engineErrors are the faults that the engine itself sees, one series each. Those of the endpoints
-// are in perch_endpoint_errors_total.
+// engineErrors are the errors that the engine itself finds, one series each. Those of the endpoints are in
+// perch_endpoint_errors_total.
 func engineErrors() []metric[perch.Stats] {
 	type S = perch.Stats
 	kind := func(kind string, value func(*S) uint64) metric[S] {
@@ -103,7 +103,7 @@ func engineErrors() []metric[perch.Stats] {
 	}
 }
 
-// refusals are the clients that did not get a WebSocket connection, by why.
+// refusals count the clients that did not get a WebSocket connection, by reason.
 func refusals() []metric[perch.Stats] {
 	var all []metric[perch.Stats]
 	for kind := range perch.Refusal(perch.RefusalKinds) {
@@ -113,8 +113,8 @@ func refusals() []metric[perch.Stats] {
 	return all
 }
 
-// closes are the ends by close code: a series for each of 1000 to 1015, one for all of 3000 to
-// 3999 and one for all of 4000 to 4999. A peer can choose its code, so there must be no more.
+// closes are the ends by close code: a series for each of 1000 to 1015, one for all of 3000 to 3999 and one for all
+// of 4000 to 4999. A peer can choose its code, so there must be no more series.
 func closes() []metric[perch.Stats] {
 	var all []metric[perch.Stats]
 	for i := range len(perch.Stats{}.CloseCodes) {

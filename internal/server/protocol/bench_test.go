@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// chatMessage is what most messages are like: a sentence, with an id.
+// chatMessage is a typical message: a sentence, with an id.
 func chatMessage() []byte {
 	return []byte(`{"type":"chat_message","id":"3f1c-17","content":"` + strings.Repeat("a sentence like this ", 6) +
 		`","message_type":"text","reply_to":"018f4e2a-01"}`)
 }
 
-// read is what an endpoint reads of it.
+// read reads the fields that an endpoint reads.
 func read(tb testing.TB, p []byte) (content string) {
 	m, err := Parse(p)
 	if err != nil {
@@ -63,7 +63,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkReadEncodingJSON is what BenchmarkRead is to be compared with.
+// BenchmarkReadEncodingJSON is BenchmarkRead with encoding/json, to compare.
 func BenchmarkReadEncodingJSON(b *testing.B) {
 	p := chatMessage()
 	b.ReportAllocs()
@@ -81,7 +81,7 @@ func BenchmarkReadEncodingJSON(b *testing.B) {
 	}
 }
 
-// write is the message that goes to a room.
+// write writes the message that goes to a room.
 func write(dst []byte, content string, at time.Time) []byte {
 	return NewObject(dst, TypeMessage).Open("message").
 		String("id", "018f4e2a-02").String("message_type", "text").String("content", content).

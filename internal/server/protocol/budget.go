@@ -2,19 +2,19 @@ package protocol
 
 import "time"
 
-// budgetWindow is how long a Budget lasts.
+// budgetWindow is the length of a Budget's window.
 const budgetWindow = time.Minute
 
-// A Budget limits how often something happens in a minute. The minute begins when something happens
-// and not with each event, so around its end twice the limit may come close together. The zero
-// Budget is ready. It is for one goroutine at a time.
+// A Budget limits how often something may happen in a minute. A new minute begins with the first event after the last
+// one has ended, so around its end twice the limit may happen in a short time. The zero Budget is ready. It is for
+// one goroutine at a time.
 type Budget struct {
 	start int64 // of the minute: a moment of the monotonic clock, in nanoseconds
 	spent int32
 }
 
-// Take reports whether it may happen once more now, a moment of the monotonic clock in nanoseconds, at most most
-// times a minute; a negative most is no limit.
+// Take reports whether the event may happen once more now, at most most times a minute; a negative most is no limit.
+// now is a moment of the monotonic clock in nanoseconds.
 func (b *Budget) Take(now int64, most int) bool {
 	if most < 0 {
 		return true

@@ -30,12 +30,12 @@ func TestBudget(t *testing.T) {
 	for range 1000 {
 		take(3*time.Minute+2*time.Second, -1, true)
 	}
-	take(3*time.Minute+3*time.Second, 2, true) // what had no limit was not counted
+	take(3*time.Minute+3*time.Second, 2, true) // while there was no limit nothing was counted
 	take(3*time.Minute+3*time.Second, 2, false)
 }
 
 func TestBudgetSize(t *testing.T) {
 	if size := unsafe.Sizeof(Budget{}); size > 16 {
-		t.Errorf("%d bytes, every client has one: at most 16", size)
+		t.Errorf("%d bytes; every client has one, so it must have at most 16", size)
 	}
 }

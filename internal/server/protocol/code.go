@@ -1,7 +1,7 @@
 package protocol
 
-// Code says what is wrong. Clients, logs and metrics may rely on it: a code keeps its meaning, and
-// none is ever taken away.
+// Code says what kind of error it is. Clients, logs and metrics may rely on it: a code keeps its meaning, and is
+// never removed.
 type Code string
 
 // Codes for messages that cannot be read.
@@ -39,7 +39,7 @@ const (
 	CodeIDReused        Code = "id_reused"
 )
 
-// Codes of users, sessions and their data. Those of tokens are the auth package's and passed on.
+// Codes of users, sessions and their data. Those of tokens are in package auth, and are passed on.
 const (
 	CodeNameInvalid     Code = "name_invalid"
 	CodeSessionNotFound Code = "session_not_found"
@@ -47,7 +47,7 @@ const (
 	CodeDataTooLarge    Code = "data_too_large"
 )
 
-// Codes of what the client or the server has too much of, and of our own faults.
+// Codes for too much of something, and for our own faults.
 const (
 	CodeRateLimited Code = "rate_limited"
 	CodeBusy        Code = "busy"
@@ -55,7 +55,7 @@ const (
 	CodeInternal    Code = "internal"
 )
 
-// Codes of /ws/safe, which has an error message of its own shape.
+// Codes of /ws/safe, which has error messages of another form.
 const (
 	CodeValidationError Code = "VALIDATION_ERROR"
 	CodeProcessingError Code = "PROCESSING_ERROR"
@@ -124,10 +124,10 @@ var codes = [...]CodeMeaning{
 	{CodeProcessingError, "The message could not be processed."},
 }
 
-// Codes returns the table of all codes clients can get, in order. It is not to be changed.
+// Codes returns the table of all codes that clients can get, in order. Do not change it.
 func Codes() []CodeMeaning { return codes[:] }
 
-// Meaning is a sentence for people; "" for a code that is not in the table.
+// Meaning returns a sentence for people; "" for a code that is not in the table.
 func (c Code) Meaning() string {
 	for _, line := range codes {
 		if line.Code == c {

@@ -6,13 +6,13 @@ import (
 	"fmt"
 )
 
-// An Error is what a client is told about a message of its own, or why it may not stay. Nothing in
-// it comes from elsewhere, so it may be logged too.
+// An Error tells a client about a mistake in its message, or why it may not stay. It contains no text from elsewhere,
+// so it may be logged too.
 type Error struct {
 	Code    Code
 	Message string // for people; empty: Code.Meaning
-	Field   string // the member that is wrong, if it is one
-	RoomID  string // the room that it is about, if the client did not name it
+	Field   string // the member that is wrong, if there is one
+	RoomID  string // the room that the error is about, if the client did not name it
 }
 
 // Error is for logs.
@@ -31,9 +31,8 @@ func (e *Error) text() string {
 	return e.Message
 }
 
-// AsError returns the *Error in err. An error that has none is our own fault,
-// of which clients are told nothing but CodeInternal: log err. err must not be
-// nil.
+// AsError returns the *Error in err. If there is none, the fault is our own, and clients are only told CodeInternal:
+// log err. err must not be nil.
 func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -41,8 +40,8 @@ func AsError(err error) *Error {
 	return &Error{Code: CodeInternal}
 }
 
-// AppendError appends the message that tells a client of e: {"type":"error","code":…,"message":…},
-// with the field and the room if there is one, and the id of the message it answers unless that is empty.
+// AppendError appends the message that tells a client of e: {"type":"error","code":…,"message":…}, with the field and
+// the room if there are any, and with the id of the message that it answers unless that is empty.
 func AppendError(dst []byte, id json.RawMessage, e *Error) []byte {
 	o := NewObject(dst, TypeError).String("code", string(e.Code)).String("message", e.text())
 	if e.Field != "" {

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzParse compares with encoding/json: what Parse accepts is an object there too, of the same
-// names and values; and what it refuses is refused there, or over a bound.
+// FuzzParse compares with encoding/json: a message that Parse accepts is an object there too, of the same names and
+// values; one that Parse refuses is refused there, or is over a limit.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`{"type":"chat_message","id":"c-17","content":"hi <b>\u00e9\ud83d\ude00\ud800</b>","message_type":"text","reply_to":null}`,
@@ -52,11 +52,11 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// shape is how deep p nests and how many members its outermost object has, as far as p is JSON.
+// shape returns how deep p nests and how many members its outermost object has. p need not be JSON to its end.
 func shape(p []byte) (depth, members int) {
 	d := json.NewDecoder(bytes.NewReader(p))
 	d.UseNumber()
-	level, values := 0, 0 // values: names too
+	level, values := 0, 0 // values: names count as well
 	for {
 		token, err := d.Token()
 		if err != nil {
@@ -77,7 +77,7 @@ func shape(p []byte) (depth, members int) {
 	}
 }
 
-// compareObject demands that m is what encoding/json reads in p, an object.
+// compareObject demands that m has the values that encoding/json reads from p, an object.
 func compareObject(t *testing.T, m Message, p []byte) {
 	t.Helper()
 	var want map[string]json.RawMessage
@@ -111,7 +111,7 @@ func compareObject(t *testing.T, m Message, p []byte) {
 	}
 }
 
-// compareValue reads one member in every way there is.
+// compareValue reads one member by every method.
 func compareValue(t *testing.T, m Message, name string, raw json.RawMessage) {
 	t.Helper()
 	isA := func(v any) bool { return raw != nil && json.Unmarshal(raw, v) == nil }
@@ -147,7 +147,7 @@ func compareValue(t *testing.T, m Message, name string, raw json.RawMessage) {
 	}
 }
 
-// FuzzAppendString compares with encoding/json, and reads back what was written.
+// FuzzAppendString compares with encoding/json, and reads the output back.
 func FuzzAppendString(f *testing.F) {
 	for _, seed := range []string{"", "plain", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "<script>&amp;</script>", "é€😀\u2028\u2029\ufffd", "\xff\xed\xa0\x80a\xc3"} {
 		f.Add(seed)

@@ -8,28 +8,28 @@ import (
 	"unicode/utf8"
 )
 
-// Limits on what clients send. How large a message is in all is the engine's to limit.
+// Limits on messages of clients. The engine limits the size of a whole message.
 const (
 	MaxDepth   = 32  // levels of objects and arrays, the message itself included
 	MaxMembers = 128 // of an object that is read: a resume may name the 100 rooms of a connection
 	MaxType    = 64  // bytes of "type"
-	MaxScalar  = 128 // bytes, as written, of an "id" or whatever else is only given back
+	MaxScalar  = 128 // bytes, as written, of an "id" or another value that is only given back
 )
 
-// A Message is a JSON object from a client. It is a view of the bytes it was parsed from, valid as
-// long as they are. The zero Message has no members.
+// A Message is a JSON object from a client. It is a view of the bytes from which it was parsed, and valid as long as
+// they are. The zero Message has no members.
 type Message struct {
 	text    []byte
 	members []member // in the order written
 }
 
-// A member is where name and value are in the text; the name without its quotes.
+// A member has the places of a name, without its quotes, and of its value in the text.
 type member struct{ name, nameEnd, value, valueEnd int }
 
 // Parse reads one message, and does not change p. The error is an *Error with CodeInvalidJSON,
 // CodeNotAnObject, CodeTooDeep or CodeTooManyMembers.
 func Parse(p []byte) (Message, error) {
-	// What the engine passes on as text is UTF-8; binary messages may be anything.
+	// The engine has checked text messages; binary messages may contain anything.
 	if !utf8.Valid(p) {
 		return Message{}, &Error{Code: CodeInvalidJSON, Message: "The message is not UTF-8."}
 	}
@@ -87,9 +87,9 @@ func (m Message) named(i int, name string) bool {
 	return len(written) <= maxEscape*len(name) && bytes.IndexByte(written, '\\') >= 0 && unquote(written) == name
 }
 
-// Each calls f with the members in the order written until it returns an error, which it returns.
-// Of members with one name it calls with the last. A null is reported as such here. raw is
-// valid as long as the message is.
+// Each calls f with the members in the order in which they were written. If f returns an error, Each stops and
+// returns it. Of members with the same name f gets the last. It also gets members that are null. raw is valid as long
+// as the message is.
 func (m Message) Each(f func(name string, raw json.RawMessage) error) error {
 	names := make([]string, len(m.members))
 	last := make(map[string]int, len(m.members))
@@ -108,8 +108,7 @@ func (m Message) Each(f func(name string, raw json.RawMessage) error) error {
 	return nil
 }
 
-// Type is the member "type": what the client wants. For a type in the tables of this package it
-// does not allocate.
+// Type returns the member "type". For a type in the tables of this package it does not allocate.
 func (m Message) Type() (string, error) {
 	const name = "type"
 	if raw := m.Raw(name); len(raw) > 2 && raw[0] == '"' {
@@ -120,8 +119,8 @@ func (m Message) Type() (string, error) {
 	return m.String(name, MaxType, true)
 }
 
-// String returns a member that is a string of at most most bytes, escapes undone. An absent one is
-// "" and no error, unless it is required. Errors have CodeMissingField, CodeWrongType or CodeTooLong.
+// String returns a member that is a string of at most most bytes, without escapes. An absent one is "" and no error,
+// unless it is required. Errors have CodeMissingField, CodeWrongType or CodeTooLong.
 func (m Message) String(name string, most int, required bool) (string, error) {
 	raw := m.Raw(name)
 	switch {
@@ -134,7 +133,7 @@ func (m Message) String(name string, most int, required bool) (string, error) {
 	}
 	inside := raw[1 : len(raw)-1]
 	if len(inside) > maxEscape*most {
-		return "", tooLong(name, most) // whatever it says, so it need not be read
+		return "", tooLong(name, most) // too long in any case, so it need not be read
 	}
 	s := unquote(inside)
 	if len(s) > most {
@@ -155,8 +154,8 @@ func (m Message) Bool(name string, def bool) (bool, error) {
 	return raw[0] == 't', nil
 }
 
-// Uint64 returns a member that is an integer from 0 to 2⁶⁴-1, written without fraction and exponent.
-// ok says whether it is there. An error has CodeWrongType.
+// Uint64 returns a member that is an integer from 0 to 2⁶⁴-1, written without fraction and exponent. ok says whether
+// the member is there. An error has CodeWrongType.
 func (m Message) Uint64(name string) (v uint64, ok bool, err error) {
 	raw := m.Raw(name)
 	if raw == nil {
@@ -169,8 +168,8 @@ func (m Message) Uint64(name string) (v uint64, ok bool, err error) {
 	return v, true, nil
 }
 
-// Object returns a member that is an object, to be read in the same way; ok says whether it is
-// there. It is valid as long as m. Errors have CodeWrongType or CodeTooManyMembers.
+// Object returns a member that is an object, to be read in the same way; ok says whether the member is there. The
+// object is valid as long as m. Errors have CodeWrongType or CodeTooManyMembers.
 func (m Message) Object(name string) (o Message, ok bool, err error) {
 	raw := m.Raw(name)
 	switch {
@@ -187,9 +186,9 @@ func (m Message) Object(name string) (o Message, ok bool, err error) {
 	return Message{text: raw, members: members}, true, nil
 }
 
-// Scalar returns a member that is a string or a number, of at most MaxScalar bytes without quotes, as
-// it was written: for what is given back and not looked at, like the timestamp of a ping. It is nil if
-// it is absent, valid as long as m. Errors have CodeWrongType or CodeTooLong.
+// Scalar returns a member that is a string or a number, of at most MaxScalar bytes without quotes, as it was written.
+// It is for values that are only given back, like the timestamp of a ping. It is nil if the member is absent, and
+// valid as long as m. Errors have CodeWrongType or CodeTooLong.
 func (m Message) Scalar(name string) (json.RawMessage, error) {
 	raw := m.Raw(name)
 	size := len(raw)
@@ -207,8 +206,8 @@ func (m Message) Scalar(name string) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// ID returns the client's "id" for the answer, as it was written; nil if there is none, or none
-// that CheckID is content with. It is valid as long as m.
+// ID returns the client's "id" for the answer, as it was written; nil if there is none, or if CheckID refuses it. It
+// is valid as long as m.
 func (m Message) ID() json.RawMessage {
 	id, _ := m.Scalar("id")
 	return id

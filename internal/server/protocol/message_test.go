@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// mustParse is for messages that are right.
+// mustParse parses a message that must be right.
 func mustParse(t *testing.T, text string) Message {
 	t.Helper()
 	m, err := Parse([]byte(text))
@@ -19,7 +19,7 @@ func mustParse(t *testing.T, text string) Message {
 	return m
 }
 
-// wantCode demands an *Error with this code and field; with code "" none.
+// wantCode demands an *Error with this code and field; with code "" it demands none.
 func wantCode(t *testing.T, what string, err error, code Code, field string) {
 	t.Helper()
 	if err == nil && code == "" {
@@ -31,7 +31,7 @@ func wantCode(t *testing.T, what string, err error, code Code, field string) {
 	}
 }
 
-// nested is a message of so many levels, by turns objects and arrays.
+// nested is a message of so many levels, objects and arrays in turn.
 func nested(levels int) string {
 	var open, shut string
 	for i := 1; i < levels; i++ {
@@ -75,7 +75,7 @@ func TestParse(t *testing.T) {
 		{strings.Repeat(`{"a":`, 100_000), CodeTooDeep},
 		{wide(MaxMembers), ""},
 		{wide(MaxMembers + 1), CodeTooManyMembers},
-		{`{"a":` + wide(MaxMembers+1) + `}`, ""}, // nobody reads it yet
+		{`{"a":` + wide(MaxMembers+1) + `}`, ""}, // nobody reads the object inside
 
 		{`[]`, CodeNotAnObject},
 		{` [{"a":1}] `, CodeNotAnObject},
@@ -146,13 +146,13 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestParseCut: no beginning of a message is one, wherever it was cut.
+// TestParseCut: no message that is cut anywhere is accepted.
 func TestParseCut(t *testing.T) {
 	whole := `{"a":"12345678\u00e9\n\ud83d\ude00","b":[true,false,null,-1.5e+9,{}],"c":"é"}`
 	mustParse(t, whole)
 	for i := range whole {
 		p := make([]byte, i)
-		copy(p, whole) // nothing behind its end
+		copy(p, whole) // so that no byte follows its end
 		_, err := Parse(p)
 		wantCode(t, whole[:i], err, CodeInvalidJSON, "")
 	}
@@ -180,7 +180,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestParsePosition: an error tells the author of a client where in the message it is.
+// TestParsePosition: an error says where in the message the fault is.
 func TestParsePosition(t *testing.T) {
 	for text, at := range map[string]string{
 		`{"a":1,}`:     "at byte 7.",
@@ -200,15 +200,15 @@ func TestRaw(t *testing.T) {
 	m := mustParse(t, `{"n":null, "a": {"b": [1, "]}"]} , "s":"x","A":"upper","\u0074\u0079\u0070\u0065":"chat","a\ud800":1,"s":"y","":2,"gone":1,"gone":null}`)
 	for name, want := range map[string]string{
 		"a":       `{"b": [1, "]}"]}`,
-		"A":       `"upper"`, // names are exact: encoding/json would fold them
-		"s":       `"y"`,     // the last counts
+		"A":       `"upper"`, // names are exact: encoding/json would ignore case
+		"s":       `"y"`,     // the last of two counts
 		"type":    `"chat"`,  // escapes of a name are undone
 		"a\ufffd": `1`,
 		"":        `2`,
 		"n":       "", // null is absent
 		"gone":    "", // also when it is the last of two
 		"S":       "",
-		"b":       "", // not of this object
+		"b":       "", // of the object inside
 		"nothing": "",
 	} {
 		if raw := m.Raw(name); string(raw) != want || (raw == nil) != (want == "") {
@@ -216,7 +216,7 @@ func TestRaw(t *testing.T) {
 		}
 	}
 	if raw := m.Raw("s"); cap(raw) != len(raw) {
-		t.Error("an append to what Raw returned writes over the message")
+		t.Error("an append to the result of Raw writes over the message")
 	}
 	if raw := (Message{}).Raw("a"); raw != nil {
 		t.Errorf("the zero Message has %q", raw)
@@ -281,7 +281,7 @@ func TestString(t *testing.T) {
 		{`"abcd"`, 3, true, "", CodeTooLong},
 		{`"€"`, 3, true, "€", ""}, // bytes, not letters
 		{`"€€"`, 3, true, "", CodeTooLong},
-		{`"\u0061\u0062\u0063"`, 3, true, "abc", ""}, // of the text, not as written
+		{`"\u0061\u0062\u0063"`, 3, true, "abc", ""}, // bytes of the text, not of its escapes
 		{`"\u0061\u0062\u0063\u0064"`, 3, true, "", CodeTooLong},
 		{`"\ud83d\ude00"`, 4, true, "😀", ""},
 		{`"\uD83D\uDE00!"`, 5, true, "😀!", ""},
@@ -293,7 +293,7 @@ func TestString(t *testing.T) {
 		{`"\ud800\ud83d\ude00"`, 99, true, "\ufffd😀", ""},
 		{`"\ud800\n"`, 99, true, "\ufffd\n", ""},
 		{`"\u0000"`, 1, true, "\x00", ""},
-		{`""`, 0, true, "", ""}, // empty is there
+		{`""`, 0, true, "", ""}, // an empty string is not absent
 		{`"a"`, 0, true, "", CodeTooLong},
 		{`null`, 3, true, "", CodeMissingField},
 		{`null`, 3, false, "", ""},
@@ -420,8 +420,7 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// TestID also covers Scalar. A number comes back as it was written, whatever it is: no float64 could hold some of
-// these.
+// TestID also covers Scalar. A number comes back as it was written, even if no float64 can hold it.
 func TestID(t *testing.T) {
 	long := strings.Repeat("7", MaxScalar)
 	for _, tt := range []struct {

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// An Object is a JSON object being written. It is a value: every method returns the object with the
-// member added, and what it was called on must not be used again.
+// An Object is a JSON object that is being written. It is a value: every method returns the object with the member
+// added. The old value must not be used again.
 //
-// Names are literals of our code and are written as they are; values are escaped.
+// Names are literals of our code and are written unescaped; values are escaped.
 type Object struct {
 	buf []byte
 }
 
-// NewObject begins a message behind dst, with its type unless that is empty.
+// NewObject begins a message behind dst, with its type unless typ is empty.
 func NewObject(dst []byte, typ string) Object {
 	o := Object{append(dst, '{')}
 	if typ == "" {
@@ -23,11 +23,10 @@ func NewObject(dst []byte, typ string) Object {
 	return o.String("type", typ)
 }
 
-// End ends the object and returns dst with it.
+// End ends the object and returns dst with the object behind it.
 func (o Object) End() []byte { return append(o.buf, '}') }
 
-// comma separates what follows from what is before it: after an opening bracket, which is the last
-// byte of no value, there is nothing.
+// comma separates a member from the one before it. After an opening bracket it adds nothing; no value ends with one.
 func (o Object) comma() Object {
 	if last := o.buf[len(o.buf)-1]; last != '{' && last != '[' {
 		o.buf = append(o.buf, ',')
@@ -99,7 +98,7 @@ func (o Object) Raw(name string, v json.RawMessage) Object {
 // ID adds the id of the message that is answered, as from Message.ID; an empty one adds nothing.
 func (o Object) ID(id json.RawMessage) Object { return o.Raw("id", id) }
 
-// Open begins an object inside; what is added until Close goes into it.
+// Open begins an object inside this one; members that are added until Close go into it.
 func (o Object) Open(name string) Object {
 	o = o.name(name)
 	o.buf = append(o.buf, '{')

@@ -15,7 +15,7 @@ func TestAppendTime(t *testing.T) {
 		want string
 	}{
 		{time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC), `"2026-01-02T03:04:05.006Z"`},
-		{time.Date(2026, 12, 31, 23, 59, 59, 999_999_999, time.UTC), `"2026-12-31T23:59:59.999Z"`}, // cut
+		{time.Date(2026, 12, 31, 23, 59, 59, 999_999_999, time.UTC), `"2026-12-31T23:59:59.999Z"`}, // cut, not rounded
 		{time.Date(2026, 1, 1, 0, 30, 0, 120_000_000, cet), `"2025-12-31T23:30:00.120Z"`},
 		{time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC), `"2024-02-29T12:00:00.000Z"`},
 		{time.Unix(0, 0), `"1970-01-01T00:00:00.000Z"`},
@@ -31,7 +31,7 @@ func TestAppendTime(t *testing.T) {
 	}
 }
 
-// TestAppendTimeOutside: a year that RFC 3339 cannot say is the nearest that it can.
+// TestAppendTimeOutside: a year that RFC 3339 cannot write becomes the nearest that it can.
 func TestAppendTimeOutside(t *testing.T) {
 	const first, last = `"0000-01-01T00:00:00.000Z"`, `"9999-12-31T23:59:59.999Z"`
 	west := time.FixedZone("west", -3600)
@@ -47,7 +47,7 @@ func TestAppendTimeOutside(t *testing.T) {
 		{time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), last},
 		{time.Date(10000, 1, 1, 0, 0, 29, 0, time.UTC), last},
 		{time.Date(300_000, 1, 1, 0, 0, 0, 0, time.UTC), last},
-		{time.Unix(1<<62, 0), ""}, // whatever package time makes of it: the form is right
+		{time.Unix(1<<62, 0), ""}, // package time decides the moment: only the form is checked
 		{time.Unix(-1<<62, 0), ""},
 	} {
 		got := string(AppendTime(nil, tt.t))

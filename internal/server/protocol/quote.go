@@ -7,16 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxEscape is how many bytes one byte of a string is written as at most: \u0041.
+// maxEscape is the greatest number of bytes with which one byte of a string can be written: \u0041.
 const maxEscape = 6
 
-// unescaped has what stands for itself, or for a control character, behind a backslash (RFC 8259
-// §7), and 0 for the rest.
+// unescaped maps a character behind a backslash to its meaning (RFC 8259 §7), and all others to 0.
 var unescaped = [256]byte{
 	'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t',
 }
 
-// unquote returns what the inside of a valid JSON string stands for.
+// unquote returns the text that the inside of a valid JSON string stands for.
 func unquote(inside []byte) string {
 	i := bytes.IndexByte(inside, '\\')
 	if i < 0 {
@@ -44,7 +43,7 @@ func unquote(inside []byte) string {
 	return string(append(b, inside...))
 }
 
-// unit is the UTF-16 code unit that four hex digits write.
+// unit is the UTF-16 code unit written by four hex digits.
 func unit(b []byte) (r rune) {
 	for _, c := range b[:4] {
 		digit := c - '0'
@@ -56,7 +55,7 @@ func unit(b []byte) (r rune) {
 	return r
 }
 
-// asIs says which ASCII characters AppendString leaves alone.
+// asIs says which ASCII characters AppendString writes unescaped.
 var asIs = func() (t [utf8.RuneSelf]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		t[c] = true
@@ -67,8 +66,8 @@ var asIs = func() (t [utf8.RuneSelf]bool) {
 	return t
 }()
 
-// AppendString appends s as a JSON string, as encoding/json writes it: safe inside HTML (<, >, & are
-// escaped) and JavaScript (U+2028 and U+2029 too), and with U+FFFD for what is not UTF-8.
+// AppendString appends s as a JSON string, as encoding/json writes it: safe inside HTML (<, >, & are escaped) and
+// JavaScript (U+2028 and U+2029 too). Bytes that are not UTF-8 become U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	done := 0

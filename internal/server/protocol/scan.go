@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// A scanner steps over JSON (RFC 8259) and checks it. Its methods begin at the first byte of what
-// they are named after and leave pos behind its last.
+// A scanner steps over JSON (RFC 8259) and checks it. Each method begins at the first byte of the element that it is
+// named after, and leaves pos behind the last.
 type scanner struct {
 	text []byte
 	pos  int
@@ -24,8 +24,8 @@ func (s *scanner) next() byte {
 	return 0
 }
 
-// value returns CodeInvalidJSON, CodeTooDeep, or "" if all is well. level is that of an object or
-// array, should the value be one.
+// value returns CodeInvalidJSON, CodeTooDeep, or "" if the value is valid. level is that of the value if it is an
+// object or array.
 func (s *scanner) value(level int) Code {
 	ok := false
 	switch s.next() {
@@ -50,14 +50,14 @@ func (s *scanner) value(level int) Code {
 	return ""
 }
 
-// members is object for those who want to know what is in it.
+// members is object for callers that need the members.
 func (s *scanner) members() ([]member, Code) {
 	index := make([]member, 0, 8) // most messages have fewer
 	code := s.object(1, &index)
 	return index, code
 }
 
-// object reports its members to index, unless that is nil; then CodeTooManyMembers is possible too.
+// object adds its members to index, unless that is nil; then CodeTooManyMembers is possible too.
 func (s *scanner) object(level int, index *[]member) Code {
 	if level > MaxDepth {
 		return CodeTooDeep
@@ -173,7 +173,7 @@ func (s *scanner) digits() bool {
 	return s.pos > start
 }
 
-// quoted: a string, RFC 8259 §7. That it is UTF-8 was checked before.
+// quoted steps over a string, RFC 8259 §7. It was checked before that the text is UTF-8.
 func (s *scanner) quoted() bool {
 	s.pos++
 	for {
@@ -202,15 +202,15 @@ func hex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
 }
 
-// plain returns where in b, from i on, the first byte is that does not stand for itself in a string:
-// a quote, a backslash or a control character; len(b) if there is none.
+// plain returns the place in b, from i on, of the first byte that does not stand for itself in a string: a quote, a
+// backslash or a control character; len(b) if there is none.
 func plain(b []byte, i int) int {
 	const (
 		ones  = 0x0101010101010101
 		highs = 0x8080808080808080
 	)
-	// Eight bytes at a time: the subtractions borrow into the high bit of a byte that is below 0x20,
-	// a quote or a backslash. That they borrow from later bytes does not matter: the first hit is true.
+	// Eight bytes at a time: the subtractions borrow into the high bit of a byte that is below 0x20, a quote or a
+	// backslash. They may also borrow from later bytes, but the first hit is always right.
 	for ; i+8 <= len(b); i += 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
 		below, quote, backslash := x-ones*' ', (x^ones*'"')-ones, (x^ones*'\\')-ones

@@ -60,7 +60,7 @@ func TestCodes(t *testing.T) {
 			t.Errorf("%s: Meaning %q, in the table %q", line.Code, got, line.Meaning)
 		}
 		if !slices.Contains(declared, string(line.Code)) {
-			t.Errorf("%s is in the table and nowhere else", line.Code)
+			t.Errorf("%s is in the table, but not a code", line.Code)
 		}
 	}
 	for _, code := range declared {
@@ -73,7 +73,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// TestTypes: every type belongs to an endpoint, and nothing else is known.
+// TestTypes: every type belongs to an endpoint, and endpoints have no other types.
 func TestTypes(t *testing.T) {
 	declared := constants(t, "type.go", "Type")
 	known := make(map[string]bool)

@@ -2,9 +2,9 @@ package protocol
 
 import "time"
 
-// AppendTime appends t as a JSON string: RFC 3339, in UTC, with exactly three digits of
-// milliseconds, cut and not rounded. RFC 3339 has years of four digits: a time before 0000 or after 9999 is
-// the first or the last moment that it can say.
+// AppendTime appends t as a JSON string: RFC 3339, in UTC, with exactly three digits of milliseconds, cut and not
+// rounded. RFC 3339 has years of four digits: a time before 0000 or after 9999 becomes the first or the last moment
+// that it can write.
 func AppendTime(dst []byte, t time.Time) []byte {
 	t = t.UTC()
 	switch year := t.Year(); {

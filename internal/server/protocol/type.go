@@ -1,6 +1,6 @@
 package protocol
 
-// Types of messages: what "type" may be. Those that more than one endpoint has come first.
+// Types of messages: the values of "type". Those of several endpoints come first.
 const (
 	TypeError          = "error"
 	TypePing           = "ping"
@@ -71,15 +71,15 @@ const (
 	TypeUnsubscribed = "unsubscribed"
 )
 
-// An Endpoint is what one WebSocket path speaks.
+// An Endpoint describes the messages of one WebSocket path.
 type Endpoint struct {
-	Path    string   // as the route's pattern
+	Path    string   // the pattern of the route
 	Accepts []string // types that clients send
-	Any     bool     // every other type is accepted too, and answered in one way
+	Any     bool     // all other types are accepted too, and get one kind of answer
 	Sends   []string // types that the server sends
 }
 
-// endpoints is in the order of the documentation.
+// endpoints has the order of the documentation.
 var endpoints = withShared(
 	Endpoint{
 		Path: "/ws/chat",
@@ -120,7 +120,7 @@ var endpoints = withShared(
 		},
 	},
 	Endpoint{
-		Path:    "/ws/safe", // its errors have no type
+		Path:    "/ws/safe", // its error messages have no type
 		Accepts: []string{TypeDangerous},
 		Any:     true,
 		Sends:   []string{TypeProcessed},
@@ -132,7 +132,7 @@ var endpoints = withShared(
 	},
 )
 
-// withShared adds what every endpoint has.
+// withShared adds the types that every endpoint has.
 func withShared(all ...Endpoint) []Endpoint {
 	for i := range all {
 		e := &all[i]
@@ -142,8 +142,8 @@ func withShared(all ...Endpoint) []Endpoint {
 	return all
 }
 
-// Endpoints returns the WebSocket paths that speak JSON, with the types they know. It is not to be
-// changed. /ws, which speaks no JSON, is not among them.
+// Endpoints returns the WebSocket paths that speak JSON, with their types. Do not change it. /ws speaks no JSON and
+// is not in it.
 func Endpoints() []Endpoint { return endpoints }
 
 // knownTypes maps each type to itself.

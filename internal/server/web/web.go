@@ -1,5 +1,5 @@
-// Package web is what perchd answers to plain HTTP: the console at / for its endpoints, the chat at
-// /chat, their static files, the document of the protocol, /health and /ready.
+// Package web answers plain HTTP for perchd: the console at / for its endpoints, the chat at /chat, their static
+// files, the document of the protocol, /health and /ready.
 package web
 
 import (
@@ -20,22 +20,21 @@ import (
 //go:embed static
 var static embed.FS
 
-// policy lets a page load its own script, style and icon and talk to its own server, and nothing
-// else: no inline script, no frames, no other origin. images may come from further places.
+// policy lets a page load its own script, style and icon and talk to its own server, and nothing else: no inline
+// script, no frames, no other origin. images lists further sources of images.
 func policy(images string) string {
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'" + images + "; connect-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// pages are the static files with an address of their own.
+// pages are the static files that have a path of their own.
 var pages = map[string]struct{ pattern, images string }{
 	"static/index.html": {"GET /{$}", ""},
-	"static/chat.html":  {"GET /chat", " data: https:"}, // users show each other pictures
+	"static/chat.html":  {"GET /chat", " data: https:"}, // users show each other pictures of other sites
 }
 
-// Handler returns the handler of every request that is not an upgrade. Paths it does not know are
-// 404. ready returns why nobody should be sent here now, nil if there is no reason; any goroutine
-// may call it, and the Handler.
+// Handler returns the handler for every request that is not an upgrade. Unknown paths are 404. ready returns the
+// reasons why no client should be sent here now, nil if there is none; any goroutine may call it, and the Handler.
 func Handler(ready func() (reasons []string)) (http.Handler, error) {
 	mux := probes(ready)
 	err := fs.WalkDir(static, "static", func(name string, d fs.DirEntry, err error) error {
@@ -60,7 +59,7 @@ func Handler(ready func() (reasons []string)) (http.Handler, error) {
 	return secure(mux), nil
 }
 
-// Probes is /health and /ready of Handler alone.
+// Probes handles /health and /ready alone.
 func Probes(ready func() (reasons []string)) http.Handler { return secure(probes(ready)) }
 
 func probes(ready func() (reasons []string)) *http.ServeMux {
@@ -70,7 +69,7 @@ func probes(ready func() (reasons []string)) *http.ServeMux {
 	return mux
 }
 
-// health says that the process answers: liveness, not readiness.
+// health says that the process answers: it is alive, but perhaps not ready.
 func health(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, status{Status: "ok"})
 }
@@ -95,10 +94,10 @@ func answer(w http.ResponseWriter, code int, s status) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(s) // an error is the client's
+	_ = json.NewEncoder(w).Encode(s) // an error is the client's problem
 }
 
-// file serves one embedded file. A browser keeps it and asks whether its copy still holds: an
+// file serves one embedded file. A browser keeps it, but asks each time whether its copy is still valid: so an
 // upgraded server shows its new page at once.
 func file(name, csp string, body []byte) http.Handler {
 	sum := sha256.Sum256(body)
@@ -111,7 +110,7 @@ func file(name, csp string, body []byte) http.Handler {
 	})
 }
 
-// plain has browsers show a document instead of keeping it.
+// plain makes browsers show a document instead of saving it.
 func plain(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -119,7 +118,7 @@ func plain(next http.Handler) http.Handler {
 	})
 }
 
-// secure sets the headers that hold for every answer, errors too.
+// secure sets headers on every answer, errors too.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy(""))

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// handler returns one that is not ready for these reasons.
+// handler returns a handler that is not ready for these reasons.
 func handler(t *testing.T, reasons ...string) http.Handler {
 	t.Helper()
 	h, err := Handler(func() []string { return reasons })
@@ -39,7 +39,7 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// TestImages: the chat shows pictures from elsewhere, no other page does.
+// TestImages: only the chat shows pictures of other origins.
 func TestImages(t *testing.T) {
 	h := handler(t)
 	for target, want := range map[string]string{"/": "img-src 'self';", "/nothing": "img-src 'self';", "/chat": "img-src 'self' data: https:;"} {
@@ -57,7 +57,7 @@ func TestAnswers(t *testing.T) {
 		method, target string
 		status         int
 		contentType    string
-		body           string // part of it
+		body           string // a part of it
 	}{
 		{"GET", "/", 200, "text/html; charset=utf-8", "<title>"},
 		{"HEAD", "/", 200, "text/html; charset=utf-8", ""},
@@ -72,7 +72,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/static/", 404, "", ""},
 		{"GET", "/static/index.html", 404, "", ""},
 		{"GET", "/static/chat.html", 404, "", ""},
-		{"GET", "/static/../web.go", 307, "", ""}, // the mux cleans the path, what is left is 404
+		{"GET", "/static/../web.go", 307, "", ""}, // the mux cleans the path, and the clean path is 404
 		{"GET", "/web.go", 404, "", ""},
 		{"GET", "/nothing", 404, "", ""},
 		{"POST", "/", 405, "", ""},
@@ -112,7 +112,7 @@ func TestUnchangedFileIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// TestPagesObeyTheirPolicy looks for what the policy would block, and for user text that could become HTML.
+// TestPagesObeyTheirPolicy looks for code that the policy would block, and for user text that could become HTML.
 func TestPagesObeyTheirPolicy(t *testing.T) {
 	inline := regexp.MustCompile(`(?i)<script(?:\s[^>]*)?>\s*[^<\s]|<style|\sstyle=|\son[a-z]+=|="javascript:|(?:src|href)="(?:https?:)?//`)
 	unsafe := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function`)

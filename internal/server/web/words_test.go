@@ -8,7 +8,7 @@ import (
 	"github.com/perchws/perch/docs"
 )
 
-// table returns the first cells, in backquotes or not, of the table under a heading of the protocol's document.
+// table returns the first cells, with or without backquotes, of the table under a heading of docs/protocol.md.
 func table(t *testing.T, heading string, cell *regexp.Regexp) []string {
 	t.Helper()
 	_, rest, found := strings.Cut(string(docs.Protocol), "\n"+heading+"\n")
