@@ -18,7 +18,7 @@ func (w *world) audit() {
 	active := 0
 	for _, r := range w.Rooms() {
 		w.auditRoom(r)
-		if r.Count() > 0 {
+		if r.Connections() > 0 {
 			active++
 		}
 	}

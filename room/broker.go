@@ -63,7 +63,21 @@ type Relay interface {
 	Relay(f Frames, class Class)
 }
 
-// Ending says what happens to a room that one node no longer follows.
+// Directory is what a Broker of several nodes is besides: it knows on which nodes users are connected. Memory is none:
+// all of them are here. Any goroutine may call its methods, with locks held; they do not block, and call nothing of the
+// hub before they return.
+type Directory interface {
+	// Serve is called once, before the other methods: receive queues a message for the connections of a user on this
+	// node. Any goroutine may call it.
+	Serve(receive func(user string, f Frames))
+	// SignedIn and SignedOut tell that the first connection of a user on this node has come, or the last one gone.
+	SignedIn(v Visitor)
+	SignedOut(v Visitor)
+	// SendUser brings f to the nodes, but this one, on which the user is connected. It may be lost.
+	SendUser(user string, f Frames)
+}
+
+// Ending says what becomes of a room that one node follows no more.
 type Ending uint8
 
 const (
@@ -81,7 +95,12 @@ type Subscriber interface {
 	Changed(o Options)
 	// Relayed brings a message that another node has sent by Relay.
 	Relayed(f Frames, class Class)
-	// Removed tells that the room was deleted on another node. No call follows, and the topic need not be closed.
+	// Members tells how many members the room has over all nodes, and who has come and gone since it was told last.
+	// It is for a Topic that is a Census. The call to Members that tells of a visitor may come before or after the
+	// answer to its Enter.
+	Members(total int, came, went []Visitor)
+	// Removed tells that the room was deleted on another node. Nothing follows, and
+	// the topic need not be closed.
 	Removed(reason string)
 }
 

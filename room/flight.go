@@ -80,12 +80,15 @@ func (h *Hub) overdue(now int64, why error) {
 
 // endOverdue is overdue for one room.
 func (r *Room) endOverdue(now int64, why error) {
-	late, failed := r.overdue(now, why != nil)
+	late, claims, failed := r.overdue(now, why != nil)
 	if failed {
 		r.giveUp(orTimeout(why))
 	}
 	for _, o := range late {
 		o.settle(Outcome{Err: orTimeout(why)})
+	}
+	for _, w := range claims {
+		w.tell(orTimeout(why))
 	}
 }
 
@@ -96,8 +99,8 @@ func orTimeout(why error) error {
 	return why
 }
 
-// overdue removes the orders whose time is over, and reports whether the time of the opening is.
-func (r *Room) overdue(now int64, all bool) (late []*order, failed bool) {
+// overdue takes out the orders, and what waits for places, whose time is over, and says whether that of the opening is.
+func (r *Room) overdue(now int64, all bool) (late []*order, claims []*wait, failed bool) {
 	over := func(due int64) bool { return all || due != 0 && now >= due }
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -116,12 +119,13 @@ func (r *Room) overdue(now int64, all bool) (late []*order, failed bool) {
 		f.order.flight = nil
 		late = append(late, f.order)
 	}
-	if owed && !failed || r.flights != nil && r.flights.Len() > 0 {
-		return late, failed
+	claims = r.counted.overdueClaims(r, over)
+	if owed && !failed || r.flights != nil && r.flights.Len() > 0 || len(r.counted.claims) > 0 {
+		return late, claims, failed
 	}
 	r.flights = nil
 	r.hub.owedMu.Lock()
 	defer r.hub.owedMu.Unlock()
 	delete(r.hub.owed, r)
-	return late, failed
+	return late, claims, failed
 }

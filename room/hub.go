@@ -75,12 +75,13 @@ type Config struct {
 // wait, except for the Broker, and where their comments say so.
 type Hub struct {
 	// Immutable.
-	cfg      Config
-	seed     maphash.Seed
-	loops    []Loop // after Attach
-	budget   Budget // after Attach; nil: there is no bound
-	verbatim bool   // messages are sent as they are published
-	hashing  chan struct{}
+	cfg       Config
+	seed      maphash.Seed
+	loops     []Loop    // after Attach
+	budget    Budget    // after Attach; nil: there is no bound
+	verbatim  bool      // what is published is what is sent
+	directory Directory // nil: all users are here
+	hashing   chan struct{}
 
 	// Atomic.
 	waiting      atomic.Int64 // callers that wait for a password to be checked
@@ -172,7 +173,7 @@ func New(c Config) *Hub {
 	if c.Now == nil {
 		c.Now = c.Clock.Wall
 	}
-	return &Hub{
+	h := &Hub{
 		cfg: c, verbatim: verbatim, seed: maphash.MakeSeed(),
 		rooms: make(map[string]*Room), alike: make(map[uint64]*Room), users: make(map[string]*User),
 		owed:      make(map[*Room]struct{}),
@@ -180,6 +181,11 @@ func New(c Config) *Hub {
 		histories: newHistories(c.MaxHistoryTotal),
 		makers:    ledger.NewAccount(int64(c.MaxRooms)),
 	}
+	if d, ok := c.Broker.(Directory); ok {
+		h.directory = d
+		h.cfg.call("Broker.Serve", func() { d.Serve(h.receive) })
+	}
+	return h
 }
 
 // Attach gives the hub its loops, and the bound on messages on their way to them; nil: there is none. The engine

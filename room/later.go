@@ -48,7 +48,7 @@ func (s *Shards) await(w *wait, err error) {
 // JoinLater is a Join that waits until the room is open.
 func (s *Shards) JoinLater(slot, gen uint32, r *Room, o JoinOptions, then func(Joined, error)) {
 	if r == nil || r.hub != s.hub || !r.opening.Load() && len(s.waits) == 0 {
-		then(s.Join(slot, gen, r, o))
+		s.joinClaiming(slot, gen, r, o, then)
 		return
 	}
 	s.Await(slot, gen, r, func(err error) {
@@ -56,11 +56,40 @@ func (s *Shards) JoinLater(slot, gen uint32, r *Room, o JoinOptions, then func(J
 			then(Joined{}, err)
 			return
 		}
-		then(s.Join(slot, gen, r, o))
+		s.joinClaiming(slot, gen, r, o, then)
 	})
 }
 
-// remember lists a wait with its connection, which ends it when it closes.
+// joinClaiming is Join, which waits until the broker has a place where members are counted by it.
+func (s *Shards) joinClaiming(slot, gen uint32, r *Room, o JoinOptions, then func(Joined, error)) {
+	j, err := s.Join(slot, gen, r, o)
+	if err != errClaim {
+		then(j, err)
+		return
+	}
+	w := &wait{shards: s, member: Member{s.loop, slot, gen}}
+	w.then = func(err error) {
+		if err != nil {
+			then(Joined{}, err)
+			return
+		}
+		o.claim = w.claim
+		j, err := s.Join(slot, gen, r, o)
+		if w.claim != nil {
+			r.counted.settleClaim(r, w.claim, err == nil)
+		}
+		then(j, err)
+	}
+	switch err := r.counted.claim(r, w, s.users.Get(slot)); err {
+	case errWaiting:
+		s.remember(w)
+		r.hub.watch(r)
+	default:
+		w.then(err)
+	}
+}
+
+// remember notes a wait, which ends with its connection.
 func (s *Shards) remember(w *wait) {
 	if s.waits == nil {
 		s.waits = make(map[uint32][]*wait)

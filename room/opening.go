@@ -30,8 +30,10 @@ type wait struct {
 	member Member
 	then   func(error)
 
-	over chan struct{} // of a goroutine: closed at the end of the wait
-	err  error         // set before over is closed
+	claim *claim // of a connection that waits for a place
+
+	over chan struct{} // of a goroutine: closed in the end
+	err  error         // before that
 
 	// Under Room.mu, while the call waits.
 	room *Room
@@ -68,6 +70,10 @@ func (r *Room) unqueue(w *wait) {
 
 // cancel forgets a wait. If its answer is on its way, the loop will not find the connection.
 func (w *wait) cancel() {
+	if w.claim != nil {
+		w.room.counted.cancelClaim(w.room, w)
+		return
+	}
 	w.room.mu.Lock()
 	defer w.room.mu.Unlock()
 	if w.at != nil {
@@ -157,6 +163,7 @@ func (r *Room) adopt(t Topic, at Opening, o *settings) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.topic, r.made = t, at.Made
+	r.counted.by, _ = t.(Census)
 	r.settings.Store(o)
 	if r.at.Epoch != "" { // Reset came before the answer
 		return
@@ -290,6 +297,7 @@ func (r *Room) Reset(at Position) {
 	defer r.mu.Unlock()
 	r.dropHistory()
 	r.at = at
+	r.counted.reenter(r)
 }
 
 // Changed implements Subscriber.

@@ -28,9 +28,15 @@ type Event struct {
 
 // changes are comings and goings that members have not been told of.
 type changes struct {
-	users map[*User]bool // true: came; false: went
-	all   bool           // there are too many for names
-	heard bool           // a connection has joined since the last summary, and was told a count
+	users map[string]change // by id
+	all   bool              // too many to have names
+	heard bool              // a connection has joined in between, and knows a count of its own time
+}
+
+// change is one of changes.
+type change struct {
+	user *User
+	came bool
 }
 
 // changed tells members of a coming or going, or notes it for the next summary. r.mu is held.
@@ -45,7 +51,7 @@ func (r *Room) changed(u *User, came bool) {
 		return
 	}
 	if r.changes == nil {
-		r.changes = &changes{users: make(map[*User]bool)}
+		r.changes = &changes{users: make(map[string]change)}
 		r.hub.changedMu.Lock()
 		r.hub.changed = append(r.hub.changed, r)
 		r.hub.changedMu.Unlock()
@@ -57,11 +63,11 @@ func (r *Room) changed(u *User, came bool) {
 	if ch.all {
 		return
 	}
-	if _, ok := ch.users[u]; ok { // the opposite was noted before
-		delete(ch.users, u)
+	if was, ok := ch.users[u.id]; ok && was.came != came {
+		delete(ch.users, u.id)
 		return
 	}
-	ch.users[u] = came
+	ch.users[u.id] = change{u, came}
 }
 
 // presencePace bounds how many members of one room are told of others in a second: in a larger room summaries come
@@ -84,12 +90,12 @@ func (r *Room) tellChanges(now int64) (early bool) {
 		return false
 	}
 	e := Event{Room: r, Kind: Changed, Count: r.count()}
-	for u, came := range ch.users {
+	for _, c := range ch.users {
 		list := &e.Went
-		if came {
+		if c.came {
 			list = &e.Came
 		}
-		*list = append(*list, u)
+		*list = append(*list, c.user)
 	}
 	for _, list := range []*[]*User{&e.Came, &e.Went} {
 		slices.SortFunc(*list, func(a, b *User) int { return cmp.Compare(a.id, b.id) }) // the same choice each time
@@ -113,7 +119,11 @@ func (r *Room) tell(e Event) {
 				r.hub.invalid.Add(1)
 			}
 		}
-		if r.send(f, class, nil) == nil {
+		var except []Member
+		if e.Kind == UserJoined && r.counted.by != nil { // it may be here already, and need not hear of itself
+			except = r.hub.Connections(e.User)
+		}
+		if r.send(f, class, except) == nil {
 			return
 		}
 		if class != ClassMessage {

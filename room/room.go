@@ -56,6 +56,7 @@ type Room struct {
 	on      places
 	users   map[*User]presence
 	nobody  int // connections without a user
+	counted counted
 	at      Position
 	history history
 	charges map[Payer]*charge // by payer of messages in the history
@@ -98,14 +99,17 @@ func (r *Room) Active() time.Time {
 	return r.Created()
 }
 
-// Count returns the number of members: users, and connections without one.
+// Count is the number of members: users, and connections without one, of all nodes as far as the broker has told.
 func (r *Room) Count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.count()
 }
 
-func (r *Room) count() int { return len(r.users) + r.nobody }
+func (r *Room) count() int { return max(r.here(), r.counted.total) }
+
+// here is how many of the members are on this node. r.mu is held.
+func (r *Room) here() int { return len(r.users) + r.nobody }
 
 // Connections returns the number of connections in the room.
 func (r *Room) Connections() int {
@@ -164,9 +168,11 @@ func (r *Room) Users(most int, f func(u *User, since time.Time)) (all int) {
 
 // JoinOptions say how to join.
 type JoinOptions struct {
-	Key    Key       // needed for a room with a password; see Room.Unlock
-	Since  *Position // the last message that the connection has seen: it gets the later ones
-	Recent int       // how many of the latest messages to get, if not those since Since
+	Key    Key       // of a room with a password; see Room.Unlock
+	Since  *Position // what the connection has seen: ask for what came after
+	Recent int       // how many of the latest messages to get, if not those
+
+	claim *claim // of a place in a room whose members are counted elsewhere
 }
 
 // Joined is the answer to a join. Messages that are not in it will be delivered.
@@ -188,20 +194,13 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 		u = nil // an audience counts connections only
 	}
 	p, known := r.users[u]
-	most := r.settings.Load().MaxMembers
-	switch {
-	case r.closed:
-		return j, ErrNotFound
-	case r.waiting != nil && !r.waiting.answered:
-		return j, ErrOpening
-	case !o.Key.opens(r):
-		return j, ErrPassword
-	case !known && most > 0 && r.count() >= most:
-		return j, ErrFull
+	if err := r.mayJoin(u, known, &o); err != nil {
+		return j, err
 	}
-	joined, before, empty := false, p, r.count() == 0
+	joined, before, empty := false, p, r.here() == 0
 	if u == nil {
 		r.nobody++
+		r.counted.came(r, nil, o.claim != nil)
 	} else {
 		defer func() { // Now and Announce may end the goroutine
 			switch {
@@ -219,10 +218,10 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 		p.connections++
 		r.users[u] = p
 		if j.First {
-			r.changed(u, true) // before the new member can be told of itself
+			r.counted.came(r, u, o.claim != nil) // before it can hear of itself
 		}
 	}
-	if ch := r.changes; ch != nil && !ch.users[u] {
+	if ch := r.changes; ch != nil && (u == nil || !ch.users[u.id].came) {
 		ch.heard = true
 	}
 	r.on.add(loop, dialect, 1)
@@ -241,6 +240,24 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 	return j, nil
 }
 
+// mayJoin says why a connection may not join. known: another one of its user is a member. r.mu is held.
+func (r *Room) mayJoin(u *User, known bool, o *JoinOptions) error {
+	most := r.settings.Load().MaxMembers
+	switch {
+	case r.closed:
+		return ErrNotFound
+	case r.waiting != nil && !r.waiting.answered:
+		return ErrOpening
+	case !o.Key.opens(r):
+		return ErrPassword
+	case r.counted.needsClaim(r, u, o.claim):
+		return errClaim
+	case !known && most > 0 && r.counted.by == nil && r.count() >= most:
+		return ErrFull
+	}
+	return nil
+}
+
 // leave ends a connection's membership.
 func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	r.mu.Lock()
@@ -248,8 +265,8 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	if r.closed {
 		return false
 	}
-	defer func() { // also if Announce does not return
-		if r.count() == 0 {
+	defer func() { // whatever Announce does
+		if r.here() == 0 {
 			r.countActive(-1)
 			r.hub.isEmpty(r)
 		}
@@ -257,12 +274,13 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	r.on.add(loop, dialect, -1)
 	if u == nil || r.audience {
 		r.nobody--
+		r.counted.went(r, nil)
 	} else if p := r.users[u]; p.connections > 1 {
 		p.connections--
 		r.users[u] = p
 	} else {
 		delete(r.users, u)
-		r.changed(u, false)
+		r.counted.went(r, u)
 		last = true
 	}
 	return last
@@ -298,7 +316,7 @@ func (r *Room) close(reason string, then func()) error {
 func (r *Room) expire(since int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.count() > 0 || r.emptySince.Load() != since {
+	if r.closed || r.here() > 0 || r.emptySince.Load() != since {
 		return false
 	}
 	r.end()
@@ -311,9 +329,9 @@ func (r *Room) end() {
 	d.post(r.on.loops())
 	r.closed = true
 	r.hub.isGone(r)
-	if r.count() > 0 {
+	if r.here() > 0 {
 		r.countActive(-1)
 	}
-	r.on, r.users, r.nobody, r.changes = nil, nil, 0, nil
+	r.on, r.users, r.nobody, r.changes, r.counted.total = nil, nil, 0, nil, 0
 	r.dropHistory()
 }

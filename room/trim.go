@@ -8,7 +8,7 @@ func (r *Room) keep(offset uint64, f *frame.Prepared, by Payer) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if h.len() > 0 && offset != h.first+uint64(h.len()) {
-		r.forget(0)
+		hs.forget(r)
 	}
 	to := hs.chargeOf(r, by)
 	h.push(offset, f, to)
@@ -18,10 +18,10 @@ func (r *Room) keep(offset uint64, f *frame.Prepared, by Payer) {
 	}
 }
 
-// forget drops messages, the oldest first, until at most left bytes remain. Both locks are held.
-func (r *Room) forget(left int) {
-	for r.history.bytes > left {
-		r.hub.histories.refund(r.history.pop())
+// forget drops all messages of a room. Both locks are held.
+func (hs *histories) forget(r *Room) {
+	for r.history.bytes > 0 {
+		hs.refund(r.history.pop())
 	}
 }
 
@@ -30,7 +30,7 @@ func (r *Room) dropHistory() {
 	hs := &r.hub.histories
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	r.forget(0)
+	hs.forget(r)
 }
 
 // trim drops messages when all histories together are over the limit. It takes the payer who has the most, and of
@@ -43,16 +43,16 @@ func (h *Hub) trim() {
 	}
 	low := hs.most / 8 * 7 // below the limit, so that trim need not run again at once
 	for hs.bytes.Load() > low {
-		r, c := hs.victim()
-		if r == nil {
+		c := hs.victim()
+		if c == nil {
 			return
 		}
-		r.shrink(c, low)
+		c.shrink(low)
 	}
 }
 
-// victim chooses the room and charge to shrink next; nil: there is none.
-func (hs *histories) victim() (*Room, *charge) {
+// victim chooses what is to be shrunk next; nil: there is nothing.
+func (hs *histories) victim() *charge {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	s := hs.passing.Largest()
@@ -60,7 +60,7 @@ func (hs *histories) victim() (*Room, *charge) {
 		s = hs.staying.Largest()
 	}
 	if s == nil {
-		return nil, nil
+		return nil
 	}
 	p := s.Owner
 	n := len(p.charges)
@@ -71,7 +71,7 @@ func (hs *histories) victim() (*Room, *charge) {
 		}
 		p.looked++
 	}
-	return c.room, c
+	return c
 }
 
 // sampled is how many rooms of a payer are looked at to find one to shrink: a payer may have very many.
@@ -82,9 +82,10 @@ func (c *charge) own() float64 {
 	return float64(c.bytes) * float64(c.bytes) / float64(c.room.history.bytes+chargeCost)
 }
 
-// shrink drops the oldest messages of a room until the charge is half as large, or all histories take at most low
-// bytes.
-func (r *Room) shrink(c *charge, low int64) {
+// shrink drops the oldest messages of a room until somebody pays for half as much of it, or all histories take no more
+// than low.
+func (c *charge) shrink(low int64) {
+	r := c.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	hs := &r.hub.histories

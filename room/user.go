@@ -86,6 +86,9 @@ func (h *Hub) signIn(m Member, id Identity) (u *User, first bool, err error) {
 	if u == nil {
 		u, first = &User{id: id.ID, name: id.Name}, true
 		h.users[id.ID] = u
+		if h.directory != nil {
+			h.cfg.call("Broker.SignedIn", func() { h.directory.SignedIn(visitorOf(u)) })
+		}
 	}
 	u.add(m)
 	return u, first, nil
@@ -99,6 +102,9 @@ func (h *Hub) signOut(m Member, u *User) (last bool) {
 		return false
 	}
 	delete(h.users, u.id)
+	if h.directory != nil {
+		h.cfg.call("Broker.SignedOut", func() { h.directory.SignedOut(visitorOf(u)) })
+	}
 	return true
 }
 
@@ -135,12 +141,29 @@ func (h *Hub) Connections(u *User) []Member {
 	return u.all()
 }
 
-// SendUser queues one message for every connection of a user, except those listed. It returns the number of these
-// connections: 0 if the user is not connected. Any goroutine. Errors: ErrQueueFull when loops do not keep up, f.Err.
+// SendUser queues one message for every connection of a user, but those
+// excepted. It returns how many connections of this node it was for: 0 if the user is not
+// connected here. A broker that is a Directory brings it to other nodes, too.
+// Any goroutine. Errors: ErrQueueFull when loops do not keep up, f.Err.
 func (h *Hub) SendUser(id string, f Frames, except ...Member) (n int, err error) {
 	if err := f.Err(); err != nil {
 		return 0, err
 	}
+	if h.directory != nil {
+		h.cfg.call("Broker.SendUser", func() { h.directory.SendUser(id, f) })
+	}
+	return h.sendUser(id, f, except)
+}
+
+// receive is for a message that another node has sent to a user.
+func (h *Hub) receive(id string, f Frames) {
+	if f.Err() == nil {
+		_, _ = h.sendUser(id, f, nil) // it may be lost
+	}
+}
+
+// sendUser is SendUser on this node.
+func (h *Hub) sendUser(id string, f Frames, except []Member) (n int, err error) {
 	h.usersMu.Lock()
 	var to []Member
 	if u := h.users[id]; u != nil {

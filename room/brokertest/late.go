@@ -20,6 +20,8 @@ import (
 type Late struct {
 	// Fate decides the fate of a step; nil: [Answer]. It is set before the first call, and called with locks held.
 	Fate func(room string, a Asked) Fate
+	// Counts says that it counts members over all nodes: its topics are room.Census. It is set before the first call.
+	Counts bool
 
 	mu     sync.Mutex
 	rooms  map[string]*lateRoom
@@ -35,6 +37,7 @@ const (
 	Publish
 	Close
 	Relay
+	Enter
 )
 
 // Fate is what happens to a step.
@@ -79,10 +82,13 @@ type named struct {
 }
 
 type lateTopic struct {
-	b      *Late
-	r      *lateRoom
-	to     room.Subscriber
-	closed bool // under lateRoom.mu
+	b  *Late
+	r  *lateRoom
+	to room.Subscriber
+
+	// Under lateRoom.mu.
+	closed   bool
+	visitors []room.Visitor // that it has entered
 }
 
 // add appends a step to the steps of a room.
@@ -239,6 +245,10 @@ func (b *Late) Open(id string, create *room.Options, s room.Subscriber, opened f
 		answer := func() {
 			if err != nil {
 				opened(nil, room.Opening{}, err)
+				return
+			}
+			if b.Counts {
+				opened(countingTopic{t}, at, nil)
 				return
 			}
 			opened(t, at, nil)

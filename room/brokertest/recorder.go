@@ -57,6 +57,9 @@ func (r *recorder) Relayed(f room.Frames, _ room.Class) {
 	r.record(event{relayed: true, message: string(f[0].Payload())}, "")
 }
 
+// Members implements room.Subscriber.
+func (r *recorder) Members(int, []room.Visitor, []room.Visitor) {}
+
 // Removed implements room.Subscriber.
 func (r *recorder) Removed(reason string) { r.record(event{removed: true, message: reason}, "") }
 

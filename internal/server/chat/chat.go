@@ -71,14 +71,13 @@ func (s *Service) greeting(c *endpoint.Client, id json.RawMessage, u *room.User,
 
 // enter joins the room, leaves the one before, and tells the client what it should know.
 func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error {
+	o := room.JoinOptions{Key: key, Since: e.since, Recent: recent}
+	return e.join(conn, c, r, o, func(conn perch.Conn, c *endpoint.Client, j room.Joined) { s.entered(conn, c, r, e, j) })
+}
+
+// entered goes on with a client that has joined.
+func (s *Service) entered(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, j room.Joined) {
 	m := c.State.(*member)
-	if r == nil {
-		return room.ErrNotFound
-	}
-	j, err := conn.Join(r, room.JoinOptions{Key: key, Since: e.since, Recent: recent})
-	if err != nil {
-		return err
-	}
 	if _, err := m.in(); err == nil {
 		s.exit(conn, m, nil)
 	}
@@ -100,7 +99,6 @@ func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *en
 	replay(conn, &j)
 	var buf [512]byte
 	_ = conn.Send(perch.Text, s.system(buf[:0], r.ID(), r.Options().Name, eventWelcome, nil, j.Count, s.now()))
-	return nil
 }
 
 // messages is a list of a room's messages, put together from the frames in which they went out.

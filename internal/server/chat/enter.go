@@ -22,6 +22,7 @@ type entry struct {
 	created  bool          // the room was made
 	enter    func(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error
 	fail     failing
+	done     func() // called when the client has joined or was told why not; nil: the caller sees to it
 }
 
 // failing tells a client that it cannot be in the room.
@@ -40,6 +41,31 @@ func (e *entry) told(conn perch.Conn, c *endpoint.Client, err error) error {
 		e.fail(conn, c, e.id, endpoint.RoomError(err))
 	}
 	return nil
+}
+
+// join joins the room, and goes on with entered. If the broker has to be asked the client is told of an error;
+// otherwise it is the caller's to tell, unless there is done.
+func (e *entry) join(conn perch.Conn, c *endpoint.Client, r *room.Room, o room.JoinOptions,
+	entered func(conn perch.Conn, c *endpoint.Client, j room.Joined),
+) error {
+	if r == nil {
+		return room.ErrNotFound
+	}
+	later := false
+	then := func(conn perch.Conn, c *endpoint.Client, j room.Joined, err error) error {
+		if err == nil {
+			entered(conn, c, j)
+		} else if later || e.done != nil {
+			err = e.told(conn, c, err)
+		}
+		if e.done != nil {
+			e.done()
+		}
+		return err
+	}
+	err := endpoint.JoinRoom(conn, c, e.id, r, o, then)
+	later = true
+	return err
 }
 
 // tell adds that the room was made: what a client asked for in create is of that room, and of no other.

@@ -23,7 +23,12 @@ type lateServer struct {
 
 func startLate(t *testing.T, patience time.Duration) *lateServer {
 	t.Helper()
-	s := &lateServer{Late: brokertest.NewLate(), clock: newClock()}
+	return startLateOn(t, patience, brokertest.NewLate())
+}
+
+func startLateOn(t *testing.T, patience time.Duration, b *brokertest.Late) *lateServer {
+	t.Helper()
+	s := &lateServer{Late: b, clock: newClock()}
 	svc := New(Config{Clock: s.clock})
 	ready := s.pump(t, 1) // for the rooms that there always are
 	rooms := svc.Rooms(room.Config{Broker: s.Late})
@@ -333,4 +338,40 @@ func TestLateGoneMeanwhile(t *testing.T) {
 	if st := s.Rooms().Stats(); st.Users != 0 || st.Active != 0 {
 		t.Errorf("left behind: %+v", st)
 	}
+}
+
+// TestCountedRoom: where the broker counts the members of a room, a client waits for its place. One that does not get
+// it in time is told so, and its place goes to another; nobody hears of it.
+func TestCountedRoom(t *testing.T) {
+	b := brokertest.NewLate()
+	b.Counts = true
+	s := startLateOn(t, 5*time.Second, b)
+	stop := s.pump(t, 4)
+	owner, _ := s.joins("tea", object{"create": object{"max_members": 2}})
+	bob := s.dial("/ws/room/tea")
+	stop()
+	bob.say(object{"type": "join", "username": "Bob", "id": 1})
+	late := make(chan struct{})
+	defer time.AfterFunc(20*time.Second, func() { close(late) }).Stop()
+	s.Await("tea", 1, late)
+	s.clock.forward(5 * time.Second)
+	bob.fails("unavailable")
+	bob.AnswerClose(perch.CloseTryAgainLater)
+	defer s.pump(t, 5)()
+	wstest.Eventually(t, "the place is free again", func() bool { return s.Rooms().Room("tea").Count() == 1 })
+	cyd, joined := s.joins("tea", object{"username": "Cyd"})
+	if joined["member_count"] != 2.0 {
+		t.Errorf("%v", joined)
+	}
+	for o := owner.next("user_joined"); o["username"] != "Cyd"; o = owner.next("user_joined") {
+		if o["username"] != "Bob" { // its place was there for a moment
+			t.Errorf("%v", o)
+		}
+		owner.next("user_left")
+	}
+	s.dial("/ws/room/tea").joinFails(object{}, "room_full")
+	cyd.say(object{"type": "leave"})
+	owner.next("user_left")
+	s.joins("tea", object{"username": "Dee"})
+	owner.next("user_joined")
 }

@@ -107,43 +107,46 @@ func (a arrival) enterFirst(conn perch.Conn, c *endpoint.Client, id json.RawMess
 		return nil
 	}
 	if back.room == "" || !c.Identity().MayJoin(back.room) {
-		a.enterGeneral(conn, c, id)
-		then()
+		a.enterGeneral(conn, c, id, then)
 		return nil
 	}
 	return endpoint.OpenRoom(conn, c, id, back.room, nil,
 		func(conn perch.Conn, c *endpoint.Client, o endpoint.Opened, err error) error {
-			defer then()
 			switch {
 			case errors.Is(err, room.ErrNotFound), errors.Is(err, room.ErrID):
-				a.enterGeneral(conn, c, id)
+				a.enterGeneral(conn, c, id, then)
 				return nil
 			case err != nil:
 				c.Fail(conn, id, endpoint.RoomError(err))
+				then()
 				return nil
 			}
 			key := room.Key{}
 			if o.Room.Position().Epoch == back.epoch { // it had shown the password of this very room
 				key = room.MasterKey()
 			}
-			a.enter(conn, c, o.Room, &entry{id: id, room: back.room, since: back.since[back.room]}, key)
+			a.enter(conn, c, o.Room, &entry{id: id, room: back.room, since: back.since[back.room]}, key, then)
 			return nil
 		})
 }
 
-// enter joins a room, or tells the client why not.
-func (a arrival) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) {
-	if err := a.s.enter(conn, c, r, e, key); err != nil {
-		c.Fail(conn, e.id, endpoint.RoomError(err))
+// enter joins a room, or tells the client why not, and then goes on.
+func (a arrival) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key, then func()) {
+	e.done = then
+	e.fail = func(conn perch.Conn, c *endpoint.Client, id []byte, err error) { c.Fail(conn, id, err) }
+	if err := a.s.enter(conn, c, r, e, key); err != nil { // there is no room
+		_ = e.told(conn, c, err)
+		then()
 	}
 }
 
-// enterGeneral joins the room that everybody begins in, unless the client's token is for other rooms.
-func (a arrival) enterGeneral(conn perch.Conn, c *endpoint.Client, id json.RawMessage) {
+// enterGeneral joins the room that everybody begins in, unless the client's token is for other rooms, and then goes on.
+func (a arrival) enterGeneral(conn perch.Conn, c *endpoint.Client, id json.RawMessage, then func()) {
 	if c.Identity().MayJoin(generalID) {
-		a.enter(conn, c, a.s.hub.Room(generalID), &entry{id: id, room: generalID}, room.Key{})
+		a.enter(conn, c, a.s.hub.Room(generalID), &entry{id: id, room: generalID}, room.Key{}, then)
 		return
 	}
+	defer then()
 	if a.resumed {
 		return
 	}

@@ -134,10 +134,12 @@ func (s *Service) creation(e *entry, m protocol.Message) error {
 
 // enterRoom joins and tells the client what it should know.
 func (s *Service) enterRoom(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error {
-	j, err := conn.Join(r, room.JoinOptions{Key: key, Since: e.since})
-	if err != nil {
-		return err
-	}
+	o := room.JoinOptions{Key: key, Since: e.since}
+	return e.join(conn, c, r, o, func(conn perch.Conn, c *endpoint.Client, j room.Joined) { s.enteredRoom(conn, c, r, e, j) })
+}
+
+// enteredRoom goes on with a client that has joined.
+func (s *Service) enteredRoom(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, j room.Joined) {
 	c.State.(*member).room = r
 	o := protocol.NewObject(nil, protocol.TypeRoomJoined).ID(e.id).String("room_id", r.ID()).
 		String("message", s.cfg.Locale.text(eventWelcome, "", r.Options().Name)).Int("member_count", int64(j.Count)).
@@ -145,7 +147,6 @@ func (s *Service) enterRoom(conn perch.Conn, c *endpoint.Client, r *room.Room, e
 		Time("timestamp", s.now()).String("epoch", j.Epoch).Uint("offset", j.Offset).Bool("recovered", j.Recovered)
 	send(conn, e.tell(o))
 	replay(conn, &j)
-	return nil
 }
 
 // roomMessage is for all but the first.

@@ -28,6 +28,9 @@ type Wait[T any] struct {
 	// called once, by any goroutine, during the call too; what comes after the first answer is ignored.
 	Start func(conn perch.Conn, answer func(v T, err error))
 
+	// Here says that answer is called on the loop, as a callback of the connection: Then runs at once.
+	Here bool
+
 	// Then goes on, on the loop, with the answer or with ErrLate. An error that it returns goes to the client as
 	// Client.Fail sends it. It may await something more.
 	Then func(conn perch.Conn, c *Client, v T, err error) error
@@ -51,11 +54,16 @@ func Await[T any](conn perch.Conn, c *Client, q Wait[T]) error {
 	}
 	q.Start(conn, func(v T, err error) {
 		then := func(conn perch.Conn) error { return q.Then(conn, c, v, err) }
-		if q.Undo == nil {
-			w.answer(then, func() {})
-			return
+		undo := func() {}
+		if q.Undo != nil {
+			undo = func() { q.Undo(v, err) }
 		}
-		w.answer(then, func() { q.Undo(v, err) })
+		switch waits := w.answer(then, undo); {
+		case waits && q.Here:
+			w.take(conn)
+		case waits:
+			w.post()
+		}
 	})
 	if then := w.begin(); then != nil {
 		return then(conn)
@@ -87,7 +95,7 @@ type wait struct {
 //	asking    an answer, during Start     answered
 //	asking    Start returns               waiting
 //	answered  Start returns               taken
-//	waiting   an answer                   answered (and posted to the loop)
+//	waiting   an answer                   answered (and posted to the loop, or taken there)
 //	waiting   time runs out               abandoned
 //	waiting   the connection closes       abandoned
 //	answered  the loop gets to it         taken
@@ -115,8 +123,8 @@ func (w *wait) begin() (then func(perch.Conn) error) {
 	return nil
 }
 
-// answer takes the first answer. Any goroutine.
-func (w *wait) answer(then func(perch.Conn) error, undo func()) {
+// answer takes the first answer, and reports whether the client waits for it. Any goroutine.
+func (w *wait) answer(then func(perch.Conn) error, undo func()) (waits bool) {
 	w.mu.Lock()
 	was := w.state
 	switch was {
@@ -126,12 +134,10 @@ func (w *wait) answer(then func(perch.Conn) error, undo func()) {
 		w.state = taken
 	}
 	w.mu.Unlock()
-	switch was {
-	case waiting:
-		w.post()
-	case abandoned:
+	if was == abandoned {
 		undo()
 	}
+	return was == waiting
 }
 
 // post brings the answer to the loop, a little later if the loop takes nothing more. If the connection is closed

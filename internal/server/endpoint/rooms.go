@@ -33,6 +33,30 @@ func OpenRoom(conn perch.Conn, c *Client, id json.RawMessage, name string, creat
 	})
 }
 
+// JoinRoom joins a room and goes on with then, as in Await: at once, unless the broker counts members over several
+// nodes, and has to be asked. Errors are those of perch.Conn's Join, and ErrLate.
+func JoinRoom(conn perch.Conn, c *Client, id json.RawMessage, r *room.Room, o room.JoinOptions,
+	then func(conn perch.Conn, c *Client, j room.Joined, err error) error,
+) error {
+	j, err := conn.Join(r, o)
+	if !errors.Is(err, room.ErrOpening) {
+		return then(conn, c, j, err)
+	}
+	return Await(conn, c, Wait[room.Joined]{
+		ID:   id,
+		Here: true, // nothing of the room may come before what then sends
+		Start: func(conn perch.Conn, answer func(room.Joined, error)) {
+			conn.JoinLater(r, o, func(_ perch.Conn, j room.Joined, err error) { answer(j, err) })
+		},
+		Then: then,
+		Undo: func(_ room.Joined, err error) {
+			if err == nil {
+				_, _ = conn.Leave(r) // it is in it
+			}
+		},
+	})
+}
+
 // FindRoom is the room of an id, or else the public one that is called so. A room that only looks
 // alike is another word: nobody is sent there. nil: this node has none. The room may not be open yet.
 func FindRoom(hub *room.Hub, name string) *room.Room {

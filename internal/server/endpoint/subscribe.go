@@ -66,12 +66,15 @@ func (c *Client) subscribed(conn perch.Conn, r *room.Room, id json.RawMessage, e
 	if err != nil {
 		return RoomError(err)
 	}
-	// A client that is in it already has what was asked for.
-	if _, err := conn.Join(r, room.JoinOptions{}); err != nil && !errors.Is(err, room.ErrJoined) {
-		return RoomError(err)
-	}
-	send(conn, protocol.NewObject(nil, protocol.TypeSubscribed).String("channel", r.ID()).Time("timestamp", c.realm().Now()).ID(id))
-	return nil
+	return JoinRoom(conn, c, id, r, room.JoinOptions{}, func(conn perch.Conn, c *Client, _ room.Joined, err error) error {
+		// A client that is in it already has what was asked for.
+		if err != nil && !errors.Is(err, room.ErrJoined) {
+			return RoomError(err)
+		}
+		o := protocol.NewObject(nil, protocol.TypeSubscribed).String("channel", r.ID())
+		send(conn, o.Time("timestamp", c.realm().Now()).ID(id))
+		return nil
+	})
 }
 
 // unsubscribe ends it.
