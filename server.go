@@ -256,6 +256,7 @@ func (srv *Server) prepare() error {
 		sock.GrowTable(srv.maxConnections + sharedReserve(n, n*(srv.overflow+sparesKept), math.MaxInt))
 	}
 	srv.period = srv.shortest()
+	anyOrigin := false
 	for _, r := range *srv.table.routes.Load() {
 		if r.blocking != nil {
 			if srv.workers == nil {
@@ -263,9 +264,10 @@ func (srv *Server) prepare() error {
 			}
 			srv.workers.Open(r.index)
 		}
-		if slices.Contains(r.settings.Origins, "*") {
-			srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "every origin is allowed: any web page may connect with its visitor's cookies")
-		}
+		anyOrigin = anyOrigin || slices.Contains(r.settings.Origins, "*")
+	}
+	if anyOrigin {
+		srv.log.LogAttrs(srv.ctx, slog.LevelWarn, "every origin is allowed: any web page may connect with its visitor's cookies")
 	}
 	if srv.cfg.HTTP != nil {
 		srv.web = newWeb(srv)

@@ -39,32 +39,10 @@ func listenAdmin(c *config.Config) (ln net.Listener, unlisten func(), err error)
 		}
 		return ln, func() { file.Remove(); ln.Close() }, nil
 	}
-	if c.Open() {
-		if addr, err = localAddress(c, "admin-listen", addr); err != nil {
-			return nil, nil, err
-		}
-	}
 	if ln, err = net.Listen("tcp", addr); err != nil {
 		return nil, nil, c.Errorf("admin-listen", "%w", err)
 	}
 	return ln, func() { ln.Close() }, nil
-}
-
-// checkAdminListen returns the error that listenAdmin would return about its address. It binds nothing, so it does
-// not find addresses that cannot be bound.
-func (d *daemon) checkAdminListen() error {
-	addr := d.cfg.AdminListen
-	if addr == "" || strings.HasPrefix(addr, "unix:") {
-		return nil
-	}
-	if d.cfg.Open() {
-		_, err := localAddress(d.cfg, "admin-listen", addr)
-		return err
-	}
-	if _, err := net.ResolveTCPAddr("tcp", addr); err != nil {
-		return d.cfg.Errorf("admin-listen", "%w", err)
-	}
-	return nil
 }
 
 // adminHTTP handles the requests of the admin listener.
@@ -121,9 +99,6 @@ func (d *daemon) serveAdmin(ln net.Listener) (end func()) {
 	if ln == nil {
 		return func() {}
 	}
-	if d.metricsKey.Load() == nil && !localListener(ln.Addr()) {
-		d.log.Warn("whoever reaches the admin listener reads the metrics: set metrics-key to change that", "address", ln.Addr().String())
-	}
 	s := admin.Serve(ln, d.adminHTTP(), d.log)
 	d.log.Info("the admin listener answers /health, /ready and /metrics", slog.String("address", ln.Addr().String()))
 	return func() {
@@ -131,11 +106,6 @@ func (d *daemon) serveAdmin(ln net.Listener) (end func()) {
 		defer cancel()
 		s.Close(ctx)
 	}
-}
-
-// localListener reports whether only this machine reaches an address.
-func localListener(addr net.Addr) bool {
-	return addr.Network() == "unix" || auth.LoopbackListen(addr.String())
 }
 
 // openToAll lists the endpoints for which clients need no token, for the log.

@@ -25,6 +25,10 @@ func TestConfigRefusesWhatPerchdRefuses(t *testing.T) {
 	loose := file("loose.key", "x", 0o644)
 	empty, nonsense := file("empty", "", 0o600), file("nonsense", "nonsense", 0o600)
 	secret := file("secret", strings.Repeat("s", auth.MinSecret), 0o600)
+	written := file("written", strings.Repeat("w", auth.MinSecret), 0o600)
+	if err := os.Chmod(written, 0o646); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		args string
 		says []string
@@ -46,7 +50,7 @@ func TestConfigRefusesWhatPerchdRefuses(t *testing.T) {
 		{"--auth-dev-key /proc/nowhere/dev.key", []string{"auth-dev-key (--auth-dev-key)"}},
 		{"--auth-dev-key " + nonsense, []string{"auth-dev-key (--auth-dev-key)", "malformed"}},
 		{"--metrics-key /nowhere/key", []string{"metrics-key (--metrics-key)", "/nowhere/key"}},
-		{"--tls-cert a.pem", []string{"tls-key (default)", "0 given, for 1"}},
+		{"--tls-cert a.pem", []string{"tls-key (default)", "not as many"}},
 		{"--tls-self-signed --tls-cert a.pem --tls-key a.key", []string{"tls-self-signed (--tls-self-signed)", "want one"}},
 		{"--tls-client-ca " + nonsense, []string{"tls-client-ca (--tls-client-ca)", "without tls-cert"}},
 		{"--tls-cert /nowhere/a.pem --tls-key /nowhere/a.key", []string{"tls-cert (--tls-cert)", "/nowhere/a.pem"}},
@@ -56,6 +60,13 @@ func TestConfigRefusesWhatPerchdRefuses(t *testing.T) {
 		{"--rooms general", []string{"rooms (--rooms)", "general"}},
 		{"--rooms a --rooms a", []string{"rooms (--rooms)", "a"}},
 		{"--ping-interval 2m --ping-timeout 1m", []string{"ping-timeout", "ping-interval"}},
+		{"--trusted-proxies 0.0.0.0/0", []string{"trusted-proxies (--trusted-proxies)", "name the proxies"}},
+		{"--max-output 1GiB --max-output-total 1MiB", []string{"max-output-total (--max-output-total)", "want at least twice max-output"}},
+		{"--session-memory 1", []string{"session-memory (--session-memory)", "want at least 1MiB"}},
+		{"--auth-audience a", []string{"auth-audience (--auth-audience)", "set auth-key"}},
+		{"--auth-key k=" + public + " --auth-key k=" + secret, []string{"auth-key (--auth-key)", "kid k", "want a kid for each"}},
+		{"--auth-key " + written, []string{"auth-key (--auth-key)", "mode 0646", "chmod o-w"}},
+		{"--send-buffer 1", []string{"send-buffer (--send-buffer)", "4KiB"}},
 		// all at once
 		{"--listen 0.0.0.0:0 --rooms general --tls-cert /nowhere/a --tls-key /nowhere/b --auth-dev-key " + loose,
 			[]string{"listen (--listen)", "rooms (--rooms)", "tls-cert (--tls-cert)", "auth-dev-key (--auth-dev-key)"}},

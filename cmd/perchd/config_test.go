@@ -14,9 +14,9 @@ func TestConfigCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errOut strings.Builder
-	status := command([]string{"config", "--config", path, "--loops", "3", "--auth-jwks-url", "https://u:hunter2@id.example/?k=hunter2"},
+	status := command([]string{"config", "--config", path, "--loops", "3", "--auth-audience", "a", "--auth-jwks-url", "https://u:hunter2@id.example/?k=hunter2"},
 		[]string{"PERCH_MAX_ERRORS=4"}, &out, &errOut)
-	if status != 0 || errOut.Len() != 0 {
+	if status != 0 || strings.Count(errOut.String(), "\n") != 1 || !strings.Contains(errOut.String(), "other users can read a command line") {
 		t.Fatalf("status %d, %s", status, &errOut)
 	}
 	text := strings.Join(strings.Fields(out.String()), " ")
@@ -25,8 +25,8 @@ func TestConfigCommand(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
 	}
-	if strings.Contains(text, "hunter2") {
-		t.Errorf("a secret is printed:\n%s", &out)
+	if strings.Contains(text+errOut.String(), "hunter2") {
+		t.Errorf("a secret is printed:\n%s\n%s", &out, &errOut)
 	}
 }
 

@@ -80,7 +80,7 @@ func configured(verb string, args, environ []string, out, errOut io.Writer) int 
 		if err := c.Print(out); err != nil {
 			return outcome(err, errOut)
 		}
-		d, err := newDaemon(c, slog.New(slog.DiscardHandler), true, realBase())
+		d, err := newDaemon(c, slog.New(wouldWarn{errOut}), true, realBase())
 		if err != nil {
 			fmt.Fprintf(errOut, "perchd would not start: %v\n", err)
 			return 2

@@ -2,10 +2,8 @@ package main
 
 import (
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
-	"strings"
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/auth"
@@ -13,42 +11,7 @@ import (
 )
 
 // Open mode: no key is configured, so everybody who reaches perchd may use it. Only programs of this machine may
-// reach it, and no foreign page in a browser of this machine.
-
-// keepLocal refuses to listen where other machines reach us. It looks names up, and puts the address that it has
-// checked into the configuration. Other machines do not reach a unix socket.
-func keepLocal(c *config.Config, inherited net.Addr) error {
-	if strings.HasPrefix(c.Engine.Addr, "unix:") || inherited != nil && inherited.Network() == "unix" {
-		return nil
-	}
-	if inherited != nil {
-		return localOrNot(c, "listen", inherited.String())
-	}
-	a, err := localAddress(c, "listen", c.Engine.Addr)
-	if err != nil {
-		return err
-	}
-	c.Engine.Addr = a
-	return nil
-}
-
-// localAddress returns the address of a key, looked up; an error if other machines reach it.
-func localAddress(c *config.Config, key, addr string) (string, error) {
-	a, err := net.ResolveTCPAddr("tcp", addr)
-	if err != nil {
-		return "", c.Errorf(key, "%w", err)
-	}
-	return a.String(), localOrNot(c, key, a.String())
-}
-
-// localOrNot returns an error if other machines reach addr.
-func localOrNot(c *config.Config, key, addr string) error {
-	if auth.LoopbackListen(addr) {
-		return nil
-	}
-	return c.Errorf(key, "%s is reached by other machines, and without a key everybody may use perchd: "+
-		"set auth-key, auth-jwks-file or auth-jwks-url, or listen on 127.0.0.1", addr)
-}
+// reach it (a rule of the configuration), and no foreign page in a browser of this machine.
 
 // wrongHost answers requests that name another host. They come from a page of evil.example whose name was made to
 // resolve to 127.0.0.1 after the page was loaded (DNS rebinding).

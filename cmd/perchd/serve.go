@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -46,7 +45,8 @@ type daemon struct {
 	chat     *chat.Service
 	realm    *endpoint.Realm
 
-	certs *certs.Files // nil: no TLS, or a self-signed certificate
+	certs   *certs.Files // nil: no TLS, or a self-signed certificate
+	reached config.Facts // which listeners other machines reach
 
 	// Atomic: any goroutine.
 	draining   atomic.Bool
@@ -64,7 +64,7 @@ func newDaemon(c *config.Config, log *slog.Logger, checked bool, on base) (d *da
 			errs = append(errs, err)
 		}
 	}
-	must(d.checkListen(checked))
+	must(d.resolve(checked))
 	pages, err := web.Handler(d.notReady)
 	must(err)
 	d.verifier, err = newVerifier(c, log, checked, on)
@@ -80,7 +80,10 @@ func newDaemon(c *config.Config, log *slog.Logger, checked bool, on base) (d *da
 	c.Engine.Reserved = reserved
 	c.Engine.HTTP, c.Engine.Logger, c.Engine.Rooms = d.http(pages), log, d.chat.Rooms(c.Engine.Rooms)
 	d.engine = perch.New(c.Engine)
-	must(d.engine.Check())
+	must(d.judge())
+	if len(errs) == 0 {
+		must(d.engine.Check()) // of what rules do not know
+	}
 	d.realm = d.newRealm()
 	d.metrics.WatchServer(d.engine)
 	d.metrics.WatchSessions(d.memory)
@@ -96,32 +99,6 @@ func newDaemon(c *config.Config, log *slog.Logger, checked bool, on base) (d *da
 		return nil, errors.Join(errs...)
 	}
 	return d, nil
-}
-
-// checkListen refuses invalid addresses, and in open mode those that other machines reach. It takes the socket that
-// was inherited.
-func (d *daemon) checkListen(checked bool) error {
-	c := d.cfg
-	var inherited net.Addr
-	switch {
-	case c.Engine.Addr != config.Systemd:
-	case checked: // systemd passes it to perchd alone
-		return d.checkAdminListen()
-	default:
-		var err error
-		if inherited, err = inherit(c); err != nil {
-			return err
-		}
-	}
-	var err error
-	if c.Open() {
-		err = keepLocal(c, inherited)
-	} else if inherited == nil && !strings.HasPrefix(c.Engine.Addr, "unix:") {
-		if _, resolved := net.ResolveTCPAddr("tcp", c.Engine.Addr); resolved != nil {
-			err = c.Errorf("listen", "%w", resolved)
-		}
-	}
-	return errors.Join(err, d.checkAdminListen())
 }
 
 // reserved are the paths that are answered at any load: an orchestrator kills a node that answers 503, even if the

@@ -12,7 +12,7 @@ import (
 // TestKeysReachTheirParts sets one key of every part of perchd, and checks its effect.
 func TestKeysReachTheirParts(t *testing.T) {
 	p := serving(t, "--max-message-size", "1KiB", "--first-frame-timeout", "50ms", "--max-errors", "2", "--locale", "zh",
-		"--rooms", "lobby", "--create-rooms=false", "--room-history", "1", "--session-memory", "1")
+		"--rooms", "lobby", "--create-rooms=false", "--room-history", "1")
 	big := wstest.Dial(t, p.addr, "/ws")
 	big.Send(wstest.Text(strings.Repeat("x", 1025)))
 	closedWith(t, big, frame.CloseMessageTooBig)
@@ -30,8 +30,21 @@ func TestKeysReachTheirParts(t *testing.T) {
 			t.Errorf("room %s: %s, want %s", id, got, want)
 		}
 	}
+}
 
-	closedWith(t, wstest.Dial(t, p.addr, "/ws/with-session"), frame.CloseTryAgainLater) // the store holds one byte
+// TestSessionMemory: no more than --session-memory is kept of sessions, and one address has a share of it.
+func TestSessionMemory(t *testing.T) {
+	p := serving(t, "--session-memory", "1MiB")
+	data := `{"type":"update_session","data":{"x":"` + strings.Repeat("x", 60<<10) + `"}}`
+	for range (1 << 20) / (60 << 10) {
+		c := wstest.Dial(t, p.addr, "/ws/with-session")
+		c.NextMessage() // session_created
+		c.Send(wstest.Text(data))
+		if _, got := c.NextMessage(); strings.Contains(string(got), `"busy"`) {
+			return
+		}
+	}
+	t.Error("one address has all of it")
 }
 
 func TestLocale(t *testing.T) {

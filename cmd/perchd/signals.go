@@ -72,6 +72,10 @@ func (d *daemon) heed(s os.Signal) {
 // cannot be read the old one stays. Other settings need a restart.
 func (d *daemon) reload() {
 	d.log.Info("reloading certificates and keys")
+	if err := d.judge(); err != nil { // files may have been changed, and who may read and write them
+		d.log.Error("nothing was reloaded, what was there before stays", "error", err)
+		return
+	}
 	if d.certs != nil {
 		d.certs.Reload()
 	}

@@ -15,8 +15,8 @@ import (
 // newTLS returns the TLS configuration for https and wss, nil if perchd serves neither, and the files of the
 // certificates, nil if there are none.
 func newTLS(c *config.Config, log *slog.Logger) (t *tls.Config, files *certs.Files, err error) {
-	if err := checkTLS(c); err != nil || !c.TLS.Enabled() {
-		return nil, nil, err
+	if !c.TLS.Enabled() || len(c.TLS.Certs) != len(c.TLS.Keys) { // a rule says what is wrong
+		return nil, nil, nil
 	}
 	t = new(tls.Config)
 	if c.TLS.SelfSigned {
@@ -56,17 +56,4 @@ func newTLS(c *config.Config, log *slog.Logger) (t *tls.Config, files *certs.Fil
 		}
 	}
 	return t, files, nil
-}
-
-// checkTLS refuses keys that do not go together.
-func checkTLS(c *config.Config) error {
-	switch n, m := len(c.TLS.Certs), len(c.TLS.Keys); {
-	case n != m:
-		return c.Errorf("tls-key", "%d given, for %d of tls-cert (%s): want as many", m, n, c.Source("tls-cert"))
-	case c.TLS.SelfSigned && n > 0:
-		return c.Errorf("tls-self-signed", "there is tls-cert (%s) too: want one of them", c.Source("tls-cert"))
-	case c.TLS.ClientCA != "" && !c.TLS.Enabled():
-		return c.Errorf("tls-client-ca", "without tls-cert nobody is asked for a certificate")
-	}
-	return nil
 }

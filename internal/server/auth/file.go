@@ -8,14 +8,11 @@ import (
 	"syscall"
 )
 
-// readFile returns a regular file of at most most bytes, and its mode. O_NONBLOCK keeps a FIFO in
-// its place from stopping us.
-func readFile(path string, most int64) ([]byte, fs.FileMode, error) {
-	b, info, err := readFlags(path, most, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	return b, info.Mode(), nil
+// readFile returns a regular file of at most most bytes. O_NONBLOCK keeps a FIFO in its place from
+// stopping us.
+func readFile(path string, most int64) ([]byte, error) {
+	b, _, err := readFlags(path, most, 0)
+	return b, err
 }
 
 func readFlags(path string, most int64, flags int) ([]byte, fs.FileInfo, error) {

@@ -31,7 +31,6 @@ type Key struct {
 	public  any    // what method.Verify takes; the secret itself for HS256
 	private any    // what method.Sign takes; nil: verifies only
 	file    string // that it was read from, if any
-	exposed bool   // others can read that
 }
 
 // ID is the key's kid; empty if it has none.

@@ -18,9 +18,9 @@ const forms = "in PEM or DER form, or as a JWK"
 // HS256. Of text one line end is taken off; bytes are taken as they are. A file that is something
 // else, or that may be something else encoded, is refused: everybody who knows a public key could sign
 // with it. (Nothing tells the 32 bytes of a bare Ed25519 key, or a bare modulus, from a secret: such a
-// file is one.) New warns of secrets and private keys that other users can read.
+// file is one.)
 func LoadKey(id, path string) (Key, error) {
-	file, mode, err := readFile(path, maxKeyFile)
+	file, err := readFile(path, maxKeyFile)
 	if err != nil {
 		return Key{}, err
 	}
@@ -32,7 +32,7 @@ func LoadKey(id, path string) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("auth: key %q: %s: %w", id, path, err)
 	}
-	k.file, k.exposed = path, k.CanSign() && mode&0o004 != 0
+	k.file = path
 	return k, nil
 }
 
@@ -190,4 +190,17 @@ func parseJWK(id string, file []byte) (Key, error) {
 		j.Kid = id
 	}
 	return j.key(true)
+}
+
+// KeySet returns the keys of a JWK set in a file that can be used; none if there is no such set.
+func KeySet(path string) []Key {
+	if path == "" {
+		return nil
+	}
+	file, err := readFile(path, maxKeySet)
+	if err != nil {
+		return nil
+	}
+	keys, _, _ := parseKeySet(file, true)
+	return keys
 }

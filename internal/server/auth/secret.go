@@ -20,7 +20,7 @@ const (
 // LoadSecret reads one from a file: one line, of the characters that a bearer token may have (RFC 6750
 // §2.1), 16 to 1024 of them.
 func LoadSecret(path string) (*Secret, error) {
-	file, _, err := readFile(path, maxBearer+2)
+	file, err := readFile(path, maxBearer+2)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func newSource(c Config, publish func([]Key)) (*source, error) {
 	if c.KeySetFile != "" {
 		s.secrets = true
 		s.load = func(context.Context) ([]byte, error) {
-			b, _, err := readFile(c.KeySetFile, maxKeySet)
+			b, err := readFile(c.KeySetFile, maxKeySet)
 			return b, err
 		}
 		if err := s.update(); err != nil {

@@ -94,7 +94,7 @@ func (c Config) Check() error {
 		_, err = newFetcher(c.KeySetURL, c.HTTP)
 	case c.KeySetFile != "":
 		var set []byte
-		if set, _, err = readFile(c.KeySetFile, maxKeySet); err == nil {
+		if set, err = readFile(c.KeySetFile, maxKeySet); err == nil {
 			_, _, err = parseKeySet(set, true)
 		}
 		if err != nil {
@@ -126,9 +126,6 @@ func (v *Verifier) Reload() {
 func (v *Verifier) setKeys(keys []Key) {
 	for _, k := range keys {
 		v.cfg.Logger.Info("a key verifies tokens", "key", k)
-		if k.exposed {
-			v.cfg.Logger.Warn("the file of a signing key can be read by every user", "key", k)
-		}
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

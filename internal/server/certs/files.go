@@ -124,3 +124,14 @@ func (f *Files) read(unchanged bool) {
 	}
 	f.loaded.Store(&all)
 }
+
+// Invalid lists the certificates that are not valid at a time, and when they are.
+func (f *Files) Invalid(now time.Time) (all []string) {
+	for i, c := range *f.loaded.Load() {
+		if leaf := c.Leaf; now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
+			all = append(all, fmt.Sprintf("%s is valid from %s to %s", f.pairs[i].Cert,
+				leaf.NotBefore.Format(time.DateOnly), leaf.NotAfter.Format(time.DateOnly)))
+		}
+	}
+	return all
+}

@@ -11,6 +11,8 @@
 // The file is flat TOML: an operator may write comments beside values, and the format itself forbids a key twice.
 // Print writes such a file.
 //
+// Judge holds the values against rules about settings that nobody can mean. The rules are the table in rules.go.
+//
 // This package opens no socket and reads no keys or certificates: Load reads the one file only.
 package config
 
@@ -41,6 +43,8 @@ type Config struct {
 	MaxErrors        int           // of one client in a minute
 	ShutdownDelay    time.Duration // from the signal to the first close
 	ShutdownDeadline time.Duration // from the first close to the end
+
+	File string // that it was read from; "": none
 
 	sources map[string]string // by key
 }

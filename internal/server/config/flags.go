@@ -13,7 +13,7 @@ import (
 // flag.ErrHelp and ErrVersion come alone, without other errors.
 func readFlags(args []string) (said texts, errs []error) {
 	said = make(texts)
-	keys := map[string]key{"config": {name: "config", operand: "file"}}
+	keys := map[string]key{configKey: {name: configKey, operand: "file"}}
 	lists := make(map[string]bool)
 	new(Config).all(func(k key, v value) { keys[k.name], lists[k.name] = k, v.list })
 	for len(args) > 0 {

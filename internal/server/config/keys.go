@@ -213,19 +213,3 @@ func (c *Config) all(f func(k key, v value)) {
 		}
 	}
 }
-
-// check refuses keys that do not go together.
-func (c *Config) check() []error {
-	var errs []error
-	interval, timeout := c.Engine.PingInterval, c.Engine.PingTimeout
-	if interval > 0 && timeout > 0 && timeout <= interval {
-		errs = append(errs, c.Errorf("ping-timeout", "%v is not above ping-interval, %v (%s)", timeout, interval, c.Source("ping-interval")))
-	}
-	if size, rate := c.Engine.MaxMessageSize, c.Engine.Rate.Bytes; size > 64<<10 && rate > 0 && rate < size {
-		errs = append(errs, c.Errorf("bytes-per-second", "%d is less than max-message-size, %d (%s): no such message could come", rate, size, c.Source("max-message-size")))
-	}
-	if c.Auth.KeySetFile != "" && c.Auth.KeySetURL != "" {
-		errs = append(errs, c.Errorf("auth-jwks-url", "there is auth-jwks-file (%s) too: want one of them", c.Source("auth-jwks-file")))
-	}
-	return errs
-}

@@ -141,6 +141,9 @@ func TestKeys(t *testing.T) {
 			want := standard(t)
 			s.want(want)
 			want.sources[k.name] = source
+			if strings.HasPrefix(source, "file ") {
+				want.File, want.sources[configKey] = path, "--config"
+			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s by %s:\ngot  %+v\nwant %+v", k.name, source, got, want)
 			}
@@ -155,7 +158,7 @@ func TestKeys(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	c := new(Config)
 	c.all(func(k key, v value) {
-		if err := v.set(k.byDefault()); err != nil {
+		if err := v.set(k.standards()); err != nil {
 			t.Errorf("%s: default %q: %v", k.name, k.standard, err)
 		}
 	})

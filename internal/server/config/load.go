@@ -17,8 +17,8 @@ var ErrVersion = errors.New("config: version asked for")
 type texts map[string][]string
 
 // Load reads the command line (without the name of the program), the environment in the form of os.Environ, and the
-// file that one of the two names by the key config. The error joins all faults, one line each, or is flag.ErrHelp or
-// ErrVersion.
+// file that one of the two names by the key config. The error joins all faults of single values, one line each, or is
+// flag.ErrHelp or ErrVersion. Judge finds the settings that do not go together.
 func Load(args, environ []string) (*Config, error) {
 	c := &Config{sources: make(map[string]string)}
 	flags, errs := readFlags(args)
@@ -27,55 +27,58 @@ func Load(args, environ []string) (*Config, error) {
 	}
 	variables, bad := readEnvironment(environ)
 	errs = append(errs, bad...)
-	path := flags["config"]
+	path, where := flags[configKey], "--config"
 	if path == nil {
-		path = variables["config"]
+		path, where = variables[configKey], "PERCH_CONFIG"
 	}
-	delete(flags, "config")
-	delete(variables, "config")
+	delete(flags, configKey)
+	delete(variables, configKey)
 
-	c.all(func(k key, v value) { c.take(k, v, k.byDefault(), "default") })
+	c.all(func(k key, v value) { c.take(k, v, k.standards(), byDefault) })
 	if path != nil {
+		c.File, c.sources[configKey] = path[0], where
 		said, bad := readFile(path[0])
 		errs = append(errs, bad...)
 		errs = append(errs, c.layer(said, func(key) string { return "file " + path[0] })...)
 	}
 	errs = append(errs, c.layer(variables, key.env)...)
 	errs = append(errs, c.layer(flags, func(k key) string { return "--" + k.name })...)
-	if len(errs) == 0 {
-		c.derive()
-		errs = c.check()
-	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
+	c.derive()
 	return c, nil
 }
 
 // derive sets keys without a value from those that go together with them.
 func (c *Config) derive() {
 	const interval, timeout = "ping-interval", "ping-timeout"
-	told := func(key string) bool { return c.sources[key] != "default" }
 	e := &c.Engine
 	switch {
-	case told(interval) && !told(timeout):
+	case c.told(interval) && !c.told(timeout):
 		e.PingTimeout = -1
 		if e.PingInterval > 0 {
 			e.PingTimeout = 2 * min(e.PingInterval, math.MaxInt64/2)
 		}
 		c.sources[timeout] = "from " + interval
-	case told(timeout) && !told(interval) && e.PingTimeout > 0:
+	case c.told(timeout) && !c.told(interval) && e.PingTimeout > 0:
 		e.PingInterval = max(e.PingTimeout/2, 1)
 		c.sources[interval] = "from " + timeout
 	}
-	if size := e.MaxMessageSize; !told("bytes-per-second") && (size < 0 || size > e.Rate.Bytes) {
+	if size := e.MaxMessageSize; !c.told("bytes-per-second") && (size < 0 || size > e.Rate.Bytes) {
 		e.Rate.Bytes = size // else a message of the allowed size would be over the rate
 		c.sources["bytes-per-second"] = "from max-message-size"
 	}
 }
 
-// byDefault is the default in the form of a source.
-func (k key) byDefault() []string {
+// configKey is the name of the key for the file with the other keys.
+const configKey = "config"
+
+// byDefault is the source of a value that nobody has set.
+const byDefault = "default"
+
+// standards is the default in the form of a source.
+func (k key) standards() []string {
 	if k.standard == "" && k.at(new(Config)).list {
 		return nil
 	}
@@ -116,7 +119,7 @@ func (c *Config) take(k key, v value, given []string, source string) error {
 // the items of a list.
 func readEnvironment(environ []string) (texts, []error) {
 	lists := map[string]bool{"PERCH_CONFIG": false}
-	names := map[string]string{"PERCH_CONFIG": "config"}
+	names := map[string]string{"PERCH_CONFIG": configKey}
 	new(Config).all(func(k key, v value) { lists[k.env()], names[k.env()] = v.list, k.name })
 	said := make(texts)
 	var errs []error

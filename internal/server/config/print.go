@@ -31,7 +31,8 @@ func Help(w io.Writer) error {
 
   perchd [flags]          serve
   perchd config [flags]   check all settings, with the files that they name, and print the value
-                          of every key and where it comes from; status 2 if perchd would refuse them
+                          of every key and where it comes from; what perchd would warn of, and what
+                          it would refuse (status 2), in the same words as its start
   perchd token [flags]    print a token for development
   perchd help [verb], perchd version
 

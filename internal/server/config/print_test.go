@@ -30,7 +30,7 @@ func TestPrintIsAFile(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, &out)
 		}
-		again.sources = c.sources
+		again.sources, again.File = c.sources, c.File
 		if !reflect.DeepEqual(again, c) {
 			t.Errorf("read again:\ngot  %+v\nwant %+v\n%s", again, c, &out)
 		}
