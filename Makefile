@@ -66,6 +66,10 @@ bench-smoke: build ## a minute that shows that every measurement works
 	@$(MAKE) --no-print-directory baseline || echo "no gcc: without the yardsticks"
 	bin/perchbench suite --smoke --out bin/smoke
 
+.PHONY: abuse
+abuse: build ## attack perchd in every way we know, and see what a bystander notices of it (15m); ONLY=A4,B3 chooses
+	bin/perchbench abuse --only "$(ONLY)"
+
 .PHONY: microbench
 microbench: ## run the Go benchmarks COUNT (6) times, print medians and spread; BASE=commit compares, ONLY=regexp PKG=./frame choose
 	bench/microbench.sh $(BASE)

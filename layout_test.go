@@ -72,7 +72,9 @@ var mayImport = map[string][]string{
 	"bench":             {".", "frame", "handshake", "poller", "internal/sock"},
 	"bench/stats":       {},
 	"bench/record":      {"bench", "bench/stats"},
-	"bench/suite":       {"bench", "bench/record", "internal/server/certs", "internal/sock"},
+	"bench/child":       {},
+	"bench/abuse":       {"bench", "bench/child", "frame"},
+	"bench/suite":       {"bench", "bench/child", "bench/record", "internal/server/certs", "internal/sock"},
 	"bench/plot":        {},
 	"bench/page":        {"bench/plot", "bench/record", "bench/stats"},
 
@@ -119,7 +121,7 @@ var testOnly = []string{"internal/simkernel", "internal/enginetest", "internal/e
 // mayRequire holds the packages of other modules that non-test files may import, and who may.
 // Everything else in go.mod is there for tests and tools.
 var mayRequire = map[string][]string{
-	"golang.org/x/sys/unix":             {"internal/simkernel", ".", "poller", "bench", "bench/suite", "internal/clock", "internal/outbox", "internal/sock", "internal/procs"},
+	"golang.org/x/sys/unix":             {"internal/simkernel", ".", "poller", "bench", "bench/abuse", "bench/child", "bench/suite", "internal/clock", "internal/outbox", "internal/sock", "internal/procs"},
 	"github.com/valyala/bytebufferpool": {"pool"},
 	"github.com/golang-jwt/jwt/v5":      {"internal/server/auth"},
 	"github.com/BurntSushi/toml":        {"internal/server/config"},

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/perchws/perch/bench"
+	"github.com/perchws/perch/bench/child"
 	"github.com/perchws/perch/bench/record"
 )
 
@@ -35,7 +36,7 @@ func (d *driver) measureGenerator(ctx context.Context, w *workload) {
 		if !d.begin(r, w, &c, 1) {
 			return
 		}
-		defer r.process.stop()
+		defer r.process.Stop()
 		d.announce(w)
 		d.rounds(ctx, w, func(round int) {
 			for i := range 2 {
@@ -62,7 +63,7 @@ func (d *driver) measureGenerator(ctx context.Context, w *workload) {
 // wsload runs the other generator with the options that both have, and takes
 // what the server used between the two lines that frame its interval.
 func (d *driver) wsload(ctx context.Context, program string, p *process, load []string) (*bench.Result, error) {
-	_, port, err := net.SplitHostPort(p.addr)
+	_, port, err := net.SplitHostPort(p.Addr)
 	if err != nil {
 		return nil, err
 	}
@@ -84,19 +85,19 @@ func (d *driver) wsload(ctx context.Context, program string, p *process, load []
 	if err != nil {
 		return nil, err
 	}
-	errOut := new(tail)
+	errOut := new(child.Tail)
 	cmd.Stderr = errOut
-	if err := d.launcher.start(cmd, d.clientCores); err != nil {
+	if err := d.launcher.Start(cmd, d.clientCores); err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	defer stop()
-	res, err := readWsload(out, func() (bench.Usage, error) { return bench.ProcessUsage(p.cmd.Process.Pid) })
+	res, err := readWsload(out, func() (bench.Usage, error) { return bench.ProcessUsage(p.PID()) })
 	if waitErr := cmd.Wait(); waitErr != nil {
 		return res, fmt.Errorf("wsload: %w: %s", waitErr, firstLines(errOut.String(), 2))
 	}
 	if res != nil && res.Server != nil {
-		res.Server.Cores = bench.AllowedCores(p.cmd.Process.Pid)
+		res.Server.Cores = bench.AllowedCores(p.PID())
 	}
 	return res, err
 }

@@ -113,7 +113,7 @@ func (d *driver) begin(r *runner, w *workload, c *record.Case, round int) bool {
 // end stops a server. The lines that ours write at their end go with their last
 // measurement.
 func (d *driver) end(r *runner, c *record.Case) {
-	r.process.stop()
+	r.process.Stop()
 	if e := r.process.engine(); e != nil {
 		for i := len(c.Samples) - 1; i >= 0; i-- {
 			if c.Samples[i].Server == r.Name {
@@ -133,13 +133,13 @@ func (d *driver) sample(ctx context.Context, r *runner, w *workload, c *record.C
 	s := record.Sample{Server: r.Name, Round: round}
 	limited, cancel := context.WithTimeout(ctx, sampleTime)
 	defer cancel()
-	before := readLoad(r.process.cmd.Process.Pid)
+	before := readLoad(r.process.PID())
 	res, err := d.client(limited, r.subject, r.process, w.load)
-	s.Others = readLoad(r.process.cmd.Process.Pid).others(before)
+	s.Others = readLoad(r.process.PID()).others(before)
 	s.Result = res
 	switch {
-	case !r.process.alive():
-		s.Error = "the server ended: " + lastLine(r.process.output.String())
+	case !r.process.Alive():
+		s.Error = "the server ended: " + lastLine(r.process.Output.String())
 		r.failures = giveUp
 	case err != nil:
 		s.Error = err.Error()
@@ -171,7 +171,7 @@ func (d *driver) perchbench(ctx context.Context, s *subject, p *process, load []
 		scheme = "wss://"
 		args = append(args, "--ca", d.pair.Cert)
 	}
-	args = append(args, "--url", scheme+p.addr+path, "--pid", strconv.Itoa(p.cmd.Process.Pid), "--json")
+	args = append(args, "--url", scheme+p.Addr+path, "--pid", strconv.Itoa(p.PID()), "--json")
 	out, errOut, err := d.runClient(ctx, filepath.Join(d.Root, "bin", "perchbench"), args)
 	res := new(bench.Result)
 	if jsonErr := json.Unmarshal(out, res); jsonErr != nil {
@@ -191,7 +191,7 @@ func (d *driver) runClient(ctx context.Context, program string, args []string) (
 	cmd := exec.Command(program, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := d.launcher.start(cmd, d.clientCores); err != nil {
+	if err := d.launcher.Start(cmd, d.clientCores); err != nil {
 		return nil, nil, err
 	}
 	ended := context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })

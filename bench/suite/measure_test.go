@@ -20,7 +20,7 @@ func TestMeasureOrder(t *testing.T) {
 	pids := make(map[int]bool)
 	client := func(_ context.Context, s *subject, p *process, _ []string) (*bench.Result, error) {
 		order = append(order, s.Name)
-		pids[p.cmd.Process.Pid] = true
+		pids[p.PID()] = true
 		return good(1), nil
 	}
 	d := testDriver(t, client, stubServer("a", "serve"), stubServer("b", "serve"), stubServer("c", "serve"))
@@ -70,7 +70,7 @@ func TestMeasureInstead(t *testing.T) {
 	s := stubServer("a", "serve")
 	s.instead = map[string][]string{record.Pings: append(slices.Clone(s.run), "pinging")}
 	d := testDriver(t, func(_ context.Context, _ *subject, p *process, load []string) (*bench.Result, error) {
-		commands[load[0]] = p.cmd.Args[len(p.cmd.Args)-1]
+		commands[load[0]] = p.Cmd.Args[len(p.Cmd.Args)-1]
 		return good(1), nil
 	}, s)
 	d.measureAll(t.Context(), []workload{
@@ -84,7 +84,7 @@ func TestMeasureInstead(t *testing.T) {
 func TestMeasureFresh(t *testing.T) {
 	pids := make(map[int]bool)
 	d := testDriver(t, func(_ context.Context, _ *subject, p *process, _ []string) (*bench.Result, error) {
-		pids[p.cmd.Process.Pid] = true
+		pids[p.PID()] = true
 		return good(1), nil
 	}, stubServer("a", "serve"), stubServer("b", "serve"))
 	d.measureAll(t.Context(), []workload{{group: record.Idle, load: []string{"idle"}, most: 2, fresh: true, who: anyone}})
@@ -105,7 +105,7 @@ func TestMeasureFailures(t *testing.T) {
 		case s.Name == "flaky" && calls[s.Name] == 2:
 			return nil, errors.New("refused")
 		case s.Name == "dying":
-			p.stop()
+			p.Stop()
 			return nil, errors.New("connection reset")
 		}
 		return good(1), nil
@@ -178,7 +178,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	pid, calls := 0, 0
 	d := testDriver(t, func(_ context.Context, _ *subject, p *process, _ []string) (*bench.Result, error) {
-		pid = p.cmd.Process.Pid
+		pid = p.PID()
 		if calls++; calls == 2 {
 			cancel()
 			return nil, errors.New("killed")

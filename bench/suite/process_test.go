@@ -1,12 +1,10 @@
 package suite
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/perchws/perch/bench"
-	"github.com/perchws/perch/internal/wstest"
 )
 
 func TestProcess(t *testing.T) {
@@ -16,19 +14,19 @@ func TestProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cores := bench.AllowedCores(p.cmd.Process.Pid); d.serverCores != nil && cores != len(d.serverCores) {
+	if cores := bench.AllowedCores(p.PID()); d.serverCores != nil && cores != len(d.serverCores) {
 		t.Errorf("the server may use %d cores, want %d", cores, len(d.serverCores))
 	}
-	if !p.alive() {
+	if !p.Alive() {
 		t.Error("it does not live")
 	}
-	p.stop()
-	if p.alive() || !gone(p.cmd.Process.Pid) {
+	p.Stop()
+	if p.Alive() || !gone(p.PID()) {
 		t.Error("it still runs")
 	}
 	e := p.engine()
 	if e == nil || e.TickP99 != "262µs" || e.GCs != 3 || e.GCPauseMax != "1ms" {
-		t.Errorf("it said %+v of itself: %s", e, p.output)
+		t.Errorf("it said %+v of itself: %s", e, p.Output)
 	}
 }
 
@@ -43,59 +41,11 @@ func TestProcessBroken(t *testing.T) {
 	}
 }
 
-// TestProcessGroup ends what a server has started too.
-func TestProcessGroup(t *testing.T) {
-	d := testDriver(t, nil)
-	cmd := exec.Command("sh", "-c", "sleep 1000 & echo $!; wait")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.launcher.start(cmd, nil); err != nil {
-		t.Skipf("no shell: %v", err)
-	}
-	child := make([]byte, 16)
-	n, err := out.Read(child)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid := 0
-	for _, c := range strings.TrimSpace(string(child[:n])) {
-		pid = 10*pid + int(c-'0')
-	}
-	p := &process{cmd: cmd, output: new(tail), ended: make(chan struct{})}
-	go func() {
-		cmd.Wait()
-		close(p.ended)
-	}()
-	p.stop()
-	wstest.Eventually(t, "the child to end", func() bool { return gone(pid) || zombie(pid) })
-}
-
-// zombie: the process that inherits it may take its time to wait for it.
-func zombie(pid int) bool {
-	u, err := bench.ProcessUsage(pid)
-	return err != nil || u.RSS == 0
-}
-
 func TestEngineOfOthers(t *testing.T) {
 	for _, said := range []string{"", "hello", "{\n", "x\n{\n \"a\": 1\n}"} {
-		p := &process{output: new(tail)}
-		p.output.Write([]byte(said))
-		if e := p.engine(); e != nil {
+		if e := engineOf(said); e != nil {
 			t.Errorf("%q: %+v", said, e)
 		}
-	}
-}
-
-func TestTail(t *testing.T) {
-	var o tail
-	for range 100 {
-		o.Write([]byte(strings.Repeat("x", 1000)))
-	}
-	o.Write([]byte("end\n"))
-	if s := o.String(); !strings.HasSuffix(s, "xend") || len(s) > 2*tailSize {
-		t.Errorf("%d bytes kept", len(s))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch/bench"
+	"github.com/perchws/perch/bench/child"
 	"github.com/perchws/perch/bench/record"
 	"github.com/perchws/perch/internal/server/certs"
 	"github.com/perchws/perch/internal/sock"
@@ -35,7 +36,7 @@ type Options struct {
 type driver struct {
 	Options
 	run         *record.Run
-	launcher    *launcher
+	launcher    *child.Launcher
 	begun       time.Time
 	planned     time.Duration // when the next case should begin, after begun
 	state       string        // a directory that goes away with the driver
@@ -95,7 +96,7 @@ func newDriver(o Options) (*driver, error) {
 		os.RemoveAll(state)
 		return nil, err
 	}
-	d := &driver{Options: o, launcher: newLauncher(), state: state, pair: pair}
+	d := &driver{Options: o, launcher: child.NewLauncher(), state: state, pair: pair}
 	d.client = d.perchbench
 	d.serverCores, d.clientCores = split()
 	d.run = &record.Run{Started: time.Now().UTC(), Command: o.command(), Machine: record.ThisMachine(sock.DescriptorLimit())}
@@ -128,7 +129,7 @@ func (o *Options) command() string {
 }
 
 func (d *driver) close() {
-	d.launcher.close()
+	d.launcher.Close()
 	os.RemoveAll(d.state)
 }
 

@@ -8,13 +8,15 @@
 //	perchbench chat --url ws://127.0.0.1:8000/ws/chat [--conns N] [--rooms N] [--rate R] [--stay N] …
 //	perchbench suite [--time 17m] [--base COMMIT] …
 //	perchbench report --runs bench/report
+//	perchbench abuse [--only A4,B3] [--short] [--server bin/perchd] …
 //	perchbench serve --listen ADDR [--loops N] [--max-conns N] [--private-fds]
 //
 // `perchbench MODE --help` lists the options of a load; package bench explains the figures. The exit status of a load
 // is 0 if all went well, 1 if an error was seen, 2 if the command line is wrong.
 //
 // suite measures this engine, the yardstick and the servers of bench/peers in turn, or two commits of
-// this repository, and writes the results and a report; report makes the report anew.
+// this repository, and writes the results and a report; report makes the report anew. abuse attacks a
+// perchd, in one way after the other, and says what somebody else notices of it: package bench/abuse.
 //
 // serve is for load tests and for the conformance suite: no limits on rates and fragments, messages
 // up to 16 MiB + 1 KiB. WS /ws sends every message back as it is. WS /fan is one room: any text

@@ -21,7 +21,7 @@ import (
 const reportDir = "bench/report"
 
 // commands are those that are neither loads nor serve.
-var commands = map[string]func(args []string, out, errOut io.Writer) int{"suite": runSuite, "report": runReport}
+var commands = map[string]func(args []string, out, errOut io.Writer) int{"suite": runSuite, "report": runReport, "abuse": runAbuse}
 
 // runSuite measures all servers, or two commits, and writes the report. It returns the exit status: a
 // commit that is clearly worse than its base is a fault.

@@ -15,7 +15,7 @@ import (
 func TestSuiteUsage(t *testing.T) {
 	for name, run := range commands {
 		var out, errOut bytes.Buffer
-		if status := run([]string{"--help"}, &out, &errOut); status != statusOK || !strings.Contains(out.String(), "-out") {
+		if status := run([]string{"--help"}, &out, &errOut); status != statusOK || !strings.Contains(out.String(), "Usage of perchbench "+name+":") {
 			t.Errorf("%s --help: status %d, %s%s", name, status, &out, &errOut)
 		}
 		for _, args := range [][]string{{"--nonsense"}, {"extra"}} {

@@ -1,4 +1,4 @@
-package suite
+package child
 
 import (
 	"os/exec"
@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// launcher starts processes from a thread of its own: they run on the cores they
+// Launcher starts processes from a thread of its own: they run on the cores they
 // are given, which they inherit from it, and the kernel kills them should this
 // process die first, which it ties to the thread that started them
 // (PR_SET_PDEATHSIG).
-type launcher struct {
+type Launcher struct {
 	starts chan start
 	done   chan struct{}
 }
@@ -23,27 +23,28 @@ type start struct {
 	result chan error
 }
 
-func newLauncher() *launcher {
-	l := &launcher{starts: make(chan start), done: make(chan struct{})}
+// NewLauncher returns a Launcher, which takes one thread until it is closed.
+func NewLauncher() *Launcher {
+	l := &Launcher{starts: make(chan start), done: make(chan struct{})}
 	go l.loop()
 	return l
 }
 
-// start starts cmd in a process group of its own.
-func (l *launcher) start(cmd *exec.Cmd, cores []int) error {
+// Start starts cmd in a process group of its own, on these cores; nil: on all that we have.
+func (l *Launcher) Start(cmd *exec.Cmd, cores []int) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	s := start{cmd: cmd, cores: cores, result: make(chan error, 1)}
 	l.starts <- s
 	return <-s.result
 }
 
-// close ends the launcher. All that it has started has ended.
-func (l *launcher) close() {
+// Close ends the launcher. All that it has started has ended.
+func (l *Launcher) Close() {
 	close(l.starts)
 	<-l.done
 }
 
-func (l *launcher) loop() {
+func (l *Launcher) loop() {
 	defer close(l.done)
 	runtime.LockOSThread()
 	var all unix.CPUSet
@@ -68,23 +69,4 @@ func (l *launcher) loop() {
 	if known && unix.SchedSetaffinity(0, &all) == nil {
 		runtime.UnlockOSThread() // else the thread ends, which is as good
 	}
-}
-
-// split gives one core to the server and one, or all the others, to the client.
-// With one core there is nothing to give.
-func split() (server, client []int) {
-	var set unix.CPUSet
-	if unix.SchedGetaffinity(0, &set) != nil {
-		return nil, nil
-	}
-	var cores []int
-	for i := range len(set) * 64 {
-		if set.IsSet(i) {
-			cores = append(cores, i)
-		}
-	}
-	if len(cores) < 2 {
-		return nil, nil
-	}
-	return cores[:1], cores[1:]
 }
