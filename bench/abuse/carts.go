@@ -41,7 +41,7 @@ func carts() Scenario {
 		Victim: func(s *Stage) (func() []string, error) {
 			var users, keys []string
 			for i := range victims {
-				user, key := fmt.Sprintf("victim-%d", i), ""
+				user := fmt.Sprintf("victim-%d", i)
 				if i >= victims/2 {
 					user = "" // anonymous
 				}

@@ -9,7 +9,7 @@ import (
 
 // histories is A5: strangers make rooms and fill them, until there is no memory left for what was said in general.
 func histories() Scenario {
-	const rooms, size, perSecond, said = 10, 16000, 60, 200
+	const rooms, size, perSecond, said = 10, 16000, 60, 150
 	conns := func(short bool) int {
 		if short {
 			return 96
