@@ -28,7 +28,7 @@ func carts() Scenario {
 						return err
 					}
 					stop := closeWith(ctx, s)
-					if err := s.send(data); err == nil {
+					if err = s.send(data); err == nil {
 						_, _, err = s.await("session_updated")
 					}
 					a.failed(err)
