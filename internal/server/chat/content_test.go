@@ -92,7 +92,7 @@ func TestContentNotForged(t *testing.T) {
 	ada, init := s.guest(object{"username": "Ada"})
 	bob := s.named("Bob", ada)
 	ada.raw(`{"type":"chat_message","content":"hi","sender":"system","sender_id":"system","sender_name":"System","user_id":"system",
-		"username":"System","room_id":"random","timestamp":"1970-01-01T00:00:00.000Z","message_id":"x","offset":99,"event":"welcome",
+		"username":"System","timestamp":"1970-01-01T00:00:00.000Z","message_id":"x","offset":99,"event":"welcome",
 		"message":{"sender_name":"System"},"constructor":{},"unknown":[1,{"a":null}]}`)
 	sent := ada.next("message_sent")
 	m := bob.hears("hi")

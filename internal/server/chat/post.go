@@ -17,7 +17,7 @@ var contentTypes = map[string]bool{"text": true, "image": true, "file": true}
 
 // post publishes a message to the client's room, and acknowledges it. field is where its content is.
 func (s *Service) post(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message, field string) error {
-	r, err := me.in()
+	r, err := me.named(m)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ const typingGap = int64(time.Second)
 // setTyping tells the others in the room that the client is typing, or is not any more. Members that have just been
 // told, and those of a room that has more than enough to do, hear nothing.
 func (s *Service) setTyping(conn perch.Conn, me *member, m protocol.Message) error {
-	r, err := me.in()
+	r, err := me.named(m)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,13 @@ func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message
 // is not known yet.
 func (s *Service) joining(m protocol.Message, me *member, fail failing) (*entry, error) {
 	e := &entry{id: bytes.Clone(m.ID()), room: me.rare.path, enter: s.enterRoom, fail: fail}
-	var err error
+	id, err := m.String("room_id", room.MaxID, false)
+	if err == nil && id != "" && !s.isPath(id, e.room) {
+		err = &protocol.Error{Code: protocol.CodeInvalidValue, Field: "room_id", Message: "The room is the one of the path."}
+	}
+	if err != nil {
+		return nil, err
+	}
 	if e.password, err = m.String("password", maxPassword, false); err != nil {
 		return nil, err
 	}
@@ -88,6 +94,12 @@ func (s *Service) joining(m protocol.Message, me *member, fail failing) (*entry,
 		return nil, err
 	}
 	return e, s.creation(e, m)
+}
+
+// isPath reports whether an id is that of the room in a path.
+func (s *Service) isPath(id, path string) bool {
+	r := endpoint.FindRoom(s.hub, path)
+	return id == path || r != nil && endpoint.Called(r, id)
 }
 
 // join is a join after the first one.
@@ -165,7 +177,7 @@ func (s *Service) roomMessage(conn perch.Conn, c *endpoint.Client, typ string, m
 		}
 		return s.join(conn, c, me, m)
 	case protocol.TypeRoomInfo, protocol.TypeLeave, protocol.TypeDelete:
-		r, err := me.in()
+		r, err := me.named(m)
 		if err != nil {
 			return err
 		}

@@ -71,8 +71,8 @@ func openNumbered(conn perch.Conn, c *Client, r *perch.Request) {
 	} else {
 		o = o.String("client_id", user)
 	}
-	if cookie := r.Cookie(sessionCookie); cookie != "" {
-		o = o.String("session_id", cookie)
+	if r.Cookie(sessionCookie) != "" { // not its value: a page may not read a cookie that is HttpOnly
+		o = o.Bool("session_cookie", true)
 	}
 	send(conn, o)
 }

@@ -12,7 +12,7 @@ import (
 func TestClientID(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	c := w.dial("/ws/-42", "Cookie: session_id=crumbs; other=1")
-	c.expect(`{"type":"connected","client_id":-42,"session_id":"crumbs"}`)
+	c.expect(`{"type":"connected","client_id":-42,"session_cookie":true}`) // and not what is in it
 	for _, tt := range []struct{ message, want string }{
 		{`{"type":"chat","message":"hello <b>","id":1}`, `{"type":"chat","user_id":"-42","message":"hello <b>","timestamp":` + timestamp + `,"id":1}`},
 		{`{"type":"chat","message":"","user_id":"7"}`, `{"type":"chat","user_id":"-42","message":"","timestamp":` + timestamp + `}`},
