@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/limit"
 )
 
@@ -25,17 +26,24 @@ type webConn struct {
 	key      limit.Address  // whom it is counted for
 	from     limit.Address  // whose place of MaxHTTP it has
 	peer     netip.AddrPort // as a PROXY header told it
-	head     []byte         // read by the loop, and not yet by net/http
 	noted    bool           // Route.Upgrade has told of the refusal. Of the handler's goroutine
+
+	// Of the goroutine that reads: http_reading.go. There is one at a time.
+	ahead    []byte // read from the socket, but not by net/http
+	requests handshake.Requests
+	hijacked bool  // what is read is no request
+	ended    error // no more of it is read
 
 	progress atomic.Uint64 // with TLS: bytes of records that were read
 
 	// mu guards the deadlines. Where neither net/http nor a handler has set one, ours is in force: in each stretch of
 	// patience the peer must send or take one byte. So a transfer may take as long as it needs, and one that stalls
 	// ends.
-	mu                sync.Mutex
-	patience          time.Duration // 0: for ever
-	readSet, writeSet bool
+	mu       sync.Mutex
+	patience time.Duration // 0: for ever
+	writeSet bool
+	readBy   time.Time // net/http's, or a handler's; zero: none
+	headBy   time.Time // for a head that has begun; zero: none has
 
 	idle atomic.Bool // listed in web.idle, or taken off it to be closed
 
@@ -56,44 +64,6 @@ func ownConn(srv *Server, req *http.Request) *webConn {
 		return nil
 	}
 	return c
-}
-
-// Read gives first the bytes that the loop has read. With TLS a deadline of ours may end within a record: then it is
-// set again for as long as bytes of the record come.
-func (c *webConn) Read(p []byte) (n int, err error) {
-	if len(c.head) > 0 {
-		n = copy(p, c.head)
-		c.head = c.head[n:]
-	} else {
-		for before := c.progress.Load(); ; before = c.progress.Load() {
-			ours := c.awaitInput(len(p))
-			n, err = c.Conn.Read(p)
-			if n > 0 || !ours || c.progress.Load() == before || !errors.Is(err, os.ErrDeadlineExceeded) {
-				break
-			}
-		}
-	}
-	if n > 0 && c.idle.Load() && !c.web.busy(c) {
-		return 0, net.ErrClosed
-	}
-	return n, err
-}
-
-// awaitInput sets our deadline for a read of n bytes, if it is ours to set.
-func (c *webConn) awaitInput(n int) (ours bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.patience <= 0 || c.readSet {
-		return false
-	}
-	var by time.Time
-	// While a handler works, net/http reads one byte to learn that the client is gone: that may take as long as the
-	// handler does.
-	if n > 1 {
-		by = c.web.srv.clock.Wall().Add(c.patience)
-	}
-	c.socket.SetReadDeadline(by)
-	return true
 }
 
 // Write gives up when the peer has taken nothing for as long as our patience lasts.
@@ -158,14 +128,6 @@ func (c *webConn) CloseWrite() error {
 		err = errors.Join(err, h.CloseWrite())
 	}
 	return err
-}
-
-// SetReadDeadline sets a deadline that is used instead of ours.
-func (c *webConn) SetReadDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.readSet = !t.IsZero()
-	return c.socket.SetReadDeadline(t)
 }
 
 // SetWriteDeadline sets a deadline that is used instead of ours.

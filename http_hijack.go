@@ -47,7 +47,7 @@ func socketOf(conn net.Conn) (net.Conn, syscall.RawConn, error) {
 	case *net.UnixConn:
 		raw, err := c.SyscallConn()
 		return c, raw, err
-	case *webConn: // its head is for unread
+	case *webConn: // what it has read ahead is for unread
 		return socketOf(c.socket)
 	case *tls.Conn:
 		if t, ok := c.NetConn().(*tlsConn); ok && t.Socket() != nil {
@@ -74,7 +74,7 @@ func (t *takeover) unread(r *bufio.Reader, conn net.Conn) ([]byte, error) {
 	b, _ := r.Peek(r.Buffered())
 	b = slices.Clone(b)
 	if c, ok := conn.(*webConn); ok {
-		b = append(b, c.head...)
+		b = append(b, c.ahead...)
 	}
 	most := 2 * readBudget
 	if t.tls != nil {

@@ -3,6 +3,7 @@
 package perch
 
 import (
+	"container/list"
 	"net"
 	"net/http"
 	"time"
@@ -19,36 +20,39 @@ func (w *web) noteState(nc net.Conn, state http.ConnState) {
 		c.SetWriteDeadline(time.Time{}) // a handler's was for its own answer
 		w.mu.Lock()
 		if !c.gone {
-			c.unplace()
-			c.place, c.in = w.idle.PushBack(c), &w.idle
+			c.placeIn(&w.idle)
 			c.idle.Store(true)
 		}
 		w.mu.Unlock()
 	case http.StateActive:
 		w.busy(c)
-		w.mu.Lock()
-		if !c.gone && c.place == nil {
-			active := &w.shares[c.from].active
-			c.place, c.in = active.PushBack(c), active
-		}
-		w.mu.Unlock()
 	case http.StateHijacked:
 		w.busy(c)
+		c.hijacked = true
 		c.mu.Lock()
 		c.patience = 0 // its deadlines are its new owner's
 		c.mu.Unlock()
 	}
 }
 
-// busy takes a connection off the list: something has arrived on it. false: it is being closed.
+// busy lists a connection among those at work, if it was idle: something has arrived on it. false: it is being closed.
 func (w *web) busy(c *webConn) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if c.gone {
+		return false
+	}
 	if c.idle.Load() {
-		c.unplace()
+		c.placeIn(&w.shares[c.from].active)
 		c.idle.Store(false)
 	}
-	return !c.gone
+	return true
+}
+
+// placeIn moves the connection to the end of a list. web.mu is held.
+func (c *webConn) placeIn(l *list.List) {
+	c.unplace()
+	c.place, c.in = l.PushBack(c), l
 }
 
 // unplace takes the connection off the list that it is in. web.mu is held.

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perchws/perch/handshake"
 	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/internal/limit"
 	"github.com/perchws/perch/internal/spawn"
@@ -96,7 +97,10 @@ func (ln webListener) Addr() net.Addr { return ln.web.srv.Addr() }
 // open makes the connection of a socket that a loop has passed; nil: it is lost. fd is ours, and is closed here: the
 // connection has a copy of it.
 func (w *web) open(fd int, from handoff) net.Conn {
-	c := &webConn{web: w, head: from.input, key: from.key, from: from.from, peer: from.peer, patience: w.srv.cfg.WriteTimeout}
+	c := &webConn{
+		web: w, key: from.key, from: from.from, peer: from.peer, patience: w.srv.cfg.WriteTimeout,
+		ahead: from.input, requests: handshake.Requests{Limits: w.srv.cfg.heads()},
+	}
 	err := error(unix.EMFILE)
 	if fd >= 0 {
 		f := os.NewFile(uintptr(fd), "perch-http")
@@ -113,6 +117,9 @@ func (w *web) open(fd int, from handoff) net.Conn {
 		from.tls.ToSocket(records{c.socket, c}, from.unsent)
 		c.Conn = from.tls.conn
 	}
+	w.mu.Lock()
+	c.placeIn(&w.shares[c.from].active)
+	w.mu.Unlock()
 	return c
 }
 

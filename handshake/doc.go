@@ -33,12 +33,13 @@
 // A head that two readers could take differently is refused with 400: a line
 // that ends in LF alone, a CR without LF, folded lines, space before a colon, an
 // empty name, control characters, two Hosts, none with HTTP/1.1, a malformed
-// target. More bytes or lines than [Limits] allow are refused with 431.
+// target, a body whose end is not certain. More bytes or lines than [Limits] allow are refused with 431.
+// [Requests] is as strict about all requests of a connection, and about their bodies.
 // The call that brings the deciding byte reports it; the form of a target and of
 // Host is decided at its end.
 //
 // # Not here
 //
-// Bodies: nothing behind the head is looked at. The time that a head may take. Date
+// What a body says: its end alone is looked for, by Requests. The time that a head may take. Date
 // headers (pass one where it is wanted). Routing, and the negotiation of extensions.
 package handshake

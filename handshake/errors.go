@@ -70,6 +70,12 @@ const (
 	faultNoHost
 	faultTwoHosts
 	faultHost
+	faultLength
+	faultTwoLengths
+	faultCoding
+	faultCodingVersion
+	faultLengthAndCoding
+	faultChunk
 	faultHeadTooLarge
 	faultTooManyHeaders
 )
@@ -92,6 +98,12 @@ var faults = [...]*Error{
 	faultNoHost:           {400, "no Host"},
 	faultTwoHosts:         {400, "more than one Host"},
 	faultHost:             {400, "malformed Host"},
+	faultLength:           {400, "malformed Content-Length"},
+	faultTwoLengths:       {400, "more than one Content-Length"},
+	faultCoding:           {501, "no transfer coding but chunked is supported"},
+	faultCodingVersion:    {400, "Transfer-Encoding needs HTTP/1.1"},
+	faultLengthAndCoding:  {400, "Content-Length and Transfer-Encoding together"},
+	faultChunk:            {400, "malformed chunk"},
 	faultHeadTooLarge:     ErrHeadTooLarge,
 	faultTooManyHeaders:   ErrTooManyHeaders,
 }

@@ -70,6 +70,12 @@ func TestBesideNetHTTP(t *testing.T) {
 		{"no Host", get + strings.TrimPrefix(rest, "Host: h\r\n") + "\r\n", refused, upgrades, "RFC 9112 §3.2; net/http's server refuses it later"},
 		{"two Hosts", get + "Host: h\r\n" + rest + "\r\n", refused, refused, ""},
 		{"a Host with a path", get + strings.Replace(rest, "Host: h", "Host: h/a", 1) + "\r\n", refused, upgrades, "RFC 9110 §7.2; net/http's server refuses it later"},
+		{"chunks", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n", plain, plain, ""},
+		{"a bad length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +3\r\n\r\nabc", refused, refused, ""},
+		{"two equal lengths", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", refused, plain, "RFC 9110 §8.6 allows either"},
+		{"a length and chunks", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused, plain, "RFC 9112 §6.3: it ought to be handled as an error"},
+		{"another coding", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", refused, refused, ""},
+		{"chunks of HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused, plain, "RFC 9112 §6.1: its framing is faulty; net/http takes the chunks for the next request"},
 		{"CONNECT", "CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n", refused, plain, "no proxy is spoken here"},
 	} {
 		p := new(Parser)

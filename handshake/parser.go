@@ -63,6 +63,9 @@ type scanned struct {
 	mark   uint16 // where the element in progress begins
 	status uint16 // of a response, not beyond 999
 
+	chunked bool   // the body of a request has chunks
+	length  uint64 // of a body without
+
 	methodEnd                 uint16
 	targetAt, targetEnd       uint16
 	pathAt, pathEnd           uint16 // absolute URI with no path: one of the slashes before the authority
@@ -83,6 +86,7 @@ type field struct{ name, nameEnd, value, valueEnd uint16 }
 //	request   begin → [empty LF → begin] → method → target → proto → proto end → line LF
 //	response  proto → proto end → status → status end → [reason] → line LF
 //	both      line LF → line → name → space → value → line LF …
+//	trailer   line → name → space → value → line LF …
 //	response  line → [space →] value: a folded line
 //	          line → end LF → done
 //	any       failed, for ever: only fail goes there
@@ -111,6 +115,14 @@ const (
 // Reset readies p for another head.
 func (p *Parser) Reset() { p.scanned = scanned{} }
 
+// skipped is how many bytes of the empty line in front of a request have come.
+func (p *Parser) skipped() int {
+	if p.state == stateEmptyLF {
+		return 1
+	}
+	return int(p.skip)
+}
+
 // Request scans a request. head is all of it that has arrived, with the same
 // bytes in front as at the last call, usually with more behind.
 //
@@ -131,6 +143,15 @@ func (p *Parser) Response(head []byte) (n int, err error) {
 		p.state = stateProto
 	}
 	return p.scan(head)
+}
+
+// Trailer scans the trailer fields behind the last chunk of a request's body, empty line included, as the fields of a
+// head; otherwise it is as Request. There may be none.
+func (p *Parser) Trailer(fields []byte) (n int, err error) {
+	if p.state == stateBegin {
+		p.state = stateLine
+	}
+	return p.scan(fields)
 }
 
 // scan runs the states over what is new in b.
@@ -343,6 +364,9 @@ func (p *Parser) scan(b []byte) (int, error) {
 			}
 			if !p.answer && p.minor > 0 && p.first[kindHost] == 0 {
 				return p.fail(i, faultNoHost) // RFC 9112 §3.2
+			}
+			if f := p.measure(b); f != faultNone {
+				return p.fail(i, f)
 			}
 			i++
 			p.state = stateDone

@@ -97,6 +97,7 @@ func decides(t *testing.T, in string, answer bool, status int, reason string) {
 // Each string ends at the byte that decides.
 func TestRequestRefused(t *testing.T) {
 	const get = "GET / HTTP/1.1\r\n"
+	const post = "POST / HTTP/1.1\r\nHost: h\r\n"
 	for _, tt := range []struct {
 		name, in string
 		status   int
@@ -168,6 +169,22 @@ func TestRequestRefused(t *testing.T) {
 		{"Host with a long port", get + "Host: h:123456\r", 400, "malformed Host"},
 		{"Host list", get + "Host: a:80,b:81\r", 400, "malformed Host"},
 		{"Host IPv6 bare", get + "Host: 2001:db8::1\r", 400, "malformed Host"},
+		{"length empty", post + "Content-Length:\r\n\r\n", 400, "malformed Content-Length"},
+		{"length signed", post + "Content-Length: +5\r\n\r\n", 400, "malformed Content-Length"},
+		{"length below 0", post + "Content-Length: -5\r\n\r\n", 400, "malformed Content-Length"},
+		{"length hexadecimal", post + "Content-Length: 0x5\r\n\r\n", 400, "malformed Content-Length"},
+		{"length of 64 bits", post + "Content-Length: 9223372036854775808\r\n\r\n", 400, "malformed Content-Length"},
+		{"length list", post + "Content-Length: 5, 5\r\n\r\n", 400, "malformed Content-Length"},
+		{"two equal lengths", post + "Content-Length: 5\r\nContent-Length: 5\r\n\r\n", 400, "more than one Content-Length"},
+		{"two lengths", post + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", 400, "more than one Content-Length"},
+		{"length and chunks", post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "together"},
+		{"chunks and length", post + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 400, "together"},
+		{"gzip", post + "Transfer-Encoding: gzip, chunked\r\n\r\n", 501, "transfer coding"},
+		{"identity", post + "Transfer-Encoding: identity\r\n\r\n", 501, "transfer coding"},
+		{"no coding", post + "Transfer-Encoding:\r\n\r\n", 501, "transfer coding"},
+		{"chunks twice", post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 501, "transfer coding"},
+		{"chunks, vertical tab", post + "Transfer-Encoding: \x0b", 400, "control"},
+		{"chunks of HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "needs HTTP/1.1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) { decides(t, tt.in, false, tt.status, tt.reason) })
 	}

@@ -33,8 +33,8 @@ func (h Head) CheckUpgrade() (key []byte, err error) {
 		return nil, errTwoKeys // RFC 6455 §11.3.1
 	case h.repeated(kindOrigin):
 		return nil, errTwoOrigins
-	case h.hasBody():
-		return nil, errBody
+	case h.p.chunked || h.p.length > 0:
+		return nil, errBody // its bytes would be taken for frames
 	}
 	key = h.known(kindKey)
 	if !validKey(key) {
@@ -44,19 +44,6 @@ func (h Head) CheckUpgrade() (key []byte, err error) {
 		return nil, err
 	}
 	return key, nil
-}
-
-// hasBody reports whether the request announces content: bytes that would be
-// taken for frames.
-func (h Head) hasBody() bool {
-	if h.has(kindTransferEncoding) || h.repeated(kindContentLength) {
-		return true
-	}
-	length := h.known(kindContentLength)
-	for len(length) > 1 && length[0] == '0' { // 1*DIGIT, RFC 9110 §8.6
-		length = length[1:]
-	}
-	return h.has(kindContentLength) && string(length) != "0"
 }
 
 // validKey reports whether key is the base64 of 16 bytes. The four bits that

@@ -252,11 +252,16 @@ func TestKeepAliveTimeouts(t *testing.T) {
 	}
 	t.Run("idle", func(t *testing.T) { connect().ExpectEOF() })
 	t.Run("head", func(t *testing.T) {
-		c, begin := connect(), time.Now()
-		c.Write([]byte("GET / HTTP/1.1\r\nHost:"))
-		c.ExpectEOF()
-		if d := time.Since(begin); d < timeout {
-			t.Errorf("after %v", d)
+		for _, head := range []string{"G", "GET / HTTP/1.1\r\nHost:"} {
+			c, begin := connect(), time.Now()
+			c.Write([]byte(head))
+			if r := c.ReadResponse(); r.Status != 408 {
+				t.Errorf("%q: status %d", head, r.Status)
+			}
+			c.ExpectEOF()
+			if d := time.Since(begin); d < timeout {
+				t.Errorf("after %v", d)
+			}
 		}
 	})
 	t.Run("body stalls", func(t *testing.T) {

@@ -1,0 +1,186 @@
+//go:build linux
+
+package perch
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/perchws/perch/handshake"
+)
+
+// What net/http reads of a connection passes through handshake.Requests, which judges each request as a loop has judged
+// the first one. net/http alone is laxer: it would read two requests where a proxy in front has read one, or the other
+// way round. A head at fault is answered here, as a loop answers it, and the connection ends; net/http never gets the
+// whole of such a head. If a body is at fault, its handler gets an error.
+
+// Read gives good bytes of one request, first those that the loop has read.
+//
+// While a handler works, net/http reads one byte, to learn that the client is gone. Behind an upgrade that byte is no
+// part of a request: so it passes in any case, and the next Read tells of its fault.
+func (c *webConn) Read(p []byte) (n int, err error) {
+	waits := len(p) == 1
+	for n == 0 && len(p) > 0 {
+		if err = c.faulted(); err != nil {
+			return 0, err
+		}
+		b := c.ahead
+		if len(b) == 0 {
+			if !waits && c.requests.Begun() {
+				c.expectHead()
+			}
+			if n, err = c.receive(p); n == 0 {
+				if !waits && c.headIsLate(err) {
+					err = c.refuse(errHeadLate)
+				}
+				return 0, err
+			}
+			b = p[:n]
+		}
+		if c.idle.Load() && !c.web.busy(c) {
+			return 0, net.ErrClosed
+		}
+		skip, good := c.judge(b[:min(len(b), len(p))], waits)
+		n = copy(p, b[skip:good])
+		switch {
+		case len(c.ahead) > 0:
+			c.ahead = c.ahead[good:]
+		case good < len(b):
+			c.ahead = bytes.Clone(b[good:])
+		}
+	}
+	return n, nil
+}
+
+// judge says which bytes of b are for net/http: b[skip:good], and the rest of b is kept. If there is none, because the
+// first byte is at fault, faulted tells.
+func (c *webConn) judge(b []byte, waits bool) (skip, good int) {
+	if c.hijacked {
+		return 0, len(b)
+	}
+	skip, good, err := c.requests.Scan(b)
+	if err != nil && waits && c.requests.InHead() {
+		return 0, 1
+	}
+	if !c.requests.Begun() {
+		c.endHead()
+	}
+	return skip, good
+}
+
+// faulted ends the connection's requests if one is at fault.
+func (c *webConn) faulted() error {
+	if c.ended == nil && !c.hijacked {
+		if _, _, err := c.requests.Scan(nil); err != nil {
+			return c.refuse(err)
+		}
+	}
+	return c.ended
+}
+
+// receive reads from the connection. With TLS a deadline of ours may end within a record: then it is set again for as
+// long as bytes of the record come.
+func (c *webConn) receive(p []byte) (n int, err error) {
+	for {
+		before := c.progress.Load()
+		ours := c.awaitInput(len(p))
+		n, err = c.Conn.Read(p)
+		if n > 0 || !ours || c.progress.Load() == before || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+	}
+}
+
+// awaitInput sets our deadline for a read of n bytes, if it is ours to set.
+func (c *webConn) awaitInput(n int) (ours bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.patience <= 0 || !c.readBy.IsZero() {
+		return false
+	}
+	var by time.Time
+	// While a handler works, net/http reads one byte to learn that the client is gone: that may take as long as the
+	// handler does.
+	if n > 1 {
+		by = c.web.srv.clock.Wall().Add(c.patience)
+	}
+	c.socket.SetReadDeadline(c.notBeyondHead(by))
+	return true
+}
+
+// SetReadDeadline sets a deadline that is used instead of ours.
+func (c *webConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readBy = t
+	return c.socket.SetReadDeadline(c.notBeyondHead(t))
+}
+
+// notBeyondHead is t, or the time by which a head has to be whole that has begun. c.mu is held.
+func (c *webConn) notBeyondHead(t time.Time) time.Time {
+	if !c.headBy.IsZero() && (t.IsZero() || t.After(c.headBy)) {
+		return c.headBy
+	}
+	return t
+}
+
+// expectHead begins the time for a head that has begun. net/http would begin it with the fourth byte.
+func (c *webConn) expectHead() {
+	most := c.web.srv.cfg.HandshakeTimeout
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.headBy.IsZero() && most > 0 {
+		c.headBy = c.web.srv.clock.Wall().Add(most)
+		c.socket.SetReadDeadline(c.notBeyondHead(c.readBy))
+	}
+}
+
+// endHead: no head has begun, or it is whole.
+func (c *webConn) endHead() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.headBy = time.Time{}
+}
+
+// errHeadLate refuses a head that is not whole in time.
+var errHeadLate = &handshake.Error{Status: http.StatusRequestTimeout, Reason: "request timeout"}
+
+// headIsLate reports whether a Read has failed with err because the time for a head is over.
+func (c *webConn) headIsLate(err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return errors.Is(err, os.ErrDeadlineExceeded) && !c.headBy.IsZero() && !c.web.srv.clock.Wall().Before(c.headBy)
+}
+
+// refuse ends the connection's requests. If nobody has seen the request that is at fault, it is answered: all requests
+// before it have been, since net/http asks for more. The error is one at which net/http itself says nothing.
+func (c *webConn) refuse(fault error) error {
+	c.ended = &net.OpError{Op: "read", Net: "tcp", Err: fault}
+	no := &refused{kind: RefusedRequest, reason: "malformed request"}
+	if e, ok := errors.AsType[*handshake.Error](fault); ok {
+		no.status, no.reason = e.Status, e.Reason
+	}
+	if fault == errHeadLate {
+		no.kind = RefusedTimeout
+	}
+	if peer, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+		no.peer = peer.Addr()
+	}
+	c.web.srv.outside.bad.Add(1)
+	c.web.srv.note(no)
+	if !c.requests.InHead() {
+		return c.ended
+	}
+	c.endHead()
+	c.SetDeadline(c.web.srv.clock.Wall().Add(lingerTimeout))
+	c.Write(no.append(nil))
+	c.CloseWrite()
+	io.CopyN(io.Discard, c.socket, lingerBytes) // a close with unread input would take the answer from the client
+	return c.ended
+}
