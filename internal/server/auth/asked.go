@@ -5,26 +5,26 @@ import (
 	"sync"
 )
 
-// maxAsked bounds the keys that are looked for at once. Over it a token whose key is unknown is told to come
-// back each time, which costs nobody anything.
+// maxAsked bounds the keys that are looked for at once. Beyond it, a token with an unknown key is always told to come
+// back, which costs nothing.
 const maxAsked = 1024
 
-// asked knows which keys were missing in the set, and since which load, so that a token is refused for
-// good only when the set was fetched after it was first shown. Any goroutine.
+// asked knows which keys were missing in the set, and since which load. So a token is refused for good only when the
+// set was fetched after the token was first shown. Any goroutine may use it.
 type asked struct {
 	seed maphash.Seed
 
 	mu    sync.Mutex
 	begun uint64            // loads begun
-	good  uint64            // the last that went well, by its number
-	since map[uint64]uint64 // by hash of what is missing: loads begun when it was asked for
+	good  uint64            // number of the last load that went well
+	since map[uint64]uint64 // by hash of the missing key: loads begun when it was asked for
 }
 
 func newAsked() *asked {
 	return &asked{seed: maphash.MakeSeed(), since: make(map[uint64]uint64)}
 }
 
-// begin takes note that a load begins.
+// begin notes that a load begins.
 func (a *asked) begin() (load uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -32,7 +32,7 @@ func (a *asked) begin() (load uint64) {
 	return a.begun
 }
 
-// end takes note that a load has gone well, and forgets what nobody has asked for since the one before.
+// end notes that a load has gone well, and forgets keys that were not asked for since the load before.
 func (a *asked) end(load uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -44,8 +44,8 @@ func (a *asked) end(load uint64) {
 	a.good = load
 }
 
-// missing takes note that what is not in the set, and reports whether it may be in the next. It may not if
-// a load that began after the first question has ended well. anew: that load is too old, ask again.
+// missing notes that what is not in the set, and reports whether the next load may have it. It may not if a load that
+// began after the first question has ended well. anew: that load is too old, so ask again.
 func (a *asked) missing(what string, anew bool) bool {
 	hash := maphash.String(a.seed, what)
 	a.mu.Lock()

@@ -27,22 +27,21 @@ func TestMain(m *testing.M) { wstest.Main(m) }
 // noon is the time of every Verifier in these tests.
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
-// atNoon is the real clock, but that its time of day is noon.
+// atNoon is the real clock, except that its time of day is always noon.
 type atNoon struct{ *clock.System }
 
 func (atNoon) Wall() time.Time { return noon }
 
-// signer is a real key, with a way to sign that owes nothing to the package under test or the
-// library under it.
+// signer is a real key. It signs without the package under test and the library that this uses.
 type signer struct {
 	alg    string
-	key    Key           // as the package sees it: public half alone, but for HS256
-	public any           // crypto's own
+	key    Key           // in the form of the package: only the public half, except for HS256
+	public any           // of package crypto
 	pair   crypto.Signer // nil for HS256
 	sign   func(signed string) []byte
 }
 
-// signers are made once: RSA keys take their time.
+// signers are made once: making RSA keys is slow.
 var signers = sync.OnceValue(func() map[string]signer {
 	all := make(map[string]signer)
 	must := func(k Key, err error) Key {
@@ -51,7 +50,7 @@ var signers = sync.OnceValue(func() map[string]signer {
 		}
 		return k
 	}
-	// These two are the same in every process: the fuzzer's workers must know the seeds' signatures.
+	// These two are the same in every process: the fuzzer's workers must accept the signatures of the seeds.
 	secret := sha256.New().Sum([]byte("a secret of tests, long enough"))
 	all["HS256"] = signer{alg: "HS256", key: must(SecretKey("hs", secret)), sign: func(s string) []byte { return hs256(secret, s) }}
 
@@ -89,7 +88,7 @@ func publicPEM(public any) []byte {
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// object is a JSON object; in merge, nil takes a member away.
+// object is a JSON object; in merge, nil removes a member.
 type object map[string]any
 
 func merge(a, b object) object {
@@ -110,14 +109,14 @@ func compact(header, payload string, sign func(string) []byte) string {
 	return s + "." + b64(sign(s))
 }
 
-// mint signs a good token but for what header and claims change in it.
+// mint signs a token that is good except for the changes in header and claims.
 func (s signer) mint(header, claims object) string {
 	h, _ := json.Marshal(merge(object{"alg": s.alg, "kid": s.key.ID(), "typ": "JWT"}, header))
 	c, _ := json.Marshal(merge(object{"sub": "alice", "exp": noon.Add(time.Hour).Unix(), "aud": "chat", "iss": "us"}, claims))
 	return compact(string(h), string(c), s.sign)
 }
 
-// verifier has all four keys, demands audience and issuer, and stands still at noon.
+// verifier has all four keys, demands audience and issuer, and its time is noon.
 func verifier(t testing.TB, change func(*Config)) *Verifier {
 	t.Helper()
 	c := Config{Audience: []string{"chat", "rooms"}, Issuer: "us", Clock: atNoon{clock.Real()}}

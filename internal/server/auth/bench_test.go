@@ -18,7 +18,7 @@ func BenchmarkVerify(b *testing.B) {
 			}
 		})
 	}
-	b.Run("unknown", func(b *testing.B) { // what a stranger costs
+	b.Run("unknown", func(b *testing.B) { // the cost of a stranger's token
 		token := signers()["RS256"].mint(object{"kid": "stranger"}, nil)
 		b.ReportAllocs()
 		for b.Loop() {

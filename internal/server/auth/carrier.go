@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Carrier is where a token was found.
+// Carrier is the place of a token in a request.
 type Carrier uint8
 
-// The carriers. A token in a first frame is found by who reads the frame.
+// The carriers. The caller that reads a first frame finds the token in it.
 const (
 	CarrierNone        Carrier = iota
 	CarrierHeader              // Authorization: Bearer <token> (RFC 6750 §2.1)
@@ -28,8 +28,8 @@ func (c Carrier) String() string {
 	return names[c]
 }
 
-// Explicit reports whether a client has put the token there itself, for this request. A cookie is sent by a
-// browser whichever page asks, and a query may be that of an old link.
+// Explicit reports whether the client has set the token for this request. A browser sends cookies for every page that
+// asks, and a query may come from an old link.
 func (c Carrier) Explicit() bool {
 	return c == CarrierHeader || c == CarrierSubprotocol || c == CarrierFrame
 }
@@ -40,23 +40,22 @@ const (
 	queryParameter    = "token"
 )
 
-// Request is what a token can be in: a *perch.Request.
+// Request is a request with a token: a *perch.Request.
 type Request interface {
 	Headers(f func(name, value string) bool) // every line, in any case
 	RawQuery() string
 }
 
-// Token returns the token of a request, not verified, and the carrier it was in. cookie names the
-// cookie that may carry one; with an empty name none does. (A browser sends its cookies whichever
-// page asks: with a cookie the Origin check is what stands between a session and every other page.)
+// Token returns the token of a request, unverified, and its carrier. cookie is the name of the cookie that may carry
+// a token; if it is empty none may. (A browser sends cookies for every page: with a cookie only the check of Origin
+// protects a session from other pages.)
 //
-// An explicit carrier, the header or the subprotocol, wins over cookie and query, which are then not looked
-// at: a cookie may be stale. It wins too if what it holds is no good.
+// An explicit carrier, the header or the subprotocol, wins over cookie and query, which are then ignored: a cookie
+// may be out of date. It wins even if its token is malformed.
 //
-// The error is ErrMissing if there is none, ErrConflicting if there are two of the same rank that differ:
-// to take one of them would let whoever can plant a cookie or a link choose who the user is. Or
-// ErrMalformed, if a place made for a token holds something else. carrier is told with an error too, but
-// for ErrMissing.
+// The error is ErrMissing if there is no token. It is ErrConflicting if there are two different ones of the same
+// rank: if one of them were chosen, an attacker who can plant a cookie or a link could choose the user. It is
+// ErrMalformed if a place for a token holds something else. carrier is set with an error too, except for ErrMissing.
 func Token(r Request, cookie string) (token string, carrier Carrier, err error) {
 	var explicit, ambient finder
 	var jar http.Request // reads cookies as net/http does
@@ -81,7 +80,7 @@ func Token(r Request, cookie string) (token string, carrier Carrier, err error) 
 		}
 	}
 	if q := r.RawQuery(); q != "" {
-		values, _ := url.ParseQuery(q) // what is well-formed counts, as in net/http
+		values, _ := url.ParseQuery(q) // pairs that are well-formed count, as in net/http
 		for _, value := range values[queryParameter] {
 			ambient.found(value, CarrierQuery)
 		}
@@ -89,10 +88,10 @@ func Token(r Request, cookie string) (token string, carrier Carrier, err error) 
 	return ambient.result()
 }
 
-// finder collects tokens of one rank. The first error wins, but for a conflict, which is worse.
+// finder collects tokens of one rank. The first error wins, except that a conflict wins over all.
 type finder struct {
 	token   string
-	carrier Carrier // the first in the list that holds a token, or what should be one
+	carrier Carrier // the first in the list that holds a token, or a malformed one
 	err     error
 }
 
@@ -106,8 +105,8 @@ func (f *finder) result() (token string, carrier Carrier, err error) {
 	return f.token, f.carrier, nil
 }
 
-// found takes note of a token. Of equal ones the carrier that comes first in the list counts, so
-// that the order of header lines does not matter. An empty cookie or parameter is none.
+// found notes a token. Of equal tokens the carrier that comes first in the list counts, so that the order of header
+// lines does not matter. An empty cookie or parameter is no token.
 func (f *finder) found(token string, carrier Carrier) {
 	switch {
 	case token == "":
@@ -133,7 +132,7 @@ func (f *finder) malformed(reason string, carrier Carrier) {
 	f.at(carrier)
 }
 
-// authorization leaves other schemes alone: Basic may be for a proxy before us.
+// authorization ignores other schemes: Basic may be for a proxy in front of us.
 func (f *finder) authorization(value string) {
 	scheme, token, _ := strings.Cut(strings.Trim(value, " \t"), " ")
 	if !strings.EqualFold(scheme, bearerScheme) {

@@ -67,7 +67,7 @@ func TestToken(t *testing.T) {
 		{"two in the query", nil, "token=" + a + "&token=" + b, "", CarrierQuery, ErrConflicting},
 		{"two subprotocols", lines{{"Sec-WebSocket-Protocol", proto(a) + ", x, " + proto(b)}}, "", "", CarrierSubprotocol, ErrConflicting},
 
-		// An explicit carrier wins, whatever is in the others, and also if it is no good itself.
+		// An explicit carrier wins over the others, even if its token is malformed.
 		{"header and query", lines{{"Authorization", "Bearer " + a}}, "token=" + b, a, CarrierHeader, nil},
 		{"header and cookie", lines{{"Authorization", "Bearer " + a}, {"Cookie", "tok=" + b}}, "", a, CarrierHeader, nil},
 		{"subprotocol and query", lines{{"Sec-WebSocket-Protocol", "x, " + proto(a)}}, "token=" + b, a, CarrierSubprotocol, nil},

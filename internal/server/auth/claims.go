@@ -10,29 +10,29 @@ import (
 	"github.com/perchws/perch/internal/label"
 )
 
-// Limits on what a token may say.
+// Limits on the claims of a token.
 const (
 	MaxToken   = 8 << 10 // bytes of a token
 	MaxSubject = 128     // bytes of sub, and of jti
 	MaxRooms   = 100     // entries of rooms
 	MaxRoom    = 64      // bytes of one
 
-	maxTime = 253402300799 // 9999-12-31T23:59:59Z, in seconds: the last moment that prints
+	maxTime = 253402300799 // 9999-12-31T23:59:59Z, in seconds: the last moment that RFC 3339 can write
 )
 
-// Identity is what a good token says. It is a value without a secret; Rooms is not to be changed.
+// Identity has the facts of a good token. It is a value without a secret; do not change Rooms.
 type Identity struct {
 	Subject string // 1 to MaxSubject bytes, printable
-	// Rooms are those the token is limited to; nil: not limited. See MayJoin.
+	// Rooms are the only rooms that the token allows; nil: it allows all. See MayJoin.
 	Rooms []string
-	// Expires is the moment from which Verify refuses the token: its exp and the leeway, in the year 9999 at
-	// most. Zero: never.
+	// Expires is the moment from which Verify refuses the token: its exp and the leeway, at the latest in the year
+	// 9999. Zero: never.
 	Expires time.Time
 	TokenID string // jti; may be empty
 }
 
-// MayJoin reports whether the token lets its bearer into a room. A token without the claim does
-// not limit; one with an empty list lets in nowhere.
+// MayJoin reports whether the bearer of the token may enter a room. A token without the claim allows every room; one
+// with an empty list allows none.
 func (i Identity) MayJoin(room string) bool {
 	return i.Rooms == nil || slices.Contains(i.Rooms, room)
 }
@@ -44,7 +44,7 @@ func (i Identity) Expired(now time.Time) bool {
 
 // claims is the payload of a token (RFC 7519 §4.1).
 type claims struct {
-	jwt.RegisteredClaims // stays empty: it makes this a jwt.Claims
+	jwt.RegisteredClaims // stays empty: makes this a jwt.Claims
 
 	sub, iss, jti string
 	aud           []string
@@ -52,8 +52,8 @@ type claims struct {
 	exp, nbf, iat time.Time
 }
 
-// UnmarshalJSON takes names exactly as they are written: encoding/json would let "SUB" stand for
-// "sub". Claims we do not know are ignored (RFC 7519 §4); null is no value.
+// UnmarshalJSON matches names exactly: encoding/json would accept "SUB" for "sub". Unknown claims are ignored (RFC
+// 7519 §4); null counts as absent.
 func (c *claims) UnmarshalJSON(b []byte) error {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(b, &all) != nil {
@@ -92,14 +92,14 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 			return err
 		}
 	}
-	if raw, ok := all["iat"]; ok { // what is no time says nothing: it is no reason to refuse a token
+	if raw, ok := all["iat"]; ok { // a value that is no time is ignored: it is no reason to refuse a token
 		c.iat, _ = numericDate("iat", raw)
 	}
 	return nil
 }
 
-// numericDate reads a NumericDate (RFC 7519 §2): seconds since 1970, perhaps with a fraction. Before that is
-// long ago; behind the year 9999 somebody counts in other units, and would be let in for ever.
+// numericDate reads a NumericDate (RFC 7519 §2): seconds since 1970, perhaps with a fraction. A negative one is long
+// ago. One after the year 9999 is an error: its author counts in other units, and the token would be good for ever.
 func numericDate(name string, raw json.RawMessage) (time.Time, *Error) {
 	var seconds float64
 	switch {
@@ -114,7 +114,7 @@ func numericDate(name string, raw json.RawMessage) (time.Time, *Error) {
 	return time.Unix(whole, int64((seconds-float64(whole))*1e9)), nil
 }
 
-// form checks what does not depend on the time or the configuration.
+// form checks all that does not depend on the time or the configuration.
 func (c *claims) form() *Error {
 	if !printable(c.sub, MaxSubject) {
 		return malformed("claim sub is missing, too long or not printable")
@@ -133,9 +133,9 @@ func (c *claims) form() *Error {
 	return nil
 }
 
-// printable reports whether s has 1 to most bytes, all of them of characters that can be seen, or spaces inside:
-// nobody's name ends in a space that a log or a page would hide. U+FFFD, which JSON with bad UTF-8 decodes to, is
-// none: two different subjects could become one.
+// printable reports whether s has 1 to most bytes, all of them of visible characters, or spaces inside: logs and
+// pages would hide a space at the end of a name. It refuses U+FFFD, into which JSON with bad UTF-8 is decoded: two
+// different subjects could become one.
 func printable(s string, most int) bool {
 	return len(s) <= most && label.Valid(s)
 }

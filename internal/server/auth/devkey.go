@@ -21,11 +21,11 @@ const (
 	maxDevKeyFile = 128
 )
 
-// DevKeyPath is where the development key of this user is: perch/dev.key in $XDG_STATE_HOME, by
-// default ~/.local/state. It fails for a user without a home.
+// DevKeyPath is the path of this user's development key: perch/dev.key in $XDG_STATE_HOME, by default ~/.local/state.
+// It fails for a user without a home.
 func DevKeyPath() (string, error) {
 	state := os.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(state) { // the specification says to ignore those
+	if !filepath.IsAbs(state) { // the specification says to ignore relative paths
 		home, err := os.UserHomeDir()
 		if err != nil || !filepath.IsAbs(home) {
 			return "", errors.New("auth: no home directory for the development key: name a file")
@@ -35,9 +35,9 @@ func DevKeyPath() (string, error) {
 	return filepath.Join(state, "perch", "dev.key"), nil
 }
 
-// DevKey reads the development key from a file, or makes one and the file, with mode 0600. Several
-// processes may do so at once; all get the same key. A file that others may read or write, that
-// belongs to another user, or that is no regular file (a symbolic link too) is refused.
+// DevKey reads the development key from a file, or makes the key and the file, with mode 0600. Several processes may
+// do so at once; all get the same key. It refuses a file that other users may read or write, that belongs to another
+// user, or that is a symbolic link or otherwise no regular file.
 func DevKey(path string) (Key, error) {
 	k, err := readDevKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -49,7 +49,7 @@ func DevKey(path string) (Key, error) {
 	return readDevKey(path)
 }
 
-// CheckDevKey is the error that DevKey would return, or nil. It makes nothing that stays.
+// CheckDevKey returns the error that DevKey would return, or nil. It leaves nothing behind.
 func CheckDevKey(path string) error {
 	_, err := readDevKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -69,12 +69,12 @@ func CheckDevKey(path string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// RandomKey makes a development key that no file has: it is good as long as the process.
+// RandomKey makes a development key without a file: it is good as long as the process runs.
 func RandomKey() (Key, error) {
 	return SecretKey(DevKeyID, devSecret())
 }
 
-// devSecret is never made of a seed: it is kept.
+// devSecret never comes from a seed, because the key is kept.
 func devSecret() []byte {
 	secret := make([]byte, devKeyBytes)
 	entropy.System{}.Fill(secret)
@@ -99,8 +99,8 @@ func readDevKey(path string) (Key, error) {
 	return SecretKey(DevKeyID, secret)
 }
 
-// makeDevKey writes a file beside and links it: path is there whole or not at all, and the first
-// of several makers wins.
+// makeDevKey writes a temporary file and links it to path. So the file at path is always whole, and the first of
+// several makers wins.
 func makeDevKey(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -15,7 +15,7 @@ func TestDevKey(t *testing.T) {
 	path := filepath.Join(dir, "state", "perch", "dev.key")
 	var keys [8]Key
 	var group sync.WaitGroup
-	for i := range keys { // all of them at the first start
+	for i := range keys { // all processes start for the first time
 		group.Go(func() {
 			var err error
 			if keys[i], err = DevKey(path); err != nil {

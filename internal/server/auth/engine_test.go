@@ -27,7 +27,7 @@ func TestTokenOfEngine(t *testing.T) {
 			token, carrier, err := Token(r, "tok")
 			var id Identity
 			if err == nil {
-				id, err = v.Verify(token) // on the loop, as it may
+				id, err = v.Verify(token) // on the loop, where Verify may be called
 			}
 			got <- seen{id, carrier, err}
 			return perch.Reject(http.StatusUnauthorized, "enough seen")

@@ -5,7 +5,7 @@ import "log/slog"
 // Code says why a token was refused. It is stable: clients, metrics and logs may rely on it.
 type Code string
 
-// The codes there are.
+// The codes.
 const (
 	CodeMissing        Code = "token_missing"
 	CodeConflicting    Code = "token_conflicting"
@@ -21,13 +21,13 @@ const (
 	CodeRevoked        Code = "token_revoked"
 )
 
-// Error is why a token was refused. Compare with errors.Is and the Err values, which looks at the
-// code alone. No field ever holds a part of a token, so an Error may be logged and sent.
+// Error is the reason why a token was refused. Compare with errors.Is and the Err values, which compares only the
+// code. No field ever holds a part of a token, so an Error may be logged and sent.
 type Error struct {
 	Code   Code
 	Reason string // for people
-	// Retry is set when the same token may be good in a moment: the key it names is being looked
-	// for. A handshake is then better refused with 503 and Retry-After than with 401.
+	// Retry is set when the same token may be good in a moment, because its key is being looked for. Then a handshake
+	// should be refused with 503 and Retry-After instead of 401.
 	Retry bool
 }
 

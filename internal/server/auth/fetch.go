@@ -11,13 +11,13 @@ import (
 	"net/url"
 )
 
-// maxRedirects is how often a key set may have moved.
+// maxRedirects is the number of redirects that are followed.
 const maxRedirects = 3
 
 // fetcher gets a JWK set over HTTP.
 type fetcher struct {
 	url    string
-	name   string // of the URL, fit for a log: no user, no query
+	name   string // of the URL, for a log: without user and query
 	client *http.Client
 }
 
@@ -36,7 +36,7 @@ func newFetcher(address string, client *http.Client) (*fetcher, error) {
 		f.client.Transport = &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-			DisableKeepAlives:      true, // minutes lie between two requests
+			DisableKeepAlives:      true, // there are minutes between two requests
 			MaxResponseHeaderBytes: 64 << 10,
 		}
 	}
@@ -60,7 +60,7 @@ func trustworthy(u *url.URL) error {
 	return errors.New("auth: the URL of a key set must be https, or http on this machine")
 }
 
-// fetch returns the body of a 200. Its time, headers and size are bounded. Its errors do not show
+// fetch returns the body of an answer with status 200. Its time, headers and size are bounded. Its errors do not show
 // the URL's query.
 func (f *fetcher) fetch(ctx context.Context) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url, nil)
@@ -70,7 +70,7 @@ func (f *fetcher) fetch(ctx context.Context) ([]byte, error) {
 	r.Header.Set("Accept", "application/jwk-set+json, application/json")
 	res, err := f.client.Do(r)
 	if err != nil {
-		var failed *url.Error // has the URL in its text
+		var failed *url.Error // its text has the URL
 		if errors.As(err, &failed) {
 			err = failed.Err
 		}

@@ -11,7 +11,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// endless is a body of spaces that counts what is read of it.
+// endless is a body of spaces that counts the bytes read.
 type endless struct{ read int }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -40,7 +40,7 @@ func TestFetchIsBounded(t *testing.T) {
 	}
 }
 
-// TestFetchRedirects: an issuer may move, but not to where others could change its keys.
+// TestFetchRedirects: an issuer may move, but not to a place where others could change its keys.
 func TestFetchRedirects(t *testing.T) {
 	for to, want := range map[string]bool{
 		"https://elsewhere.example/keys": true,

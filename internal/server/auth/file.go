@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// readFile returns a regular file of at most most bytes. O_NONBLOCK keeps a FIFO in its place from
-// stopping us.
+// readFile returns a regular file of at most most bytes. With O_NONBLOCK a FIFO at the path cannot block us.
 func readFile(path string, most int64) ([]byte, error) {
 	b, _, err := readFlags(path, most, 0)
 	return b, err
@@ -21,7 +20,7 @@ func readFlags(path string, most int64, flags int) ([]byte, fs.FileInfo, error) 
 		return nil, nil, fmt.Errorf("auth: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat() // of what is open, not of what has that name by now
+	info, err := f.Stat() // of the open file: the path may lead to another by now
 	if err != nil {
 		return nil, nil, fmt.Errorf("auth: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzVerify: whatever comes, Verify does not panic, and lets in only what was signed.
+// FuzzVerify: for any input, Verify does not panic, and accepts only signed tokens.
 func FuzzVerify(f *testing.F) {
 	v := verifier(f, nil)
 	good := make(map[string]bool)
@@ -35,7 +35,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzClaims signs whatever comes: what passes has the promised form.
+// FuzzClaims signs any payload: an Identity that Verify returns has the promised form.
 func FuzzClaims(f *testing.F) {
 	v := verifier(f, func(c *Config) { c.Issuer, c.Audience, c.WithoutExpiry = "", nil, true })
 	s := signers()["HS256"]
@@ -58,7 +58,7 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// FuzzRedact: a token in any carrier does not survive, whatever stands around it.
+// FuzzRedact: a token in any carrier is removed, with any text around it.
 func FuzzRedact(f *testing.F) {
 	token := signers()["HS256"].mint(nil, nil)
 	_, _, signature := cut(token)
@@ -83,7 +83,7 @@ func FuzzRedact(f *testing.F) {
 			"Cookie: x=1; tok=" + token,
 			"Sec-WebSocket-Protocol: x, bearer." + encoded,
 			`{"token":` + string(quoted) + `}`, `{"token" : "` + token + `"}`, `{\"token\":\"` + token + `\"}`,
-			// Opaque tokens: here the carrier alone tells.
+			// Opaque tokens: only the carrier shows that they are tokens.
 			" ?token=" + signature, "\nAuthorization: Bearer " + signature, "\nCookie: tok=" + signature,
 			`{"token":"` + signature + `"}`, " bearer." + signature,
 		} {
@@ -100,7 +100,7 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-// FuzzToken: what is found was there, and a second, different token of its rank never goes unseen.
+// FuzzToken: a token that is found was in the request, and a second, different token of its rank is always noticed.
 func FuzzToken(f *testing.F) {
 	f.Add("Bearer a.b.c", "x, bearer.YS5iLmM", "tok=a.b.c", "token=a.b.c")
 	f.Add("Bearer a", "x, bearer.Yg", "tok=c; tok=d", "token=e&token=f")
@@ -115,14 +115,14 @@ func FuzzToken(f *testing.F) {
 		r.Header.Add("Authorization", "Bearer other")
 		got, with, err := Token(httpRequest{r}, "tok")
 		switch {
-		case !carrier.Explicit(): // a cookie or query counts no more
+		case !carrier.Explicit(): // cookie and query do not count beside it
 			if err != nil || got != "other" || with != CarrierHeader {
 				t.Errorf("with a header added: %q, %v, %v", got, with, err)
 			}
 		case token != "" && token != "other" && !errors.Is(err, ErrConflicting):
 			t.Errorf("with another token added: %v", err)
 		case token == "" && err == nil:
-			t.Errorf("with another token added what was wrong is good: %q", got)
+			t.Errorf("with another token added a wrong one is good: %q", got)
 		}
 	})
 }

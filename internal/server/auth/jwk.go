@@ -18,8 +18,8 @@ const (
 	maxKeys   = 100       // in a set
 )
 
-// jwk is a JSON Web Key (RFC 7517 §4; members of RFC 7518 §6 and RFC 8037 §2). Of the private
-// members k is read, and d is looked for.
+// jwk is a JSON Web Key (RFC 7517 §4; members of RFC 7518 §6 and RFC 8037 §2). Of the private members k is read, and
+// d is only looked for.
 type jwk struct {
 	Kty    string   `json:"kty"`
 	Use    string   `json:"use"`
@@ -35,10 +35,10 @@ type jwk struct {
 	D      string   `json:"d"`
 }
 
-// parseKeySet returns the keys of a JWK set (RFC 7517 §5) that we can use, and why others are
-// left out: they are for encryption, of another algorithm, or broken (RFC 7517 §5 says to ignore
-// those). Secrets count only if they may: what is at a URL is no secret. A set without keys is a
-// set: the issuer has withdrawn them. An error means that it is no set at all.
+// parseKeySet returns the keys of a JWK set (RFC 7517 §5) that we can use, and the reasons why others are left out:
+// they are for encryption, of another algorithm, or broken (RFC 7517 §5 says to ignore those). Secrets are used only
+// if secrets is set: a key at a URL is not secret. A set without keys is valid: the issuer has withdrawn them. An
+// error means that b is no set.
 func parseKeySet(b []byte, secrets bool) (keys []Key, skipped []error, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -127,7 +127,7 @@ func decode(s string) []byte {
 	return b
 }
 
-// number is a Base64urlUInt; nil if it is malformed, 0, or longer than any key we take.
+// number reads a Base64urlUInt; nil if it is malformed, 0, or longer than any key that we accept.
 func number(s string) *big.Int {
 	b := decode(s)
 	if len(b) == 0 || len(b) > maxRSA/8+1 {

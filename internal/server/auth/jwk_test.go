@@ -85,7 +85,7 @@ func TestParseKeySet(t *testing.T) {
 			}
 		})
 	}
-	// RFC 8037 appendix A.2 and A.4: a key and a signature of others.
+	// RFC 8037 appendix A.2 and A.4: a key and a signature that we did not make.
 	keys, _, err := parseKeySet([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`), false)
 	if err != nil || len(keys) != 1 {
 		t.Fatal(keys, err)

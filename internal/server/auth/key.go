@@ -17,7 +17,7 @@ import (
 const (
 	// MinSecret is the least length of an HS256 secret in bytes (RFC 7518 §3.2).
 	MinSecret = 32
-	// minRSA is RFC 7518 §3.3; maxRSA bounds what one verification costs.
+	// minRSA is RFC 7518 §3.3; maxRSA bounds the cost of a verification.
 	minRSA, maxRSA = 2048, 8192 // bits
 
 	maxKeyFile = 64 << 10 // bytes
@@ -28,9 +28,9 @@ const (
 type Key struct {
 	id      string
 	method  jwt.SigningMethod
-	public  any    // what method.Verify takes; the secret itself for HS256
-	private any    // what method.Sign takes; nil: verifies only
-	file    string // that it was read from, if any
+	public  any    // for method.Verify; for HS256 the secret itself
+	private any    // for method.Sign; nil: it only verifies
+	file    string // the file that it was read from, if any
 }
 
 // ID is the key's kid; empty if it has none.
@@ -44,8 +44,8 @@ func (k Key) Algorithm() string {
 	return k.method.Alg()
 }
 
-// Private reports whether the key has a private half, which who only verifies has no use for. A secret
-// has none: it is the whole key.
+// Private reports whether the key has a private half, which a verifier does not need. A secret has none: it is the
+// whole key.
 func (k Key) Private() bool { return k.private != nil && k.method != jwt.SigningMethodHS256 }
 
 // CanSign reports whether Sign works.
@@ -54,7 +54,7 @@ func (k Key) CanSign() bool { return k.private != nil }
 // String shows algorithm and kid.
 func (k Key) String() string { return fmt.Sprintf("%s key %q", k.Algorithm(), k.id) }
 
-// LogValue is a group of kid, algorithm and file: what tells an operator which key it is.
+// LogValue is a group of kid, algorithm and file, by which an operator knows the key.
 func (k Key) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("kid", brief(k.id)), slog.String("algorithm", k.Algorithm())}
 	if k.method == jwt.SigningMethodHS256 {
@@ -66,7 +66,7 @@ func (k Key) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// brief cuts what an issuer may have made long.
+// brief cuts text of an issuer that may be long.
 func brief(s string) string {
 	if len(s) <= 64 {
 		return s
@@ -77,9 +77,9 @@ func brief(s string) string {
 // GoString keeps %#v from showing a secret.
 func (k Key) GoString() string { return "auth.Key{" + k.String() + "}" }
 
-// SecretKey makes an HS256 key. The secret is taken as it is, without decoding; it is copied. It
-// must have MinSecret bytes or more, and must not be a key or a document: a public key, which
-// everybody may know, would make a fine forger's secret.
+// SecretKey makes an HS256 key. The secret is used as it is, without decoding; it is copied. It must have at least
+// MinSecret bytes, and must not be a key or a document: everybody may know a public key, and could forge tokens with
+// it.
 func SecretKey(id string, secret []byte) (Key, error) {
 	k, err := secretKey(id, secret)
 	if err != nil {

@@ -24,7 +24,7 @@ func write(t *testing.T, content []byte, mode os.FileMode) string {
 	if err := os.WriteFile(path, content, mode); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, mode); err != nil { // whatever the umask
+	if err := os.Chmod(path, mode); err != nil { // so that the umask does not matter
 		t.Fatal(err)
 	}
 	return path
@@ -131,7 +131,7 @@ func TestKeyShowsNoSecret(t *testing.T) {
 	}
 }
 
-// TestSign checks what Sign makes with the verifier, and that what cannot sign does not.
+// TestSign checks the tokens of Sign with the verifier, and that keys without a private half do not sign.
 func TestSign(t *testing.T) {
 	for alg, s := range signers() {
 		k := s.key
@@ -156,7 +156,7 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// TestKeyrings: which keys a kid stands for.
+// TestKeyrings: the keys that a kid stands for.
 func TestKeyrings(t *testing.T) {
 	secret := func(id, s string) signer {
 		k, err := SecretKey(id, []byte(strings.Repeat(s, MinSecret)))

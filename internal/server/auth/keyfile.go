@@ -11,14 +11,13 @@ import (
 	"strings"
 )
 
-// forms is what messages say of the files that hold a key.
+// forms ends messages about files with keys.
 const forms = "in PEM or DER form, or as a JWK"
 
-// LoadKey reads a key from a file: as ParseKey does, or, if the file has no structure, a secret for
-// HS256. Of text one line end is taken off; bytes are taken as they are. A file that is something
-// else, or that may be something else encoded, is refused: everybody who knows a public key could sign
-// with it. (Nothing tells the 32 bytes of a bare Ed25519 key, or a bare modulus, from a secret: such a
-// file is one.)
+// LoadKey reads a key from a file: as ParseKey does, or, if the file has no structure, a secret for HS256. One line
+// end is removed from text; bytes are used as they are. Other files are refused, and so are files that may be
+// something else in an encoding: everybody who knows a public key could sign with it. (The 32 bytes of a bare Ed25519
+// key, or a bare modulus, look like a secret: such a file is used as one.)
 func LoadKey(id, path string) (Key, error) {
 	file, err := readFile(path, maxKeyFile)
 	if err != nil {
@@ -36,7 +35,7 @@ func LoadKey(id, path string) (Key, error) {
 	return k, nil
 }
 
-// secretOf is the secret in a file: editors and echo end text with a line end.
+// secretOf is the secret in a file, without the line end that editors and echo add.
 func secretOf(file []byte) []byte {
 	if !isText(file) {
 		return file
@@ -44,11 +43,10 @@ func secretOf(file []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(file, []byte("\n")), []byte("\r"))
 }
 
-// ParseKey makes a key of a file that holds one: in PEM form with any text before and behind, in DER
-// form, or either in base64; PKIX or PKCS #1 public keys, certificates, PKCS #8, PKCS #1 or SEC 1
-// private keys; or a JWK (RFC 7517) of a public key, whose own kid counts if id is empty. RSA (2048 to
-// 8192 bits) is for RS256, P-256 for ES256, Ed25519 for EdDSA; other keys are refused. The error says
-// what the file is.
+// ParseKey makes a key from a file: in PEM form with any text before and behind it, in DER form, or either in base64.
+// It takes PKIX or PKCS #1 public keys, certificates, PKCS #8, PKCS #1 or SEC 1 private keys; or a JWK (RFC 7517) of
+// a public key, whose own kid is used if id is empty. RSA (2048 to 8192 bits) is for RS256, P-256 for ES256, Ed25519
+// for EdDSA; other keys are refused. The error says what kind of file it is.
 func ParseKey(id string, file []byte) (Key, error) {
 	k, err := parseKey(id, file)
 	if err != nil {
@@ -80,7 +78,7 @@ func parseKey(id string, file []byte) (Key, error) {
 	return Key{}, notAKey(structured(whole))
 }
 
-// notAKey says what a file is that holds no key for us, and what to do.
+// notAKey makes an error that says what a file without a usable key is, and what to do.
 func notAKey(what string) error {
 	advice := ""
 	switch {
@@ -101,14 +99,14 @@ func parsePEM(id string, file []byte) (Key, error) {
 	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type == "CERTIFICATE" {
 			if certificates++; certificates > 1 {
-				continue // a chain: the first is the issuer's own
+				continue // a chain: the first certificate is the issuer's own
 			}
 		}
 		parsed, err := parseBlock(block)
 		switch {
 		case err != nil:
 			return Key{}, err
-		case parsed == nil: // EC PARAMETERS stands before some keys
+		case parsed == nil: // some keys have EC PARAMETERS in front
 			other = append(other, block.Type)
 			continue
 		}
@@ -155,7 +153,7 @@ func parseBlock(block *pem.Block) (any, error) {
 	return nil, nil
 }
 
-// parseDER tries what DER can be, one after the other: none of them is another.
+// parseDER tries the forms of DER one after the other: none of them is valid as another.
 func parseDER(id string, file []byte) (Key, error) {
 	der, rest, ok := sequence(file)
 	switch {

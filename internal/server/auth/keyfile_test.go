@@ -26,8 +26,8 @@ import (
 	"unicode/utf16"
 )
 
-// publicForms returns what may be found in a file with the public half of s: everybody may know all
-// of it. Those with true must be read.
+// publicForms returns forms in which a file may have the public half of s, all of which everybody may know. Those
+// with true must be read.
 var publicForms = sync.OnceValue(func() map[string]map[string]form {
 	all := make(map[string]map[string]form)
 	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
@@ -38,7 +38,7 @@ var publicForms = sync.OnceValue(func() map[string]map[string]form {
 
 type form struct {
 	file []byte
-	read bool // it is taken for the key that it is
+	read bool // LoadKey reads it as the key
 }
 
 func formsOf(s signer) map[string]form {
@@ -192,7 +192,7 @@ func sshName(public any) string {
 	return "ssh-ed25519"
 }
 
-// sshWire is RFC 4253 §6.6, RFC 5656 §3.1 and RFC 8709 §4.
+// sshWire writes a key by RFC 4253 §6.6, RFC 5656 §3.1 and RFC 8709 §4.
 func sshWire(public any) (b []byte) {
 	add := func(field []byte) { b = append(binary.BigEndian.AppendUint32(b, uint32(len(field))), field...) }
 	add([]byte(sshName(public)))
@@ -210,8 +210,8 @@ func sshWire(public any) (b []byte) {
 	return b
 }
 
-// TestPublicKeyIsNoSecret: a file with a public key is that key or is refused, whatever form it has. What
-// is signed with any form of it as an HS256 secret is never good.
+// TestPublicKeyIsNoSecret: a file with a public key is read as that key or refused, in every form. A token signed
+// with any form of it as an HS256 secret is never good.
 func TestPublicKeyIsNoSecret(t *testing.T) {
 	for alg, forms := range publicForms() {
 		s := signers()[alg]
@@ -232,7 +232,7 @@ func TestPublicKeyIsNoSecret(t *testing.T) {
 					if _, err := LoadSecret(path); err == nil {
 						t.Error("taken for a secret that a request shows")
 					}
-					// What a JWK set says is a secret must be one too.
+					// A secret of a JWK set is checked in the same way.
 					set := keySet(object{"kty": "oct", "k": b64(f.file)}, jwkOf(s))
 					if keys, skipped, err := parseKeySet(set, true); err != nil || len(keys) != 1 || len(skipped) != 1 {
 						t.Errorf("as oct: keys %v, left out %v, %v", keys, skipped, err)
@@ -262,7 +262,7 @@ func TestPublicKeyIsNoSecret(t *testing.T) {
 	}
 }
 
-// FuzzPublicKeyIsNoSecret: whatever stands before, behind and in place of a byte of a public key.
+// FuzzPublicKeyIsNoSecret: a public key with bytes before it, behind it, and in place of one of its own.
 func FuzzPublicKeyIsNoSecret(f *testing.F) {
 	names := []string{"PEM", "DER", "JWK", "base64 of DER", "hex of DER", "base64 of PEM", "SSH"}
 	for i := range names {
@@ -287,11 +287,11 @@ func FuzzPublicKeyIsNoSecret(f *testing.F) {
 	})
 }
 
-// TestSecretFiles: what a secret may look like, and what it then is.
+// TestSecretFiles: the files that are secrets, and the secrets that they are.
 func TestSecretFiles(t *testing.T) {
 	random := make([]byte, 48)
 	rand.Read(random)
-	random[0], random[47] = 0x80, '\n' // no text, and ends as text does
+	random[0], random[47] = 0x80, '\n' // it is no text, but ends as text does
 	text := func(n int) string { return strings.Repeat("s3cret! ", n/8+1)[:n] }
 	for name, tt := range map[string]struct{ file, secret string }{
 		"text":                  {text(40), text(40)},
@@ -344,8 +344,8 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
-// TestRandomSecrets: chance does not make a refusal. Of other lengths than those of points, none of ten
-// thousand is refused; a bound that holds with very high probability.
+// TestRandomSecrets: random secrets are hardly ever refused. Of lengths other than those of points, none of ten
+// thousand is; the bound holds with very high probability.
 func TestRandomSecrets(t *testing.T) {
 	for _, encode := range []func([]byte) []byte{
 		bytes.Clone,
@@ -367,7 +367,7 @@ func TestRandomSecrets(t *testing.T) {
 	}
 }
 
-// TestPrivateKeys: the private half is known for what it is, and no file of it is a secret.
+// TestPrivateKeys: a private half is recognised, and no file with one is a secret.
 func TestPrivateKeys(t *testing.T) {
 	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
 		pair := signers()[alg].pair
@@ -397,7 +397,7 @@ func TestPrivateKeys(t *testing.T) {
 	}
 }
 
-// TestKeyNames: a JWK has a name of its own, which must not contradict the one that it is given.
+// TestKeyNames: a JWK has a name of its own, which must not contradict the name that it is given.
 func TestKeyNames(t *testing.T) {
 	jwk, _ := json.Marshal(merge(jwkOf(signers()["ES256"]), object{"kid": "own"}))
 	path := write(t, jwk, 0o644)
@@ -419,8 +419,8 @@ func TestKeyNames(t *testing.T) {
 	}
 }
 
-// TestLogNamesKeys: which keys verify, and why others of the set do not; once, until that changes, and
-// without a secret.
+// TestLogNamesKeys: the log names the keys that verify, and the reasons why others of the set do not, once until that
+// changes, and without a secret.
 func TestLogNamesKeys(t *testing.T) {
 	var log lockedBuffer
 	secret := strings.Repeat("Sesame!", 6)

@@ -1,6 +1,6 @@
 package auth
 
-// MaxTries is how many keys one token is checked with at most: it bounds what a token costs.
+// MaxTries is the number of keys with which one token is checked at most: it bounds the cost of a token.
 const MaxTries = 4
 
 // keyring holds the keys of one moment. It is immutable.
@@ -26,9 +26,8 @@ func newKeyring(keys ...[]Key) *keyring {
 	return r
 }
 
-// candidates returns the keys to try, one to MaxTries, all of algorithm alg. stale is set if
-// the token names a key that is not here, or none and there is none for it, so that looking for new keys
-// makes sense.
+// candidates returns the keys to try, one to MaxTries, all of algorithm alg. stale is set if loading new keys makes
+// sense: the token names a key that is missing, or names none and no key fits.
 func (r *keyring) candidates(kid, alg string) (keys []Key, stale bool, err *Error) {
 	switch named := r.byID[kid]; {
 	case kid == "":

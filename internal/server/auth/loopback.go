@@ -7,11 +7,10 @@ import (
 	"strings"
 )
 
-// LoopbackHost reports whether a Host header, or the host of a URL, names this machine: localhost or a name
-// below it (RFC 6761 §6.3: browsers ask no name server for those), with a dot at the end or without,
-// 127.0.0.1 or ::1, with any port or none. In open mode every request must pass it: a page of
-// evil.example whose name was made to resolve to 127.0.0.1 (DNS rebinding) is of the same origin
-// as itself, but its Host still says evil.example.
+// LoopbackHost reports whether a Host header, or the host of a URL, names this machine: localhost or a name below it
+// (RFC 6761 §6.3: browsers ask no name server for those), with or without a dot at the end, 127.0.0.1 or ::1, with
+// any port or none. In open mode every request must pass it. A page of evil.example whose name was made to resolve to
+// 127.0.0.1 (DNS rebinding) is allowed to read what this machine answers, but its Host is still evil.example.
 func LoopbackHost(host string) bool {
 	name, ok := splitHost(host)
 	if !ok {
@@ -43,9 +42,9 @@ func notInName(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
 }
 
-// LoopbackListen reports whether a listener at addr, host:port, is reached from this machine alone:
-// localhost, 127.0.0.0/8 or ::1. An empty host means all interfaces, so it is not. Ask again with
-// the address the listener got: what localhost means is up to the machine.
+// LoopbackListen reports whether only this machine can reach a listener at addr, host:port: localhost, 127.0.0.0/8 or
+// ::1. An empty host means all interfaces, so it does not pass. Ask again with the address that the listener has got:
+// the machine decides which address localhost is.
 func LoopbackListen(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -58,7 +57,7 @@ func LoopbackListen(addr string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// splitHost takes the port and the brackets off (RFC 3986 §3.2).
+// splitHost removes the port and the brackets (RFC 3986 §3.2).
 func splitHost(host string) (name string, ok bool) {
 	if inside, found := strings.CutPrefix(host, "["); found {
 		name, rest, closed := strings.Cut(inside, "]")
@@ -71,7 +70,7 @@ func splitHost(host string) (name string, ok bool) {
 	return name, !found || port(number)
 }
 
-// port: RFC 3986 §3.2.3 lets it be empty.
+// port reports whether s is a port. It may be empty: RFC 3986 §3.2.3.
 func port(s string) bool {
 	if s == "" {
 		return true

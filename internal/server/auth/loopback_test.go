@@ -17,7 +17,7 @@ func TestLoopbackHost(t *testing.T) {
 		"[::1%25lo]": false, "[::1%lo]": false, "localhost:x": false, "localhost:+1": false, "localhost:65536": false, "localhost:1:2": false,
 		"evil@localhost": false, " localhost": false, "localhost, evil.example": false, "127.0.0.1.": false, "[::1].": false,
 
-		// RFC 6761 §6.3: localhost and all below it.
+		// RFC 6761 §6.3: localhost and all names below it.
 		"localhost.": true, "localhost.:8000": true, "LOCALHOST.": true, "foo.localhost": true, "foo.localhost:8000": true, "foo.localhost.": true,
 		"Foo.LocalHost.:1": true, "a.b.localhost": true, "x_y-1.localhost": true, strings.Repeat("a", 63) + ".localhost": true,
 		"localhost..": false, ".localhost": false, "foo..localhost": false, ".": false, "localhostevil": false, "evillocalhost": false, "foo-localhost": false,

@@ -7,14 +7,13 @@ import (
 	"strings"
 )
 
-// redacted stands where a secret stood.
+// redacted replaces a secret.
 const redacted = "[redacted]"
 
-// Redact returns s without the secrets in it: tokens and whatever else lets somebody be somebody
-// (cookies, passwords, session ids), in URLs, header lines, subprotocol lists, JSON, and anything
-// that looks like a JSON Web Token wherever it stands, percent-encoded or escaped too. It rather
-// takes away too much: up to the end of a header line or a value. It cannot know a secret
-// without a mark: an opaque word on its own.
+// Redact returns s without the secrets in it: tokens, and other values that prove who somebody is (cookies,
+// passwords, session ids), in URLs, header lines, subprotocol lists and JSON. It also removes anything that looks
+// like a JSON Web Token, anywhere, even percent-encoded or escaped. It removes too much rather than too little: up to
+// the end of a header line or a value. It cannot recognise an opaque word without a mark as a secret.
 func Redact(s string) string {
 	var spans []span
 	add := func(t text, start, end int) {
@@ -34,7 +33,7 @@ func Redact(s string) string {
 	}
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
 	var b strings.Builder
-	done := 0 // how much of s has been dealt with
+	done := 0 // how much of s is copied or redacted
 	for _, sp := range spans {
 		if sp.end <= done {
 			continue
@@ -49,13 +48,13 @@ func Redact(s string) string {
 	return b.String()
 }
 
-// span is s[start:end] of the text as it was given.
+// span is s[start:end] of the given text.
 type span struct{ start, end int }
 
-// text is the given text, or what it is after decoding some times.
+// text is the given text, or the result of decoding it some times.
 type text struct {
 	s  string
-	at []int // where each byte of s, and its end, was in the given text; nil: s is that
+	at []int // the places of each byte of s, and of its end, in the given text; nil: s is the given text
 }
 
 func (t text) offset(i int) int {
@@ -83,7 +82,7 @@ func (t text) decode() (text, bool) {
 	return text{string(b), append(at, t.offset(len(t.s)))}, changed
 }
 
-// unescape returns the byte that s begins with, and how much of s stands for it.
+// unescape returns the byte that s begins with, decoded, and the length of its spelling.
 func unescape(s string) (byte, int) {
 	digits := ""
 	switch {
@@ -104,7 +103,7 @@ func unescape(s string) (byte, int) {
 	return b[0], 6
 }
 
-// findTokens finds what has the form of a JWS (RFC 7515 §7.1).
+// findTokens finds runs in the form of a JWS (RFC 7515 §7.1).
 func findTokens(t text, add func(text, int, int)) {
 	s := t.s
 	for i := 0; i < len(s); {
@@ -119,7 +118,7 @@ func findTokens(t text, add func(text, int, int)) {
 		if cut := tokenIn(s[i:end]); cut >= 0 {
 			start := i + cut
 			for end < len(s) && (tokenByte(s[end]) || strings.IndexByte("+/=", s[end]) >= 0) {
-				end++ // the other alphabet of base64
+				end++ // in the other alphabet of base64
 			}
 			add(t, start, end)
 		}
@@ -127,13 +126,13 @@ func findTokens(t text, add func(text, int, int)) {
 	}
 }
 
-// tokenIn returns where in a run of token bytes a token begins, −1 if nowhere.
+// tokenIn returns where in a run of token bytes a token begins, −1 if there is none.
 func tokenIn(run string) int {
 	const (
 		object  = "eyJ"  // `{"` in base64: how headers begin in practice
 		twice   = "ZXlK" // "eyJ" in base64: a token in the bearer subprotocol
-		shortly = 16     // less than that is a word
-		header  = 16     // least length of one, of any spelling
+		shortly = 16     // a shorter run is a word
+		header  = 16     // least length of a header, in any spelling
 		sig     = 43     // HMAC-SHA256, the shortest signature we accept
 	)
 	first := -1
@@ -161,10 +160,10 @@ func tokenIn(run string) int {
 	}
 }
 
-// findBearers finds what follows "bearer": in an Authorization header, or as a subprotocol.
+// findBearers finds the words after "bearer": in an Authorization header, or as a subprotocol.
 func findBearers(t text, add func(text, int, int)) {
 	s := t.s
-	end := 0 // of the last run of token bytes: another bearer in it ends there too
+	end := 0 // of the last run of token bytes: a second bearer in it ends there too
 	for i := 0; i+len(bearerScheme) < len(s); i++ {
 		if s[i]|0x20 != 'b' || !strings.EqualFold(s[i:i+len(bearerScheme)], bearerScheme) {
 			continue
@@ -183,7 +182,7 @@ func findBearers(t text, add func(text, int, int)) {
 	}
 }
 
-// word reports whether s is rather a word of a sentence about bearers.
+// word reports whether s is more likely a word of a sentence about bearers.
 func word(s string) bool {
 	if len(s) > 20 {
 		return false
@@ -197,8 +196,7 @@ func word(s string) bool {
 	return len(s) < 16
 }
 
-// findAssignments finds the values of names that are known for holding secrets: name=value,
-// "name":"value", Name: value.
+// findAssignments finds the values of names that usually hold secrets: name=value, "name":"value", Name: value.
 func findAssignments(t text, add func(text, int, int)) {
 	s := t.s
 	v := values{s: s}
@@ -207,14 +205,14 @@ func findAssignments(t text, add func(text, int, int)) {
 			continue
 		}
 		if name, quoted := nameBefore(s, i); secretName(name) {
-			start, end := v.after(i, name, quoted) // may reach beyond that of another name
+			start, end := v.after(i, name, quoted) // may reach beyond the value of another name
 			add(t, start, end)
 		}
 	}
 }
 
 func nameBefore(s string, sep int) (name string, quoted bool) {
-	const longest = 64 // names end in what matters
+	const longest = 64 // the end of a name shows what it is
 	end := sep
 	for end > 0 && sep-end < 8 && space(s[end-1]) {
 		end--
@@ -229,9 +227,9 @@ func nameBefore(s string, sep int) (name string, quoted bool) {
 	return s[start:end], quoted
 }
 
-// secretName reports whether the value of such a name lets somebody in.
+// secretName reports whether the value of such a name proves who somebody is.
 func secretName(name string) bool {
-	plain := make([]byte, 0, 64) // without case, hyphens and the like
+	plain := make([]byte, 0, 64) // in lower case, without hyphens and the like
 	for i := range len(name) {
 		switch c := name[i]; {
 		case 'A' <= c && c <= 'Z':
@@ -248,7 +246,7 @@ func secretName(name string) bool {
 	return string(plain) == "session" || headerName(name)
 }
 
-// headerName is of headers whose value goes on to the end of the line.
+// headerName reports whether the value of a header goes on to the end of the line.
 func headerName(name string) bool {
 	for _, end := range [...]string{"authorization", "cookie"} {
 		if len(name) >= len(end) && strings.EqualFold(name[len(name)-len(end):], end) {
@@ -258,13 +256,13 @@ func headerName(name string) bool {
 	return false
 }
 
-// values finds where values end. Values may lie within each other; nothing is looked at twice.
+// values finds the ends of values. Values may be nested; no byte is looked at twice.
 type values struct {
 	s    string
-	seen map[string]span // from where the next of some bytes was looked for, and where it was
+	seen map[string]span // for each set of bytes: where the search for the next one began and ended
 }
 
-// until returns where the next byte of stop is.
+// until returns the place of the next byte of stop.
 func (v *values) until(from int, stop string) int {
 	if last, ok := v.seen[stop]; ok && last.start <= from && from <= last.end {
 		return last.end
@@ -280,7 +278,7 @@ func (v *values) until(from int, stop string) int {
 	return end
 }
 
-// after returns the bounds of the value behind s[sep]; equal ones if there is none.
+// after returns the bounds of the value behind s[sep]; equal ones if there is no value.
 func (v *values) after(sep int, name string, quoted bool) (start, end int) {
 	s := v.s
 	start = sep + 1
@@ -296,7 +294,7 @@ func (v *values) after(sep int, name string, quoted bool) (start, end int) {
 		return start + 1, closing(s, start)
 	case c == '[' && (quoted || headerName(name)): // JSON or fmt of a http.Header
 		return start + 1, v.until(start, "]\r\n")
-	case c == '{' && quoted: // an object: what is in it is looked at by itself
+	case c == '{' && quoted: // an object: its members are looked at by themselves
 		return start, start
 	case quoted:
 		end = v.until(start, ",}] \t\r\n")
@@ -312,7 +310,7 @@ func (v *values) after(sep int, name string, quoted bool) (start, end int) {
 	return start, v.until(start, "& \t\r\n\"'<>")
 }
 
-// closing returns where the string that begins with the quote s[open] ends.
+// closing returns the end of the string that begins with the quote s[open].
 func closing(s string, open int) int {
 	for i := open + 1; i < len(s); i++ {
 		switch s[i] {
@@ -327,7 +325,7 @@ func closing(s string, open int) int {
 
 func space(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// tokenByte is of base64url and the dots between.
+// tokenByte reports whether c is in the alphabet of base64url or a dot.
 func tokenByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.'
 }

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// RedactHandler returns a handler that passes every record on to next without secrets: Redact on
-// the message and on what attributes print as, values of attributes with telling names
-// (token, cookie, password, …) as a whole.
+// RedactHandler returns a handler that passes every record on to next without secrets. It applies Redact to the
+// message and to the printed form of attributes, and replaces whole values of attributes with names like token,
+// cookie or password.
 func RedactHandler(next slog.Handler) slog.Handler {
 	if h, ok := next.(redactHandler); ok {
 		return h
@@ -71,11 +71,11 @@ func redactAttr(a slog.Attr) slog.Attr {
 	return slog.Attr{Key: Redact(a.Key), Value: v}
 }
 
-// redactAny leaves a value alone if nothing that a handler makes of it (its text, its JSON, bytes
-// within as numbers or base64) shows a secret. Else it becomes a string.
+// redactAny keeps a value if no form in which a handler prints it shows a secret: its text, its JSON, or bytes inside
+// it as numbers or base64. Else it becomes a string.
 func redactAny(x any) (v slog.Value) {
 	defer func() {
-		if recover() != nil { // a String method of a nil pointer, as slog expects too
+		if recover() != nil { // the String method of a nil pointer, which slog expects too
 			v = slog.StringValue("[unprintable]")
 		}
 	}()
@@ -107,19 +107,19 @@ func redactAny(x any) (v slog.Value) {
 	return slog.AnyValue(x)
 }
 
-// secretBytes looks for byte slices with secrets, depth levels down and at budget values at most:
-// what lies deeper fails safe, as if it had one.
+// secretBytes looks for byte slices with secrets, depth levels down and in budget values at most. Beyond that it
+// assumes that there is one.
 func secretBytes(v reflect.Value, depth int, budget *int) bool {
 	if *budget--; depth < 0 || *budget < 0 {
 		return true
 	}
 	switch v.Kind() {
-	case reflect.Invalid: // the nil of an interface
+	case reflect.Invalid: // a nil interface
 		return false
 	case reflect.Pointer, reflect.Interface:
 		return !v.IsNil() && secretBytes(v.Elem(), depth-1, budget)
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() { // has the whole history of a time zone
+		if v.Type() == reflect.TypeFor[time.Time]() { // it contains the whole history of a time zone
 			return false
 		}
 		for i := range v.NumField() {
@@ -141,7 +141,7 @@ func secretBytes(v reflect.Value, depth int, budget *int) bool {
 				b[i] = byte(v.Index(i).Uint())
 			}
 			return Redact(string(b)) != string(b)
-		case elem < reflect.Array || elem == reflect.String: // bool and numbers come first
+		case elem < reflect.Array || elem == reflect.String: // kinds whose elements cannot hold bytes
 			return false
 		}
 		for i := range v.Len() {

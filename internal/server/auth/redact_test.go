@@ -18,11 +18,11 @@ func TestRedact(t *testing.T) {
 	const jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmE"
 	spaced := base64.RawURLEncoding.EncodeToString([]byte(`{ "alg":"HS256" }`)) + jwt[strings.IndexByte(jwt, '.'):]
 	for _, tt := range []struct{ in, want string }{
-		// Tokens wherever they stand.
+		// Tokens anywhere.
 		{jwt, "[redacted]"},
 		{"got " + jwt + ", refused", "got [redacted], refused"},
 		{"(" + jwt + ")", "([redacted])"},
-		{"x" + jwt, "[redacted]"}, // a header too, as far as its length tells
+		{"x" + jwt, "[redacted]"}, // a header too, judged by its length
 		{jwt + " " + jwt, "[redacted] [redacted]"},
 		{"head " + jwt[:20], "head [redacted]"},
 		{spaced, "[redacted]"},
@@ -58,7 +58,7 @@ func TestRedact(t *testing.T) {
 		{`{"type":"join","token":"abc","x":1}`, `{"type":"join","token":"[redacted]","x":1}`},
 		{`{"token" : "abc"}`, `{"token" : "[redacted]"}`},
 		{`{"token":"a\"b","x":1}`, `{"token":"[redacted]","x":1}`},
-		{`{"token":"a\\","x":"y"}`, `{"token":"[redacted]"x":"y"}`}, // rather too much
+		{`{"token":"a\\","x":"y"}`, `{"token":"[redacted]"x":"y"}`}, // it removes too much rather than too little
 		{`{"token":"abc`, `{"token":"[redacted]`},
 		{`{"tok\u0065n":"abc"}`, `{"tok\u0065n":"[redacted]"}`},
 		{`{"resume_token":"abc"}`, `{"resume_token":"[redacted]"}`},
@@ -76,7 +76,7 @@ func TestRedact(t *testing.T) {
 		{"Bearer bearer abc123", "Bearer bearer [redacted]"},
 		{"bearer.bearer x1", "bearer.[redacted] [redacted]"},
 
-		// What stays.
+		// Text that stays.
 		{"", ""},
 		{"a bearer subprotocol needs another beside it", "a bearer subprotocol needs another beside it"},
 		{"claim token: expected a string", "claim token: expected a string"},
@@ -93,14 +93,14 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// TestRedactIsLinear: what a client can make us log must not cost more than its length.
+// TestRedactIsLinear: the cost of a text that a client makes us log grows only with its length.
 func TestRedactIsLinear(t *testing.T) {
 	const size = 1 << 19
 	for _, unit := range []string{"bearer.", "bearer ", "token=", "token:", `"token":`, "token= ", ".", "eyJ", "a.", "=", `"`, `\`, `\\`, "%", "%25", "eyJ=", `"token":[`, "'token':{", "cookie:\n", `token="token='`, `"token":'\'`, "token=[cookie:"} {
 		s := strings.Repeat(unit, size/len(unit))
 		start := time.Now()
 		Redact(s)
-		if d := time.Since(start); d > 5*time.Second { // quadratic takes minutes
+		if d := time.Since(start); d > 5*time.Second { // quadratic time would take minutes
 			t.Errorf("%q repeated to %d bytes took %v", unit, size, d)
 		}
 	}
@@ -116,7 +116,7 @@ type stringer struct{ token string }
 
 func (s *stringer) String() string { return "at " + s.token }
 
-// TestRedactHandler sends each carrier, in each form a log call may give it, through real handlers.
+// TestRedactHandler sends each carrier, in each form that a log call may give it, through real handlers.
 func TestRedactHandler(t *testing.T) {
 	token := signers()["HS256"].mint(nil, nil)
 	_, _, signature := cut(token)
@@ -180,7 +180,7 @@ func TestRedactHandler(t *testing.T) {
 	}
 }
 
-// shows fails if a secret is in the line, as it is or as bytes in numbers or base64.
+// shows fails if a secret is in the line, as text or as bytes in numbers or base64.
 func shows(t *testing.T, line string, secrets ...string) {
 	t.Helper()
 	for _, s := range secrets {
@@ -188,7 +188,7 @@ func shows(t *testing.T, line string, secrets ...string) {
 		if strings.Contains(line, s) || strings.Contains(line, numbers) {
 			t.Errorf("a secret is in the log: %s", line)
 		}
-		for i := range 3 { // base64 looks different at each of three places
+		for i := range 3 { // base64 of the same bytes depends on their place in the input
 			if part := b64([]byte(s[i : i+30])); strings.Contains(line, part[4:36]) {
 				t.Errorf("a secret in base64 is in the log: %s", line)
 			}
@@ -196,7 +196,7 @@ func shows(t *testing.T, line string, secrets ...string) {
 	}
 }
 
-// TestRedactHandlerKeeps: what has no secret passes as it is, type and all.
+// TestRedactHandlerKeeps: values without a secret pass unchanged, with their type.
 func TestRedactHandlerKeeps(t *testing.T) {
 	write := func(h slog.Handler) {
 		l := slog.New(h).With("a", 1).WithGroup("g")

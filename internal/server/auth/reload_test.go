@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestSetKeys: other keys count from then on, beside those of the set, and none is no key.
+// TestSetKeys: the new keys replace the old ones, beside those of the set; no keys at all are an error.
 func TestSetKeys(t *testing.T) {
 	all := signers()
 	v := verifier(t, func(c *Config) { c.Keys = []Key{all["RS256"].key} })
@@ -39,7 +39,7 @@ func TestSetKeys(t *testing.T) {
 	}
 }
 
-// TestReloadNow: a set that was just loaded is loaded again when it is asked for, and later as it would be.
+// TestReloadNow: Reload loads a set again that was just loaded, and later loads come as usual.
 func TestReloadNow(t *testing.T) {
 	old, next := signers()["ES256"], signers()["EdDSA"]
 	synctest.Test(t, func(t *testing.T) {

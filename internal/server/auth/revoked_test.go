@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// revocations are of one id, and of all that a user was issued up to a time.
+// revocations revoke one id, and all tokens of one user that were issued up to a time.
 type revocations struct {
 	id, user string
 	upTo     time.Time
@@ -18,8 +18,8 @@ func (r *revocations) Revoked(t Revocable) bool {
 	return t.ID == r.id || t.Subject == r.user && !t.Issued.After(r.upTo)
 }
 
-// TestRevoked: a token that is good otherwise is refused by its id, or by its subject and when it was issued. One that
-// does not say when is older than any. Of others nobody is asked.
+// TestRevoked: a token that is otherwise good is refused by its id, or by its subject and time of issue. A token
+// without that time counts as older than any. Bad tokens are not asked about.
 func TestRevoked(t *testing.T) {
 	r := &revocations{id: "stolen", user: "bob", upTo: noon}
 	v := verifier(t, func(c *Config) { c.Revocations = r })

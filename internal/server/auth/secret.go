@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Secret is a key that callers show as it is, in "Authorization: Bearer SECRET": no token is made with it.
+// Secret is a key that callers send as it is, in "Authorization: Bearer SECRET": no token is made with it.
 type Secret struct{ sum [sha256.Size]byte }
 
 // Lengths of a Secret in bytes.
@@ -17,8 +17,8 @@ const (
 	maxBearer = 1024
 )
 
-// LoadSecret reads one from a file: one line, of the characters that a bearer token may have (RFC 6750
-// §2.1), 16 to 1024 of them.
+// LoadSecret reads a Secret from a file: one line of 16 to 1024 characters that a bearer token may have (RFC 6750
+// §2.1).
 func LoadSecret(path string) (*Secret, error) {
 	file, err := readFile(path, maxBearer+2)
 	if err != nil {
@@ -32,7 +32,7 @@ func LoadSecret(path string) (*Secret, error) {
 		return nil, fmt.Errorf("auth: %s has %d bytes: a key of less than %d is guessed", path, len(b), minBearer)
 	case strings.ContainsFunc(string(b), func(c rune) bool { return !strings.ContainsRune(bearerAlphabet, c) }) || strings.ContainsAny(strings.TrimRight(string(b), "="), "="):
 		return nil, fmt.Errorf("auth: %s: a key is one line of letters, digits and -._~+/ (openssl rand -base64 32 makes one)", path)
-	case structured(b) != "": // what others may know, as of an HS256 secret
+	case structured(b) != "": // others may know it, as with an HS256 secret
 		return nil, fmt.Errorf("auth: %s is %s: want one line without structure (openssl rand -base64 32 makes one)", path, structured(b))
 	}
 	return &Secret{sha256.Sum256(b)}, nil
@@ -40,7 +40,7 @@ func LoadSecret(path string) (*Secret, error) {
 
 const bearerAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
-// Shown reports whether a request shows the secret. How long it takes tells nothing about it.
+// Shown reports whether a request has the secret. The time that it takes tells nothing about the secret.
 func (s *Secret) Shown(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	sum := sha256.Sum256([]byte(strings.TrimLeft(token, " ")))

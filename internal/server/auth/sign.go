@@ -7,16 +7,16 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Claims are what Sign puts into a token. Zero fields are left out.
+// Claims are the claims of a token that Sign makes. Zero fields are left out.
 type Claims struct {
 	Subject, Issuer, ID string
 	Audience            []string
 	Rooms               []string // nil: left out; empty: an empty list
 	IssuedAt, NotBefore time.Time
-	Expires             time.Time // whole seconds count
+	Expires             time.Time // cut to whole seconds
 }
 
-// Sign makes a token. It fails if the private half of the key is not known.
+// Sign makes a token. It fails if the private half of the key is missing.
 func (k Key) Sign(c Claims) (string, error) {
 	if !k.CanSign() {
 		return "", errors.New("auth: " + k.String() + " verifies only: its private half is needed")

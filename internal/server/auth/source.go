@@ -13,8 +13,8 @@ import (
 	"github.com/perchws/perch/internal/spawn"
 )
 
-// source keeps a key set loaded: every interval, sooner when it is asked to, and never twice
-// within gap. The last keys stay until others were loaded.
+// source keeps a key set loaded: it loads every interval, sooner when asked, and never twice within gap. The last
+// keys stay until others were loaded.
 type source struct {
 	// Immutable after newSource.
 	load          func(ctx context.Context) ([]byte, error)
@@ -26,15 +26,15 @@ type source struct {
 	ctx           context.Context
 	cancel        context.CancelFunc
 	wake          chan struct{} // holds one request
-	now           chan struct{} // the same, and it does not wait for gap
+	now           chan struct{} // the same, for a load that does not wait for gap
 	clock         clock.Clock
 	entropy       entropy.Source
 	spawn         spawn.Spawner
 	asked         *asked
-	told          string // what was last logged of the set; owned by the goroutine that loads
+	told          string // the last log line about the set; owned by the goroutine that loads
 
 	// Atomic: any goroutine.
-	loaded atomic.Int64 // when the last good load was, by the monotonic clock; 0: there was none yet
+	loaded atomic.Int64 // time of the last good load, by the monotonic clock; 0: there was none yet
 
 	mu   sync.Mutex    // guards next
 	next chan struct{} // closed when a load ends, well or not
@@ -75,16 +75,16 @@ func (s *source) close() {
 	<-s.spawn.Gone(spawn.Keys)
 }
 
-// ask is called when a token names a key that is not here, or none that fits. It reports whether new keys may
-// come: until a set that was asked for after what was first looked for has been loaded, and did not have
-// it. Then it is missing for as long as gap. It does not block.
+// ask is called when a token names a missing key, or no key fits it. It reports whether the key may still come. If a
+// load that began after the first question ends well without the key, the key counts as missing for the time gap. It
+// does not block.
 func (s *source) ask(what string) bool {
 	if s.ctx.Err() != nil || !s.asked.missing(what, !s.fresh()) {
 		return false
 	}
 	select {
 	case s.wake <- struct{}{}:
-	default: // somebody has asked already
+	default: // a load was asked for already
 	}
 	return true
 }
@@ -97,7 +97,7 @@ func (s *source) reload() {
 	}
 }
 
-// fresh reports whether the set is younger than gap.
+// fresh reports whether the last load is less than gap ago.
 func (s *source) fresh() bool {
 	at := s.loaded.Load()
 	return at != 0 && s.clock.Now()-at < int64(s.gap)
@@ -111,7 +111,7 @@ func (s *source) nextLoad() <-chan struct{} {
 }
 
 func (s *source) run(first time.Duration) {
-	earliest := s.clock.Now() // the rate limit
+	earliest := s.clock.Now() // never load before that: the rate limit
 	due := earliest + int64(first)
 	for failures := 0; s.wait(due, earliest); {
 		err := s.update()
@@ -135,8 +135,8 @@ func (s *source) run(first time.Duration) {
 	}
 }
 
-// wait returns when the next load is due: sooner if somebody asks for it, but not before earliest, unless it is to
-// be at once. false: the source is closed.
+// wait waits until the next load is due. It returns sooner if a load is asked for, but not before earliest, unless
+// reload asks. false: the source is closed.
 func (s *source) wait(due, earliest int64) bool {
 	for {
 		left := due - s.clock.Now()
@@ -160,12 +160,12 @@ func (s *source) wait(due, earliest int64) bool {
 	}
 }
 
-// pause is the interval, less up to a tenth: servers that were started together drift apart.
+// pause is the interval, less up to a tenth: servers that start together do not stay in step.
 func (s *source) pause() time.Duration {
 	return s.interval - time.Duration(entropy.IntN(s.entropy, int(s.interval/10+1)))
 }
 
-// announce wakes those who wait for a load. It comes after the end of the load is on record.
+// announce wakes callers that wait for a load. Its result must be stored before.
 func (s *source) announce() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +173,7 @@ func (s *source) announce() {
 	s.next = make(chan struct{})
 }
 
-// update loads and publishes once.
+// update loads and publishes the set once.
 func (s *source) update() error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.timeout)
 	defer cancel()
@@ -193,7 +193,7 @@ func (s *source) update() error {
 	return nil
 }
 
-// tell logs which keys there are and which are not used, when that is not what it was.
+// tell logs the keys, and the keys that are not used, if that has changed.
 func (s *source) tell(keys []Key, skipped []error) {
 	now := fmt.Sprint(keys, skipped)
 	if now == s.told {

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// issuer serves a key set, or whatever answer says.
+// issuer serves a key set, or the answer of a function.
 type issuer struct {
 	*httptest.Server
 	asked  atomic.Int64
@@ -55,15 +55,15 @@ func loads(t *testing.T, v *Verifier, n int) {
 	}
 }
 
-// ready waits until tokens of s are good. While the set is young an unknown key is one for good,
-// so it may take several questions.
+// ready waits until tokens of s are good. While the set is young, an unknown key is refused for good, so it may take
+// several tries.
 func ready(t *testing.T, v *Verifier, s signer) {
 	t.Helper()
 	token := s.mint(nil, nil)
 	becomes(t, func() bool { _, err := v.VerifyWait(t.Context(), token); return err == nil })
 }
 
-// becomes fails if condition does not come true.
+// becomes fails if condition does not become true.
 func becomes(t *testing.T, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
@@ -88,22 +88,22 @@ func TestKeySetRotation(t *testing.T) {
 	wantError(t, err, ErrUnknownKey)
 
 	i.serve(keySet(jwkOf(next)))
-	ready(t, v, next) // nobody but the unknown kid asks for the new set: the next refresh is far
+	ready(t, v, next) // only the unknown kid asks for the new set: the next refresh is far away
 	_, err = v.Verify(old.mint(nil, nil))
 	wantError(t, err, ErrUnknownKey) // withdrawn
 
-	i.serve(keySet()) // an issuer may withdraw all
+	i.serve(keySet()) // an issuer may withdraw all keys
 	becomes(t, func() bool {
-		_, _ = v.Verify(old.mint(nil, nil)) // asks
+		_, _ = v.Verify(old.mint(nil, nil)) // asks for a load
 		_, err := v.Verify(next.mint(nil, nil))
 		return errors.Is(err, ErrUnknownKey)
 	})
-	if n := i.asked.Load(); n > 10 { // one for each, and a few that met the old set
+	if n := i.asked.Load(); n > 10 { // one for each change, and a few that got the old set
 		t.Errorf("%d requests", n)
 	}
 }
 
-// TestKeySetOutage: whatever the issuer answers, the last good set stays.
+// TestKeySetOutage: for any answer of the issuer, the last good set stays.
 func TestKeySetOutage(t *testing.T) {
 	s := signers()["EdDSA"]
 	good := keySet(jwkOf(s))
@@ -119,7 +119,7 @@ func TestKeySetOutage(t *testing.T) {
 		"too many keys": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(keySet(make([]object, maxKeys+1)...)) },
 		"huge": func(w http.ResponseWriter, _ *http.Request) {
 			spaces := bytes.Repeat([]byte(" "), 64<<10)
-			for range 1 << 14 { // 1 GiB, if we let it
+			for range 1 << 14 { // 1 GiB, if it is read to the end
 				if _, err := w.Write(spaces); err != nil {
 					return
 				}
@@ -185,7 +185,7 @@ func TestKeySetFile(t *testing.T) {
 	secretSigner := signer{alg: "HS256", key: Key{id: "oct"}, sign: func(s string) []byte { return hs256(secret, s) }}
 	path := write(t, keySet(jwkOf(all["RS256"]), object{"kty": "oct", "kid": "oct", "k": b64(secret)}), 0o600)
 	v := verifier(t, func(c *Config) { c.KeySetFile, c.RefreshGap = path, time.Millisecond; c.Keys = c.Keys[:1] })
-	for _, s := range []signer{all["RS256"], all["HS256"], secretSigner} { // the set stands beside the keys
+	for _, s := range []signer{all["RS256"], all["HS256"], secretSigner} { // the set is used beside the keys
 		if _, err := v.Verify(s.mint(nil, nil)); err != nil {
 			t.Errorf("%s: %v", s.key.ID(), err)
 		}
@@ -202,7 +202,7 @@ func TestKeySetFile(t *testing.T) {
 	}
 }
 
-// transport answers without a network, so that synctest can own the time.
+// transport answers without a network, so that synctest can control the time.
 type transport struct {
 	mu  sync.Mutex
 	at  []time.Time
@@ -231,7 +231,7 @@ func (tr *transport) requests() []time.Time {
 	return append([]time.Time(nil), tr.at...)
 }
 
-// answer is what a verifier says of a token: "" if it is good, "retry", or "no".
+// answer is a verifier's answer to a token: "" if it is good, "retry", or "no".
 func answer(v *Verifier, token string) string {
 	_, err := v.Verify(token)
 	e := (*Error)(nil)
@@ -244,7 +244,7 @@ func answer(v *Verifier, token string) string {
 	return "no"
 }
 
-// TestKeySetRate: unknown kids by the thousand cost the issuer a request per gap.
+// TestKeySetRate: thousands of unknown kids cost the issuer one request per gap.
 func TestKeySetRate(t *testing.T) {
 	s := signers()["EdDSA"]
 	stranger := s.mint(object{"kid": "stranger"}, nil)
@@ -285,13 +285,13 @@ func TestKeySetRate(t *testing.T) {
 		if _, err := v.Verify(s.mint(nil, nil)); err != nil {
 			t.Errorf("after Close: %v", err)
 		}
-		_, err := v.VerifyWait(t.Context(), stranger) // must not wait for what will not come
+		_, err := v.VerifyWait(t.Context(), stranger) // must not wait: no load will come
 		wantError(t, err, ErrUnknownKey)
 	})
 }
 
-// TestKeySetNewKey: a token whose key is not in the set is to come back until the set was fetched after
-// that, and is good if the key is there then; for good it is refused only if it is not.
+// TestKeySetNewKey: a token whose key is not in the set gets "retry" until the set was fetched after the first try.
+// Then it is good if the key is there, and only then refused for good if it is not.
 func TestKeySetNewKey(t *testing.T) {
 	old, next := signers()["ES256"], signers()["EdDSA"]
 	nameless := func(s signer) object { return merge(jwkOf(s), object{"kid": nil}) }
@@ -322,7 +322,7 @@ func TestKeySetNewKey(t *testing.T) {
 				})
 				synctest.Wait()
 				if answer(v, tt.token) == "" {
-					return // it is good already
+					return // the token is good already
 				}
 				tr.change(tt.then)
 				for _, at := range []time.Duration{0, time.Second, 5 * time.Second} {
@@ -331,7 +331,7 @@ func TestKeySetNewKey(t *testing.T) {
 						t.Fatalf("%q before the set is fetched anew, want retry", got)
 					}
 				}
-				tr.change(nil) // the issuer is down: nobody knows
+				tr.change(nil) // the issuer is down, so the key may still come
 				time.Sleep(5 * time.Second)
 				if got := answer(v, tt.token); got != "retry" || len(tr.requests()) != 2 {
 					t.Fatalf("%q after %d requests, one of which failed, want retry", got, len(tr.requests()))
@@ -345,7 +345,7 @@ func TestKeySetNewKey(t *testing.T) {
 				if tt.want == "" {
 					return
 				}
-				// A while later the answer is not worth much: it may have come.
+				// A while later that answer is out of date: the key may have come.
 				time.Sleep(11 * time.Second)
 				if got := answer(v, tt.token); got != "retry" {
 					t.Errorf("%q when the set is old, want retry", got)
@@ -355,7 +355,7 @@ func TestKeySetNewKey(t *testing.T) {
 	}
 }
 
-// TestKeyNamed: where a key is named, and is here, no other one is waited for.
+// TestKeyNamed: if a token names a key that is here, it does not wait for other keys.
 func TestKeyNamed(t *testing.T) {
 	es, ed := signers()["ES256"], signers()["EdDSA"]
 	v := verifier(t, func(c *Config) { c.Keys, c.KeySetFile = nil, write(t, keySet(jwkOf(es)), 0o600) })
@@ -372,8 +372,7 @@ func TestKeyNamed(t *testing.T) {
 	}
 }
 
-// TestKeySetBackOff: an issuer that is down is asked less and less, and never less than it would
-// be if it were up.
+// TestKeySetBackOff: an issuer that is down gets fewer and fewer requests, but never fewer than one that is up.
 func TestKeySetBackOff(t *testing.T) {
 	s := signers()["EdDSA"]
 	good := keySet(jwkOf(s))
@@ -385,7 +384,7 @@ func TestKeySetBackOff(t *testing.T) {
 		})
 		time.Sleep(30 * time.Minute)
 		at := tr.requests()
-		defer func() { // strangers make it the gap, not less
+		defer func() { // unknown keys make the pause gap, not less
 			before := len(tr.requests())
 			for range 6000 { // a minute
 				_, _ = v.Verify(s.mint(object{"kid": "x"}, nil))
@@ -407,7 +406,7 @@ func TestKeySetBackOff(t *testing.T) {
 			}
 		}
 		tr.change(good)
-		// One who waits makes it sooner, and gets in.
+		// A caller that waits makes the load come sooner, and gets in.
 		start := time.Now()
 		if _, err := v.VerifyWait(t.Context(), s.mint(nil, nil)); err != nil || time.Since(start) > 10*time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))

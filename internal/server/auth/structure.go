@@ -14,20 +14,19 @@ import (
 	"unicode/utf8"
 )
 
-// A secret for HS256 is bytes that nobody else knows. A public key in a form that we do not read is
-// known to everybody, and would verify whatever anybody signs with it. So a secret must be without
-// structure: what is a key, or a document that may hold one, is refused, also encoded, also with
-// something before or behind it, also cut.
+// A secret for HS256 is bytes that nobody else knows. Everybody knows a public key, so in a form that we do not
+// recognise it would verify any token that anybody signs with it. So a secret must have no structure: a key, or a
+// document that may hold one, is refused, also if it is encoded, cut, or has something before or behind it.
 
 const (
-	// maxLayers is how many encodings may lie one in the other: base64 of hex of a PEM file is three.
+	// maxLayers is how many encodings may be nested: base64 of hex of a PEM file is three.
 	maxLayers = 3
-	// minEncoded is the shortest run of characters that is taken for an encoding of something.
+	// minEncoded is the shortest run of characters that may be an encoding of something.
 	minEncoded = 24
 )
 
-// structured says what b is, if it is not just bytes; "" if it is. One random secret in ten thousand
-// looks like something by chance; of 33 bytes, as long as a point of P-256, one in 250.
+// structured says what b is, if it is more than random bytes; else "". One random secret in ten thousand looks like
+// something by chance; of 33 bytes, the length of a point of P-256, one in 250.
 func structured(b []byte) string { return describe(b, maxLayers) }
 
 func describe(b []byte, layers int) string {
@@ -40,13 +39,13 @@ func describe(b []byte, layers int) string {
 		return encoding
 	case text != "":
 		return describeText(text, layers)
-	case layers > 0: // text that has bytes before or behind it
+	case layers > 0: // text with bytes before or behind it
 		return encoded(string(b), layers-1)
 	}
 	return ""
 }
 
-// textOf returns b as text, if it is text, and the name of an encoding that a secret has no use for.
+// textOf returns b as text, if it is text, and the name of its encoding if that is one that no secret needs.
 func textOf(b []byte) (text, encoding string) {
 	if bytes.HasPrefix(b, []byte("\xef\xbb\xbf")) {
 		return string(b[3:]), "text with a byte order mark"
@@ -62,7 +61,7 @@ func textOf(b []byte) (text, encoding string) {
 	return string(b), ""
 }
 
-// mostlyASCII reports whether s is long enough for a secret, and of ASCII for three quarters.
+// mostlyASCII reports whether s is long enough for a secret, and three quarters of it are ASCII.
 func mostlyASCII(s string) bool {
 	n, seen := 0, 0
 	for _, r := range s {
@@ -86,7 +85,7 @@ func utf16Text(b []byte, little bool) string {
 	return string(utf16.Decode(units))
 }
 
-// isText reports whether b is UTF-8 that can be seen.
+// isText reports whether b is UTF-8 of visible characters.
 func isText(b []byte) bool { return utf8.Valid(b) && printableText(string(b)) }
 
 func printableText(s string) bool {
@@ -126,8 +125,8 @@ func describeText(text string, layers int) string {
 	return ""
 }
 
-// encoded looks into every run of text that base64, base64url or hex can be, line ends and the
-// punctuation of dumps left out, with any number of strange characters before it.
+// encoded decodes every run of text that may be base64, base64url or hex, and describes the result. It skips line
+// ends, the punctuation of dumps, and any number of other characters in front.
 func encoded(text string, layers int) string {
 	try := func(decoded []byte, encoding string) string {
 		what := describe(decoded, layers)
@@ -194,7 +193,7 @@ func onlyBase64(text string) bool {
 	return strings.IndexFunc(strings.TrimRight(joinLines.Replace(text), "="), notBase64) < 0
 }
 
-// Marks that are found in keys, wherever they begin, and by chance nearly never.
+// Marks that keys have somewhere, and random bytes nearly never.
 var marks = []struct{ bytes, what string }{
 	{"-----BEGIN ", "a PEM file"},
 	{`"kty"`, "JSON"},             // a JWK, RFC 7517 §4
@@ -215,14 +214,14 @@ var marks = []struct{ bytes, what string }{
 	{"\xfe\xed\xfe\xed\x00\x00\x00", "a Java key store"},
 }
 
-// binaryKey says what kind of key, or container of keys, b is in binary form.
+// binaryKey says which kind of key, or container of keys, b is in binary form.
 func binaryKey(b []byte) string {
 	for _, m := range marks {
 		if bytes.Contains(b, []byte(m.bytes)) {
 			return m.what
 		}
 	}
-	// What openssl writes of an RSA key in PKCS #1 form has no name in it, but numbers of its size.
+	// An RSA key in PKCS #1 form, as openssl writes it, has no name in it, but numbers of its size.
 	if len(b) > 9 && b[0] == 0x30 && b[1] == 0x82 && b[4] == 0x02 && (b[5] == 0x82 || b[5] == 0x81 || b[5] == 0x01) {
 		return "an RSA key in DER form"
 	}
@@ -247,8 +246,7 @@ func binaryKey(b []byte) string {
 	return ""
 }
 
-// sequence returns the SEQUENCE in DER, whole and of whole elements, that b begins with, and what is behind
-// it.
+// sequence returns the SEQUENCE in DER with which b begins, whole and of whole elements, and the bytes behind it.
 func sequence(b []byte) (der, rest []byte, ok bool) {
 	var s asn1.RawValue
 	rest, err := asn1.Unmarshal(b, &s)
@@ -281,7 +279,7 @@ func pgpPacket(b []byte) bool {
 	default:
 		return false
 	}
-	if next := body + length; next < len(b) && b[next]&0x80 == 0 { // no packet is next
+	if next := body + length; next < len(b) && b[next]&0x80 == 0 { // no packet follows
 		return false
 	}
 	version, algorithm := b[body], b[body+5]

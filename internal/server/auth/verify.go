@@ -24,14 +24,15 @@ const (
 	DefaultTimeout    = 10 * time.Second
 )
 
-// Config says which tokens are good. A zero field means its default.
+// Config describes the tokens that are good. A zero field means its default.
 type Config struct {
 	Keys []Key
 	// KeySetFile and KeySetURL, at most one of them, is a JWK set (RFC 7517 §5). The URL must be
 	// https, or http on a loopback address.
 	KeySetFile, KeySetURL string
 	Refresh               time.Duration // between loads of the key set
-	// at least so long between them, however many unknown keys are named; so long one is unknown for good
+	// The shortest time between two loads, however many unknown keys are named. For that time an unknown key is
+	// refused.
 	RefreshGap time.Duration
 	Timeout    time.Duration // of one load of KeySetURL, body included
 	HTTP       *http.Client  // for KeySetURL; nil: one that trusts the system's roots
@@ -45,10 +46,10 @@ type Config struct {
 
 	Logger  *slog.Logger   // about the keys; nil: nothing is logged
 	Clock   clock.Clock    // tokens go by its time of day, loads by its monotonic time; nil: the real one
-	Entropy entropy.Source // nil: the system's
+	Entropy entropy.Source // source of random numbers; nil: the system's
 }
 
-// Verifier checks tokens. Make one with New; Close it.
+// Verifier checks tokens. Make one with New, and Close it.
 type Verifier struct {
 	// Immutable after New.
 	cfg    Config
@@ -58,13 +59,13 @@ type Verifier struct {
 	// Atomic: any goroutine.
 	ring atomic.Pointer[keyring]
 
-	mu  sync.Mutex // guards what the ring is made of
+	mu  sync.Mutex // guards the parts of the ring
 	own []Key      // Config.Keys, or those of SetKeys
 	set []Key      // of the key set
 }
 
-// New makes a Verifier. A key set in a file must be good now; one at a URL is loaded in the
-// background, and until then its keys are unknown (see Ready).
+// New makes a Verifier. A key set in a file must be good now. One at a URL is loaded in the background; before that
+// its keys are unknown (see Ready).
 func New(c Config) (*Verifier, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -72,8 +73,8 @@ func New(c Config) (*Verifier, error) {
 	}
 	v := &Verifier{cfg: c, parser: jwt.NewParser(
 		jwt.WithValidMethods(algorithms()),
-		jwt.WithStrictDecoding(),      // one token, one spelling
-		jwt.WithoutClaimsValidation(), // check does it, with our errors
+		jwt.WithStrictDecoding(),      // a token has only one spelling
+		jwt.WithoutClaimsValidation(), // check does that, with our errors
 	)}
 	v.setKeys(c.Keys)
 	if c.KeySetFile != "" || c.KeySetURL != "" {
@@ -84,7 +85,7 @@ func New(c Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Check is the error that New would return, or nil. It fetches nothing.
+// Check returns the error that New would return, or nil. It fetches nothing.
 func (c Config) Check() error {
 	c, err := c.withDefaults()
 	switch {
@@ -104,8 +105,8 @@ func (c Config) Check() error {
 	return err
 }
 
-// SetKeys puts keys in the place of Config.Keys, at least one if there is no key set. Tokens that were good
-// are not looked at again. Any goroutine.
+// SetKeys replaces Config.Keys, by at least one key if there is no key set. Tokens that were good are not checked
+// again. Any goroutine may call it.
 func (v *Verifier) SetKeys(keys []Key) error {
 	c := v.cfg
 	c.Keys = keys
@@ -116,7 +117,7 @@ func (v *Verifier) SetKeys(keys []Key) error {
 	return nil
 }
 
-// Reload has the key set loaded anew at once, in the background, if there is one. Any goroutine.
+// Reload loads the key set anew at once, in the background, if there is one. Any goroutine may call it.
 func (v *Verifier) Reload() {
 	if v.source != nil {
 		v.source.reload()
@@ -133,7 +134,7 @@ func (v *Verifier) setKeys(keys []Key) {
 	v.ring.Store(newKeyring(v.own, v.set))
 }
 
-// publish takes the keys of the set.
+// publish replaces the keys of the set.
 func (v *Verifier) publish(keys []Key) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -141,7 +142,7 @@ func (v *Verifier) publish(keys []Key) {
 	v.ring.Store(newKeyring(v.own, v.set))
 }
 
-// checkKeys refuses keys that are none, and the want of any.
+// checkKeys refuses invalid keys, and a Config without any.
 func (c Config) checkKeys() error {
 	for _, k := range c.Keys {
 		if k.method == nil {
@@ -185,7 +186,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Close ends what runs in the background, and waits for it. Verify goes on with the keys it has.
+// Close ends the goroutine in the background, and waits for it. Verify goes on with the keys that it has.
 func (v *Verifier) Close() {
 	if v.source != nil {
 		v.source.close()
@@ -195,8 +196,8 @@ func (v *Verifier) Close() {
 // Ready reports whether the key set has been loaded once, if there is one.
 func (v *Verifier) Ready() bool { return v.source == nil || v.source.loaded.Load() != 0 }
 
-// Verify checks a token. The error is an *Error; the token is not in it. It computes and does not
-// wait: a token whose key is not in the key set is refused, with Retry set until the set was fetched anew.
+// Verify checks a token. The error is an *Error, and does not contain the token. It computes and does not wait: a
+// token whose key is not in the key set is refused, with Retry set until the set was fetched anew.
 func (v *Verifier) Verify(token string) (Identity, error) {
 	if token == "" {
 		return Identity{}, ErrMissing
@@ -231,13 +232,13 @@ func (v *Verifier) Verify(token string) (Identity, error) {
 	return id, nil
 }
 
-// VerifyWait is Verify for goroutines that may wait, never an event loop: where Verify would say
-// Retry it waits for the key set, until ctx ends.
+// VerifyWait is Verify for goroutines that may wait, never an event loop: where Verify would set Retry it waits for
+// the key set, until ctx ends.
 func (v *Verifier) VerifyWait(ctx context.Context, token string) (Identity, error) {
 	for {
 		var loaded <-chan struct{}
 		if v.source != nil {
-			loaded = v.source.nextLoad() // before Verify, so that none is missed
+			loaded = v.source.nextLoad() // before Verify, so that no load is missed
 		}
 		id, err := v.Verify(token)
 		var e *Error
@@ -254,8 +255,8 @@ func (v *Verifier) VerifyWait(ctx context.Context, token string) (Identity, erro
 	}
 }
 
-// Refresh checks a token that is to take the place of the one old came from, on the same
-// connection: it must be good, and for the same subject.
+// Refresh checks a token that replaces the one of old on the same connection: it must be good, and for the same
+// subject.
 func (v *Verifier) Refresh(old Identity, token string) (Identity, error) {
 	id, err := v.Verify(token)
 	if err != nil {
@@ -267,8 +268,7 @@ func (v *Verifier) Refresh(old Identity, token string) (Identity, error) {
 	return id, nil
 }
 
-// keys is the jwt.Keyfunc: what it returns verifies the token's own alg and no other, because
-// every key has one alg.
+// keys is the jwt.Keyfunc. Its keys verify only the token's own alg, because every key has one alg.
 func (v *Verifier) keys(t *jwt.Token) (any, error) {
 	if _, ok := t.Header["crit"]; ok { // RFC 7515 §4.1.11: we understand no extension
 		return nil, malformed("token has a critical extension")
@@ -280,7 +280,7 @@ func (v *Verifier) keys(t *jwt.Token) (any, error) {
 	alg := t.Method.Alg()
 	keys, stale, err := v.ring.Load().candidates(kid, alg)
 	if stale && v.source != nil && v.source.ask(kid+" "+alg) && err != nil {
-		err = retry(err) // without err a key without a name is tried, and the named one looked for all the same
+		err = retry(err) // without err the keys without a name are tried, and the named one is looked for nevertheless
 	}
 	if err != nil {
 		return nil, err
@@ -292,16 +292,16 @@ func (v *Verifier) keys(t *jwt.Token) (any, error) {
 	return set, nil
 }
 
-// names reports whether a token names a key that is here: then no other key is meant.
+// names reports whether the token names a key that is here: then no other key is meant.
 func (v *Verifier) names(t *jwt.Token) bool {
 	kid, _ := t.Header["kid"].(string)
 	return len(v.ring.Load().byID[kid]) > 0
 }
 
-// retry is e for a token that may be good when the key set was loaded anew.
+// retry returns e for a token that may be good once the key set was loaded anew.
 func retry(e *Error) *Error { return &Error{Code: e.Code, Reason: e.Reason, Retry: true} }
 
-// check is about claims whose signature is good.
+// check checks the claims of a token whose signature is good.
 func (v *Verifier) check(c *claims) error {
 	if err := c.form(); err != nil {
 		return err
@@ -326,8 +326,7 @@ func (v *Verifier) check(c *claims) error {
 
 func (v *Verifier) accepts(audience string) bool { return slices.Contains(v.cfg.Audience, audience) }
 
-// classify turns an error of the parser into ours. Its text is left behind: parts of the token may
-// be in it.
+// classify turns an error of the parser into one of ours, without its text, which may have parts of the token.
 func classify(t *jwt.Token, err error) *Error {
 	var ours *Error
 	switch {

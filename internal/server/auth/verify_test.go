@@ -176,7 +176,7 @@ func cut(token string) (header, payload, signature string) {
 	return parts[0], parts[1], parts[2]
 }
 
-// TestKeyConfusion plays the attacks on libraries that believe a token's alg.
+// TestKeyConfusion runs the attacks on libraries that trust the alg of a token.
 func TestKeyConfusion(t *testing.T) {
 	v := verifier(t, nil)
 	all := signers()
@@ -193,7 +193,7 @@ func TestKeyConfusion(t *testing.T) {
 				t.Error("a PEM file is taken for a secret")
 			}
 		}
-		for other := range all { // a good signature, under another key's name
+		for other := range all { // a good signature, but with the name of another key
 			if other != alg {
 				_, err := v.Verify(s.mint(object{"kid": all[other].key.ID()}, nil))
 				wantError(t, err, ErrWrongAlgorithm)
@@ -204,7 +204,7 @@ func TestKeyConfusion(t *testing.T) {
 	_, err := v.Verify(none)
 	wantError(t, err, ErrWrongAlgorithm)
 
-	// A key that the token brings along.
+	// A key inside the token.
 	brought := signer{alg: "EdDSA", key: all["EdDSA"].key, sign: func(s string) []byte { return make([]byte, 64) }}
 	_, err = v.Verify(brought.mint(object{"kid": nil, "jku": "http://127.0.0.1:1/", "jwk": object{"kty": "OKP", "crv": "Ed25519", "x": b64(make([]byte, 32))}}, nil))
 	wantError(t, err, ErrBadSignature)
@@ -237,7 +237,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestExpiresPrints: whatever exp and leeway add up to, the end can be said in RFC 3339.
+// TestExpiresPrints: for any exp and leeway, Expires can be written in RFC 3339.
 func TestExpiresPrints(t *testing.T) {
 	for _, leeway := range []time.Duration{-1, time.Second, 30 * time.Second, 24 * 366 * time.Hour} {
 		v := verifier(t, func(c *Config) { c.Leeway = leeway })
