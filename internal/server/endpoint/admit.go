@@ -13,8 +13,8 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// admit looks at the token of the request. false: the client is told why it may not stay. A fault of
-// a cookie or a query waits for the first message, where there is one: a token in it wins.
+// admit checks the token of the request. false: the client may not stay, and is told why. If there will be a first
+// message, a bad cookie or query is only refused with it: a token in it wins.
 func (c *Client) admit(conn perch.Conn, r *perch.Request) bool {
 	cfg := &c.realm().cfg
 	token, carrier, err := auth.Token(r, cfg.Cookie)
@@ -36,8 +36,8 @@ func (c *Client) admit(conn perch.Conn, r *perch.Request) bool {
 	return true
 }
 
-// identify looks at the token of a message that may be the first. ok: it may be handled. With neither ok nor
-// an error the client is told why it may not stay.
+// identify checks the token of a message that may be the first. ok: it may be handled. If ok is false and err nil,
+// the client may not stay, and is told why.
 func (c *Client) identify(conn perch.Conn, m protocol.Message) (ok bool, err error) {
 	token, err := m.String("token", auth.MaxToken, false)
 	if err != nil {
@@ -61,8 +61,8 @@ func (c *Client) identify(conn perch.Conn, m protocol.Message) (ok bool, err err
 	return true, nil
 }
 
-// verify makes the client who the token says. While the first message is waited for it keeps the token's
-// hash, to know whether another one comes.
+// verify gives the client the identity of the token. While the first message has not come it keeps the token's hash,
+// to notice another token.
 func (c *Client) verify(token string, from auth.Carrier) error {
 	id, err := c.realm().cfg.Auth.Verify(token)
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *Client) refuse(conn perch.Conn, id json.RawMessage, err error, from aut
 	c.Close(conn, code, reason)
 }
 
-// refresh handles refresh_token. If the new token is no good the old one counts until it expires.
+// refresh handles refresh_token. If the new token is bad the old one counts until it expires.
 func (c *Client) refresh(conn perch.Conn, m protocol.Message) error {
 	token, err := m.String("token", auth.MaxToken, true)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *Client) arm(conn perch.Conn) {
 	}
 }
 
-// disarm is for when the connection has closed.
+// disarm is called when the connection has closed.
 func (c *Client) disarm() {
 	if c.rare == nil {
 		return
@@ -142,7 +142,7 @@ func (c *Client) disarm() {
 	c.rare.first.cancel()
 }
 
-// expired is where the alarms of tokens go off: on the connection's loop, perhaps a little after they were
+// expired is called when an alarm of a token goes off, on the connection's loop, perhaps shortly after it was
 // cancelled.
 func (r *Realm) expired(conn perch.Conn) {
 	c := clientOf(conn)
@@ -153,14 +153,14 @@ func (r *Realm) expired(conn perch.Conn) {
 	c.arm(conn)
 }
 
-// overdue is where all other alarms go off, in the same way.
+// overdue is called in the same way for all other alarms.
 func (r *Realm) overdue(conn perch.Conn) {
 	c := clientOf(conn)
 	if k := c.keeps(); k != nil && k.deadline.over() {
 		c.kept(conn, k, session.ErrUnavailable)
 	}
 	switch e := c.held(); {
-	case e != nil && e.wait != nil: // the first message, if it is that, has come in time
+	case e != nil && e.wait != nil: // a first message that waits for this answer has come in time
 		e.wait.ring(conn)
 	case c.phase == greeting && c.rare != nil && c.rare.first.over():
 		c.noFirst(conn)

@@ -11,24 +11,24 @@ import (
 )
 
 const (
-	// maxNap bounds how long the time of day is not looked at: it may be set, and machines sleep.
+	// maxNap bounds the time between two looks at the time of day: somebody may set it, and machines sleep.
 	maxNap = time.Minute
-	// alarmBatch bounds how long loops that set an alarm wait for one that rings many.
+	// alarmBatch bounds how long loops that set an alarm wait while many others ring.
 	alarmBatch = 256
-	// overloadPause is when a loop that took no more is asked again.
+	// overloadPause is the time after which a loop that accepted nothing more is asked again.
 	overloadPause = 20 * time.Millisecond
 )
 
-// alarm is a time at which a connection is to be looked at. Between set and cancel it belongs to its alarms.
+// alarm is a time at which a function is called for a connection. From set to cancel it belongs to its alarms.
 type alarm struct {
 	ref   perch.Ref
 	at    int64 // in milliseconds, as the alarms count them
 	place int32 // in alarms.heap, from 1; 0: it is not there
 }
 
-// alarms are the alarms of all clients of a Realm that go by one kind of time: by the time of day, as the ends
-// of tokens do, or by the monotonic clock, as all else. There is one timer, for the next of them, and no
-// goroutine but while it rings. A connection that has nothing to wait for costs nothing here. Any goroutine.
+// alarms are the alarms of all clients of a Realm by one kind of time: the time of day, by which tokens end, or the
+// monotonic clock, for everything else. There is one timer, for the next alarm, and no goroutine except while alarms
+// ring. A connection without an alarm costs nothing. Any goroutine may call the methods.
 type alarms struct {
 	// Immutable after it is made.
 	clock clock.Clock
@@ -39,7 +39,7 @@ type alarms struct {
 
 	mu     sync.Mutex // short
 	heap   alarmHeap
-	next   int64       // when the timer goes off; 0: it is not set
+	next   int64       // when the timer ends; 0: it is not set
 	stop   func() bool // stops the timer
 	closed bool
 }
@@ -54,7 +54,7 @@ func monotonicAlarms(c clock.Clock, ring func(perch.Conn)) *alarms {
 	return &alarms{clock: c, now: func() int64 { return c.Now() / int64(time.Millisecond) }, ring: ring}
 }
 
-// set has the connection looked at, on its loop, at a time: once, and not at the one set before.
+// set makes an alarm ring for its connection, on the loop, at a time: once, and no longer at a time set before.
 func (a *alarms) set(w *alarm, at int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -62,7 +62,7 @@ func (a *alarms) set(w *alarm, at int64) {
 	a.wind()
 }
 
-// setWall is set for a time of day.
+// setWall is set with a time of day.
 func (a *alarms) setWall(w *alarm, at time.Time) {
 	ms := at.UnixMilli()
 	if at.Nanosecond()%int(time.Millisecond) != 0 {
@@ -71,7 +71,7 @@ func (a *alarms) setWall(w *alarm, at time.Time) {
 	a.set(w, ms)
 }
 
-// put is set without the timer. a.mu is held.
+// put is set, but leaves the timer alone. a.mu is held.
 func (a *alarms) put(w *alarm, at int64) {
 	w.at = at
 	if w.place == 0 {
@@ -81,16 +81,16 @@ func (a *alarms) put(w *alarm, at int64) {
 	}
 }
 
-// cancel forgets an alarm. It may ring all the same if it is due.
+// cancel removes an alarm. If it is due it may still ring.
 func (a *alarms) cancel(w *alarm) {
 	a.mu.Lock()
 	if w.place > 0 {
-		heap.Remove(&a.heap, int(w.place)-1) // the timer may go off in vain
+		heap.Remove(&a.heap, int(w.place)-1) // the timer may end for nothing
 	}
 	a.mu.Unlock()
 }
 
-// close stops the timer, and waits until nothing rings any more.
+// close stops the timer, and waits until no alarm rings any more.
 func (a *alarms) close() {
 	a.mu.Lock()
 	a.closed = true
@@ -101,7 +101,7 @@ func (a *alarms) close() {
 	a.ringing.Wait()
 }
 
-// wind sets the timer for the next alarm, unless it is set for that or for an earlier one. a.mu is held.
+// wind sets the timer for the next alarm, unless it ends by then. a.mu is held.
 func (a *alarms) wind() {
 	if a.closed || len(a.heap) == 0 {
 		return
@@ -118,7 +118,7 @@ func (a *alarms) wind() {
 	a.stop = a.clock.AfterFunc(time.Duration(max(at-now, 0))*time.Millisecond, a.run)
 }
 
-// run rings what is due, and winds the timer again.
+// run rings the alarms that are due, and sets the timer again.
 func (a *alarms) run() {
 	a.mu.Lock()
 	if a.closed {
@@ -133,7 +133,7 @@ func (a *alarms) run() {
 		var due []*alarm
 		due, more = a.due()
 		for _, w := range due {
-			// A connection that is closed needs no looking at.
+			// A closed connection needs no alarm.
 			if err := w.ref.Do(a.ring); errors.Is(err, perch.ErrOverloaded) {
 				a.again(w)
 			}
@@ -141,7 +141,8 @@ func (a *alarms) run() {
 	}
 }
 
-// due takes what is due, a batch at most; more says that there is another. When there is none it winds the timer.
+// due removes alarms that are due, at most a batch, and returns them; more says that there are others. When there are
+// none it sets the timer.
 func (a *alarms) due() (due []*alarm, more bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -166,14 +167,14 @@ func (a *alarms) again(w *alarm) {
 	}
 }
 
-// deadline is a moment by which something must have happened to a connection. It is the loop's.
+// deadline is a moment by which something must have happened to a connection. The loop owns it.
 type deadline struct {
 	alarm alarm
 	of    *alarms
 	at    int64
 }
 
-// in has a connection looked at when so much time has passed. nil: d is negative, which is never.
+// in sets a deadline for a connection after d. It returns nil if d is negative, which means never.
 func (a *alarms) in(ref perch.Ref, d time.Duration) *deadline {
 	if d < 0 {
 		return nil
@@ -184,17 +185,17 @@ func (a *alarms) in(ref perch.Ref, d time.Duration) *deadline {
 	return w
 }
 
-// over reports that there is a deadline and that it has passed.
+// over reports whether there is a deadline and it has passed.
 func (d *deadline) over() bool { return d != nil && d.of.now() >= d.at }
 
-// cancel forgets it, if there is one.
+// cancel removes the deadline, if there is one.
 func (d *deadline) cancel() {
 	if d != nil {
 		d.of.cancel(&d.alarm)
 	}
 }
 
-// alarmHeap is a heap.Interface whose elements know where they are.
+// alarmHeap is a heap.Interface whose elements know their places.
 type alarmHeap []*alarm
 
 func (h alarmHeap) Len() int           { return len(h) }

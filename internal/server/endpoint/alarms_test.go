@@ -10,7 +10,7 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// manual are alarms by a clock that stands still.
+// manual makes alarms with a clock that the test moves.
 func manual() (*clock.Manual, *alarms) {
 	c := clock.NewManual(time.Unix(1e9, 0))
 	return c, wallAlarms(c, func(perch.Conn) {})
@@ -23,7 +23,7 @@ func TestAlarmsOrder(t *testing.T) {
 	var all [100]*alarm
 	for i := range all {
 		all[i] = new(alarm)
-		a.setWall(all[i], start.Add(time.Duration(1+i*37%len(all))*time.Second)) // in no order
+		a.setWall(all[i], start.Add(time.Duration(1+i*37%len(all))*time.Second)) // not in order
 	}
 	for i, w := range all {
 		switch i % 3 {
@@ -60,7 +60,7 @@ func TestAlarmsOrder(t *testing.T) {
 	}
 }
 
-// TestAlarmsNap: the timer goes off for the first of them, and no later than when the time of day must be looked at.
+// TestAlarmsNap: the timer ends at the first alarm, or earlier if the time of day must be looked at.
 func TestAlarmsNap(t *testing.T) {
 	for _, tt := range []struct{ in, nap time.Duration }{
 		{20 * time.Second, 20 * time.Second},
@@ -92,7 +92,7 @@ func TestAlarmsNap(t *testing.T) {
 	}
 }
 
-// TestAlarmsBatch: many at once are taken in turns, without a pause.
+// TestAlarmsBatch: many alarms at once ring in batches, without a pause.
 func TestAlarmsBatch(t *testing.T) {
 	c, a := manual()
 	defer a.close()
@@ -107,7 +107,7 @@ func TestAlarmsBatch(t *testing.T) {
 	}
 }
 
-// TestAlarmsWake: one that is before all others interrupts the nap.
+// TestAlarmsWake: an alarm before all others interrupts the nap.
 func TestAlarmsWake(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	id, err := perch.ParseID(w.dial("/ws/reliable?client_id=a").hear()["connection_id"].(string))
@@ -117,7 +117,7 @@ func TestAlarmsWake(t *testing.T) {
 	rang := make(chan struct{}, 1)
 	for _, kind := range []func(clock.Clock, func(perch.Conn)) *alarms{wallAlarms, monotonicAlarms} {
 		a := kind(clock.Real(), func(perch.Conn) { rang <- struct{}{} })
-		for range 3 { // from the second on it naps
+		for range 3 { // from the second time on the timer is set
 			a.set(new(alarm), a.now()+time.Hour.Milliseconds())
 			a.set(&alarm{ref: w.srv.Find(id)}, a.now()+5)
 			wstest.Receive(t, "an alarm", rang)
@@ -126,7 +126,7 @@ func TestAlarmsWake(t *testing.T) {
 	}
 }
 
-// TestAlarmsForgotten: who has closed has nothing to wait for.
+// TestAlarmsForgotten: connections that are closed leave no alarms.
 func TestAlarmsForgotten(t *testing.T) {
 	w := newWorld(t, nil, first)
 	waiting := func() (n int) {
@@ -144,7 +144,7 @@ func TestAlarmsForgotten(t *testing.T) {
 	wstest.Eventually(t, "there is none", func() bool { return waiting() == 0 })
 }
 
-// TestDeadlineNever: where there is no limit there is no deadline.
+// TestDeadlineNever: without a limit there is no deadline.
 func TestDeadlineNever(t *testing.T) {
 	c, a := manual()
 	defer a.close()

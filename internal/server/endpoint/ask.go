@@ -12,15 +12,14 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// Everything that is asked of the store of sessions is asked in this file, on loops. A store that answers at once
-// (Config.Sessions) is called, and what follows runs at once; with one that may wait (Config.Remote) the client
-// awaits the answer.
+// All calls of the store of sessions are in this file, on loops. A store that answers at once (Config.Sessions) is
+// called, and the rest follows at once; with a store that may wait (Config.Remote) the client awaits the answer.
 
-// ask has the store carry out a call, and goes on with then: at once, or when the answer has come. then gets state,
-// which is what it needs besides, and the id of the message, as long as it runs. An error of then goes to the
-// client.
+// ask lets the store carry out a call, and continues with then: at once, or when the answer has come. then gets
+// state, which is a value of the caller's, and the id of the message, valid while it runs. An error of then goes to
+// the client.
 //
-// then is a function and not a closure, and state a value: so the call of a store that answers at once allocates
+// then is a function and not a closure, and state is a value: so a call of a store that answers at once allocates
 // nothing.
 func ask[S any](conn perch.Conn, c *Client, id json.RawMessage, call session.Call, state S,
 	then func(S, perch.Conn, *Client, json.RawMessage, session.Answer) error,
@@ -31,7 +30,7 @@ func ask[S any](conn perch.Conn, c *Client, id json.RawMessage, call session.Cal
 	return askRemote(conn, c, bytes.Clone(id), call, state, then)
 }
 
-// atOnce has a store that answers at once carry out a call. false: there is another one.
+// atOnce carries out a call if the store answers at once. false: the store may wait.
 func (c *Client) atOnce(call session.Call) (a session.Answer, ok bool) {
 	store := c.realm().cfg.Sessions
 	if store == nil {
@@ -60,8 +59,8 @@ func askRemote[S any](conn perch.Conn, c *Client, id json.RawMessage, call sessi
 	})
 }
 
-// undo is for an answer that came when nobody waited for it any more: nobody holds what the call has made or taken.
-// Any goroutine.
+// undo gets an answer for which nothing waits any more: it gives back the session that the call has made or taken.
+// Any goroutine may call it.
 func (r *Realm) undo(op session.Op, connection string, a session.Answer) {
 	switch {
 	case a.Err != nil:
@@ -73,14 +72,14 @@ func (r *Realm) undo(op session.Op, connection string, a session.Answer) {
 	}
 }
 
-// tell has the store that may wait carry out a call whose answer nobody waits for. One for each connection that
-// closes, at most two: so connections bound how many there are. Any goroutine.
+// tell makes a call of a store that may wait, without waiting for the answer. There are at most two for each
+// connection that closes, so connections bound their number. Any goroutine may call it.
 func (r *Realm) tell(call session.Call) {
 	r.cfg.Remote.Do(call, func(a session.Answer) { r.untold(call.Connection, a.Err) })
 }
 
-// untold logs that a session could not be left. That it is somebody else's, or no more, is no fault; that the store
-// does not answer is the store's to tell, once for all.
+// untold logs that a session could not be left. It is no fault if the session is gone, or belongs to another
+// connection. If the store does not answer, the store reports that itself.
 func (r *Realm) untold(connection string, err error) {
 	level := slog.LevelError
 	switch {
@@ -92,7 +91,7 @@ func (r *Realm) untold(connection string, err error) {
 	r.cfg.Log.Log(context.Background(), level, "session could not be left", "error", err.Error(), "connection_id", connection)
 }
 
-// leaveOne has a session left, by OpDetach or OpEnd.
+// leaveOne leaves a session, by OpDetach or OpEnd.
 func (c *Client) leaveOne(conn perch.Conn, op session.Op, id session.Key) {
 	r := c.realm()
 	call := session.Call{Op: op, ID: id, Connection: conn.ID().String()}
@@ -103,15 +102,15 @@ func (c *Client) leaveOne(conn perch.Conn, op session.Op, id session.Key) {
 	r.tell(call)
 }
 
-// keeping is a state that is on its way to the store: there is one call at a time, and the state that is set last
-// follows it.
+// keeping is a state that is on its way to the store. There is one call at a time; the last state that was set
+// meanwhile follows it.
 type keeping struct {
 	deadline *deadline
 	next     []byte
-	more     bool // there is a next one
+	more     bool // there is a next state
 }
 
-// keeps is the state that is on its way to the store; nil: none is.
+// keeps returns the state that is on its way to the store; nil: there is none.
 func (c *Client) keeps() *keeping {
 	if c.rare == nil {
 		return nil
@@ -119,8 +118,8 @@ func (c *Client) keeps() *keeping {
 	return c.rare.keeping
 }
 
-// Keep sets the session's state. Nobody waits for a store that may wait: what it cannot keep the client is told later,
-// and the error is nil. A state that is set meanwhile is kept in place of those before it.
+// Keep sets the session's state. With a store that may wait, nothing waits: the error is nil, and the client is told
+// later if the store fails. Of states that are set meanwhile only the last is kept.
 func (c *Client) Keep(conn perch.Conn, state []byte) error {
 	call := session.Call{Op: session.OpKeep, ID: c.session, Connection: conn.ID().String(), Bytes: state}
 	if a, ok := c.atOnce(call); ok {
@@ -140,13 +139,13 @@ func (c *Client) keep(conn perch.Conn, call session.Call) {
 	k := &keeping{deadline: r.deadlines.in(ref, r.cfg.Patience)}
 	c.rarely().keeping = k
 	r.cfg.Remote.Do(call, func(a session.Answer) {
-		_ = ref.Do(func(conn perch.Conn) { c.kept(conn, k, a.Err) }) // if it is lost the deadline tells
+		_ = ref.Do(func(conn perch.Conn) { c.kept(conn, k, a.Err) }) // if this is lost the deadline follows
 	})
 }
 
-// kept is for when the store has answered, or the deadline has passed.
+// kept is called when the store has answered, or the deadline has passed.
 func (c *Client) kept(conn perch.Conn, k *keeping, err error) {
-	if c.keeps() != k { // it has been given up, or answered before
+	if c.keeps() != k { // it was given up, or answered before
 		return
 	}
 	k.deadline.cancel()
@@ -160,7 +159,7 @@ func (c *Client) kept(conn perch.Conn, k *keeping, err error) {
 	c.tidy()
 }
 
-// flush is for when the connection has closed: the state that was set last is kept.
+// flush is called when the connection has closed: it keeps the state that was set last.
 func (c *Client) flush(conn perch.Conn) {
 	k := c.keeps()
 	if k == nil {
@@ -173,7 +172,7 @@ func (c *Client) flush(conn perch.Conn) {
 	}
 }
 
-// sessionError is what a client is told of an error of the store.
+// sessionError turns an error of the store into the error that a client gets.
 func sessionError(err error) error {
 	code := protocol.CodeInternal
 	switch {

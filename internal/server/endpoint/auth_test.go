@@ -14,7 +14,7 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
-// first is an endpoint whose clients say who they are first, as in the chat.
+// first is an endpoint whose clients must send a first message, as in the chat.
 func first(w *world) {
 	w.srv.Handle("/ws/first", w.realm.Handler(Endpoint{
 		Name: "/ws/first",
@@ -37,7 +37,7 @@ func bearer(token string) string {
 	return "Sec-WebSocket-Protocol: perch.v1, bearer." + base64.RawURLEncoding.EncodeToString([]byte(token))
 }
 
-// TestCarriers: a token counts wherever it is, and whatever is wrong with it is said behind the handshake.
+// TestCarriers: a token counts in every carrier, and clients learn its faults after the handshake.
 func TestCarriers(t *testing.T) {
 	w := newWorld(t, required, first)
 	good, other, expired := w.token("7", time.Hour), w.token("8", time.Hour), w.token("7", -time.Second)
@@ -103,7 +103,7 @@ func TestCarriers(t *testing.T) {
 	w.meter.saw(t, "/ws/reliable token_expired")
 }
 
-// TestOpen: without a key for tokens anybody may come, but not with a bad token.
+// TestOpen: in open mode anybody may come, but not with a bad token.
 func TestOpen(t *testing.T) {
 	w := newWorld(t, nil, first)
 	c := w.dial("/ws/7")
@@ -120,14 +120,14 @@ func TestOpen(t *testing.T) {
 	c.closed(frame.ClosePolicyViolation, "Invalid token")
 }
 
-// TestFirstFrame is about the token in it, and what may come before a good one.
+// TestFirstFrame is about the token in the first message, and about messages before a good one.
 func TestFirstFrame(t *testing.T) {
 	w := newWorld(t, required, first)
 	good, other := w.token("7", time.Hour), w.token("7", 2*time.Hour)
 	const conflict = "token_conflicting"
 	for _, tt := range []struct {
 		name    string
-		request string // its token
+		request string // the token of the request
 		frames  []string
 		answers []string // the code of an error, or ""
 	}{
@@ -166,8 +166,8 @@ func TestFirstFrame(t *testing.T) {
 	}
 }
 
-// TestExplicitWins: a token that a client shows itself counts, whatever cookie and query say, and they do not
-// help one that is no good. Every pair of carriers, with every fault of the lower and of the higher one.
+// TestExplicitWins: a token that a client shows itself wins over cookie and query, and they do not replace a bad one.
+// It tries every pair of carriers, with every fault of both.
 func TestExplicitWins(t *testing.T) {
 	w := newWorld(t, required, first)
 	tokens := map[string]string{
@@ -233,7 +233,7 @@ func TestExplicitWins(t *testing.T) {
 	}
 }
 
-// TestExplicitWinsAtOnce: the same where no first message is waited for, and what the user is then.
+// TestExplicitWinsAtOnce: the same without a first message, and with the user that results.
 func TestExplicitWinsAtOnce(t *testing.T) {
 	w := newWorld(t, required, nil)
 	good, stale, other := w.token("7", time.Hour), w.token("7", -time.Hour), w.token("8", time.Hour)
@@ -249,8 +249,8 @@ func TestExplicitWinsAtOnce(t *testing.T) {
 	}
 }
 
-// TestStaleCookieWaits: a bad cookie is refused with the first message that brings nothing better, and is the
-// end of none before.
+// TestStaleCookieWaits: a bad cookie is refused with a first message that has no better token, and has no effect
+// before.
 func TestStaleCookieWaits(t *testing.T) {
 	w := newWorld(t, nil, first) // open: anonymous clients are welcome, bad tokens are not
 	stale := "Cookie: perch_token=" + w.token("7", -time.Hour)
@@ -273,8 +273,8 @@ func TestStaleCookieWaits(t *testing.T) {
 	}
 }
 
-// TestNoFirstFrame: 4408 after the time for it, whatever came that was none; never once it has come, and
-// never where none is waited for.
+// TestNoFirstFrame: 4408 when the time is over, whatever else has come; never after a first message, and never where
+// none is needed.
 func TestNoFirstFrame(t *testing.T) {
 	w := newWorld(t, nil, first)
 	silent, wrong, good, other := w.dial("/ws/first?token="+w.token("a", time.Hour)), w.dial("/ws/first"), w.dial("/ws/first"), w.dial("/ws/7")
@@ -301,14 +301,14 @@ func TestNoFirstFrame(t *testing.T) {
 func TestFirstFrameNever(t *testing.T) {
 	w := newWorld(t, func(_ *world, c *Config) { c.FirstFrame = -1 }, first)
 	c := w.dial("/ws/first")
-	c.say(`{"name":1}`) // it is there
+	c.say(`{"name":1}`) // the first message has come
 	c.hear()
 	w.later(24 * 365 * time.Hour)
 	c.say(`{}`)
 	c.expect(`{"type":"welcome","user":""}`)
 }
 
-// TestExpiry: 3002 when the token's time is over, unless another one came.
+// TestExpiry: 3002 when the token has expired, unless another one came.
 func TestExpiry(t *testing.T) {
 	w := newWorld(t, nil, first)
 	request := w.dial("/ws/7?token=" + w.token("7", time.Minute))
@@ -326,7 +326,7 @@ func TestExpiry(t *testing.T) {
 	shortened.say(`{"type":"refresh_token","token":"` + w.token("a", time.Minute) + `"}`)
 	shortened.expect(`{"type":"token_refreshed","expires_at":"2030-01-02T03:05:05.000Z"}`)
 
-	w.later(59*time.Second + 990*time.Millisecond) // tokens count whole seconds
+	w.later(59*time.Second + 990*time.Millisecond) // tokens have whole seconds
 	request.say(`{"type":"ping"}`)
 	request.hear()
 	w.later(10 * time.Millisecond)
@@ -339,7 +339,7 @@ func TestExpiry(t *testing.T) {
 	refreshed.closed(CloseTokenExpired, "token expired")
 }
 
-// TestAlarmForNothing: one that was set anew while it went off does no harm.
+// TestAlarmForNothing: an alarm that was set anew while it went off does no harm.
 func TestAlarmForNothing(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	c := w.dial(reliable + "&token=" + w.token("a", time.Minute))
@@ -356,7 +356,7 @@ func TestAlarmForNothing(t *testing.T) {
 	c.closed(CloseTokenExpired, "token expired")
 }
 
-// TestExpiryBeforeFirstFrame: the deadline that is due first counts.
+// TestExpiryBeforeFirstFrame: the earlier of the two deadlines counts.
 func TestExpiryBeforeFirstFrame(t *testing.T) {
 	w := newWorld(t, nil, first)
 	c := w.dial("/ws/first?token=" + w.token("a", 5*time.Second))
@@ -366,7 +366,7 @@ func TestExpiryBeforeFirstFrame(t *testing.T) {
 	c.closed(CloseTokenExpired, "token expired")
 }
 
-// TestRefreshRefused: the old token counts until it expires.
+// TestRefreshRefused: the old token stays good until it expires.
 func TestRefreshRefused(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	c, anonymous := w.dial("/ws/7?token="+w.token("7", time.Minute)), w.dial("/ws/7")
@@ -392,7 +392,7 @@ func TestRefreshRefused(t *testing.T) {
 	c.closed(CloseTokenExpired, "token expired")
 }
 
-// TestKeysLoading: while keys are being fetched a client is to come back.
+// TestKeysLoading: while keys are being fetched, clients are told to come back.
 func TestKeysLoading(t *testing.T) {
 	stop := make(chan struct{})
 	keys := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stop }))

@@ -12,40 +12,40 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
-// ErrLate is what Wait.Then gets in place of an answer that has not come in
-// time. The call may have been done, or may still be.
+// ErrLate is the error that Wait.Then gets when the answer has not come in time. The call may have been done, or may
+// still be.
 var ErrLate error = &protocol.Error{Code: protocol.CodeUnavailable}
 
-// Wait is a question whose answer may take its time: another goroutine works on it, or another machine.
+// Wait is a question whose answer may take long, because another goroutine or another machine works on it.
 type Wait[T any] struct {
 	// ID is the id of the message that is being answered, nil for none. It is copied.
 	ID json.RawMessage
 
-	// Patience is how long the client waits; 0: as Config says; −1: as long as it takes.
+	// Patience is how long the client waits; 0: as Config says; −1: for ever.
 	Patience time.Duration
 
-	// Start asks. It is called once, at once, on the loop with the connection, and must not block. answer is to be
-	// called once, by any goroutine, during the call too; what comes after the first answer is ignored.
+	// Start asks. It is called once, at once, on the loop with the connection, and must not block. It must arrange
+	// for one call of answer, from any goroutine, perhaps before Start returns; further calls are ignored.
 	Start func(conn perch.Conn, answer func(v T, err error))
 
 	// Here says that answer is called on the loop, as a callback of the connection: Then runs at once.
 	Here bool
 
-	// Then goes on, on the loop, with the answer or with ErrLate. An error that it returns goes to the client as
-	// Client.Fail sends it. It may await something more.
+	// Then continues, on the loop, with the answer or with ErrLate. An error that it returns goes to the client as
+	// Client.Fail sends it. It may await something else.
 	Then func(conn perch.Conn, c *Client, v T, err error) error
 
-	// Undo gets an answer that nobody waits for any more: the connection has closed, or Then was told ErrLate. It
-	// is called by any goroutine, loops too, and must not block. nil: there is nothing to undo.
+	// Undo gets an answer for which nothing waits any more: the connection has closed, or Then got ErrLate. It is
+	// called by any goroutine, loops too, and must not block. nil: there is nothing to undo.
 	Undo func(v T, err error)
 }
 
-// Await asks, and has the client wait: what it sends is handled, in order, when Then has returned and awaits
-// nothing more. If the answer comes while Await runs nobody waits: Then has run when Await returns, and its
-// error is returned. Otherwise Await returns nil. The first message of a client is not done with before that
-// (see Endpoint.First): if the last Then returns an error the client may send another first message.
+// Await asks, and lets the client wait: messages that it sends are handled, in order, when Then has returned and
+// awaits nothing else. If the answer comes while Await runs, Then has run when Await returns, and Await returns its
+// error. Otherwise Await returns nil. The first message of a client is handled only when the last Then has returned
+// (see Endpoint.First): if that returns an error the client may send another first message.
 //
-// It is for the connection's loop, within a function of an Endpoint or a Then, one at a time.
+// Call it on the connection's loop, within a function of an Endpoint or a Then, one call at a time.
 func Await[T any](conn perch.Conn, c *Client, q Wait[T]) error {
 	w := &wait{realm: c.realm(), ref: conn.Ref()}
 	w.late = func(conn perch.Conn) error {
@@ -72,12 +72,12 @@ func Await[T any](conn perch.Conn, c *Client, q Wait[T]) error {
 	return nil
 }
 
-// wait is an answer that a client waits for.
+// wait is an answer for which a client waits.
 type wait struct {
 	// Immutable.
 	realm *Realm
 	ref   perch.Ref
-	late  func(perch.Conn) error // goes on without an answer
+	late  func(perch.Conn) error // continues without an answer
 
 	// Owned by the loop.
 	id       json.RawMessage
@@ -85,8 +85,8 @@ type wait struct {
 
 	mu    sync.Mutex // short
 	state waitState
-	then  func(perch.Conn) error // goes on with the answer, once there is one
-	undo  func()                 // is what to do with it instead
+	then  func(perch.Conn) error // continues with the answer, once there is one
+	undo  func()                 // drops the answer instead
 }
 
 // waitState says how far the answer to a wait has come.
@@ -111,7 +111,7 @@ const (
 	taken
 )
 
-// begin is for when Start has returned. It returns how to go on, if there is an answer already.
+// begin is called when Start has returned. If there is an answer already, it returns the function to continue with.
 func (w *wait) begin() (then func(perch.Conn) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -123,7 +123,7 @@ func (w *wait) begin() (then func(perch.Conn) error) {
 	return nil
 }
 
-// answer takes the first answer, and reports whether the client waits for it. Any goroutine.
+// answer takes the first answer, and reports whether the client waits for it. Any goroutine may call it.
 func (w *wait) answer(then func(perch.Conn) error, undo func()) (waits bool) {
 	w.mu.Lock()
 	was := w.state
@@ -140,8 +140,8 @@ func (w *wait) answer(then func(perch.Conn) error, undo func()) (waits bool) {
 	return was == waiting
 }
 
-// post brings the answer to the loop, a little later if the loop takes nothing more. If the connection is closed
-// the answer has been undone, or will be.
+// post sends the answer to the loop, a little later if the loop accepts nothing more. If the connection is closed the
+// answer has been undone, or will be.
 func (w *wait) post() {
 	if err := w.ref.Do(w.take); errors.Is(err, perch.ErrOverloaded) {
 		a := w.realm.deadlines
@@ -149,7 +149,7 @@ func (w *wait) post() {
 	}
 }
 
-// take goes on with the answer, unless it has been taken.
+// take continues with the answer, unless it has been taken.
 func (w *wait) take(conn perch.Conn) {
 	w.mu.Lock()
 	is := w.state == answered
@@ -162,8 +162,8 @@ func (w *wait) take(conn perch.Conn) {
 	}
 }
 
-// ring is for when an alarm of the client has gone off: perhaps there is an answer that could not be posted, or
-// time has run out.
+// ring is called when an alarm of the client has gone off: there may be an answer that could not be posted, or the
+// time is over.
 func (w *wait) ring(conn perch.Conn) {
 	w.take(conn)
 	if !w.deadline.over() || !w.abandon() {
@@ -172,7 +172,7 @@ func (w *wait) ring(conn perch.Conn) {
 	clientOf(conn).goOn(conn, w, w.late)
 }
 
-// abandon has an answer that is still to come undone. false: there was one.
+// abandon makes sure that an answer that still comes is undone. false: there was one already.
 func (w *wait) abandon() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -183,7 +183,7 @@ func (w *wait) abandon() bool {
 	return true
 }
 
-// close is for when the connection has closed.
+// close is called when the connection has closed.
 func (w *wait) close() {
 	if w.abandon() {
 		return
@@ -200,21 +200,21 @@ func (w *wait) close() {
 	}
 }
 
-// suspend has the client wait.
+// suspend lets the client wait.
 func (c *Client) suspend(w *wait, id json.RawMessage, patience time.Duration) {
 	w.id = bytes.Clone(id)
 	c.holding().wait = w
 	w.deadline = w.realm.deadlines.in(w.ref, cmp.Or(patience, w.realm.cfg.Patience))
 }
 
-// suspended reports that the client waits for an answer.
+// suspended reports whether the client waits for an answer.
 func (c *Client) suspended() bool {
 	e := c.held()
 	return e != nil && e.wait != nil
 }
 
-// goOn runs then, which continues what awaited w, and handles what the client has sent since, unless something
-// more is awaited.
+// goOn runs then, which continues after w, and handles the messages that the client has sent since, unless something
+// else is awaited.
 func (c *Client) goOn(conn perch.Conn, w *wait, then func(perch.Conn) error) {
 	e := c.held()
 	e.wait = nil
@@ -233,7 +233,7 @@ func (c *Client) goOn(conn perch.Conn, w *wait, then func(perch.Conn) error) {
 	c.catchUp(conn)
 }
 
-// leaveWait is for when the connection has closed.
+// leaveWait is called when the connection has closed.
 func (c *Client) leaveWait() {
 	e := c.held()
 	if e == nil {

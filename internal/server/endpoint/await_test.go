@@ -13,14 +13,14 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// asked is a question that a client of /ws/asking waits for the answer to.
+// asked is a question of a client of /ws/asking that waits for the answer.
 type asked struct {
 	what   string // the type of the message
 	answer func(int, error)
 }
 
-// asks is an endpoint that answers "did", and then waits for a number at "wait", for two at "twice", or for one
-// as long as it takes at "ever". Answers that were undone come through undone.
+// asks is an endpoint that answers "did". At "wait" it waits for a number first, at "twice" for two, at "ever" for
+// one without a deadline. Answers that were undone come through undone.
 func asks(questions chan<- asked, undone chan<- int) func(w *world) {
 	ask := func(conn perch.Conn, c *Client, typ string, id []byte, then func(perch.Conn, *Client, int, error) error) error {
 		q := Wait[int]{
@@ -90,13 +90,14 @@ func newAsker(t *testing.T, prepare func(w *world, c *Config)) asker {
 	return a
 }
 
-// question is the next question.
+// question returns the next question.
 func (a asker) question() asked {
 	a.t.Helper()
 	return wstest.Receive(a.t, "a question", a.questions)
 }
 
-// waiting is a new client that waits for the answer to message 1, and that question. It has sent the others behind it.
+// waiting makes a client that waits for the answer to message 1, and returns that question, too. The client has sent
+// the messages behind after it.
 func (a asker) waiting(query string, behind ...string) (peer, asked) {
 	a.t.Helper()
 	c := a.dial("/ws/asking" + query)
@@ -121,20 +122,21 @@ func (p peer) answered(values ...int) {
 	}
 }
 
-// here: all that the client has sent has arrived at the server.
+// here waits until everything that the client has sent has arrived at the server.
 func (p peer) here() {
 	p.t.Helper()
 	p.Send(wstest.Ping("all is there"))
 	p.ExpectPong("all is there")
 }
 
-// TestAwait: what a client sends while it waits is handled behind that, in order, and no more of it than may wait.
+// TestAwait: messages that a client sends while it waits are handled afterwards, in order. Only a limited number may
+// wait.
 func TestAwait(t *testing.T) {
 	w := newAsker(t, nil)
 	c := w.dial("/ws/asking")
 	c.say(`{"type":"x","id":1}`, `{"type":"wait","id":2}`)
 	c.did(1, 2)
-	// As many wait as may, one of them for an answer of its own.
+	// As many messages as may wait, one of which needs an answer of its own.
 	for id := 3; id < 3+maxBacklog; id++ {
 		typ := "x"
 		if id == 10 {
@@ -163,7 +165,7 @@ func TestAwait(t *testing.T) {
 	}
 }
 
-// TestAwaitAtOnce: an answer during Start is gone on with before Await returns, whoever gives it.
+// TestAwaitAtOnce: if the answer comes during Start, Then has run before Await returns.
 func TestAwaitAtOnce(t *testing.T) {
 	var order []string
 	w := newWorld(t, nil, func(w *world) {
@@ -176,7 +178,7 @@ func TestAwaitAtOnce(t *testing.T) {
 						var other sync.WaitGroup
 						other.Go(func() { answer(7, nil) })
 						other.Wait()
-						answer(8, nil) // it is too late for another
+						answer(8, nil) // a second answer is ignored
 					},
 					Then: func(_ perch.Conn, c *Client, v int, _ error) error {
 						order = append(order, fmt.Sprint("then ", v, c.suspended()))
@@ -201,7 +203,7 @@ func TestAwaitAtOnce(t *testing.T) {
 	}
 }
 
-// TestAwaitBytes: the bytes that wait are bounded too.
+// TestAwaitBytes: the bytes that wait are bounded, too.
 func TestAwaitBytes(t *testing.T) {
 	w := newAsker(t, nil)
 	c, q := w.waiting("")
@@ -216,7 +218,7 @@ func TestAwaitBytes(t *testing.T) {
 	q.answer(1, nil)
 	c.answered(1)
 	c.did(2, 3)
-	// What is handled makes place for more.
+	// When messages are handled there is room for more.
 	c.say(`{"type":"wait","id":5}`, `{"type":"wait","id":6,"pad":"`+pad+`"}`, `{"type":"x","id":7,"pad":"`+pad+`"}`)
 	c.did(5, 5)
 	c.here()
@@ -230,7 +232,7 @@ func TestAwaitBytes(t *testing.T) {
 	c.did(7, 8)
 }
 
-// TestAwaitShare: clients of one address that take all they can of what may wait leave something for others.
+// TestAwaitShare: clients of one address that fill their share leave room for others.
 func TestAwaitShare(t *testing.T) {
 	w := newAsker(t, func(_ *world, c *Config) { c.MaxWaiting = 64 << 10 })
 	say := func(c peer, size int) bool { // reports whether it waits
@@ -259,7 +261,7 @@ func TestAwaitShare(t *testing.T) {
 	if c, _ := w.waiting("?token=" + w.token("ann", time.Hour)); !say(c, 10<<10) {
 		t.Errorf("with %d bytes of one address a message of a user may not wait", used)
 	}
-	other := w.dial("/ws/asking") // one that waits for nothing is not concerned
+	other := w.dial("/ws/asking") // a client that waits for nothing is not concerned
 	other.say(`{"type":"x","id":1,"pad":"` + strings.Repeat("x", 60<<10) + `"}`)
 	other.did(1, 1)
 	for _, c := range greedy {
@@ -271,7 +273,7 @@ func TestAwaitShare(t *testing.T) {
 	}
 }
 
-// TestAwaitLate: a client waits so long, is told what is the matter, and goes on; the answer is undone, once.
+// TestAwaitLate: a client waits until its deadline, gets an error, and goes on; the late answer is undone, once.
 func TestAwaitLate(t *testing.T) {
 	w := newAsker(t, nil)
 	c, q := w.waiting("", `{"type":"x","id":2}`)
@@ -288,7 +290,7 @@ func TestAwaitLate(t *testing.T) {
 	if got := wstest.Receive(t, "what is undone", w.undone); got != 7 {
 		t.Errorf("%d is undone, want 7", got)
 	}
-	// As long as it takes, for one; and the next answer is to the next question.
+	// One question has no deadline; and the next answer belongs to the next question.
 	c.say(`{"type":"ever","id":3}`)
 	c.did(3, 3)
 	w.later(24 * time.Hour)
@@ -308,7 +310,7 @@ func TestAwaitLate(t *testing.T) {
 	}
 }
 
-// TestAwaitTwice: an answer may lead to another question; what was sent waits for both.
+// TestAwaitTwice: an answer may lead to another question; later messages wait for both.
 func TestAwaitTwice(t *testing.T) {
 	w := newAsker(t, nil)
 	c := w.dial("/ws/asking")
@@ -324,8 +326,8 @@ func TestAwaitTwice(t *testing.T) {
 	c.did(2, 2)
 }
 
-// TestAwaitFirst: what comes behind a first message that takes its time is not the first. It came in time, however
-// long it takes; if it was no good another may come, unless the time for it is over.
+// TestAwaitFirst: a message behind a first message that waits is not the first. A first message that came in time may
+// take long; if it is refused another one may come, unless the time for it is over.
 func TestAwaitFirst(t *testing.T) {
 	w := newAsker(t, nil)
 	c, bad, worse := w.dial("/ws/first-asks?token="+w.token("a", time.Hour)), w.dial("/ws/first-asks"), w.dial("/ws/first-asks")
@@ -339,7 +341,7 @@ func TestAwaitFirst(t *testing.T) {
 	if got := bad.hear(); got["code"] != "bad_request" {
 		t.Fatalf("got %v, want bad_request", got)
 	}
-	q := w.question() // the second message was another first one
+	q := w.question() // the second message counted as a first one again
 	w.later(DefaultPatience - time.Millisecond)
 	q.answer(7, nil)
 	bad.answered(7)
@@ -366,7 +368,8 @@ func TestAwaitFirst(t *testing.T) {
 	late.closed(CloseNoFirstFrame, "no first frame in time")
 }
 
-// TestAwaitClosed: when the connection closes all that waits is let go, and the answer is undone, whenever it comes.
+// TestAwaitClosed: when the connection closes all waiting messages are dropped, and the answer is undone when it
+// comes.
 func TestAwaitClosed(t *testing.T) {
 	w := newAsker(t, nil)
 	c, q := w.waiting("", `{"type":"x","id":2}`)
@@ -374,7 +377,7 @@ func TestAwaitClosed(t *testing.T) {
 	c.Reset()
 	wstest.Eventually(t, "the connection is gone", func() bool { return w.srv.Stats().Connections == 0 })
 	if n := w.realm.backlogs.Stats().Held; n != 0 {
-		t.Errorf("%d bytes wait still", n)
+		t.Errorf("%d bytes still wait", n)
 	}
 	if n := len(w.undone); n != 0 {
 		t.Errorf("%d undone before there was an answer", n)
@@ -387,8 +390,8 @@ func TestAwaitClosed(t *testing.T) {
 	w.later(time.Hour)
 }
 
-// TestAwaitRaces: an answer, the deadline and the close come at once; the answer is gone on with or undone, never
-// both, never neither.
+// TestAwaitRaces: answer, deadline and close come at once; the answer is used or undone, never both and never
+// neither.
 func TestAwaitRaces(t *testing.T) {
 	w := newAsker(t, nil)
 	for i := range 50 {
@@ -404,7 +407,7 @@ func TestAwaitRaces(t *testing.T) {
 		all.Wait()
 		if i%2 == 0 {
 			got := c.hear()
-			if got["type"] == "error" { // then the answer is undone
+			if got["type"] == "error" { // so the answer is undone
 				if v := wstest.Receive(t, "what is undone", w.undone); v != i {
 					t.Fatalf("%d undone, want %d", v, i)
 				}

@@ -8,27 +8,27 @@ import (
 
 const (
 	maxBacklog     = 32       // messages of one client
-	maxBacklogSize = 64 << 10 // bytes that may be there when another one comes
-	laterCost      = 64       // what a message takes beside its bytes, about
+	maxBacklogSize = 64 << 10 // bytes that may wait when another message comes
+	laterCost      = 64       // memory of a waiting message beside its bytes, about
 )
 
-// DefaultMaxWaiting is how many bytes of messages may wait, of all clients together.
+// DefaultMaxWaiting bounds the bytes of waiting messages of all clients together.
 const DefaultMaxWaiting = 64 << 20
 
-// later is a message that waits until its client waits no more.
+// later is a message that waits until its client no longer waits.
 type later struct {
 	op perch.Opcode
 	p  []byte
 }
 
-// cost is what it takes of all bounds in bytes.
+// cost is the number of bytes that it counts as.
 func (m later) cost() int64 { return int64(len(m.p)) + laterCost }
 
-// Waiting are figures of the messages that wait: see Config.MaxWaiting.
+// Waiting returns figures about the messages that wait: see Config.MaxWaiting.
 func (r *Realm) Waiting() ledger.Stats { return r.backlogs.Stats() }
 
-// catchUp handles what has come while the client waited, in order, as if it came now. It stops when the client
-// waits again or is closed.
+// catchUp handles the messages that have come while the client waited, in order, as if they came now. It stops when
+// the client waits again or is closed.
 func (c *Client) catchUp(conn perch.Conn) {
 	e := c.held()
 	if e == nil {
@@ -45,13 +45,12 @@ func (c *Client) catchUp(conn perch.Conn) {
 	c.tidyEarly()
 }
 
-// postpone keeps a message for catchUp. A message for which there is no room is
-// answered with CodeBusy.
+// postpone keeps a message for catchUp. If there is no room it is answered with CodeBusy.
 func (c *Client) postpone(conn perch.Conn, op perch.Opcode, p []byte) {
 	e := c.held()
 	m := later{op, append([]byte(nil), p...)}
 	if len(e.backlog) == 0 {
-		e.payer = c.Payer(conn) // a token may come meanwhile
+		e.payer = c.Payer(conn) // a token may come meanwhile, so the payer stays the same
 	}
 	if len(e.backlog) < maxBacklog && e.size <= maxBacklogSize && c.realm().backlogs.Take(e.payer, m.cost()) == nil {
 		e.backlog = append(e.backlog, m)
@@ -62,7 +61,7 @@ func (c *Client) postpone(conn perch.Conn, op perch.Opcode, p []byte) {
 	c.Fail(conn, msg.ID(), &protocol.Error{Code: protocol.CodeBusy})
 }
 
-// dropBacklog lets go of what waits.
+// dropBacklog drops all waiting messages.
 func (c *Client) dropBacklog() {
 	e := c.held()
 	c.realm().backlogs.Add(e.payer, -e.size)

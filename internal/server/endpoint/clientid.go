@@ -21,10 +21,10 @@ const (
 // numbered is the State of a client of /ws/{client_id}.
 type numbered struct {
 	user      string
-	creations protocol.Budget // of rooms
+	creations protocol.Budget // rooms made
 }
 
-// byClientID is /ws/{client_id}: a client with a number, which is the subject of its token if it has one. It
+// byClientID is /ws/{client_id}: a client with a number, which must be the subject of its token if it has one. It
 // subscribes to rooms of the hub.
 func (r *Realm) byClientID(hub *room.Hub) perch.Handler {
 	return r.Handler(Endpoint{
@@ -57,8 +57,8 @@ func (r *Realm) byClientID(hub *room.Hub) perch.Handler {
 }
 
 func openNumbered(conn perch.Conn, c *Client, r *perch.Request) {
-	id, _ := strconv.ParseInt(r.PathValue("client_id"), 10, 64) // Upgrade has refused what is none
-	user := strconv.FormatInt(id, 10)                           // 007 is 7
+	id, _ := strconv.ParseInt(r.PathValue("client_id"), 10, 64) // Upgrade has refused everything else
+	user := strconv.FormatInt(id, 10)                           // 007 becomes 7
 	if c.Authenticated() && c.who().Subject != user {
 		c.refuse(conn, nil, auth.ErrWrongSubject, auth.CarrierNone, r.RemoteAddr())
 		return
@@ -77,7 +77,7 @@ func openNumbered(conn perch.Conn, c *Client, r *perch.Request) {
 	send(conn, o)
 }
 
-// chat says back what the client said, and who said it.
+// chat sends the client its message back, with its user id.
 func (c *Client) chat(conn perch.Conn, m protocol.Message) error {
 	text, err := m.String("message", maxChat, true)
 	if err != nil {
@@ -88,7 +88,7 @@ func (c *Client) chat(conn perch.Conn, m protocol.Message) error {
 	return nil
 }
 
-// numberedOther gives text back as the echo endpoint does, and bytes in reverse.
+// numberedOther sends text back as the echo endpoint does, and bytes in reverse order.
 func numberedOther(conn perch.Conn, op perch.Opcode, p []byte, err error) error {
 	switch protocol.AsError(err).Code {
 	case protocol.CodeTooDeep, protocol.CodeTooManyMembers:

@@ -49,12 +49,12 @@ func TestClientID(t *testing.T) {
 	}
 }
 
-// TestClientIDForm: it is an integer, or there is no such page.
+// TestClientIDForm: if the id is no integer there is no such page.
 func TestClientIDForm(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	for id, want := range map[string]string{
 		"0": "0", "7": "7", "007": "7", "-7": "-7", "%37": "7",
-		"9007199254740991": "9007199254740991", "-9007199254740991": "-9007199254740991", // as far as JavaScript counts
+		"9007199254740991": "9007199254740991", "-9007199254740991": "-9007199254740991", // JavaScript's largest
 		"9007199254740992": `"9007199254740992"`, "-9007199254740992": `"-9007199254740992"`,
 		"9223372036854775807": `"9223372036854775807"`, "-9223372036854775808": `"-9223372036854775808"`,
 	} {
@@ -69,7 +69,7 @@ func TestClientIDForm(t *testing.T) {
 	}
 }
 
-// TestClientIDSubject: with a token a client is who the token names, and nobody else.
+// TestClientIDSubject: with a token a client must have the number that is its subject.
 func TestClientIDSubject(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	c := w.dial("/ws/007?token=" + w.token("7", time.Hour))
@@ -83,7 +83,7 @@ func TestClientIDSubject(t *testing.T) {
 	}
 }
 
-// TestClientIDSubprotocol: chat.v1 before perch.v1, and neither is demanded.
+// TestClientIDSubprotocol: chat.v1 wins over perch.v1, and neither is required.
 func TestClientIDSubprotocol(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	for offer, want := range map[string]string{

@@ -2,15 +2,15 @@ package endpoint
 
 import "github.com/perchws/perch"
 
-// Close codes of perchd's own. From 3000 to 3499 and 4000 to 4499 a client should come back, from 3500
-// and 4500 on it should stay away.
+// Close codes of perchd. After 3000 to 3499 and 4000 to 4499 a client should come back, after codes from 3500 and
+// from 4500 on it should not.
 const (
 	CloseTokenExpired perch.CloseCode = 3002 // come back with a new token
 	CloseReplaced     perch.CloseCode = 3500
 	CloseNoFirstFrame perch.CloseCode = 4408
 )
 
-// What the close frames say.
+// The reasons in close frames.
 const (
 	reasonRequired   = "Authentication required"
 	reasonInvalid    = "Invalid token"
@@ -21,6 +21,6 @@ const (
 	reasonErrors     = "too many errors"
 	reasonInternal   = "Internal server error"
 	reasonFull       = "no room for another session, try again"
-	// reasonUnavailable is of a client whose session cannot be had.
+	// reasonUnavailable is for a client that gets no session.
 	reasonUnavailable = "sessions are not available, try again"
 )

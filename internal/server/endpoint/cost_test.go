@@ -8,8 +8,8 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// TestAskCost: to ask a store that answers at once allocates nothing beyond what the store does, also where it is
-// a session that is begun or taken.
+// TestAskCost: asking a store that answers at once allocates nothing except inside the store, also when a session is
+// begun or taken.
 func TestAskCost(t *testing.T) {
 	store := session.NewMemory(session.Config{})
 	r := New(Config{Sessions: store})
@@ -50,6 +50,6 @@ func TestAskCost(t *testing.T) {
 		t.Errorf("Get allocates %v times; Begin %v times, where the store does %v and the name %v", get, begin, create, named)
 	}
 	if answered == 0 {
-		t.Error("nothing was answered")
+		t.Error("the store was not asked")
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
-// kindTimeout is an error of which no message tells; all other kinds are codes.
+// kindTimeout is the kind of errors without a message; all other kinds are codes.
 const kindTimeout = "timeout"
 
 func message(conn perch.Conn, op perch.Opcode, p []byte) {
@@ -37,7 +37,7 @@ func (c *Client) handle(conn perch.Conn, op perch.Opcode, p []byte) {
 	}
 }
 
-// dispatch finds who a message is for. It returns its type, as far as it has one.
+// dispatch passes a message to the function that handles it. It returns its type, if there is one.
 func (c *Client) dispatch(conn perch.Conn, op perch.Opcode, p []byte) (typ string) {
 	m, err := parse(op, p)
 	if err != nil {
@@ -56,7 +56,7 @@ func (c *Client) dispatch(conn perch.Conn, op perch.Opcode, p []byte) (typ strin
 		err = c.greet(conn, m)
 	case typ == protocol.TypeRefreshToken:
 		err = c.refresh(conn, m)
-	case typ == protocol.TypePong && c.at.Heartbeat: // that it came is all that counts
+	case typ == protocol.TypePong && c.at.Heartbeat: // that it came is enough
 	default:
 		err = c.at.Message(conn, c, typ, m)
 		c.phase = active
@@ -74,9 +74,9 @@ func parse(op perch.Opcode, p []byte) (protocol.Message, error) {
 	return protocol.Parse(p)
 }
 
-// Fail tells the client of an error: an *auth.Error, a *protocol.Error, or a fault of ours, of which it is
-// told nothing and which is logged. id, if there is one, is that of the message it is about. One error of the
-// client's too many closes the connection with 1008.
+// Fail tells the client about an error: an *auth.Error, a *protocol.Error, or a fault of ours, which is logged and
+// not shown. id, if there is one, is that of the message that failed. If the client has made too many errors, the
+// connection is closed with 1008.
 func (c *Client) Fail(conn perch.Conn, id json.RawMessage, err error) {
 	if a, ok := errors.AsType[*auth.Error](err); ok {
 		err = &protocol.Error{Code: protocol.Code(a.Code), Message: a.Reason}
@@ -89,7 +89,7 @@ func (c *Client) Fail(conn perch.Conn, id json.RawMessage, err error) {
 	switch e.Code {
 	case protocol.CodeInternal:
 		c.log(conn, slog.LevelError, "a message could not be handled", slog.String("error", err.Error()))
-	case protocol.CodeBusy, protocol.CodeQueueFull, protocol.CodeUnavailable: // ours, too
+	case protocol.CodeBusy, protocol.CodeQueueFull, protocol.CodeUnavailable: // our faults, too
 	default:
 		if !c.rarely().errors.Take(cfg.Clock.Now(), cfg.MaxErrors) {
 			c.Close(conn, perch.ClosePolicyViolation, reasonErrors)
@@ -102,7 +102,7 @@ func Unknown(typ string) error {
 	return &protocol.Error{Code: protocol.CodeUnknownType, Message: "Unknown message type: " + typ}
 }
 
-// send sends a message. An error would say that the connection is closing; Endpoint.Close will be told why.
+// send sends a message. An error would mean that the connection is closing; Endpoint.Close will be called.
 func send(conn perch.Conn, o protocol.Object) { _ = conn.Send(perch.Text, o.End()) }
 
 func (c *Client) log(conn perch.Conn, level slog.Level, msg string, attrs ...slog.Attr) {

@@ -1,9 +1,9 @@
-// Package endpoint is what all JSON endpoints of perchd share, and the small ones among them:
-// /ws/safe, /ws/monitored, /ws/with-session, /ws/reliable and /ws/{client_id}.
+// Package endpoint is the common part of all JSON endpoints of perchd, and has the small ones: /ws/safe,
+// /ws/monitored, /ws/with-session, /ws/reliable and /ws/{client_id}.
 //
-// A [Realm] is made once and holds what they share: the verifier, the sessions, the clock. An
-// [Endpoint] says what one path does beyond that; [Realm.Handler] makes the engine's callbacks of it.
-// A [Client] is the state of one connection: who it is, its session, how many errors it has made.
+// A [Realm] is made once and has the parts that they share: the verifier, the sessions, the clock. An [Endpoint]
+// describes what one path does beyond that; [Realm.Handler] makes callbacks for the engine from it. A [Client] is the
+// state of one connection: its user, its session, the number of its errors.
 //
 //	realm := endpoint.New(endpoint.Config{Auth: verifier, Required: true, Sessions: store, Log: log})
 //	defer realm.Close()
@@ -15,20 +15,19 @@
 //		Close:   leave,
 //	}))
 //
-// What Handler sees to, so that an Endpoint need not: tokens in every carrier and their expiry,
-// refresh_token, the deadline for the first message, messages that are no JSON, errors and how many
-// are too many, heartbeats in JSON, the end of the session, metering, and messages that arrive while
-// a client waits for an answer (see [Await]).
+// Handler takes care of tokens in every carrier and their expiry, refresh_token, the deadline for the first message,
+// messages that are no JSON, errors and their limit, heartbeats in JSON, the end of the session, metering, and
+// messages that arrive while a client waits for an answer (see [Await]). An Endpoint need not.
 //
-// A client that must not be here is accepted and then closed with a code and a reason, behind an
-// error message with a code: a browser cannot read the status of a refused handshake.
+// A client that may not be here is accepted and then closed, with a close code and a reason, after an error message
+// with a code: a browser cannot read the status of a refused handshake.
 //
 // # Goroutines
 //
-// Methods of a Client, and the functions of an Endpoint, run on the connection's loop and must not
-// block: what takes its time is awaited. Methods of a Realm may be called by any goroutine.
+// Methods of a Client, and the functions of an Endpoint, run on the connection's loop and must not block: use [Await]
+// for slow calls. Any goroutine may call the methods of a Realm.
 //
 // # Not guaranteed
 //
-// That a message was received because it was sent without an error: see package perch.
+// A message that was sent without an error may not have been received: see package perch.
 package endpoint

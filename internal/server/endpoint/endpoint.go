@@ -10,48 +10,48 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
-// Subprotocol is accepted at every endpoint: a browser offers it beside bearer.<token>.
+// Subprotocol is accepted at every endpoint: a browser offers it together with bearer.<token>.
 const Subprotocol = "perch.v1"
 
-// Endpoint is what one path does. Its functions run on the connection's loop. Message is needed; any other
-// that is nil does nothing unless its comment says more.
+// Endpoint describes one path. Its functions run on the connection's loop. Message is needed; any other function may
+// be nil, and then does nothing unless its comment says more.
 //
 // An error that First, Message or Other returns goes to the client as Client.Fail sends it.
 type Endpoint struct {
 	Name      string         // in logs and metrics: its pattern, as in protocol.Endpoints
-	Settings  perch.Settings // no Subprotocols: Subprotocol alone
+	Settings  perch.Settings // without Subprotocols: only Subprotocol is accepted
 	Heartbeat bool           // a silent client gets a JSON ping too, and its pong goes no further
-	BadToken  string         // close reason for a token that is no good; "": "Invalid token"
-	Untyped   bool           // Message gets what has no type too, with typ ""
+	BadToken  string         // close reason for a bad token; "": "Invalid token"
+	Untyped   bool           // Message also gets messages without a type, with typ ""
 
 	// Upgrade may refuse the handshake.
 	Upgrade func(r *perch.Request) perch.Response
 
-	// Open is for a client that is admitted; with First it may not have shown its token yet. r is valid until it
-	// returns.
+	// Open is called for a client that is admitted; with First it may not have shown its token yet. r is valid until
+	// Open returns.
 	Open func(conn perch.Conn, c *Client, r *perch.Request)
 
-	// First gets the first message, whatever its type, when a token in it is checked. If it returns an error
-	// it gets the next one too. A client has Config.FirstFrame to send one that is good, and may come
-	// without a token up to then.
+	// First gets the first message, of any type, when a token in it was checked. If it returns an error it gets the
+	// next one too. A client has Config.FirstFrame to send a good one, and until then need not show a token.
 	First func(conn perch.Conn, c *Client, m protocol.Message) error
 
 	// Message gets every other message. m is valid until it returns.
 	Message func(conn perch.Conn, c *Client, typ string, m protocol.Message) error
 
-	// Other gets what is no JSON object in text, and why. p is valid until it returns. nil: err is returned.
+	// Other gets messages that are not a JSON object in text, and the error. p is valid until it returns. nil: err is
+	// returned.
 	Other func(conn perch.Conn, op perch.Opcode, p []byte, err error) error
 
-	// Error appends what a client is told of an error. nil: protocol.AppendError.
+	// Error appends the message that tells a client of an error. nil: protocol.AppendError.
 	Error func(dst []byte, id json.RawMessage, e *protocol.Error) []byte
 
-	// Refreshed is called when a client has shown a new token: its Identity may be good for less.
+	// Refreshed is called when a client has shown a new token: its Identity may allow less.
 	Refreshed func(conn perch.Conn, c *Client)
 
 	// Pong is perch.Handler's OnPong.
 	Pong func(conn perch.Conn, rtt time.Duration)
 
-	// Close is for a client that was admitted. Its session is detached, or ends, afterwards.
+	// Close is called for a client that was admitted. Afterwards its session is detached, or ends.
 	Close func(conn perch.Conn, c *Client, err *perch.CloseError)
 }
 
@@ -61,7 +61,7 @@ type served struct {
 	realm *Realm
 }
 
-// Handler makes an Endpoint callbacks for the engine.
+// Handler makes the engine's callbacks for an Endpoint.
 func (r *Realm) Handler(e Endpoint) perch.Handler {
 	if e.Settings.Subprotocols == nil {
 		e.Settings.Subprotocols = []string{Subprotocol}

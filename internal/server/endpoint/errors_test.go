@@ -13,7 +13,7 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// failing is an endpoint whose messages name the error they want.
+// failing is an endpoint whose messages name the error that they want.
 func failing(w *world) {
 	w.srv.Handle("/ws/failing", w.realm.Handler(Endpoint{
 		Name: "/ws/failing",
@@ -30,7 +30,7 @@ func failing(w *world) {
 	}))
 }
 
-// TestErrors is what a client is told of a message that is wrong, and that it may stay.
+// TestErrors: the error that a client gets for each wrong message. The client may stay.
 func TestErrors(t *testing.T) {
 	w := newWorld(t, func(_ *world, c *Config) { c.MaxErrors = -1 }, failing)
 	c := w.dial("/ws/failing")
@@ -72,7 +72,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestTooManyErrors: a client may make so many in a minute, and then one more is its last.
+// TestTooManyErrors: a client may make so many errors in a minute; one more ends its connection.
 func TestTooManyErrors(t *testing.T) {
 	w := newWorld(t, func(_ *world, c *Config) { c.MaxErrors = 3 }, failing)
 	c := w.dial("/ws/failing")
@@ -88,7 +88,7 @@ func TestTooManyErrors(t *testing.T) {
 	fail(`{`, `{}`, `{"type":"x"}`)
 	w.later(time.Minute)
 	fail(`{`, `{}`, `{"type":"x"}`)
-	for range 20 { // ours are not the client's
+	for range 20 { // our faults do not count as the client's
 		fail(`{"type":"broken"}`, `{"type":"busy"}`, `{"type":"queue_full"}`)
 	}
 	c.say(`{"type":"ok"}`)
@@ -98,7 +98,8 @@ func TestTooManyErrors(t *testing.T) {
 	c.closed(frame.ClosePolicyViolation, "too many errors")
 }
 
-// TestClose: an endpoint hears of the end of those it was told of, or that it waited for, and of no others.
+// TestClose: Close is called for clients that were opened, or that could have sent a first message, and for no
+// others.
 func TestClose(t *testing.T) {
 	ended := make(chan string, 8)
 	w := newWorld(t, required, func(w *world) {

@@ -5,7 +5,7 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
-// await begins the wait for the first message, which is to come within Config.FirstFrame.
+// await begins the wait for the first message, which must come within Config.FirstFrame.
 func (c *Client) await(conn perch.Conn) {
 	r := c.realm()
 	c.phase = greeting
@@ -14,7 +14,7 @@ func (c *Client) await(conn perch.Conn) {
 	}
 }
 
-// greet handles what may be the first message.
+// greet handles a message that may be the first.
 func (c *Client) greet(conn perch.Conn, m protocol.Message) error {
 	if ok, err := c.identify(conn, m); !ok {
 		return err
@@ -32,7 +32,7 @@ func (c *Client) greet(conn perch.Conn, m protocol.Message) error {
 	return nil
 }
 
-// greeted is for when the first message has been handled: ok says that it was good, otherwise another one may come.
+// greeted is called when the first message has been handled: if ok is false, another one may come.
 func (c *Client) greeted(conn perch.Conn, ok bool) {
 	switch {
 	case ok:
@@ -42,12 +42,12 @@ func (c *Client) greeted(conn perch.Conn, ok bool) {
 			c.rare.first = nil
 			c.tidy()
 		}
-	case c.rare != nil && c.rare.first.over(): // time ran out while it was handled
+	case c.rare != nil && c.rare.first.over(): // the time ended while the message was handled
 		c.noFirst(conn)
 	}
 }
 
-// noFirst closes a client that has not sent a first message, or none that was good.
+// noFirst closes a client that has not sent a first message, or no good one.
 func (c *Client) noFirst(conn perch.Conn) {
 	c.realm().cfg.Meter.Error(c.at.Name, kindTimeout)
 	c.Close(conn, CloseNoFirstFrame, reasonFirstFrame)

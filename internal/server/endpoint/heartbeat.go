@@ -5,7 +5,7 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
-// pong answers a client's ping, whose timestamp goes back as it came.
+// pong answers a client's ping, with its timestamp unchanged.
 func (c *Client) pong(conn perch.Conn, m protocol.Message) error {
 	sent, err := m.Scalar("timestamp")
 	if err != nil {
@@ -17,8 +17,8 @@ func (c *Client) pong(conn perch.Conn, m protocol.Message) error {
 	return nil
 }
 
-// heartbeat tells a silent client in JSON what the engine is about to tell it in a ping frame: a page cannot
-// see those. Everything that the client sends then is a sign of life.
+// heartbeat sends a silent client a JSON ping, beside the engine's ping frame, because a page cannot see that.
+// Anything that the client then sends is a sign of life.
 func heartbeat(conn perch.Conn) {
 	c := clientOf(conn)
 	c.pings++

@@ -9,11 +9,10 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
-// maxClientID bounds the name that a client gives itself, in bytes.
+// maxClientID bounds the name that a client chooses, in bytes.
 const maxClientID = 128
 
-// monitored is /ws/monitored: it acknowledges every message, for clients that want to be measured. It has no
-// rate limit.
+// monitored is /ws/monitored: it acknowledges every message, so that clients can measure. It has no rate limit.
 func (r *Realm) monitored() perch.Handler {
 	return r.Handler(Endpoint{
 		Name:     pathMonitored,
@@ -39,7 +38,7 @@ func (r *Realm) monitored() perch.Handler {
 	})
 }
 
-// name returns how a client calls itself, by ?client_id=. A client without a name is closed.
+// name returns the name that a client gives itself by ?client_id=. A client without a name is closed.
 func (c *Client) name(conn perch.Conn, r *perch.Request) (id string, ok bool) {
 	id = r.Query("client_id")
 	switch {

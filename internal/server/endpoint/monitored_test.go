@@ -36,7 +36,7 @@ func TestMonitored(t *testing.T) {
 	}
 }
 
-// TestMonitoredRate: it has no rate limit, other endpoints do.
+// TestMonitoredRate: /ws/monitored has no rate limit, other endpoints do.
 func TestMonitoredRate(t *testing.T) {
 	const many = 1000 // the burst is 200, then 100 a second
 	w := newWorld(t, nil, nil)
@@ -68,13 +68,13 @@ func TestMonitoredRate(t *testing.T) {
 	}
 }
 
-// TestClientName: /ws/monitored and /ws/reliable want their clients to have one.
+// TestClientName: clients of /ws/monitored and /ws/reliable must have a name.
 func TestClientName(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	for query, reason := range map[string]string{
 		"":                        "client_id is missing",
 		"?client_id=":             "client_id is missing",
-		"?client_id=%20%E2%80%8B": "client_id is missing", // nothing of it can be seen
+		"?client_id=%20%E2%80%8B": "client_id is missing", // no character of it is visible
 		"?client=a":               "client_id is missing",
 		"?client_id=%ff":          "client_id is over 128 bytes, or not UTF-8",
 		"?client_id=" + strings.Repeat("a", maxClientID+1): "client_id is over 128 bytes, or not UTF-8",

@@ -2,7 +2,7 @@ package endpoint
 
 import "github.com/perchws/perch"
 
-// The paths of the small endpoints. Fixed ones win over the number in the last.
+// The paths of the small endpoints. Fixed paths win over the number in the last one.
 const (
 	pathSafe        = "/ws/safe"
 	pathMonitored   = "/ws/monitored"
@@ -11,8 +11,8 @@ const (
 	pathClientID    = "/ws/{client_id}"
 )
 
-// Mount puts the small endpoints on a server that has not started: those that serves says are on, by their names
-// "safe", "monitored", "with-session", "reliable" and "client-id". nil: all.
+// Mount mounts the small endpoints on a server that has not started. serves chooses them by their names "safe",
+// "monitored", "with-session", "reliable" and "client-id"; nil: all.
 func Mount(srv *perch.Server, r *Realm, serves func(name string) bool) {
 	for _, e := range []struct {
 		name, path string

@@ -5,14 +5,13 @@ import (
 	"testing"
 )
 
-// TestNumbersComeBack: a number that a client gets back is the one that it sent, byte by byte, and none that a float64
-// made of it.
+// TestNumbersComeBack: a client gets its numbers back byte by byte, and not as a float64 prints them.
 func TestNumbersComeBack(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	for _, n := range []string{
 		"9007199254740993", "-9007199254740993", "18446744073709551615", "123456789012345678901234567890", "-0", "1.0", "1e3", "1E-400", "0.1000000000000000055",
 	} {
-		for target, says := range map[string][2]string{ // what is sent, what is somewhere in the answer; % is the number
+		for target, says := range map[string][2]string{ // the message, and a part of the answer; % is the number
 			"/ws/7":                     {`{"type":"ping","timestamp":%,"id":%}`, `"original_timestamp":%`},
 			"/ws/reliable?client_id=a":  {`{"type":"ping","timestamp":%,"id":%}`, `"original_timestamp":%`},
 			"/ws/monitored?client_id=a": {`{"type":"x","id":%}`, `"received":"x"`},

@@ -19,30 +19,30 @@ const (
 	DefaultEmptyTTL   = 300 * time.Second
 )
 
-// Config says what the endpoints have to go by. Auth and one of Sessions and Remote are needed; any other zero
-// field means its default.
+// Config configures the endpoints. Auth and one of Sessions and Remote are needed; any other zero field means its
+// default.
 type Config struct {
-	Auth     *auth.Verifier // in open mode one that knows the development key
-	Required bool           // a token is needed. Without: anonymous clients are welcome, a bad token is still refused
+	Auth     *auth.Verifier // in open mode, one with the development key
+	Required bool           // a token is needed; else clients may be anonymous, but a bad token is still refused
 	Cookie   string         // name of the cookie that may carry a token; "": none
 
 	Sessions session.Store                       // a store that answers at once: it is called on loops, and must not block
-	Remote   session.Async                       // in place of Sessions: a store that may wait
+	Remote   session.Async                       // instead of Sessions: a store that may wait
 	Patience time.Duration                       // how long a client waits for an answer; 5 s, −1: for ever
-	Find     func(perch.ID) perch.Ref            // finds a connection of this process; nil: none is found
-	Upgrade  func(*perch.Request) perch.Response // is asked before every upgrade; nil: accepts
+	Find     func(perch.ID) perch.Ref            // finds a connection of this process; nil: finds none
+	Upgrade  func(*perch.Request) perch.Response // called before every upgrade; nil: accepts
 
-	// Elsewhere closes a connection of another process, or does nothing if there is none. It is called by any goroutine
-	// and must not block. nil: there are no others.
+	// Elsewhere closes a connection of another process, if there is one. It is called by any goroutine and must not
+	// block. nil: there are no other processes.
 	Elsewhere func(id perch.ID, code perch.CloseCode, reason string)
 
-	CreateRooms bool          // a client may subscribe to a room that is not there yet
-	MaxMembers  int           // of a room made so; 0: no limit
-	EmptyTTL    time.Duration // of a room made so, without members; 300 s, −1: it stays
+	CreateRooms bool          // clients may subscribe to rooms that do not exist yet
+	MaxMembers  int           // of rooms made in this way; 0: no limit
+	EmptyTTL    time.Duration // of rooms made in this way, without members; 300 s, −1: they stay
 
-	FirstFrame time.Duration // how long a client may take to say who it is; 10 s, −1: for ever
+	FirstFrame time.Duration // how long a client may take for its first message; 10 s, −1: for ever
 	MaxErrors  int           // in a minute, of one connection; one more closes it with 1008. 10, −1: no limit
-	// bytes of what clients send while they wait for an answer, of all together; 64 MiB, −1: no limit
+	// bytes of messages that all clients together have sent while they wait for answers; 64 MiB, −1: no limit
 	MaxWaiting int64
 
 	Meter Meter        // nil: nothing is measured
@@ -50,19 +50,20 @@ type Config struct {
 	Clock clock.Clock  // nil: the real one
 }
 
-// Meter is told of every message and every error, on event loops: it must not block. typ and kind are as
-// they were found: typ may be anything a client sends.
+// Meter gets every message and every error, on event loops: it must not block. typ and kind are unchecked: typ may be
+// any text of a client.
 type Meter interface {
 	Message(endpoint, typ string, size int, took time.Duration)
 	Error(endpoint, kind string)
 }
 
-// Realm is what endpoints share. Any goroutine. Make one with New; Close it when the server is closed.
+// Realm is the part that endpoints share. Any goroutine may call its methods. Make one with New, and Close it when
+// the server is closed.
 type Realm struct {
 	cfg       Config
 	expiries  *alarms         // of tokens
-	deadlines *alarms         // all other
-	backlogs  *ledger.Account // bytes of messages that wait, of all clients
+	deadlines *alarms         // all others
+	backlogs  *ledger.Account // bytes of waiting messages of all clients
 	begun     begun
 }
 
@@ -107,7 +108,7 @@ func New(c Config) *Realm {
 	return r
 }
 
-// Now is the time of day, as clients are told.
+// Now is the time of day that clients are told.
 func (r *Realm) Now() time.Time { return r.cfg.Clock.Wall() }
 
 type unmetered struct{}

@@ -22,8 +22,7 @@ import (
 
 func TestMain(m *testing.M) { wstest.Main(m) }
 
-// world is a server with the endpoints on a free port, and what they share. Its clock stands still but for
-// later.
+// world is a server with the endpoints on a free port, and its parts. Only later moves its clock.
 type world struct {
 	t     *testing.T
 	srv   *perch.Server
@@ -35,13 +34,13 @@ type world struct {
 	clock *clock.Manual
 }
 
-// newWorld starts it. prepare may change the Config, routes may add to the server; both may be nil.
+// newWorld starts a world. prepare may change the Config, routes may add to the server; both may be nil.
 func newWorld(t *testing.T, prepare func(w *world, c *Config), routes func(w *world)) *world {
 	t.Helper()
 	return newWorldOf(t, room.Config{}, prepare, routes)
 }
 
-// newWorldOf is newWorld with rooms of its own.
+// newWorldOf is newWorld with a configuration of rooms.
 func newWorldOf(t *testing.T, rooms room.Config, prepare func(w *world, c *Config), routes func(w *world)) *world {
 	t.Helper()
 	rooms.Looks = label.Looks
@@ -85,7 +84,7 @@ func newWorldOf(t *testing.T, rooms room.Config, prepare func(w *world, c *Confi
 
 func required(_ *world, c *Config) { c.Required = true }
 
-// token is one for a subject, good for as long as said.
+// token makes a token for a subject that is good for a time.
 func (w *world) token(subject string, d time.Duration) string {
 	w.t.Helper()
 	token, err := w.key.Sign(auth.Claims{Subject: subject, Expires: w.clock.Wall().Add(d)})
@@ -95,10 +94,10 @@ func (w *world) token(subject string, d time.Duration) string {
 	return token
 }
 
-// later lets time pass.
+// later moves the clock.
 func (w *world) later(d time.Duration) { w.clock.Advance(d) }
 
-// meter is a Meter that remembers. Any goroutine.
+// meter is a Meter that remembers. Any goroutine may call it.
 type meter struct {
 	mu       sync.Mutex
 	messages []string // endpoint and type
@@ -117,7 +116,7 @@ func (m *meter) Error(endpoint, kind string) {
 	m.mu.Unlock()
 }
 
-// saw awaits a message, or an error, to be reported.
+// saw waits until a message, or an error, was reported.
 func (m *meter) saw(t testing.TB, what string) {
 	t.Helper()
 	wstest.Eventually(t, what+" is metered", func() bool { return m.knows(what) })
@@ -129,7 +128,7 @@ func (m *meter) knows(what string) bool {
 	return slices.Contains(m.messages, what) || slices.Contains(m.errors, what)
 }
 
-// lines is what was logged. Any goroutine.
+// lines are the lines logged. Any goroutine may use them.
 type lines struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -168,7 +167,7 @@ func (p peer) say(messages ...string) {
 // fields is an object of JSON.
 type fields map[string]any
 
-// hear reads the next message, an object.
+// hear reads the next message, a JSON object.
 func (p peer) hear() fields {
 	p.t.Helper()
 	op, text := p.NextMessage()
@@ -178,7 +177,7 @@ func (p peer) hear() fields {
 	return parsed(p.t, text)
 }
 
-// parsed is a JSON object.
+// parsed parses a JSON object.
 func parsed(t testing.TB, text []byte) (f fields) {
 	t.Helper()
 	if err := json.Unmarshal(text, &f); err != nil {
@@ -187,7 +186,7 @@ func parsed(t testing.TB, text []byte) (f fields) {
 	return f
 }
 
-// expect reads the next message, which must be this object: its members, and no others. It returns it.
+// expect reads the next message, which must be exactly this object, and returns it.
 func (p peer) expect(want string) fields {
 	p.t.Helper()
 	got := p.hear()
@@ -198,7 +197,7 @@ func (p peer) expect(want string) fields {
 	return got
 }
 
-// like compares values of JSON; "*" stands for any.
+// like compares values of JSON; "*" matches any.
 func like(got, want any) bool {
 	switch w := want.(type) {
 	case fields:
@@ -233,7 +232,7 @@ func (p peer) closed(code frame.CloseCode, reason string) {
 	}
 }
 
-// timestamp is the clock's, as messages have it.
+// timestamp is the time of the clock as messages have it.
 const timestamp = `"2030-01-02T03:04:05.006Z"`
 
 func TestDefaults(t *testing.T) {
@@ -243,17 +242,17 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("first frame %v, errors %d", r.cfg.FirstFrame, r.cfg.MaxErrors)
 	}
 	if ref := r.cfg.Find(perch.ID{}); ref != (perch.Ref{}) {
-		t.Error("a connection is found")
+		t.Error("Find finds a connection")
 	}
 	if resp := r.cfg.Upgrade(nil); resp.Status != 0 {
-		t.Error("an upgrade is refused")
+		t.Error("Upgrade refuses")
 	}
 	if d := time.Since(r.Now()); d < 0 || d > time.Minute {
 		t.Errorf("the clock is %v behind", d)
 	}
 }
 
-// TestBare: the fields that are needed are enough.
+// TestBare: a Config with only the required fields works.
 func TestBare(t *testing.T) {
 	w := newWorld(t, func(_ *world, c *Config) { *c = Config{Sessions: c.Sessions} }, nil)
 	c, key := w.begin("")
@@ -261,12 +260,12 @@ func TestBare(t *testing.T) {
 	c.expect(`{"type":"ack","message_id":"*","timestamp":"*"}`)
 	c.expect(`{"type":"error","code":"invalid_json","message":"*"}`)
 	next, _ := w.begin("")
-	next.resumed("session", key, true) // the one before is not found, and stays
+	next.resumed("session", key, true) // the old connection is not found, and stays
 	c.say(`{"type":"x"}`)
 	c.hear()
 }
 
-// TestClientSize: SPEC's bound on what an idle client takes leaves so much to this package.
+// TestClientSize: of SPEC's bound for an idle client, this package may use so much.
 func TestClientSize(t *testing.T) {
 	if n := unsafe.Sizeof(Client{}); n > 64 {
 		t.Errorf("a Client is %d bytes", n)
@@ -276,7 +275,7 @@ func TestClientSize(t *testing.T) {
 	}
 }
 
-// TestUpgrade: the Realm is asked first, and every endpoint accepts perch.v1.
+// TestUpgrade: Config.Upgrade is asked first, and every endpoint accepts perch.v1.
 func TestUpgrade(t *testing.T) {
 	w := newWorld(t, func(_ *world, c *Config) {
 		c.Upgrade = func(r *perch.Request) perch.Response {

@@ -71,7 +71,7 @@ func reliableMessage(conn perch.Conn, c *Client, typ string, m protocol.Message)
 	return nil
 }
 
-// reconnectAck tells a client the token that it may resume with, once.
+// reconnectAck tells a client the token with which it may resume once.
 func reconnectAck(_ struct{}, conn perch.Conn, c *Client, id json.RawMessage, a session.Answer) error {
 	if a.Err != nil {
 		return sessionError(a.Err)
@@ -81,14 +81,14 @@ func reconnectAck(_ struct{}, conn perch.Conn, c *Client, id json.RawMessage, a 
 	return nil
 }
 
-// connected begins what a client is told of its session first.
+// connected begins the first message about a session.
 func connected(conn perch.Conn, s session.Session) protocol.Object {
 	return protocol.NewObject(nil, protocol.TypeConnected).String("connection_id", conn.ID().String()).
 		String("session", s.ID.Text()).Int("heartbeat_interval", int64(reliableInterval/time.Second))
 }
 
-// health says how a connection is that was last heard so long ago and is closed after timeout: it gets a
-// warning when four fifths of that are over.
+// health describes a connection by the time since it was last heard. A connection silent for timeout is closed; after
+// four fifths of that it gets a warning.
 func health(silence, timeout time.Duration) string {
 	switch {
 	case silence >= timeout:

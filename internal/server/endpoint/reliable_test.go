@@ -29,7 +29,7 @@ func TestReliable(t *testing.T) {
 		c.say(tt.message)
 		c.expect(tt.want)
 	}
-	// A pong is a sign of life, and no message to acknowledge.
+	// A pong is a sign of life, but no message to acknowledge.
 	c.say(`{"type":"pong","sequence":1}`, `{"type":"x","id":5}`)
 	c.expect(`{"type":"ack","message_id":"*","timestamp":"*","id":5}`)
 }
@@ -49,7 +49,7 @@ func TestReconnectRequestGone(t *testing.T) {
 	c.expect(`{"type":"error","code":"session_not_found","message":"*","id":1}`)
 }
 
-// TestMessageIDs: no two are alike, of one connection or of several.
+// TestMessageIDs: no two ids are the same, on one connection or several.
 func TestMessageIDs(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	seen := map[any]bool{}
@@ -66,8 +66,8 @@ func TestMessageIDs(t *testing.T) {
 	}
 }
 
-// TestHeartbeat: a silent client is pinged in JSON too, with the number of the ping, whatever it answers counts as
-// life, and one that answers nothing is closed. Here a second is a few milliseconds.
+// TestHeartbeat: a silent client also gets a JSON ping, with its number. Any answer is a sign of life, and a client
+// that answers nothing is closed. In this test a second is a few milliseconds.
 func TestHeartbeat(t *testing.T) {
 	const interval, timeout = 60 * time.Millisecond, 600 * time.Millisecond
 	ended := make(chan *perch.CloseError, 2)
@@ -123,7 +123,7 @@ func heartbeatOf(t *testing.T, c peer) (text fields, ping wstest.Frame) {
 	return text, ping
 }
 
-// TestHealth: the numbers of SPEC 6.1 for /ws/reliable, warning from 24 s of silence on.
+// TestHealth: the numbers of SPEC 6.1 for /ws/reliable, a warning from 24 s of silence on.
 func TestHealth(t *testing.T) {
 	for silence, want := range map[time.Duration]string{
 		0:                  "healthy",

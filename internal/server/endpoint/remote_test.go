@@ -16,7 +16,7 @@ import (
 	"github.com/perchws/perch/session/storetest"
 )
 
-// remote is a world whose store of sessions may wait, and has faults.
+// remote is a world with a store of sessions that may wait, and that has faults.
 type remote struct {
 	*world
 	faulty *storetest.Faulty
@@ -32,13 +32,13 @@ func newRemote(t *testing.T, decide func(session.Call) storetest.Fault) remote {
 	return r
 }
 
-// late has these operations answered when the test releases them, and all others at once.
+// late makes a decision by which these operations are answered when the test releases them, and all others at once.
 func late(ops ...session.Op) func(session.Call) storetest.Fault {
 	return storetest.Only(storetest.Late, ops...)
 }
 
-// TestRemoteSessions: the endpoints behave with a store that may wait as with one that answers at once, however late,
-// in what order and how often it answers.
+// TestRemoteSessions: with a store that may wait the endpoints behave as with one that answers at once, however late
+// it answers, in any order, and even twice.
 func TestRemoteSessions(t *testing.T) {
 	for name, fault := range map[string]storetest.Fault{"at once": storetest.AtOnce, "twice": storetest.Twice, "late": storetest.Late} {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestRemoteSessions(t *testing.T) {
 			two.say(`{"type":"logout","id":4}`)
 			two.expect(`{"type":"logged_out","id":4}`)
 			two.closed(frame.CloseNormal, "")
-			// One whose connection breaks, and that is resumed by a token.
+			// A session whose connection breaks, and that is resumed by a token.
 			c, _ := w.begin("")
 			c.say(`{"type":"reconnect_request","id":1}`)
 			token := c.hear()["resume_token"].(string)
@@ -82,8 +82,8 @@ func TestRemoteSessions(t *testing.T) {
 	}
 }
 
-// TestRemoteOrder: what a client sends while its session is on its way is answered behind that, in order; other
-// clients do not wait for it.
+// TestRemoteOrder: messages that a client sends while its session is on its way are answered after that, in order;
+// other clients do not wait.
 func TestRemoteOrder(t *testing.T) {
 	w := newRemote(t, late(session.OpCreate, session.OpUpdate))
 	slow := w.dial("/ws/with-session")
@@ -104,13 +104,13 @@ func TestRemoteOrder(t *testing.T) {
 	w.faulty.Next(t).Release()
 	quick.expect(`{"type":"session_updated","session":"*","id":10}`)
 	update.Release()
-	update.Release() // the second time it means nothing
+	update.Release() // the second time it has no effect
 	slow.expect(`{"type":"session_updated","session":"*","id":2}`)
 	slow.expect(`{"type":"pong","timestamp":"*","id":3}`)
 }
 
-// TestRemoteUnavailable: a client whose session cannot be had is told so, and closed to come back. One that has a
-// session stays when the store fails.
+// TestRemoteUnavailable: a client that gets no session is told so, and closed with a code that makes it come back. A
+// client with a session stays when the store fails.
 func TestRemoteUnavailable(t *testing.T) {
 	for name, fault := range map[string]storetest.Fault{
 		"never": storetest.Never, "lost": storetest.Lost, "refused": storetest.Refused, "uncertain": storetest.Uncertain,
@@ -141,7 +141,7 @@ func TestRemoteUnavailable(t *testing.T) {
 	}
 }
 
-// silence lets the time pass that clients wait for answers that do not come, once so many have begun to.
+// silence waits until so many calls of clients wait for answers, and then moves the clock past their deadline.
 func (w remote) silence(fault storetest.Fault, waiting int) {
 	w.t.Helper()
 	if fault != storetest.Never && fault != storetest.Lost {
@@ -151,8 +151,8 @@ func (w remote) silence(fault storetest.Fault, waiting int) {
 	w.later(DefaultPatience)
 }
 
-// TestRemoteGone: a connection that closes while its session is made or taken leaves no trace: the one ends, the
-// other is detached, and whoever held it is closed.
+// TestRemoteGone: a connection that closes while its session is made or taken leaves no trace: a new session ends, a
+// taken one is detached, and its old connection is closed.
 func TestRemoteGone(t *testing.T) {
 	w := newRemote(t, nil)
 	holder, key := w.begin("")
@@ -171,7 +171,7 @@ func TestRemoteGone(t *testing.T) {
 	}
 	created.Release()
 	if _, err := w.get(created.Answer.Session.ID.Text()); err == nil {
-		t.Error("a session that nobody knows is there still")
+		t.Error("a session that nobody knows is still there")
 	}
 	attached.Release()
 	attached.Release()
@@ -183,13 +183,13 @@ func TestRemoteGone(t *testing.T) {
 	next.resumed("session", key, true)
 }
 
-// afterwards is when the store has no faults any more.
+// afterwards makes the store work again.
 func (w remote) afterwards() *world {
 	w.faulty.Decide(nil)
 	return w.world
 }
 
-// TestRemoteLate: the same where the client was told that it took too long.
+// TestRemoteLate: the same for a client that was told that the answer took too long.
 func TestRemoteLate(t *testing.T) {
 	w := newRemote(t, nil)
 	holder, key := w.begin("")
@@ -208,7 +208,7 @@ func TestRemoteLate(t *testing.T) {
 	}
 }
 
-// TestRemoteElsewhere: a session that a connection of another process held is taken there too.
+// TestRemoteElsewhere: a session that a connection of another process held can be taken, too.
 func TestRemoteElsewhere(t *testing.T) {
 	closed := make(chan string, 1)
 	w := newWorld(t, func(_ *world, c *Config) {
@@ -232,7 +232,7 @@ func TestRemoteElsewhere(t *testing.T) {
 	}
 }
 
-// TestRemoteLeaves: of all sessions each is left once, in order behind what was begun before, also if that is never
+// TestRemoteLeaves: each session is left once, after the calls that were begun before, even if those are never
 // answered.
 func TestRemoteLeaves(t *testing.T) {
 	w := newRemote(t, nil)
@@ -252,7 +252,7 @@ func TestRemoteLeaves(t *testing.T) {
 	w.later(time.Hour)
 }
 
-// newKeeper is a world with an endpoint that keeps the type of each message as the session's state.
+// newKeeper makes a world with an endpoint that keeps the type of each message as the session's state.
 func newKeeper(t *testing.T, decide func(session.Call) storetest.Fault) (w remote, c peer, key string) {
 	t.Helper()
 	keys := make(chan session.Key, 1)
@@ -283,8 +283,8 @@ func (w remote) state(key string) string {
 	return s.State
 }
 
-// TestRemoteKeep: nobody waits while a state is kept; of those that are set meanwhile the last one follows. The last
-// one is kept too if the connection closes, and then the session is left.
+// TestRemoteKeep: no client waits while a state is kept. Of the states that are set meanwhile only the last one
+// follows. It is also kept if the connection closes, and then the session is left.
 func TestRemoteKeep(t *testing.T) {
 	w, c, key := newKeeper(t, late(session.OpKeep))
 	say := func(types ...string) {
@@ -323,14 +323,14 @@ func TestRemoteKeep(t *testing.T) {
 	}
 }
 
-// alarms is how many deadlines there are.
+// alarms is the number of deadlines.
 func (w remote) alarms() int {
 	w.realm.deadlines.mu.Lock()
 	defer w.realm.deadlines.mu.Unlock()
 	return len(w.realm.deadlines.heap)
 }
 
-// TestRemoteKeepFails: the client is told, and what it sets next is kept.
+// TestRemoteKeepFails: the client is told, and the next state is kept.
 func TestRemoteKeepFails(t *testing.T) {
 	w, c, key := newKeeper(t, storetest.Only(storetest.Refused, session.OpKeep))
 	c.say(`{"type":"a"}`)

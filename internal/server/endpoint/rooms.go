@@ -10,15 +10,15 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// Opened is a room that was asked for.
+// Opened is the room that OpenRoom has found or made.
 type Opened struct {
 	Room *room.Room
-	Made bool // for this client
+	Made bool // this call has made it
 }
 
-// OpenRoom finds the room of an id, whichever node it was made on, or makes it with the options
-// of create; nil: none is made. then goes on with it, as in Await: at once with a broker that answers
-// at once. Its errors are room.Hub's Open's, and ErrLate. id is that of the message that is being answered.
+// OpenRoom finds the room of an id, on whichever node it was made, or makes it with the options create; nil: it makes
+// none. It continues with then, as Await does: at once if the broker answers at once. The errors are those of
+// room.Hub.Open, and ErrLate. id is that of the message that is answered.
 func OpenRoom(conn perch.Conn, c *Client, id json.RawMessage, name string, create *room.Options,
 	then func(conn perch.Conn, c *Client, o Opened, err error) error,
 ) error {
@@ -33,8 +33,8 @@ func OpenRoom(conn perch.Conn, c *Client, id json.RawMessage, name string, creat
 	})
 }
 
-// JoinRoom joins a room and goes on with then, as in Await: at once, unless the broker counts members over several
-// nodes, and has to be asked. Errors are those of perch.Conn's Join, and ErrLate.
+// JoinRoom joins a room and continues with then, as Await does: at once, unless the broker counts the members of
+// several nodes and must be asked. The errors are those of perch.Conn.Join, and ErrLate.
 func JoinRoom(conn perch.Conn, c *Client, id json.RawMessage, r *room.Room, o room.JoinOptions,
 	then func(conn perch.Conn, c *Client, j room.Joined, err error) error,
 ) error {
@@ -44,21 +44,21 @@ func JoinRoom(conn perch.Conn, c *Client, id json.RawMessage, r *room.Room, o ro
 	}
 	return Await(conn, c, Wait[room.Joined]{
 		ID:   id,
-		Here: true, // nothing of the room may come before what then sends
+		Here: true, // no message of the room may come before those that then sends
 		Start: func(conn perch.Conn, answer func(room.Joined, error)) {
 			conn.JoinLater(r, o, func(_ perch.Conn, j room.Joined, err error) { answer(j, err) })
 		},
 		Then: then,
 		Undo: func(_ room.Joined, err error) {
 			if err == nil {
-				_, _ = conn.Leave(r) // it is in it
+				_, _ = conn.Leave(r) // it has joined
 			}
 		},
 	})
 }
 
-// FindRoom is the room of an id, or else the public one that is called so. A room that only looks
-// alike is another word: nobody is sent there. nil: this node has none. The room may not be open yet.
+// FindRoom returns the room of an id, or else the public one with that name. A room that only looks alike is another
+// word, so it does not count. nil: this node has none. The room may not be open yet.
 func FindRoom(hub *room.Hub, name string) *room.Room {
 	r := hub.Room(name)
 	if r == nil {
@@ -70,7 +70,8 @@ func FindRoom(hub *room.Hub, name string) *room.Room {
 	return r
 }
 
-// Called reports that a room has an id or a name that differs at most in case, width, spaces or what is not seen.
+// Called reports whether a room has an id or a name that differs at most in case, width, spaces or invisible
+// characters.
 func Called(r *room.Room, name string) bool {
 	if r.ID() == name {
 		return true
@@ -79,7 +80,7 @@ func Called(r *room.Room, name string) bool {
 	return label.Key(r.ID()) == key || label.Key(r.Options().Name) == key
 }
 
-// RoomError is what a client is told of an error of package room.
+// RoomError turns an error of package room into the error that a client gets.
 func RoomError(err error) error {
 	if alike, ok := errors.AsType[*room.AlikeError](err); ok {
 		return &protocol.Error{Code: protocol.CodeRoomExists, RoomID: alike.Room.ID()}

@@ -10,8 +10,8 @@ import (
 	"github.com/perchws/perch/internal/server/protocol"
 )
 
-// safe is /ws/safe: a message is processed or answered with an error, and whatever happens the client learns
-// nothing of what is inside.
+// safe is /ws/safe: a message is processed or answered with an error, and the client learns nothing about the inside
+// of the server.
 func (r *Realm) safe(process func(typ string) error) perch.Handler {
 	return r.Handler(Endpoint{
 		Name:  pathSafe,
@@ -28,7 +28,7 @@ func (r *Realm) safe(process func(typ string) error) perch.Handler {
 	})
 }
 
-// process is what /ws/safe does with a message: nothing, but one type of message is dangerous.
+// process handles a message of /ws/safe: it does nothing, except that one type of message is dangerous.
 func process(typ string) error {
 	if typ == protocol.TypeDangerous {
 		return &protocol.Error{Code: protocol.CodeProcessingError}
@@ -36,7 +36,7 @@ func process(typ string) error {
 	return nil
 }
 
-// contain is deferred: a panic becomes the end of its connection, with 1011.
+// contain is deferred: it turns a panic into the end of its connection, with 1011.
 func (c *Client) contain(conn perch.Conn) {
 	p := recover()
 	if p == nil {
@@ -47,8 +47,7 @@ func (c *Client) contain(conn perch.Conn) {
 	c.Close(conn, perch.CloseInternalError, reasonInternal)
 }
 
-// appendSafeError writes errors in the shape of /ws/safe, where all that is wrong with a message's form has
-// one code.
+// appendSafeError writes errors in the form of /ws/safe, where all errors in the form of a message have one code.
 func appendSafeError(dst []byte, id json.RawMessage, e *protocol.Error) []byte {
 	code := e.Code
 	switch code {
@@ -63,7 +62,7 @@ func appendSafeError(dst []byte, id json.RawMessage, e *protocol.Error) []byte {
 	return protocol.NewObject(dst, "").String("error", text).String("code", string(code)).ID(id).End()
 }
 
-// object writes a message again.
+// object writes a message as JSON again.
 func object(m protocol.Message) json.RawMessage {
 	b := []byte{'{'}
 	_ = m.Each(func(name string, raw json.RawMessage) error {

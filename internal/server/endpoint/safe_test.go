@@ -39,7 +39,7 @@ func TestSafe(t *testing.T) {
 	w.meter.saw(t, "/ws/safe not_text")
 }
 
-// TestSafeFault: a fault of ours costs its own connection, which learns nothing of it.
+// TestSafeFault: a fault of ours ends only its own connection, which learns nothing about it.
 func TestSafeFault(t *testing.T) {
 	w := newWorld(t, nil, func(w *world) {
 		w.srv.Handle("/ws/faulty", w.realm.safe(func(typ string) error {
@@ -55,14 +55,14 @@ func TestSafeFault(t *testing.T) {
 	c.say(`{"type":"panic"}`, `{"type":"x"}`)
 	c.closed(perch.CloseInternalError, "Internal server error")
 	if !w.log.contains("the password is 42") || !w.log.contains("10.1.2.3") || !w.log.contains("safe_test.go") {
-		t.Error("it is not logged")
+		t.Error("the fault is not logged")
 	}
 	w.meter.saw(t, "/ws/safe internal")
 	other.say(`{"type":"x"}`)
 	other.hear()
 }
 
-// TestSafeErrors: too many are too many here too.
+// TestSafeErrors: the limit on errors holds here, too.
 func TestSafeErrors(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	c := w.dial("/ws/safe")

@@ -10,20 +10,21 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// Beginning is what Begin makes a session of. Each field may be empty.
+// Beginning describes the session that Begin makes. Each field may be empty.
 type Beginning struct {
 	User  string // the client's id, if it is anonymous
 	Data  []byte // a JSON object
 	State []byte // the endpoint's own
 }
 
-// Then goes on when the store has answered: at once, or later. id is that of the message, as long as it runs. err is
-// a *protocol.Error, but for a fault of ours. The error goes to the client as Client.Fail sends it.
+// Then continues when the store has answered: at once, or later. id is that of the message, valid while Then runs. err
+// is a *protocol.Error, unless the fault is ours. An error that Then returns goes to the client as Client.Fail sends
+// it.
 type Then[S any] func(state S, conn perch.Conn, c *Client, id json.RawMessage, s session.Session, err error) error
 
-// Begin makes a session that the client holds, and goes on with then. Where the store does not answer the client is
-// told, and closed to come back later: then is not called. What Begin returns is for the endpoint's function to
-// return.
+// Begin makes a session that the client holds, and continues with then. If the store does not answer the client is
+// told so, and closed to come back later: then is not called. The endpoint's function must return the result of
+// Begin.
 func Begin[S any](conn perch.Conn, c *Client, id json.RawMessage, n Beginning, state S, then Then[S]) error {
 	if who := c.who(); who != nil {
 		n.User = who.Subject
@@ -35,10 +36,10 @@ func Begin[S any](conn perch.Conn, c *Client, id json.RawMessage, n Beginning, s
 	return holding[S]{state, then}.ask(conn, c, id, call)
 }
 
-// Take gives the client a session that it shows the key of, or a resume token, and goes on with then. The connection
-// that held it is closed with 3500; a session that the client held itself ends. A session of somebody with a token is
-// only given to the same somebody with a token: otherwise it would outlive the token, and what the token limits. With
-// an error the client holds what it held. Otherwise it is as Begin.
+// Take gives the client the session of a key or resume token that it shows, and continues with then. The connection
+// that held that session is closed with 3500; a session that the client held itself ends. A session of a user with a
+// token is only given to the same user with a token: otherwise it would outlive the token and its limits. After an
+// error the client holds the same session as before. Otherwise Take is like Begin.
 func Take[S any](conn perch.Conn, c *Client, id json.RawMessage, key string, state S, then Then[S]) error {
 	k, err := session.ParseKey(key)
 	if err != nil {
@@ -50,13 +51,13 @@ func Take[S any](conn perch.Conn, c *Client, id json.RawMessage, key string, sta
 	return holding[S]{state, then}.ask(conn, c, id, call)
 }
 
-// holding is how to go on when the client holds a session.
+// holding continues when the client holds a session.
 type holding[S any] struct {
 	state S
 	then  Then[S]
 }
 
-// ask is the ask of this package. (As an argument of that, held would be made anew for each call.)
+// ask calls the function ask. (If held were passed as an argument, every call would allocate it.)
 func (h holding[S]) ask(conn perch.Conn, c *Client, id json.RawMessage, call session.Call) error {
 	if a, ok := c.atOnce(call); ok {
 		return h.held(conn, c, id, a)
@@ -64,11 +65,11 @@ func (h holding[S]) ask(conn perch.Conn, c *Client, id json.RawMessage, call ses
 	return askRemote(conn, c, bytes.Clone(id), call, h, holding[S].held)
 }
 
-// held makes the session that was begun or taken the client's.
+// held gives the client the session that was made or taken.
 func (h holding[S]) held(conn perch.Conn, c *Client, id json.RawMessage, a session.Answer) error {
 	switch {
 	case errors.Is(a.Err, session.ErrUnavailable):
-		// Whether it holds one is not known. With another connection it begins anew.
+		// It is not known whether the client holds one. It must begin anew with another connection.
 		c.Fail(conn, id, sessionError(a.Err))
 		c.Close(conn, perch.CloseTryAgainLater, reasonUnavailable)
 		return nil
@@ -86,7 +87,7 @@ func (h holding[S]) held(conn perch.Conn, c *Client, id json.RawMessage, a sessi
 	return h.then(h.state, conn, c, id, a.Session, nil)
 }
 
-// replace closes the connection that held a session until now, wherever it is. Any goroutine.
+// replace closes the connection that held a session before, in whichever process. Any goroutine may call it.
 func (r *Realm) replace(connection string) {
 	id, err := perch.ParseID(connection)
 	if err != nil {
@@ -99,9 +100,9 @@ func (r *Realm) replace(connection string) {
 	r.cfg.Elsewhere(id, CloseReplaced, reasonReplaced)
 }
 
-// leaveSession is for when the connection has closed: a normal close by the client (RFC 6455 §7.4.1) ends its
-// session, anything else leaves it to be resumed, "going away" too: that is what a page says that is loaded
-// again.
+// leaveSession runs when the connection has closed. A normal close by the client (RFC 6455 §7.4.1) ends its session;
+// after any other end the session can be resumed. That includes "going away", which browsers send when a page is
+// reloaded.
 func (c *Client) leaveSession(conn perch.Conn, cause *perch.CloseError) {
 	if c.session == (session.Key{}) {
 		return

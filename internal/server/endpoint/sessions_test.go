@@ -26,7 +26,7 @@ func (w *world) begin(query string) (peer, string) {
 	return c, c.expect(`{"type":"connected","connection_id":"*","session":"*","heartbeat_interval":10}`)["session"].(string)
 }
 
-// get is the session of a key, touched by it.
+// get returns the session of a key, and so touches it.
 func (w *world) get(key string) (session.Session, error) {
 	k, err := session.ParseKey(key)
 	if err != nil {
@@ -48,7 +48,7 @@ func (p peer) resumed(field, key string, works bool) {
 	}
 }
 
-// TestSessionEnds: with a normal close by the client, and only then.
+// TestSessionEnds: a session ends with a normal close by the client, and only then.
 func TestSessionEnds(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -86,7 +86,7 @@ func TestSessionEnds(t *testing.T) {
 	}
 }
 
-// TestShutdownDetaches: a server that goes away takes no session with it.
+// TestShutdownDetaches: sessions outlive a server that goes away.
 func TestShutdownDetaches(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	c, key := w.begin("")
@@ -101,11 +101,12 @@ func TestShutdownDetaches(t *testing.T) {
 	}
 }
 
-// TestReplaced: a client that resumes elsewhere has its old connection closed with 3500, and is not disturbed by that.
+// TestReplaced: when a client resumes on a new connection its old one is closed with 3500, and that does not disturb
+// the new one.
 func TestReplaced(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	first, key := w.begin("")
-	for range 4 { // whatever loops they are on
+	for range 4 { // on any loops
 		second, own := w.begin("")
 		second.resumed("session", key, true)
 		first.closed(CloseReplaced, "replaced by a resume elsewhere")
@@ -123,7 +124,7 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// TestResumeToken: it works once, and is accepted wherever a key is.
+// TestResumeToken: a token works once, and is accepted wherever a key is.
 func TestResumeToken(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	first, key := w.begin("")
@@ -141,7 +142,7 @@ func TestResumeToken(t *testing.T) {
 	second.closed(CloseReplaced, "replaced by a resume elsewhere")
 }
 
-// TestResumeOnlyFirst: later than the first message nothing is resumed.
+// TestResumeOnlyFirst: only the first message may resume.
 func TestResumeOnlyFirst(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	_, key := w.begin("")
@@ -156,7 +157,7 @@ func TestResumeOnlyFirst(t *testing.T) {
 	}
 }
 
-// TestResumeWhose: a session is for who it was made for.
+// TestResumeWhose: a session is only for the user that it was made for.
 func TestResumeWhose(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	as := func(user string) string {
@@ -173,7 +174,7 @@ func TestResumeWhose(t *testing.T) {
 		{"ann", "ann", true},
 		{"ann", "bob", false},
 		{"", "bob", false},
-		{"ann", "", false}, // it would outlive the token
+		{"ann", "", false}, // the session would outlive the token
 	} {
 		t.Run(tt.of+" by "+tt.by, func(t *testing.T) {
 			first, key := w.begin(as(tt.of))
@@ -191,9 +192,9 @@ func TestResumeWhose(t *testing.T) {
 			}
 			if !tt.works {
 				if s, err := w.get(key); err != nil || s.Active {
-					t.Errorf("what it did not get: %+v, %v", s, err)
+					t.Errorf("the session that it did not get: %+v, %v", s, err)
 				}
-				second.say(`{"type":"x"}`) // it may stay
+				second.say(`{"type":"x"}`) // the client may stay
 				second.hear()
 			}
 			second.Reset()
@@ -202,7 +203,7 @@ func TestResumeWhose(t *testing.T) {
 	}
 }
 
-// TestResumeNothing is about keys that open nothing.
+// TestResumeNothing: keys that open nothing.
 func TestResumeNothing(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	for _, tt := range []struct{ field, code string }{
@@ -225,7 +226,7 @@ func TestResumeNothing(t *testing.T) {
 	}
 }
 
-// TestExpired: an anonymous session is there for five minutes, somebody's for a day.
+// TestExpired: an anonymous session lives for five minutes, that of a user for a day.
 func TestExpired(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	anonymous, key := w.begin("")
@@ -241,7 +242,7 @@ func TestExpired(t *testing.T) {
 	c.resumed("session", hers, true)
 }
 
-// TestStoreFull: a client that comes then is told to come back.
+// TestStoreFull: a new client is told to come back later.
 func TestStoreFull(t *testing.T) {
 	w := newWorld(t, func(w *world, c *Config) {
 		w.store = session.NewMemory(session.Config{MaxBytes: 1000, Clock: w.clock})
@@ -253,7 +254,7 @@ func TestStoreFull(t *testing.T) {
 	}
 }
 
-// payers is a store that tells for which address each session was made.
+// payers is a store that reports for which address each session was made.
 type payers struct {
 	session.Store
 	addresses chan netip.Addr
@@ -264,7 +265,7 @@ func (p payers) Create(ctx context.Context, n session.New) (session.Session, err
 	return p.Store.Create(ctx, n)
 }
 
-// TestSessionAddress: the store knows who pays for a session.
+// TestSessionAddress: the store knows the payer of a session.
 func TestSessionAddress(t *testing.T) {
 	addresses := make(chan netip.Addr, 1)
 	w := newWorld(t, func(_ *world, c *Config) { c.Sessions = payers{c.Sessions, addresses} }, nil)
@@ -276,7 +277,7 @@ func TestSessionAddress(t *testing.T) {
 	}
 }
 
-// brokenStore is one that cannot be reached.
+// brokenStore is a store that cannot be reached.
 type brokenStore struct{ session.Store }
 
 var errStore = errors.New("connection refused by 10.1.2.3")
@@ -294,7 +295,7 @@ func TestStoreBroken(t *testing.T) {
 	w := newWorld(t, func(_ *world, c *Config) { c.Sessions = brokenStore{c.Sessions} }, nil)
 	w.dial(reliable).closed(perch.CloseInternalError, "Internal server error")
 	if !w.log.contains(`"msg":"no session","error":"` + errStore.Error()) {
-		t.Error("it is not logged")
+		t.Error("the fault is not logged")
 	}
 	c, _ := w.begin("&token=" + w.token("a", time.Hour))
 	c.Reset()
@@ -303,7 +304,7 @@ func TestStoreBroken(t *testing.T) {
 	})
 }
 
-// TestState is about what an endpoint keeps with a session.
+// TestState: the state that an endpoint keeps with a session.
 func TestState(t *testing.T) {
 	keys := make(chan session.Key, 1)
 	w := newWorld(t, nil, func(w *world) {

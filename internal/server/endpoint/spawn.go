@@ -7,20 +7,20 @@ import (
 	"github.com/perchws/perch/internal/spawn"
 )
 
-// begun is what runs beside the loops: all of it is begun here, and Close waits for it.
+// begun has all that runs beside the loops: it is begun here, and Close waits for it.
 type begun struct {
 	spawn spawn.Spawner
 
-	timers sync.WaitGroup // functions of After that run
+	timers sync.WaitGroup // running functions of After
 	mu     sync.Mutex
 	closed bool
 }
 
-// Spawn runs f on a goroutine of its own: work that would hold up a loop. Any goroutine, not after Close.
+// Spawn runs f on a goroutine of its own: f would block a loop. Any goroutine may call it, but not after Close.
 func (r *Realm) Spawn(k spawn.Kind, f func()) { r.begun.spawn.Go(k, f) }
 
-// After runs f on a goroutine of its own when so much time has passed, unless the Realm is closed by then. Any
-// goroutine.
+// After runs f on a goroutine of its own after the time d, unless the Realm is closed by then. Any goroutine may call
+// it.
 func (r *Realm) After(d time.Duration, f func()) {
 	r.cfg.Clock.AfterFunc(d, func() {
 		if r.begun.enter() {
@@ -39,8 +39,8 @@ func (b *begun) enter() bool {
 	return !b.closed
 }
 
-// Close ends what the Realm has begun, and waits for it. Connections are not closed; what would be due later no
-// longer happens. It is called when the server is closed.
+// Close ends all that the Realm has begun, and waits for it. It closes no connection, and later alarms do not ring.
+// Call it when the server is closed.
 func (r *Realm) Close() {
 	r.expiries.close()
 	r.deadlines.close()

@@ -13,8 +13,8 @@ import (
 // maxCreations is how many rooms a connection may make in a minute.
 const maxCreations = 10
 
-// subscribe makes the client a member of a room, as nobody: it hears what is published there, and counts, but
-// nobody is told that it came. To a room with a password there is no way in here.
+// subscribe makes the client a member of a room, without a user. It gets the messages of the room, and counts as a
+// member, but others are not told that it came. It cannot enter rooms with a password.
 func (c *Client) subscribe(conn perch.Conn, hub *room.Hub, m protocol.Message) error {
 	channel, err := m.String("channel", room.MaxID, true)
 	if err != nil {
@@ -38,7 +38,7 @@ func (c *Client) subscribe(conn perch.Conn, hub *room.Hub, m protocol.Message) e
 	})
 }
 
-// makeChannel makes the room of a channel, if the configuration allows it, and subscribes to it.
+// makeChannel makes the room of a channel, if the configuration allows that, and subscribes to it.
 func (c *Client) makeChannel(conn perch.Conn, hub *room.Hub, channel string, id json.RawMessage) error {
 	cfg := &c.realm().cfg
 	if !cfg.CreateRooms {
@@ -52,7 +52,7 @@ func (c *Client) makeChannel(conn perch.Conn, hub *room.Hub, channel string, id 
 		Payer: room.Payer(c.Payer(conn)),
 	}
 	return OpenRoom(conn, c, id, channel, create, func(conn perch.Conn, c *Client, o Opened, err error) error {
-		if errors.Is(err, room.ErrExists) { // another one was quicker; if it is gone already the client may try again
+		if errors.Is(err, room.ErrExists) { // another call was quicker; if that room is gone already the client may try again
 			if quicker := FindRoom(hub, channel); quicker != nil && c.Identity().MayJoin(quicker.ID()) {
 				o.Room, err = quicker, nil
 			}
@@ -61,13 +61,13 @@ func (c *Client) makeChannel(conn perch.Conn, hub *room.Hub, channel string, id 
 	})
 }
 
-// subscribed ends a subscribe: the room is found or made, or there is an error.
+// subscribed finishes a subscribe: the room was found or made, or there is an error.
 func (c *Client) subscribed(conn perch.Conn, r *room.Room, id json.RawMessage, err error) error {
 	if err != nil {
 		return RoomError(err)
 	}
 	return JoinRoom(conn, c, id, r, room.JoinOptions{}, func(conn perch.Conn, c *Client, _ room.Joined, err error) error {
-		// A client that is in it already has what was asked for.
+		// If the client is in the room already, it has what it wants.
 		if err != nil && !errors.Is(err, room.ErrJoined) {
 			return RoomError(err)
 		}
@@ -77,7 +77,7 @@ func (c *Client) subscribed(conn perch.Conn, r *room.Room, id json.RawMessage, e
 	})
 }
 
-// unsubscribe ends it.
+// unsubscribe ends a subscription.
 func (c *Client) unsubscribe(conn perch.Conn, hub *room.Hub, m protocol.Message) error {
 	channel, err := m.String("channel", room.MaxID, true)
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *Client) unsubscribe(conn perch.Conn, hub *room.Hub, m protocol.Message)
 	return nil
 }
 
-// leaveForbidden is for a client whose new token is for fewer rooms.
+// leaveForbidden leaves the rooms that the client's new token does not allow.
 func leaveForbidden(conn perch.Conn, c *Client) {
 	conn.Rooms(func(r *room.Room) {
 		if !c.Identity().MayJoin(r.ID()) {
@@ -100,8 +100,8 @@ func leaveForbidden(conn perch.Conn, c *Client) {
 	})
 }
 
-// leave ends a subscription, and says so.
+// leave ends a subscription, and tells the client.
 func (c *Client) leave(conn perch.Conn, r *room.Room, id json.RawMessage) {
-	_, _ = conn.Leave(r) // it is in it
+	_, _ = conn.Leave(r) // the client is in the room
 	send(conn, protocol.NewObject(nil, protocol.TypeUnsubscribed).String("channel", r.ID()).Time("timestamp", c.realm().Now()).ID(id))
 }

@@ -27,7 +27,7 @@ func (p peer) subscribe(channel, code string) {
 	}
 }
 
-// client is a peer at /ws/{client_id} that has heard who it is.
+// client is a peer at /ws/{client_id} that has got its first message.
 func (w *world) client(target string) peer {
 	w.t.Helper()
 	c := w.dial(target)
@@ -39,7 +39,7 @@ func (w *world) publish(channel, p string) {
 	w.srv.Rooms().Room(channel).Publish(room.Message{Payload: []byte(p)}, nil)
 }
 
-// TestSubscribe: what is published in a room comes, once, to those who are in it.
+// TestSubscribe: a message published in a room comes once to each client that is in it.
 func TestSubscribe(t *testing.T) {
 	w := newWorld(t, creating, nil)
 	a, b, other := w.client("/ws/1"), w.client("/ws/2"), w.client("/ws/3")
@@ -76,7 +76,7 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
-// TestSubscribeByName: a channel is the room that is called so, and none is made beside one that looks like it.
+// TestSubscribeByName: a channel is the room with that name, and none is made that looks like another.
 func TestSubscribeByName(t *testing.T) {
 	w := newWorld(t, creating, nil)
 	if _, err := w.srv.Rooms().Create("news", room.Options{Name: "World News"}); err != nil {
@@ -94,7 +94,7 @@ func TestSubscribeByName(t *testing.T) {
 	c.say(`{"type":"unsubscribe","channel":"News"}`)
 	c.expect(`{"type":"unsubscribed","channel":"news","timestamp":` + timestamp + `}`)
 	if w.srv.Rooms().Room("news").Count() != 0 || len(w.srv.Rooms().Rooms()) != 1 {
-		t.Error("it is still in it, or in another")
+		t.Error("the client is still in the room, or in another")
 	}
 }
 
@@ -128,7 +128,7 @@ func TestSubscribeRefused(t *testing.T) {
 	c.subscribe("full", "room_full")
 }
 
-// TestSubscribeFixed: where clients may not make rooms there are those that there are.
+// TestSubscribeFixed: if clients may not make rooms they can still use the rooms that exist.
 func TestSubscribeFixed(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	if _, err := w.srv.Rooms().Create("general", room.Options{}); err != nil {
@@ -142,7 +142,7 @@ func TestSubscribeFixed(t *testing.T) {
 	}
 }
 
-// TestSubscribeOften: a connection makes ten rooms in a minute, and is in a hundred at most.
+// TestSubscribeOften: a connection may make ten rooms in a minute, and be in at most a hundred.
 func TestSubscribeOften(t *testing.T) {
 	w := newWorld(t, creating, nil)
 	for i := range 101 {
@@ -162,7 +162,7 @@ func TestSubscribeOften(t *testing.T) {
 	w.client("/ws/2").subscribe("mine-too", "")
 }
 
-// TestSubscribeRooms: a token may name the rooms it is for.
+// TestSubscribeRooms: a token may name its rooms.
 func TestSubscribeRooms(t *testing.T) {
 	w := newWorld(t, creating, nil)
 	token, err := w.key.Sign(auth.Claims{Subject: "7", Rooms: []string{"news"}, Expires: w.clock.Wall().Add(time.Hour)})
@@ -189,7 +189,7 @@ func TestSubscribeRooms(t *testing.T) {
 	}
 }
 
-// TestSubscribeLate: a subscription waits for a broker that takes its time. Messages of the client meanwhile are
+// TestSubscribeLate: a subscription waits for a broker that answers later. Messages of the client meanwhile are
 // answered after it. If the broker fails the client is told so.
 func TestSubscribeLate(t *testing.T) {
 	late := brokertest.NewLate()
@@ -207,7 +207,7 @@ func TestSubscribeLate(t *testing.T) {
 	a.say(`{"type":"subscribe","channel":"news","id":1}`, `{"type":"ping","id":2}`)
 	over := make(chan struct{})
 	defer time.AfterFunc(20*time.Second, func() { close(over) }).Stop()
-	for range 2 { // there is none, then it is made
+	for range 2 { // first there is no room, then it is made
 		late.Await("news", 1, over)
 		late.Step("news")
 	}

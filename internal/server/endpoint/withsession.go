@@ -11,10 +11,10 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// maxUserAgent is how much of that header is kept, in bytes.
+// maxUserAgent is how many bytes of the User-Agent are kept.
 const maxUserAgent = 512
 
-// withSession is /ws/with-session: a session to look at and to write into.
+// withSession is /ws/with-session: clients read and write their session.
 func (r *Realm) withSession() perch.Handler {
 	return r.Handler(Endpoint{
 		Name: pathWithSession,
@@ -55,7 +55,7 @@ func sessionMessage(conn perch.Conn, c *Client, typ string, m protocol.Message) 
 	return Unknown(typ)
 }
 
-// showSession shows its owner a session, in a message of a type.
+// showSession sends a session to its owner, in a message of type typ.
 func showSession(typ string, conn perch.Conn, _ *Client, id json.RawMessage, a session.Answer) error {
 	if a.Err != nil {
 		return sessionError(a.Err)
@@ -64,8 +64,7 @@ func showSession(typ string, conn perch.Conn, _ *Client, id json.RawMessage, a s
 	return nil
 }
 
-// loggedOut is called when the session has ended, also if another connection
-// held it.
+// loggedOut is called when the session has ended, also if another connection held it.
 func loggedOut(_ struct{}, conn perch.Conn, c *Client, id json.RawMessage, a session.Answer) error {
 	if a.Err != nil && !errors.Is(a.Err, session.ErrNotFound) {
 		return sessionError(a.Err)
@@ -79,9 +78,9 @@ func loggedOut(_ struct{}, conn perch.Conn, c *Client, id json.RawMessage, a ses
 	return nil
 }
 
-// openSession gives a new client a session. Without one it cannot stay and is closed.
+// openSession gives a new client a session. A client that gets none is closed.
 func openSession(conn perch.Conn, c *Client, data []byte, then func(perch.Conn, *Client, session.Session)) {
-	_ = Begin(conn, c, nil, Beginning{Data: data}, then, sessionOpened) // which tells the client itself
+	_ = Begin(conn, c, nil, Beginning{Data: data}, then, sessionOpened) // it tells the client itself
 }
 
 func sessionOpened(then func(perch.Conn, *Client, session.Session), conn perch.Conn, c *Client, _ json.RawMessage, s session.Session, err error) error {
@@ -98,7 +97,7 @@ func sessionOpened(then func(perch.Conn, *Client, session.Session), conn perch.C
 	return nil
 }
 
-// resumeSession takes the session that a resume message names, by its key or a resume token. It must be the first
+// resumeSession takes the session that a resume message names, by its key or a resume token. That must be the first
 // message.
 func resumeSession(conn perch.Conn, c *Client, m protocol.Message,
 	then func(conn perch.Conn, c *Client, id json.RawMessage, s session.Session),
@@ -125,7 +124,7 @@ func sessionResumed(then func(perch.Conn, *Client, json.RawMessage, session.Sess
 	return nil
 }
 
-// sessionJSON is what its owner may see of a session.
+// sessionJSON is the part of a session that its owner may see.
 func sessionJSON(s session.Session) json.RawMessage {
 	b, _ := s.MarshalJSON() // strings and times: it cannot fail
 	return b

@@ -11,7 +11,7 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// sessionOf is the JSON of a session with this data.
+// sessionOf returns the JSON of a session with this data.
 func sessionOf(user, data string) string {
 	return fmt.Sprintf(`{"session_id":"*","connection_id":"*","user_id":%q,"created_at":%s,"last_accessed":%[2]s,"data":%s,"active":true}`,
 		user, timestamp, data)
@@ -50,7 +50,7 @@ func TestWithSession(t *testing.T) {
 	}
 }
 
-// TestSessionDataBound: data has its bound, and what is over it changes nothing.
+// TestSessionDataBound: data is bounded, and data over the bound changes nothing.
 func TestSessionDataBound(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	c := w.dial("/ws/with-session")
@@ -69,7 +69,7 @@ func TestSessionDataBound(t *testing.T) {
 	}
 }
 
-// TestWithSessionResume: what was written is there again.
+// TestWithSessionResume: the data written before is there again.
 func TestWithSessionResume(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	c := w.dial("/ws/with-session", "User-Agent: "+strings.Repeat("é", maxUserAgent))
@@ -94,7 +94,7 @@ func TestWithSessionResume(t *testing.T) {
 	}
 }
 
-// TestSessionGone: one that an administrator has ended.
+// TestSessionGone: an administrator has ended the session.
 func TestSessionGone(t *testing.T) {
 	w := newWorld(t, nil, nil)
 	c := w.dial("/ws/with-session")
