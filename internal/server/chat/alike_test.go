@@ -8,7 +8,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// A name that is typed leads to the room that is called so, and makes none beside it.
+// A name that a user types leads to the room with that name, and makes none beside it.
 func TestRoomByName(t *testing.T) {
 	s := start(t, Config{Rooms: []string{"Straße 7"}}, room.Config{})
 	ada := s.named("Ada")
@@ -40,13 +40,13 @@ func TestRoomByName(t *testing.T) {
 	}
 }
 
-// What only looks like a room is made by nobody: the error names the room that it would be taken for.
+// A room that looks like another one cannot be made: the error names the other room.
 func TestRoomLooksLike(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
 	for _, typed := range []string{"gеneral", "GENERАL", "gеnerаl сhat", "rand0m", "General‐Chat", "GеnеraI Chat"} {
 		ada.say(object{"type": "join_room", "room_id": typed, "id": 1})
-		if typed == "General‐Chat" { // a hyphen is seen
+		if typed == "General‐Chat" { // a hyphen makes a visible difference
 			ada.next("room_left")
 			ada.next("room_joined")
 			ada.next("system_message")
@@ -73,7 +73,7 @@ func TestRoomLooksLike(t *testing.T) {
 	s.dial("/ws/room/elsewhere").joinFails(object{}, "room_not_found")
 }
 
-// Who makes a room is told so; what create says of a room that is there already is not, and it stays as it is.
+// A client is told if it has made a room. If the room exists already, the options in create are ignored.
 func TestCreated(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	for _, tc := range []struct {
@@ -103,7 +103,7 @@ func TestCreated(t *testing.T) {
 	}
 }
 
-// A private room is not found by its looks, nor by its name, and nobody learns that it is there.
+// A private room is not found by its looks or its name, and its existence is not revealed.
 func TestPrivateRoomsDoNotShow(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	s.joins("plans", object{"create": object{"private": true, "name": "The Plot"}})
@@ -115,7 +115,7 @@ func TestPrivateRoomsDoNotShow(t *testing.T) {
 	}
 }
 
-// A token is for the room that a name leads to, and for no other.
+// A token must allow the room to which a name leads.
 func TestTokenForRoomByName(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	c := s.dial("/ws/room/Random%20Talk")
@@ -128,7 +128,7 @@ func TestTokenForRoomByName(t *testing.T) {
 	c.fails("forbidden_room")
 }
 
-// Ids of rooms in many scripts are as they were typed, for everybody.
+// Ids of rooms in many scripts stay as they were typed, for all users.
 func TestRoomIDs(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	for _, id := range []string{"می\u200cخواهم", "ශ්\u200dරී", "മോഹന്\u200d", "র\u200d্যাংকিন", "👩🏽\u200d🚀❤️", "🏳️\u200d🌈", "葛\U000e0100城", "ㅋㅋㅋ", "Zoe\u0301"} {
@@ -148,7 +148,7 @@ func TestRoomIDs(t *testing.T) {
 	}
 }
 
-// Two rooms of the configuration that look alike are an error that names both.
+// Two configured rooms that look alike are an error that names both.
 func TestConfiguredRoomsAlike(t *testing.T) {
 	svc := New(Config{Rooms: []string{"tea", "Tea"}})
 	hub := room.New(svc.Rooms(room.Config{}))

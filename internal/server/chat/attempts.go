@@ -8,16 +8,16 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// attempts bounds how often passwords are tried on a room, by all its connections together: with a new connection
-// for each try a connection's own limit is none. Any goroutine.
+// attempts bounds how many wrong passwords are tried on a room, by all connections together: a limit for each
+// connection would not help if every try came from a new one. Any goroutine may call the methods.
 type attempts interface {
-	// may tells answer, during the call or later, whether another password may be tried on the room.
+	// may calls answer, during the call or later, with whether another password may be tried on the room.
 	may(r *room.Room, answer func(may bool, err error))
 	// failed counts a wrong password. It does not wait.
 	failed(r *room.Room)
 }
 
-// localAttempts counts those of this process.
+// localAttempts counts the attempts in this process.
 type localAttempts struct {
 	clock clock.Clock
 
@@ -45,7 +45,7 @@ func (a *localAttempts) mayTry(r *room.Room) bool {
 func (a *localAttempts) failed(r *room.Room) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.failures) > 1024 { // those of rooms that are no more
+	if len(a.failures) > 1024 { // forget those of deleted rooms
 		for r := range a.failures {
 			if r.Closed() {
 				delete(a.failures, r)

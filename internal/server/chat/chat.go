@@ -12,7 +12,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// recent is how many messages a client gets that joins.
+// recent is how many of the latest messages a client gets when it joins.
 const recent = 50
 
 // chat is the endpoint /ws/chat.
@@ -29,9 +29,9 @@ func (s *Service) chat() endpoint.Endpoint {
 	}
 }
 
-// register is for the first frame: {username, token, resume}.
+// register handles the first frame: {username, token, resume}.
 func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Message) error {
-	if m.Raw("type") != nil { // it would be lost
+	if m.Raw("type") != nil { // the type would be ignored
 		return &protocol.Error{Code: protocol.CodeBadRequest, Message: "the first message says who you are, and has no type"}
 	}
 	name, err := m.String("username", maxUsername, false)
@@ -57,7 +57,7 @@ func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Messa
 	return endpoint.Take(conn, c, m.ID(), key, a, arrival.taken)
 }
 
-// greeting is init.
+// greeting makes init.
 func (s *Service) greeting(c *endpoint.Client, id json.RawMessage, u *room.User, resumed bool) protocol.Object {
 	o := protocol.NewObject(nil, protocol.TypeInit).ID(id).String("user_id", u.ID()).String("username", u.Name()).
 		String("session", c.Session().Text()).Bool("resumed", resumed).Raw("available_rooms", s.list().json).
@@ -69,13 +69,13 @@ func (s *Service) greeting(c *endpoint.Client, id json.RawMessage, u *room.User,
 		Int("heartbeat_interval", int64(s.cfg.Heartbeat/time.Second)).Time("timestamp", s.now())
 }
 
-// enter joins the room, leaves the one before, and tells the client what it should know.
+// enter joins the room, leaves the one before, and sends the client room_joined.
 func (s *Service) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error {
 	o := room.JoinOptions{Key: key, Since: e.since, Recent: recent}
 	return e.join(conn, c, r, o, func(conn perch.Conn, c *endpoint.Client, j room.Joined) { s.entered(conn, c, r, e, j) })
 }
 
-// entered goes on with a client that has joined.
+// entered continues with a client that has joined.
 func (s *Service) entered(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, j room.Joined) {
 	m := c.State.(*member)
 	if _, err := m.in(); err == nil {
@@ -101,7 +101,7 @@ func (s *Service) entered(conn perch.Conn, c *endpoint.Client, r *room.Room, e *
 	_ = conn.Send(perch.Text, s.system(buf[:0], r.ID(), r.Options().Name, eventWelcome, nil, j.Count, s.now()))
 }
 
-// messages is a list of a room's messages, put together from the frames in which they went out.
+// messages makes a list of a room's messages from their frames.
 func messages(frames []*frame.Prepared) json.RawMessage {
 	n := 2
 	for _, f := range frames {
@@ -121,11 +121,11 @@ func messages(frames []*frame.Prepared) json.RawMessage {
 func (s *Service) exit(conn perch.Conn, m *member, id []byte) {
 	r := m.room
 	m.room = nil
-	_, _ = conn.Leave(r) // deleted: it is out of it already
+	_, _ = conn.Leave(r) // if the room was deleted the client is out of it already
 	send(conn, protocol.NewObject(nil, protocol.TypeRoomLeft).ID(id).String("room_id", r.ID()).Time("timestamp", s.now()))
 }
 
-// message is for all but the first.
+// message handles all messages but the first.
 func (s *Service) message(conn perch.Conn, c *endpoint.Client, typ string, m protocol.Message) error {
 	me := c.State.(*member)
 	switch typ {
@@ -151,7 +151,7 @@ func (s *Service) message(conn perch.Conn, c *endpoint.Client, typ string, m pro
 	return endpoint.Unknown(typ)
 }
 
-// in is the room that the client is in; an error if it is in none.
+// in returns the room that the client is in; an error if there is none.
 func (m *member) in() (*room.Room, error) {
 	if m.room != nil && m.room.Closed() {
 		m.room = nil
@@ -162,7 +162,7 @@ func (m *member) in() (*room.Room, error) {
 	return m.room, nil
 }
 
-// named is the room that a message names, by default the one the client is in. It must be that one.
+// named returns the room that a message names, by default the client's. It must be the client's room.
 func (m *member) named(msg protocol.Message) (*room.Room, error) {
 	r, err := m.in()
 	if err != nil {
@@ -175,7 +175,7 @@ func (m *member) named(msg protocol.Message) (*room.Room, error) {
 	return r, err
 }
 
-// fail tells the client of an error.
+// fail tells the client about an error.
 func fail(conn perch.Conn, c *endpoint.Client, id []byte, err error) { c.Fail(conn, id, err) }
 
 func (s *Service) joinRoom(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message) error {
@@ -209,7 +209,7 @@ func (s *Service) leaveRoom(conn perch.Conn, c *endpoint.Client, me *member, m p
 	return c.Keep(conn, (&kept{name: conn.User().Name()}).state())
 }
 
-// deleteRoom deletes the room that the client is in, and has made.
+// deleteRoom deletes the room that the client is in, if the client owns it.
 func (s *Service) deleteRoom(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message) error {
 	r, err := me.named(m)
 	if err != nil {
@@ -238,7 +238,7 @@ func (s *Service) listUsers(conn perch.Conn, me *member, m protocol.Message) err
 	return nil
 }
 
-// pong answers a ping; its timestamp comes back as it is.
+// pong answers a ping, with its timestamp unchanged.
 func pong(conn perch.Conn, m protocol.Message, now time.Time) error {
 	stamp, err := m.Scalar("timestamp")
 	if err != nil {

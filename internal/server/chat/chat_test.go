@@ -31,13 +31,13 @@ func start(t *testing.T, c Config, rooms room.Config) *server {
 	return startWith(t, svc, svc.Rooms(rooms))
 }
 
-// startWith is start with rooms that are not quite as the chat wants them.
+// startWith is start with another configuration of rooms.
 func startWith(t *testing.T, svc *Service, rooms room.Config) *server {
 	t.Helper()
 	return startOn(t, svc, rooms, func(*endpoint.Config) {})
 }
 
-// startOn is startWith with a realm that prepare has had a hand in.
+// startOn is startWith with a realm whose configuration prepare may change.
 func startOn(t *testing.T, svc *Service, rooms room.Config, prepare func(*endpoint.Config)) *server {
 	t.Helper()
 	wstest.NoLeaks(t)
@@ -68,7 +68,7 @@ func startOn(t *testing.T, svc *Service, rooms room.Config, prepare func(*endpoi
 	return s
 }
 
-// client is one connection that speaks JSON.
+// client is a connection that speaks JSON.
 type client struct {
 	*wstest.Conn
 	t *testing.T
@@ -90,7 +90,7 @@ func (c *client) say(v any) {
 	c.Send(wstest.Text(string(p)))
 }
 
-// next is the next message, which must be of a type.
+// next reads the next message, which must be of a type.
 func (c *client) next(typ string) object {
 	c.t.Helper()
 	_, p := c.NextMessage()
@@ -134,7 +134,7 @@ func TestTwoTalk(t *testing.T) {
 	t.Log(r.next("chat_message"))
 }
 
-// A new token for fewer rooms takes the client out of the one it is in.
+// A new token for fewer rooms removes the client from its room.
 func TestRefreshForFewerRooms(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	token := func(rooms ...string) string {
@@ -170,7 +170,8 @@ func TestRefreshForFewerRooms(t *testing.T) {
 	}
 }
 
-// A first message with a type would be lost: it is refused. Lists have a private room for its members alone.
+// A first message with a type is refused, because the type would be ignored. Lists show a private room only to its
+// members.
 func TestListRooms(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	if _, err := s.Rooms().Create("secret", room.Options{Private: true}); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// What a message may hold, and what comes of it at its readers: the very text, of the sender that the server knows.
+// The fields of a message, and how its readers get them: with the same text, and the sender that the server knows.
 func TestContent(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, adaInit := s.guest(object{"username": "Ada"})
@@ -30,7 +30,7 @@ func TestContent(t *testing.T) {
 		}
 		stamp(t, m["timestamp"])
 	}
-	// Who comes later gets the same.
+	// A client that comes later gets the same.
 	eve := s.dial("/ws/chat")
 	eve.say(object{})
 	eve.next("init")
@@ -66,7 +66,7 @@ func TestRecent(t *testing.T) {
 	}
 }
 
-// What kind of content it is, and what it is an answer to.
+// The type of the content, and the message to which it replies.
 func TestContentTypeAndReply(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
@@ -86,7 +86,7 @@ func TestContentTypeAndReply(t *testing.T) {
 	}
 }
 
-// Fields that are the server's to fill, and unknown ones, count for nothing.
+// Fields that only the server sets, and unknown ones, are ignored.
 func TestContentNotForged(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, init := s.guest(object{"username": "Ada"})
@@ -103,8 +103,7 @@ func TestContentNotForged(t *testing.T) {
 	}
 }
 
-// The order is one and the same for everybody: that of the offsets, without a gap. Acknowledgements have their place
-// in it.
+// All members see one order: that of the offsets, without a gap. Acknowledgements have their place in it.
 func TestOrderOfTwoSenders(t *testing.T) {
 	const each = 150
 	s := start(t, Config{}, room.Config{})
@@ -135,7 +134,7 @@ func TestOrderOfTwoSenders(t *testing.T) {
 	for _, c := range senders {
 		var got []line
 		own := 0
-		for range 2 * each { // those of the other, and that of its own are taken
+		for range 2 * each { // for each message of the other, and each acknowledgement
 			_, p := c.NextMessage()
 			o := parse(t, p)
 			switch o["type"] {
@@ -155,7 +154,7 @@ func TestOrderOfTwoSenders(t *testing.T) {
 	}
 }
 
-// A sender's other connections get its messages like everybody else, once; the sender does not.
+// A sender's other connections get its messages once, like other members; the sending connection does not.
 func TestOwnConnections(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	token := sign(t, auth.Claims{Subject: "ada"})

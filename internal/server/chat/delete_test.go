@@ -6,7 +6,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// The owner of a room, whom room_joined names, deletes it in the chat too; others do not.
+// The owner of a room, whom room_joined names, can delete it in the chat too; other users cannot.
 func TestDeleteInChat(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, init := s.guest(object{"username": "Ada"})
@@ -35,12 +35,11 @@ func TestDeleteInChat(t *testing.T) {
 	ada.say(object{"type": "chat_message", "content": "x"})
 	ada.fails("no_room")
 	if s.Rooms().Room("tea") != nil {
-		t.Error("it is there")
+		t.Error("the room is still there")
 	}
 }
 
-// A client that says create: false does not make a room by a slip of the pen; a room that is there it joins all the
-// same.
+// With create: false a client does not make a room by a typing error; it still joins a room that exists.
 func TestJoinOnly(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
@@ -55,7 +54,7 @@ func TestJoinOnly(t *testing.T) {
 		t.Errorf("%v", o)
 	}
 	ada.say(object{"type": "join_room", "room_id": "rand0m", "create": false})
-	if o := ada.fails("room_not_found"); o["room_id"] != "random" { // it was perhaps meant
+	if o := ada.fails("room_not_found"); o["room_id"] != "random" { // the room that was perhaps meant
 		t.Errorf("%v", o)
 	}
 	ada.goes(object{"room_id": "Random talk", "create": false})

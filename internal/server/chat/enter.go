@@ -11,31 +11,31 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// entry is a wish to be in a room.
+// entry is a client's request to enter a room.
 type entry struct {
 	id       []byte // of the message, as JSON
 	room     string
 	password string
 	since    *room.Position
-	create   *room.Options // nil: not if there is no such room. Without the password
+	create   *room.Options // for a room that does not exist, without the password; nil: it is not made
 	creation string        // the password of a room that is made
 	created  bool          // the room was made
 	enter    func(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error
 	fail     failing
-	done     func() // called when the client has joined or was told why not; nil: the caller sees to it
+	done     func() // called when the client has joined, or was told the error; nil: the caller does the rest
 }
 
-// failing tells a client that it cannot be in the room.
+// failing tells a client that it cannot enter the room.
 type failing = func(conn perch.Conn, c *endpoint.Client, id []byte, err error)
 
-// ownedBy says whose room it is if it is made.
+// ownedBy sets the owner of a room that is made.
 func (e *entry) ownedBy(u *room.User) {
 	if e.create != nil {
 		e.create.Owner = u.ID()
 	}
 }
 
-// told ends a step of an entry: of an error the client is told.
+// told ends a step of an entry: it tells the client about an error.
 func (e *entry) told(conn perch.Conn, c *endpoint.Client, err error) error {
 	if err != nil {
 		e.fail(conn, c, e.id, endpoint.RoomError(err))
@@ -43,8 +43,8 @@ func (e *entry) told(conn perch.Conn, c *endpoint.Client, err error) error {
 	return nil
 }
 
-// join joins the room, and goes on with entered. If the broker has to be asked the client is told of an error;
-// otherwise it is the caller's to tell, unless there is done.
+// join joins the room, and continues with entered. If the broker must be asked, or done is set, an error goes to the
+// client; otherwise the caller must tell it.
 func (e *entry) join(conn perch.Conn, c *endpoint.Client, r *room.Room, o room.JoinOptions,
 	entered func(conn perch.Conn, c *endpoint.Client, j room.Joined),
 ) error {
@@ -68,7 +68,7 @@ func (e *entry) join(conn perch.Conn, c *endpoint.Client, r *room.Room, o room.J
 	return err
 }
 
-// tell adds that the room was made: what a client asked for in create is of that room, and of no other.
+// tell adds that the room was made: only then do the options in create hold for it.
 func (e *entry) tell(joined protocol.Object) protocol.Object {
 	if e.created {
 		joined = joined.Bool("created", true)
@@ -76,15 +76,15 @@ func (e *entry) tell(joined protocol.Object) protocol.Object {
 	return joined
 }
 
-// secret reports that the client takes the room for one with a password.
+// secret reports whether the client expects a room with a password.
 func (e *entry) secret() bool { return e.password != "" || e.creation != "" }
 
-// errNoPassword is for who shows a password, or wants one for a room to be made, and the room is open: if it were
-// dropped in silence, what is said there would be thought to be among few.
+// errNoPassword refuses a password for a room without one. If the password were ignored, the client would believe
+// that few can read its messages.
 var errNoPassword = &protocol.Error{Code: protocol.CodeNoPassword, Field: "password"}
 
-// find brings the client to the room. The room may have to be opened by the broker, made, or opened with a password:
-// until then the client waits. An error is the caller's to tell; what fails later is told by e.fail.
+// find brings the client to the room. The room may first have to be opened by the broker, made, or unlocked with a
+// password: then the client waits. The caller must tell an error that find returns; later ones are told by e.fail.
 func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry) error {
 	if err := room.CheckID(e.room); err != nil {
 		return endpoint.RoomError(err)
@@ -101,7 +101,7 @@ func (s *Service) find(conn perch.Conn, c *endpoint.Client, m *member, e *entry)
 	return endpoint.OpenRoom(conn, c, e.id, e.room, nil, then)
 }
 
-// found goes on with the room, if there is one.
+// found continues with the room, if there is one.
 func (s *Service) found(conn perch.Conn, c *endpoint.Client, m *member, e *entry, r *room.Room, err error) error {
 	if errors.Is(err, room.ErrNotFound) {
 		return s.create(conn, c, m, e)
@@ -120,7 +120,7 @@ func (s *Service) found(conn perch.Conn, c *endpoint.Client, m *member, e *entry
 	return e.enter(conn, c, r, e, room.Key{})
 }
 
-// notFound says so, and which public room was perhaps meant.
+// notFound makes an error that names the public room that was perhaps meant.
 func (s *Service) notFound(name string) error {
 	err := &protocol.Error{Code: protocol.CodeRoomNotFound}
 	if r := s.hub.Alike(name); r != nil {
@@ -129,18 +129,18 @@ func (s *Service) notFound(name string) error {
 	return err
 }
 
-// alike reports that err says that a room would be taken for another one, which is not called so.
+// alike reports whether err says that a room would look like another one, which has a different name.
 func (s *Service) alike(err error, name string) bool {
 	a, ok := errors.AsType[*room.AlikeError](err)
 	return ok && !a.Room.Closed() && endpoint.FindRoom(s.hub, name) == nil
 }
 
-// made is what a room is like that a user makes.
+// made returns the options of rooms that users make.
 func (s *Service) made() *room.Options {
 	return &room.Options{MaxMembers: s.cfg.MaxMembers, TTL: max(s.cfg.EmptyTTL, 0)}
 }
 
-// create makes the room, if the client wants it and may.
+// create makes the room, if the client wants that and may do it.
 func (s *Service) create(conn perch.Conn, c *endpoint.Client, m *member, e *entry) error {
 	if e.create == nil || s.cfg.Fixed {
 		return s.notFound(e.room)
@@ -160,7 +160,7 @@ func (s *Service) create(conn perch.Conn, c *endpoint.Client, m *member, e *entr
 	})
 }
 
-// make makes the room with those options. If somebody is quicker the client joins that one.
+// make makes the room with these options. If another client is quicker, this one joins that client's room.
 func (s *Service) make(conn perch.Conn, c *endpoint.Client, m *member, e *entry, o room.Options) error {
 	then := func(conn perch.Conn, c *endpoint.Client, is endpoint.Opened, err error) error {
 		return e.told(conn, c, s.afterMake(conn, c, m, e, is, err))
@@ -176,7 +176,7 @@ func (s *Service) afterMake(conn perch.Conn, c *endpoint.Client, m *member, e *e
 		return err
 	case is.Made:
 		e.created = true
-		return e.enter(conn, c, r, e, room.MasterKey()) // whoever makes it knows its password
+		return e.enter(conn, c, r, e, room.MasterKey()) // its maker knows the password
 	case e.creation == "":
 		return s.find(conn, c, m, e)
 	case r.Closed():
@@ -186,7 +186,7 @@ func (s *Service) afterMake(conn perch.Conn, c *endpoint.Client, m *member, e *e
 	}
 }
 
-// unlock shows the room the password, and enters it.
+// unlock gives the room the password, and enters it.
 func (s *Service) unlock(conn perch.Conn, c *endpoint.Client, m *member, r *room.Room, e *entry) error {
 	if !m.rarely().attempts.Take(s.cfg.Clock.Now(), maxAttempts) {
 		return &protocol.Error{Code: protocol.CodeTooManyAttempts}
@@ -215,14 +215,14 @@ func (s *Service) unlock(conn perch.Conn, c *endpoint.Client, m *member, r *room
 	})
 }
 
-// apart does work for an entry that takes its time on a goroutine of its own, while the client waits, and goes on
-// with what comes of it. How many there are at a time is bounded by the hub, which answers others with ErrBusy.
+// apart runs slow work for an entry on a goroutine of its own, while the client waits, and continues with the result.
+// The hub bounds how much runs at a time, and answers ErrBusy beyond that.
 func apart[T any](s *Service, conn perch.Conn, c *endpoint.Client, e *entry, work func(context.Context) (T, error),
 	then func(conn perch.Conn, c *endpoint.Client, v T) error,
 ) error {
 	return endpoint.Await(conn, c, endpoint.Wait[T]{
 		ID:       e.id,
-		Patience: -1, // the hub bounds how much there is to do
+		Patience: -1, // the hub bounds how much work there is
 		Start: func(_ perch.Conn, answer func(T, error)) {
 			s.realm.Spawn(spawn.Password, func() { answer(work(context.Background())) })
 		},
@@ -235,7 +235,7 @@ func apart[T any](s *Service, conn perch.Conn, c *endpoint.Client, e *entry, wor
 	})
 }
 
-// position reads {epoch, offset}; nil if it is not there.
+// position reads {epoch, offset}; nil if it is absent.
 func position(m protocol.Message, name string) (*room.Position, error) {
 	o, ok, err := m.Object(name)
 	if err != nil || !ok {
@@ -253,8 +253,8 @@ func positionOf(o protocol.Message) (*room.Position, error) {
 	return &room.Position{Epoch: epoch, Offset: offset}, err
 }
 
-// replay sends what a client has missed. room.Config bounds how much that is, so that nobody is closed as too
-// slow for having been away.
+// replay sends the messages that a client has missed. room.Config bounds their size, so that no client is closed as
+// too slow because of them.
 func replay(conn perch.Conn, j *room.Joined) {
 	for _, f := range j.Missed {
 		_ = conn.SendPrepared(f)

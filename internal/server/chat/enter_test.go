@@ -11,7 +11,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// A client that joins a room leaves the one before; both sides are told.
+// A client that joins a room leaves the one before; members of both are told.
 func TestSwitch(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
@@ -35,7 +35,7 @@ func TestSwitch(t *testing.T) {
 	bob.posts("to nobody")
 	ada.quiet()
 	bob.quiet()
-	// Back, with all that was missed, in order and once.
+	// Back again, with all missed messages, in order and once.
 	for range 2 {
 		ada.posts("missed")
 	}
@@ -81,10 +81,10 @@ func TestLeave(t *testing.T) {
 	ada.posts("x")
 	bob.quiet()
 	bob.say(object{"type": "join_room", "room_id": "general"})
-	bob.next("room_joined") // nothing was left
+	bob.next("room_joined") // she had left no room
 }
 
-// What a room is that a client makes; when it has been empty for long enough it is gone, with its messages.
+// The options of a room that a client makes. When it has been empty for long enough it is gone, with its messages.
 func TestCreate(t *testing.T) {
 	clock := newClock()
 	s := start(t, Config{Clock: clock, MaxMembers: 5, EmptyTTL: time.Minute}, room.Config{})
@@ -113,7 +113,7 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// Ids of rooms that there cannot be, and other fields of join_room.
+// Invalid ids of rooms, and the other fields of join_room.
 func TestJoinRoomFields(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	for _, tc := range []struct {
@@ -148,11 +148,11 @@ func TestJoinRoomFields(t *testing.T) {
 		ada.departs(s)
 	}
 	if s.Rooms().Room("x") != nil {
-		t.Error("a room was made all the same")
+		t.Error("a room was made nevertheless")
 	}
 }
 
-// Ten rooms in a minute, and no eleventh; those there are do not count.
+// A connection may make ten rooms in a minute; joining rooms that exist does not count.
 func TestCreationBudget(t *testing.T) {
 	clock := newClock()
 	s := start(t, Config{Clock: clock}, room.Config{})
@@ -165,14 +165,14 @@ func TestCreationBudget(t *testing.T) {
 		t.Errorf("%v", o)
 	}
 	if s.Rooms().Room("one more") != nil {
-		t.Error("made all the same")
+		t.Error("the room was made nevertheless")
 	}
 	ada.goes(object{"room_id": "room 1"})
 	clock.forward(time.Minute)
 	ada.goes(object{"room_id": "one more"})
 }
 
-// The server's own limits, and rooms that are for others.
+// The server's own limits, and rooms that the client may not enter.
 func TestJoinRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -209,7 +209,7 @@ func TestJoinRefused(t *testing.T) {
 	}
 }
 
-// In a full room a user's other connection is no other member.
+// In a full room another connection of a member is no further member.
 func TestFullForUsers(t *testing.T) {
 	s := start(t, Config{MaxMembers: 1}, room.Config{})
 	token := sign(t, auth.Claims{Subject: "ada"})
@@ -221,7 +221,7 @@ func TestFullForUsers(t *testing.T) {
 	}
 }
 
-// Whose room is deleted is in none, and has left nothing when it joins the next.
+// A client whose room is deleted is in none, and has left none when it joins the next.
 func TestRoomDeleted(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, bob := s.named("Ada"), s.dial("/ws/room/tea")
@@ -252,7 +252,7 @@ func TestRoomDeleted(t *testing.T) {
 	ada.next("room_joined")
 }
 
-// A connection that is cut while it waits to be let in is not a member afterwards.
+// A connection that breaks while it waits to enter is not a member afterwards.
 func TestCutWhileEntering(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
@@ -263,7 +263,7 @@ func TestCutWhileEntering(t *testing.T) {
 	wstest.Eventually(t, "Bob has gone", func() bool { return s.Rooms().Stats().Users == 1 })
 	ada.say(object{"type": "ping"})
 	_, p := ada.NextMessage()
-	for parse(t, p)["type"] != "pong" { // Bob may have come before he went
+	for parse(t, p)["type"] != "pong" { // Bob's coming may have been told before he went
 		_, p = ada.NextMessage()
 	}
 	wstest.Eventually(t, "Ada is alone", func() bool { return s.Rooms().Room("tea").Count() == 1 })

@@ -12,7 +12,8 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// Messages that cannot be handled cost an error, which says what is wrong and has the message's id, and no more.
+// A message that cannot be handled gets an error that describes the fault and has the message's id. It has no other
+// effect.
 func TestErrors(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	deep := func(levels int) string {
@@ -55,7 +56,7 @@ func TestErrors(t *testing.T) {
 		{`{"type":"shout","id":"a"}`, "unknown_type", ""},
 		{`{"type":"init"}`, "unknown_type", ""},
 		{`{"type":"system_message"}`, "unknown_type", ""},
-		{`{"type":"delete"}`, "unknown_type", ""}, // of /ws/room
+		{`{"type":"delete"}`, "unknown_type", ""}, // a type of /ws/room
 		{`{"type":"chat_message","id":"a"}`, "missing_field", "content"},
 		{`{"type":"chat_message","content":null}`, "missing_field", "content"},
 		{`{"type":"chat_message","message":"x"}`, "missing_field", "content"},
@@ -104,7 +105,7 @@ func TestErrors(t *testing.T) {
 	ada.next("pong")
 }
 
-// Errors are forgiven, ten in a minute; the eleventh is told, and that was that.
+// A client may make ten errors in a minute; the eleventh is answered, and ends the connection.
 func TestErrorsEnd(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	bob := s.named("Bob")
@@ -125,7 +126,7 @@ func TestErrorsEnd(t *testing.T) {
 	bob.posts("alone")
 }
 
-// What is ours to blame counts for nothing.
+// Our own faults do not count.
 func TestErrorsNotTheirs(t *testing.T) {
 	s := start(t, Config{}, room.Config{MaxQueue: 1})
 	ada := s.named("Ada")
@@ -144,12 +145,12 @@ func TestErrorsNotTheirs(t *testing.T) {
 		}
 	}
 	if refused < 11 {
-		t.Errorf("%d were refused", refused)
+		t.Errorf("%d messages were refused", refused)
 	}
 	ada.posts("still there")
 }
 
-// A ping's timestamp comes back as it was, a pong counts as nothing.
+// A ping's timestamp comes back unchanged; a pong has no effect.
 func TestPing(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")

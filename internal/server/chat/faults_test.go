@@ -18,9 +18,9 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// The design that this server started from had faults. Each test is named after one and fails if it comes back.
+// The design with which this server began had faults. Each test is named after one, and fails if it comes back.
 
-// The token was checked by a call that nobody waited for.
+// Nothing waited for the call that checked the token.
 func TestFaultAnyTokenPassed(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	good := sign(t, auth.Claims{Subject: "ada"})
@@ -52,7 +52,7 @@ func TestFaultAnyTokenPassed(t *testing.T) {
 	}
 }
 
-// The kind of content and the verb were one field: no chat message could be sent.
+// The type of content and the type of message were one field: no chat message could be sent.
 func TestFaultContentKindInVerb(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
@@ -68,7 +68,7 @@ func TestFaultContentKindInVerb(t *testing.T) {
 	}
 }
 
-// Session ids could be foreseen.
+// Session ids could be predicted.
 func TestFaultPredictableSessions(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	var keys [][]byte
@@ -79,7 +79,7 @@ func TestFaultPredictableSessions(t *testing.T) {
 			t.Fatalf("%v, %d bytes", err, len(key))
 		}
 		if strings.Contains(init["user_id"].(string), init["session"].(string)[:8]) {
-			t.Error("the user's id, which all see, tells of the key")
+			t.Error("the user's id, which is public, reveals part of the key")
 		}
 		keys = append(keys, key)
 		c.Close()
@@ -90,14 +90,14 @@ func TestFaultPredictableSessions(t *testing.T) {
 			for k := range a {
 				differ += bits.OnesCount8(a[k] ^ b[k])
 			}
-			if differ < 8*len(a)/4 { // half of them, give or take a little
+			if differ < 8*len(a)/4 { // about half of them
 				t.Errorf("%x and %x differ in %d bits", a, b, differ)
 			}
 		}
 	}
 }
 
-// Sessions were kept in a format that can execute, with all there was in them.
+// Sessions were kept in a format that can execute code, with everything in them.
 func TestFaultPickledSessions(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, init := s.signIn(object{"username": "Ada"})
@@ -134,7 +134,7 @@ func TestFaultPasswordInTheOpen(t *testing.T) {
 		t.Helper()
 		for range n {
 			if _, p := c.NextMessage(); strings.Contains(string(p), "Darjeeling") {
-				t.Errorf("told to a client: %s", p)
+				t.Errorf("sent to a client: %s", p)
 			}
 		}
 	}
@@ -160,8 +160,7 @@ func TestFaultNoOriginCheck(t *testing.T) {
 	}
 }
 
-// Limits were configured, and nothing looked at them. (Those of fields, passwords and errors have tests of
-// their own.)
+// Limits were configured, but never checked. (The limits of fields, passwords and errors have tests of their own.)
 func TestFaultLimitsNotEnforced(t *testing.T) {
 	s := start(t, Config{MaxMembers: 2}, room.Config{})
 	large := s.named("Large")
@@ -188,7 +187,7 @@ func TestFaultLimitsNotEnforced(t *testing.T) {
 	third.isRefused("room_full")
 }
 
-// Whether a client could come back was a matter of chance.
+// A client that came back was accepted or not at random.
 func TestFaultReconnectByCoinToss(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, was := s.signIn(object{"username": "Ada"})
@@ -204,7 +203,7 @@ func TestFaultReconnectByCoinToss(t *testing.T) {
 	}
 }
 
-// A message was encoded once for each receiver, by a task for each.
+// A message was encoded once for each receiver, by a task of its own.
 func TestFaultOneEncodingPerReceiver(t *testing.T) {
 	var encoded, translated atomic.Int64
 	svc := New(Config{})
@@ -250,8 +249,8 @@ func TestFaultOneEncodingPerReceiver(t *testing.T) {
 	}
 }
 
-// Queues dropped what they had no place for, and said nothing. A publisher is told (TestQueueFull), a member is
-// closed (TestSlowMember), and who comes back knows whether it missed something.
+// Full queues dropped messages without an error. Now a publisher is told (TestQueueFull), a member is closed
+// (TestSlowMember), and a client that comes back knows whether it missed messages.
 func TestFaultSilentDrop(t *testing.T) {
 	s := start(t, Config{}, room.Config{MaxHistory: 10})
 	ada, was := s.signIn(object{})
@@ -295,7 +294,7 @@ func TestFaultRoomClosedCancelled(t *testing.T) {
 	}
 }
 
-// Online was announced before anybody could hear it, and offline never.
+// "online" was announced before any client could hear it, and "offline" never.
 func TestFaultStatusNobodyHears(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
@@ -319,7 +318,7 @@ func TestFaultStatusNobodyHears(t *testing.T) {
 	}
 }
 
-// Four processes had four chats.
+// Four processes had four separate chats.
 func TestFaultSeparateChats(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	var all []*client

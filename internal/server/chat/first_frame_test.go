@@ -12,7 +12,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// What init says, and what comes behind it.
+// The content of init, and the messages after it.
 func TestInit(t *testing.T) {
 	s := start(t, Config{Rooms: []string{"news"}, Heartbeat: 20 * time.Second}, room.Config{})
 	for id, o := range map[string]room.Options{"secret": {Private: true}, "attic": {Name: "The Attic"}} {
@@ -55,7 +55,7 @@ func TestInit(t *testing.T) {
 	}
 }
 
-// A list of who is online has 100 of them, and says how many there are.
+// The list of users online has at most 100 of them, and their number.
 func TestInitOnline(t *testing.T) {
 	s := start(t, Config{}, room.Config{PresenceEach: 1, PresenceNames: 1})
 	for i := range maxListed + 2 {
@@ -74,7 +74,7 @@ func TestInitOnline(t *testing.T) {
 	}
 }
 
-// The list of rooms ends at 100 too: those that stay are before others.
+// The list of rooms has at most 100, too: the server's own come first.
 func TestInitRooms(t *testing.T) {
 	clock := newClock()
 	s := start(t, Config{Clock: clock, Rooms: []string{"zoo"}}, room.Config{})
@@ -88,13 +88,13 @@ func TestInitRooms(t *testing.T) {
 	if len(list) != maxListed || list[2].(object)["room_id"] != "zoo" || list[99].(object)["room_id"] != "room-096" {
 		t.Errorf("%d rooms: %v", len(list), list)
 	}
-	// It is made once a second.
+	// The list is made once a second.
 	count := func() any {
 		ada.say(object{"type": "list_rooms"})
 		return ada.next("room_list")["rooms"].([]any)[0].(object)["user_count"]
 	}
 	if n := count(); n != 0.0 {
-		t.Errorf("made anew at once: %v", n)
+		t.Errorf("the list was made again at once: %v", n)
 	}
 	clock.forward(time.Second)
 	if n := count(); n != 1.0 {
@@ -102,7 +102,7 @@ func TestInitRooms(t *testing.T) {
 	}
 }
 
-// First messages that are none: the client may send another.
+// After a bad first message the client may send another one.
 func TestFirstFrameErrors(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	for _, tc := range []struct{ first, code, field string }{
@@ -135,14 +135,14 @@ func TestFirstFrameErrors(t *testing.T) {
 	}
 }
 
-// A token in the first message makes the client its user; a client with a bad one may not stay.
+// A token in the first message makes the client its user; a client with a bad token may not stay.
 func TestFirstFrameToken(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, init := s.guest(object{"token": sign(t, auth.Claims{Subject: "ada"}), "username": "Ada"})
 	if init["user_id"] != "ada" {
 		t.Errorf("%v", init)
 	}
-	// Their second connection is the same user, under the same name, and of nobody's coming.
+	// Another connection with the token is the same user, under the same name, and nobody is told of a coming.
 	second, init := s.guest(object{"token": sign(t, auth.Claims{Subject: "ada"}), "username": "Eve"})
 	if init["user_id"] != "ada" || init["username"] != "Ada" || init["online_count"] != 1.0 {
 		t.Errorf("%v", init)
@@ -162,7 +162,7 @@ func TestFirstFrameToken(t *testing.T) {
 			t.Errorf("%s: closed for %q", code, reason)
 		}
 	}
-	// Nobody is taken for the server, or for somebody without a token.
+	// No user can be mistaken for the server, or for one without a token.
 	for _, subject := range []string{"system", "SYSTEM", s.chat.newUserID()} {
 		c := s.dial("/ws/chat")
 		c.say(object{"token": sign(t, auth.Claims{Subject: subject})})
@@ -170,7 +170,7 @@ func TestFirstFrameToken(t *testing.T) {
 	}
 }
 
-// A token that is not for general: its bearer is in no room at first, and is told nothing of it.
+// If a token does not allow general, its bearer is in no room at first, and is told nothing about general.
 func TestFirstFrameOtherRooms(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.dial("/ws/chat")
@@ -182,7 +182,7 @@ func TestFirstFrameOtherRooms(t *testing.T) {
 	ada.fails("no_room")
 	ada.say(object{"type": "join_room", "room_id": "general"})
 	ada.fails("forbidden_room")
-	// The name is kept all the same.
+	// The name is kept nevertheless.
 	ada.Reset()
 	again := s.dial("/ws/chat")
 	again.say(object{"token": token, "resume": object{"session": init["session"]}})
@@ -193,7 +193,7 @@ func TestFirstFrameOtherRooms(t *testing.T) {
 	again.next("room_joined")
 }
 
-// TestVeryManyRooms: no event loop looks at all of very many rooms; the list is right soon all the same.
+// TestVeryManyRooms: with very many rooms no event loop looks at all of them; the list is still complete soon.
 func TestVeryManyRooms(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	for i := range 3 * lookAtOnce {

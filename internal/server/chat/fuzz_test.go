@@ -14,8 +14,8 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// FuzzChat sends whatever it is to a client's connection, a line a message, the first one too. The server answers or
-// closes cleanly, with nothing that is not JSON and no fault of its own, and goes on serving somebody else.
+// FuzzChat sends any text to a client's connection, each line as a message, beginning with the first one. The server
+// answers or closes cleanly, sends only JSON, has no fault of its own, and still serves another client.
 func FuzzChat(f *testing.F) {
 	for _, seed := range []string{
 		`{}` + "\n" + `{"type":"chat_message","content":"x","id":1}` + "\n" + `{"type":"chat_message","content":"x","id":1}`,
@@ -43,10 +43,10 @@ func FuzzChat(f *testing.F) {
 				break // closed
 			}
 		}
-		_ = c.TrySend(wstest.Text(`{}`), wstest.Text(end)) // its first message, if all before were none
+		_ = c.TrySend(wstest.Text(`{}`), wstest.Text(end)) // the first message, if all before were bad
 		for !ended(t, c) {
 		}
-		// Nor does anything that it has done hurt others.
+		// Other clients are not harmed either.
 		s.named("Eve").Close()
 		bob.say(object{"type": "chat_message", "content": "hello", "id": "still here"})
 		for {
@@ -60,7 +60,7 @@ func FuzzChat(f *testing.F) {
 	})
 }
 
-// ended reads what comes next, and reports whether it was the last: the answer to the end, or a close frame.
+// ended reads the next message, and reports whether it was the last: the answer to the end, or a close frame.
 func ended(t *testing.T, c *client) bool {
 	t.Helper()
 	f, err := c.Next()

@@ -8,14 +8,14 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// How many messages a page of history has.
+// The number of messages of a page of history.
 const (
 	pageDefault = 50
 	pageMost    = 100
 )
 
-// history sends a page of the client's room: history{room_id, before or after, limit}. A page is
-// bounded in bytes, and a client that does not read is not listened to: that bounds what is copied for it.
+// history sends a page of the client's room: history{room_id, before or after, limit}. A page is bounded in bytes.
+// The server stops reading from a client that does not read, so that bounds the copies made for it.
 func (s *Service) history(conn perch.Conn, me *member, m protocol.Message) error {
 	r, err := me.named(m)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// page asks for a page of the history, and returns the offsets in it.
+// page asks for a page of the history, and returns its offsets.
 func (c *client) page(message object) (offsets []int, more bool, answer object) {
 	c.t.Helper()
 	message["type"] = "history"
@@ -21,7 +21,7 @@ func (c *client) page(message object) (offsets []int, more bool, answer object) 
 	return offsets, answer["more"].(bool), answer
 }
 
-// A room is read to its beginning and to its end, page by page, without a gap or a double.
+// A room is read to its beginning and to its end, page by page, without gaps or duplicates.
 func TestHistoryPages(t *testing.T) {
 	s := start(t, Config{}, room.Config{MaxHistory: 230})
 	ada := s.named("Ada")
@@ -76,7 +76,7 @@ func consecutive(t *testing.T, got []int, first, last int) {
 	}
 }
 
-// What cannot be asked: too much, both ways at once, of a room where the client is not.
+// Invalid requests: too many messages, both directions at once, or a room in which the client is not.
 func TestHistoryErrors(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	if _, err := s.Rooms().Create("den", room.Options{Private: true}); err != nil {
@@ -97,7 +97,7 @@ func TestHistoryErrors(t *testing.T) {
 		{`"room_id":"den"`, "no_room", "room_id"},
 		{`"room_id":"nowhere"`, "no_room", "room_id"},
 	} {
-		ada = s.named("Ada") // one has 10 errors
+		ada = s.named("Ada") // a client may make 10 errors
 		ada.raw(`{"type":"history","id":1,` + tt.message + `}`)
 		if o := ada.fails(tt.code); o["field"] != tt.field || o["id"] != 1.0 {
 			t.Errorf("%s: %v", tt.message, o)
@@ -111,7 +111,7 @@ func TestHistoryErrors(t *testing.T) {
 	ada.fails("no_room")
 }
 
-// A page has 128 KiB at most, whatever is asked for.
+// A page has at most 128 KiB, even if more is asked for.
 func TestHistoryBytes(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")

@@ -33,7 +33,7 @@ func same(t *testing.T, got, want object) {
 	}
 }
 
-// The same user, room and id again: acknowledged as the first time, and not posted twice. Anything else is another
+// A message with the same user, room and id is acknowledged as before, and not posted twice. Any other is another
 // message.
 func TestSameID(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
@@ -50,7 +50,7 @@ func TestSameID(t *testing.T) {
 	ada.again("1", "its digits")
 	bob.hears("its digits")
 	ada.say(json.RawMessage(`{"content":"on\u0065","id":"\u006d-1","message_type":"text","type":"chat_message","reply_to":null}`))
-	same(t, ada.next("message_sent"), first) // the same, written in another way
+	same(t, ada.next("message_sent"), first) // the same id, written in another way
 	bob.again("m-1", "another user")
 	ada.hears("another user")
 	for range 2 { // without an id each is a message of its own
@@ -66,7 +66,7 @@ func TestSameID(t *testing.T) {
 	bob.next("system_message")
 	same(t, ada.again("m-1", "one"), first)
 
-	// Nobody knows whether it was posted: the same over another connection.
+	// The client does not know whether it was posted: it sends the same over another connection.
 	ada.Reset()
 	bob.next("system_message")
 	bob.next("user_status")
@@ -75,7 +75,7 @@ func TestSameID(t *testing.T) {
 	bob.quiet()
 }
 
-// A user's connections share ids.
+// All connections of a user share ids.
 func TestSameIDOtherConnection(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	token := sign(t, auth.Claims{Subject: "ada"})
@@ -107,7 +107,7 @@ func TestSameIDForgotten(t *testing.T) {
 	same(t, ada.again("m-1", "one"), second)
 }
 
-// What was refused was not sent: with the same id it can be.
+// A message that was refused may be sent again with the same id.
 func TestSameIDAfterError(t *testing.T) {
 	s := start(t, Config{}, room.Config{MaxQueue: 2})
 	ada := s.named("Ada")
@@ -115,13 +115,13 @@ func TestSameIDAfterError(t *testing.T) {
 	ada.fails("invalid_value")
 	ada.again("m-1", "one")
 
-	// Three at once, of which the queue takes two.
+	// Three messages at once, of which the queue takes two.
 	var frames []wstest.Frame
 	for i := range 3 {
 		frames = append(frames, wstest.Text(fmt.Sprintf(`{"type":"chat_message","content":"x","id":"q-%d"}`, i)))
 	}
 	ada.Send(frames...)
-	ids := make(map[any]float64) // their offsets
+	ids := make(map[any]float64) // their offsets by id
 	for range 3 {
 		_, p := ada.NextMessage()
 		switch o := parse(t, p); {
@@ -139,8 +139,7 @@ func TestSameIDAfterError(t *testing.T) {
 	}
 }
 
-// The same id with other content is an error, and not taken for what was posted before: whatever of the content
-// differs.
+// Another message with the same id is an error, whichever field differs; it is not mistaken for the first one.
 func TestIDReused(t *testing.T) {
 	clock := newClock()
 	s := start(t, Config{Clock: clock}, room.Config{})
@@ -172,7 +171,7 @@ func TestIDReused(t *testing.T) {
 	bob.fails("id_reused")
 	bob.say(object{"type": "chat_message", "message": "one", "message_type": "image", "reply_to": "x", "id": 1})
 	same(t, bob.next("message_sent"), first)
-	// With an id of its own it is posted, and after two minutes with the old one too.
+	// With another id it is posted, and after two minutes with the old one, too.
 	if o := ada.again(2, "two"); o["offset"] != 2.0 {
 		t.Errorf("%v", o)
 	}
@@ -183,7 +182,7 @@ func TestIDReused(t *testing.T) {
 	}
 }
 
-// A room that was deleted and made anew has no message of the first.
+// A room that was deleted and made again has none of the old messages.
 func TestSameIDInRoomMadeAnew(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.dial("/ws/room/tea")
@@ -204,8 +203,8 @@ func TestSameIDInRoomMadeAnew(t *testing.T) {
 	}
 }
 
-// With a broker that takes its time a message is under way: the same again is acknowledged with it, or fails with it,
-// and another one of its id fails at once.
+// With a broker that answers later a message is under way: the same message again is acknowledged or fails with it,
+// and another one with its id fails at once.
 func TestSameIDUnderWay(t *testing.T) {
 	slow := &slowBroker{Memory: room.NewMemory(), under: make(chan room.Publication, 16)}
 	s := start(t, Config{}, room.Config{Broker: slow})
@@ -229,11 +228,11 @@ func TestSameIDUnderWay(t *testing.T) {
 	for range maxWaiting - 1 {
 		two.fails("unavailable")
 	}
-	one.say(say) // nothing came of it: it may be tried again
+	one.say(say) // it failed, so it may be tried again
 	p = <-slow.under
 	two.say(say)
 	two.say(object{"type": "ping"})
-	two.next("pong") // it waits
+	two.next("pong") // it waits for the first
 	slow.pass(p)
 	if first := one.next("message_sent"); first["offset"] != 1.0 {
 		t.Errorf("%v", first)
@@ -244,11 +243,11 @@ func TestSameIDUnderWay(t *testing.T) {
 	}
 }
 
-// slowBroker keeps publications until they are passed on.
+// slowBroker keeps publications until the test passes them on.
 type slowBroker struct {
 	*room.Memory
 	under chan room.Publication
-	topic room.Topic // of general
+	topic room.Topic // the topic of general
 }
 
 func (b *slowBroker) Open(id string, o *room.Options, s room.Subscriber, opened func(room.Topic, room.Opening, error)) {
@@ -270,7 +269,7 @@ type slowTopic struct {
 
 func (t *slowTopic) Publish(p room.Publication) { t.b.under <- p }
 
-// Nothing is forgotten before its time: what cannot be remembered is refused, to whoever has had a share.
+// No message is forgotten before its time: a sender that has filled its share is refused.
 func TestSendsBound(t *testing.T) {
 	const most = 100
 	clock := newClock()
@@ -290,7 +289,7 @@ func TestSendsBound(t *testing.T) {
 		s.settle(begin(k, ada, isNew), sent{id: "m"}, nil)
 	}
 	begin(most, ada, isCrowded)
-	for k := range most / 2 { // all of them are known still, and bob's are no concern of ada's
+	for k := range most / 2 { // all of them are known still, and bob's do not count for ada
 		begin(k, ada, isPosted)
 		if k < most/4 {
 			begin(most+k, bob, isNew)
@@ -298,7 +297,7 @@ func TestSendsBound(t *testing.T) {
 	}
 	begin(2*most, bob, isCrowded)
 
-	// What has failed keeps no place.
+	// Messages that failed take no memory.
 	for range 3 * most {
 		s.settle(begin(3*most, ledger.User("cyd"), isNew), sent{}, errors.New("lost"))
 	}
@@ -312,8 +311,8 @@ func TestSendsBound(t *testing.T) {
 	}
 }
 
-// TestSendsFull: somebody who sends more ids than can be remembered is refused, and nothing is posted twice; what
-// others send, and what has no id, is posted.
+// TestSendsFull: a user that sends more ids than can be remembered is refused, and nothing is posted twice; messages
+// of others, and messages without an id, are posted.
 func TestSendsFull(t *testing.T) {
 	s := start(t, Config{MaxSends: 20 * recordCost}, room.Config{})
 	ada, _ := s.guest(object{"token": sign(t, auth.Claims{Subject: "ada"})})
@@ -336,9 +335,9 @@ func TestSendsFull(t *testing.T) {
 	ada.hears("x")
 }
 
-// TestSendsMemory: what is remembered takes no more than it is reckoned at.
+// TestSendsMemory: the memory takes no more than it reckons.
 func TestSendsMemory(t *testing.T) {
-	const n = 58_000 // just over a growth of the map
+	const n = 58_000 // just after the map has grown
 	live := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -360,13 +359,13 @@ func TestSendsMemory(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// of is the ack with another content.
+// of returns the same ack with another content.
 func of(a *ack, content byte) *ack {
 	a.name.Content = [16]byte{content}
 	return a
 }
 
-// One that is forgotten, as nothing came of it, and is begun anew is not lost with the first.
+// A message that failed and was begun again is not forgotten when the first attempt is.
 func TestSendsBegunAnew(t *testing.T) {
 	clock := newClock()
 	s := newSends(clock, -1)
@@ -381,7 +380,7 @@ func TestSendsBegunAnew(t *testing.T) {
 	}
 	clock.forward(time.Minute)
 	s.begin(of(again, 2), ledger.Key{})
-	s.settle(first, sent{id: "another"}, nil) // is not what is under way
+	s.settle(first, sent{id: "another"}, nil) // another attempt is under way now
 	s.settle(again, sent{id: "m"}, nil)
 	clock.forward(sendsTTL - time.Minute)
 	if was, is := s.begin(of(first, 2), ledger.Key{}); is != isPosted || was.id != "m" {
@@ -391,7 +390,7 @@ func TestSendsBegunAnew(t *testing.T) {
 	if _, is := s.begin(of(first, 1), ledger.Key{}); is != isNew {
 		t.Errorf("after two minutes: %v", is)
 	}
-	// What is one field's end is not another's beginning.
+	// The end of one field cannot be the beginning of the next.
 	if keyOf("a", "bc", "", []byte("1")) == keyOf("ab", "c", "", []byte("1")) {
 		t.Error("two users in two rooms have one key")
 	}

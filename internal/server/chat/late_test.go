@@ -14,7 +14,7 @@ import (
 	"github.com/perchws/perch/room/brokertest"
 )
 
-// lateServer is a chat whose broker answers when the test lets it.
+// lateServer is a chat with a broker that answers when the test wants it to.
 type lateServer struct {
 	*server
 	*brokertest.Late
@@ -30,15 +30,15 @@ func startLateOn(t *testing.T, patience time.Duration, b *brokertest.Late) *late
 	t.Helper()
 	s := &lateServer{Late: b, clock: newClock()}
 	svc := New(Config{Clock: s.clock})
-	ready := s.pump(t, 1) // for the rooms that there always are
+	ready := s.pump(t, 1) // for the rooms that always exist
 	rooms := svc.Rooms(room.Config{Broker: s.Late})
 	s.server = startOn(t, svc, rooms, func(c *endpoint.Config) { c.Patience = patience })
 	ready()
 	return s
 }
 
-// startStepped starts one whose clients wait as long as it takes, and lets guests of these names in, one after the
-// other. From then on the broker answers by step or pump alone.
+// startStepped starts a lateServer whose clients wait without a limit, and lets guests with these names in, one after
+// the other. From then on only step and pump make the broker answer.
 func startStepped(t *testing.T, seed uint64, names ...string) (s *lateServer, guests []*client) {
 	t.Helper()
 	s = startLate(t, -1)
@@ -49,7 +49,7 @@ func startStepped(t *testing.T, seed uint64, names ...string) (s *lateServer, gu
 	return s, guests
 }
 
-// pump lets the broker answer all that it is asked, in an order that follows from the seed, until stop is called.
+// pump makes the broker answer all calls, in an order that follows from the seed, until stop is called.
 func (s *lateServer) pump(t *testing.T, seed uint64) (stop func()) {
 	over, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -62,17 +62,17 @@ func (s *lateServer) pump(t *testing.T, seed uint64) (stop func()) {
 	}
 }
 
-// step lets the broker answer the next thing that it is asked about a room.
+// step makes the broker answer the next call about a room.
 func (s *lateServer) step(id string) {
 	s.t.Helper()
 	late := make(chan struct{})
 	defer time.AfterFunc(20*time.Second, func() { close(late) }).Stop()
 	if !s.Await(id, 1, late) || !s.Step(id) {
-		s.t.Fatalf("nothing is asked about %q", id)
+		s.t.Fatalf("no call about %q waits", id)
 	}
 }
 
-// A chat with a broker that takes its time, and answers for rooms in any order, is as with one that answers at once.
+// With a broker that answers later, and for rooms in any order, the chat behaves as with one that answers at once.
 func TestLateChat(t *testing.T) {
 	s := startLate(t, 0)
 	defer s.pump(t, 2)()
@@ -105,7 +105,7 @@ func TestLateChat(t *testing.T) {
 	program.next("room_closed")
 }
 
-// Whatever a client asks while its room is being opened is answered after it, in order; others are served
+// Messages of a client whose room is being opened are answered after that, in order; other clients are served
 // meanwhile.
 func TestLateJoinInOrder(t *testing.T) {
 	s, in := startStepped(t, 3, "Ada", "Bob")
@@ -117,8 +117,8 @@ func TestLateJoinInOrder(t *testing.T) {
 	bob.say(object{"type": "chat_message", "content": "meanwhile"})
 	s.step("general")
 	bob.next("message_sent")
-	ada.hears("meanwhile") // it is still in general
-	s.step("tea")          // there is none
+	ada.hears("meanwhile") // she is still in general
+	s.step("tea")          // there is no such room
 	s.step("tea")          // it is made
 	ada.next("room_left")
 	if o := ada.next("room_joined"); o["id"] != "join" || o["created"] != true {
@@ -137,7 +137,7 @@ func TestLateJoinInOrder(t *testing.T) {
 	}
 }
 
-// A client that goes on asking while it waits is bounded, and loses nothing that was accepted.
+// The messages of a client that waits are bounded, and none that was accepted is lost.
 func TestLateBacklog(t *testing.T) {
 	s, in := startStepped(t, 4, "Ada")
 	ada := in[0]
@@ -162,7 +162,7 @@ func TestLateBacklog(t *testing.T) {
 	}
 }
 
-// Without an answer a client is told so, and goes on where it was; a new one is told why it cannot be in its room.
+// If no answer comes a client is told so, and stays where it was; a new client is told why it cannot enter its room.
 func TestLateNever(t *testing.T) {
 	s := startLate(t, 50*time.Millisecond)
 	stop := s.pump(t, 6)
@@ -183,22 +183,22 @@ func TestLateNever(t *testing.T) {
 	if reason := program.AnswerClose(perch.CloseTryAgainLater); reason != "unavailable" {
 		t.Error(reason)
 	}
-	// The room is given up with time; what comes too late changes nothing.
+	// After some time the room is given up; an answer that comes too late changes nothing.
 	s.clock.forward(10 * time.Second)
 	if s.Rooms().Room("nowhere") != nil {
-		t.Error("the room is not given up")
+		t.Error("the room was not given up")
 	}
 	s.Remove("tea", "gone")
 	defer s.pump(t, 7)()
 	ada.next("room_closed")
 	s.cut(ada)
 	again, _ := s.signIn(object{"resume": object{"session": init["session"]}})
-	if o := again.next("room_joined"); o["room_id"] != "general" { // tea is no more
+	if o := again.next("room_joined"); o["room_id"] != "general" { // tea is gone
 		t.Errorf("%v", o)
 	}
 }
 
-// What the broker answers with an error, twice or too early is told once, and clearly.
+// A client is told once, and clearly, when the broker answers with an error, twice or too early.
 func TestLateFates(t *testing.T) {
 	s, in := startStepped(t, 8, "Ada", "Bob")
 	ada, bob := in[0], in[1]
@@ -226,8 +226,8 @@ func TestLateFates(t *testing.T) {
 	ada.quiet()
 }
 
-// A broker that does not answer publishes: a client has so many under way, and others in the room are heard. In the
-// end each is told that nobody knows, and what is sent again is known by its name.
+// The broker does not answer publishes: the messages of a client under way are bounded, and others in the room are
+// still heard. The sender is told in the end, and a message that is sent again is known by its name.
 func TestLateOwed(t *testing.T) {
 	s, in := startStepped(t, 9, "Ada", "Bob")
 	ada, bob := in[0], in[1]
@@ -253,7 +253,7 @@ func TestLateOwed(t *testing.T) {
 	s.step("general")
 	bob.next("message_sent")
 	ada.hears("and I")
-	s.clock.forward(10 * time.Second) // they are known to have their places, as they were seen here
+	s.clock.forward(10 * time.Second) // they were delivered here, so it is known that they have their places
 	var first object
 	for i := range maxOwed {
 		o := ada.next("message_sent")
@@ -261,7 +261,7 @@ func TestLateOwed(t *testing.T) {
 			first = o
 		}
 	}
-	s.clock.forward(sendsTTL) // this node has forgotten it
+	s.clock.forward(sendsTTL) // this node has forgotten the message
 	ada.say(object{"type": "chat_message", "content": "one", "id": "one"})
 	s.step("general")
 	if o := ada.next("message_sent"); o["message_id"] != first["message_id"] || o["offset"] != first["offset"] || o["timestamp"] != first["timestamp"] {
@@ -319,7 +319,7 @@ func TestLateOtherNode(t *testing.T) {
 	}
 }
 
-// Nothing is left of clients that go while they wait.
+// Clients that leave while they wait leave nothing behind.
 func TestLateGoneMeanwhile(t *testing.T) {
 	s, in := startStepped(t, 11, "Ada")
 	ada := in[0]
@@ -340,8 +340,8 @@ func TestLateGoneMeanwhile(t *testing.T) {
 	}
 }
 
-// TestCountedRoom: where the broker counts the members of a room, a client waits for its place. One that does not get
-// it in time is told so, and its place goes to another; nobody hears of it.
+// TestCountedRoom: if the broker counts the members of a room, a client waits for its place. If it does not get one in
+// time it is told so, and the place goes to another client.
 func TestCountedRoom(t *testing.T) {
 	b := brokertest.NewLate()
 	b.Counts = true
@@ -364,7 +364,7 @@ func TestCountedRoom(t *testing.T) {
 		t.Errorf("%v", joined)
 	}
 	for o := owner.next("user_joined"); o["username"] != "Cyd"; o = owner.next("user_joined") {
-		if o["username"] != "Bob" { // its place was there for a moment
+		if o["username"] != "Bob" { // Bob may have had a place for a moment
 			t.Errorf("%v", o)
 		}
 		owner.next("user_left")

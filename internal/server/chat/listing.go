@@ -13,16 +13,16 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// listing is the list of rooms, as it was at a time. One is kept where there are so many rooms that not every
-// client that connects should look at all of them. Immutable. Where there are very many, no event loop looks at
-// all of them: a goroutine does, and clients get the list of before.
+// listing is the list of rooms at one moment. Immutable. If there are many rooms one listing is kept for a while, so
+// that not every client that connects looks at all of them. If there are very many, no event loop looks at all of
+// them: a goroutine does, and clients get the last list meanwhile.
 type listing struct {
 	at    int64 // by the monotonic clock
 	rooms []listed
 	json  json.RawMessage // available_rooms
 }
 
-// listed is one of the list.
+// listed is one room of the list.
 type listed struct {
 	id   string
 	json []byte
@@ -30,11 +30,11 @@ type listed struct {
 
 const (
 	listingAge  = time.Second
-	lookAtOnce  = 1000 // rooms, as many as a loop may look at
-	listingRest = 20   // looking at more takes at most one part in so many of a processor's time
+	lookAtOnce  = 1000 // rooms that a loop may look at
+	listingRest = 20   // looking at more rooms takes at most one part in so many of a processor's time
 )
 
-// list is of the rooms that everybody may know of, up to a second old if they are many. Any goroutine.
+// list returns the list of public rooms, at most a second old if they are many. Any goroutine may call it.
 func (s *Service) list() *listing {
 	now := s.cfg.Clock.Now()
 	l := s.listing.Load()
@@ -44,14 +44,14 @@ func (s *Service) list() *listing {
 	if l == nil {
 		return s.look(now, lookAtOnce)
 	}
-	if now-l.at < int64(listingAge) || !s.looking.CompareAndSwap(false, true) { // another loop is about it
+	if now-l.at < int64(listingAge) || !s.looking.CompareAndSwap(false, true) { // another loop makes the list now
 		return l
 	}
 	defer s.looking.Store(false)
 	return s.look(now, lookAtOnce)
 }
 
-// listMany is list where there are very many rooms: l, or for now a list of some of them, if there is none.
+// listMany is list for very many rooms: it returns l, or, if there is none yet, a list of some of them.
 func (s *Service) listMany(l *listing, now int64) *listing {
 	if l == nil {
 		l = s.look(now, lookAtOnce)
@@ -71,7 +71,7 @@ func (s *Service) lookApart() {
 	s.nextLook.Store(now + max(int64(listingAge), listingRest*took))
 }
 
-// look makes a list of the first of so many rooms: the server's own, then those that are most active.
+// look makes a list of at most so many rooms: the server's own first, then the most active.
 func (s *Service) look(now int64, most int) *listing {
 	all := 0
 	first := &busiest{most: maxListed}
@@ -108,11 +108,11 @@ func (s *Service) look(now int64, most int) *listing {
 	return l
 }
 
-// ranked is a room with what its place in the list follows from.
+// ranked is a room, with the facts that decide its place in the list.
 type ranked struct {
 	room  *room.Room
-	own   int   // the server's own come first, in their order
-	busy  int   // then those with members
+	own   int   // the server's own rooms come first, in their order
+	busy  int   // then rooms with members
 	since int64 // then those with the latest messages
 }
 
@@ -120,14 +120,14 @@ func (a ranked) compare(b ranked) int {
 	return cmp.Or(cmp.Compare(b.own, a.own), cmp.Compare(b.busy, a.busy), cmp.Compare(b.since, a.since), cmp.Compare(a.room.ID(), b.room.ID()))
 }
 
-// busiest keeps the first of what it is offered, in order.
+// busiest keeps the first of the rooms that it gets, in order.
 type busiest struct {
 	ranks []ranked
 	most  int
 }
 
-// closed reports that no room whose latest message is of that time has a place: most rooms of many are told apart by
-// that alone.
+// closed reports whether a room whose latest message is of that time has no place. That alone excludes most of many
+// rooms.
 func (b *busiest) closed(since int64) bool {
 	n := len(b.ranks)
 	if n < b.most {
@@ -154,7 +154,7 @@ func (s *Service) listRooms(conn perch.Conn, me *member, m protocol.Message) err
 	return nil
 }
 
-// withOwn is a list with the client's own room in it, if that is private.
+// withOwn returns the list, with the client's own room in it if that is private.
 func (m *member) withOwn(list json.RawMessage) json.RawMessage {
 	r, err := m.in()
 	if err != nil || !r.Options().Private {
@@ -167,7 +167,7 @@ func (m *member) withOwn(list json.RawMessage) json.RawMessage {
 	return append(appendRoom(b, r), ']')
 }
 
-// appendRoom is one of the list.
+// appendRoom appends one room of the list.
 func appendRoom(dst []byte, r *room.Room) []byte {
 	o := r.Options()
 	return protocol.NewObject(dst, "").String("room_id", r.ID()).String("room_name", o.Name).

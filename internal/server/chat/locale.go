@@ -5,13 +5,13 @@ import "strings"
 // Locale is the language of the server's own messages: en or zh.
 type Locale string
 
-// The languages there are.
+// The languages.
 const (
 	English Locale = "en"
 	Chinese Locale = "zh"
 )
 
-// event is what a system message is about.
+// event is the event that a system message reports.
 type event string
 
 const (
@@ -21,7 +21,7 @@ const (
 	eventOffline event = "offline"
 )
 
-// texts have {user} and {room} for the names.
+// {user} and {room} in texts stand for the names.
 var texts = map[Locale]map[event]string{
 	English: {
 		eventWelcome: "Welcome to {room}",

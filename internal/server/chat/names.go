@@ -15,18 +15,20 @@ import (
 // maxName bounds a name, in characters.
 const maxName = 32
 
-// systemID and systemName are what messages of the server's own are from. No user has either, or what looks like it.
+// systemID and systemName are the sender of the server's own messages. No user has an id or a name that looks like
+// them.
 const (
 	systemID   = "system"
 	systemName = "System"
 )
 
-// names are the names of the users that are connected. No two of them look alike (package label). Any goroutine.
+// names are the names of the users that are connected. No two of them look alike (package label). Any goroutine may
+// call the methods.
 type names interface {
-	// reserve takes a name for a user, or with a number behind it if somebody else has it, and tells answer, during
-	// the call or later, which. Errors: name_invalid, and those of a table that is elsewhere.
+	// reserve takes a name for a user, with a number behind it if another user has it, and passes the result to answer,
+	// during the call or later. Errors: name_invalid, and those of a table on another machine.
 	reserve(name, user string, answer func(as string, err error))
-	// release gives a name back, once for each time that it was reserved. It does not wait.
+	// release gives a name back; it must be called once for each reserve. It does not wait.
 	release(name string)
 }
 
@@ -36,10 +38,11 @@ type localNames struct {
 	entropy entropy.Source
 
 	mu    sync.Mutex
-	taken map[uint64]holder // by hashes of what they look like: two that collide are told apart for nothing
+	taken map[uint64]holder // by hashes of their looks: if two hashes collide, the names count as alike
 }
 
-// holder is who has a name. Somebody who comes back while it is still going has its name twice.
+// holder is the user that has a name. A user that comes back while its old connection is still closing has its name
+// twice.
 type holder struct {
 	user  uint32 // hash of the id
 	times uint32
@@ -49,7 +52,7 @@ func newNames(e entropy.Source) *localNames {
 	return &localNames{seed: maphash.MakeSeed(), entropy: e, taken: make(map[uint64]holder)}
 }
 
-// clean returns a name as it is shown, and what it looks like. An error if it cannot be one.
+// clean returns the shown form of a name and its looks, or an error if the name is invalid.
 func clean(name string) (shown string, looks []string, err error) {
 	shown, ok := label.Clean(name)
 	if ok && utf8.RuneCountInString(shown) <= maxName {
@@ -60,7 +63,7 @@ func clean(name string) (shown string, looks []string, err error) {
 	return "", nil, &protocol.Error{Code: protocol.CodeNameInvalid, Field: "username"}
 }
 
-// likeSystem reports that what looks so looks like the server's own id or name.
+// likeSystem reports whether these looks are among those of the server's own id or name.
 func likeSystem(looks []string) bool {
 	theirs := systemLooks()
 	return slices.ContainsFunc(looks, func(look string) bool { return slices.Contains(theirs, look) })
@@ -72,8 +75,8 @@ func (n *localNames) reserve(name, user string, answer func(string, error)) {
 	answer(n.find(name, user))
 }
 
-// find takes a name for a user, or name_2 to name_9, then any. The result is a
-// name too, which somebody that resumes can reserve again.
+// find takes a name for a user: the name itself, or name_2 to name_9, or one with a random number. The result is a
+// valid name too, so that a user that resumes can reserve it again.
 func (n *localNames) find(name, user string) (string, error) {
 	shown, looks, err := clean(name)
 	if err != nil {
@@ -83,7 +86,7 @@ func (n *localNames) find(name, user string) (string, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i := 2; !n.take(places, user); i++ {
-		if i == 10 { // a name that everybody wants: do not try all numbers for each
+		if i == 10 { // a name that very many want: do not try all numbers for each user
 			i = 100_000 + entropy.IntN(n.entropy, 900_000)
 		}
 		suffix := "_" + strconv.Itoa(i)
@@ -93,7 +96,7 @@ func (n *localNames) find(name, user string) (string, error) {
 	return as, nil
 }
 
-// places are where a name that looks so is in taken.
+// places returns the keys in taken for these looks.
 func (n *localNames) places(looks []string) []uint64 {
 	places := make([]uint64, len(looks))
 	for i, l := range looks {
@@ -102,7 +105,7 @@ func (n *localNames) places(looks []string) []uint64 {
 	return places
 }
 
-// shorten returns the first characters of a name, so many at most, or some fewer if a sequence of them would be cut.
+// shorten returns the first characters of a name, at most so many, and fewer if a sequence of them would be cut.
 func shorten(name string, most int) string {
 	for name != "" && (utf8.RuneCountInString(name) > most || !label.Valid(name)) {
 		_, size := utf8.DecodeLastRuneInString(name)
@@ -111,7 +114,7 @@ func shorten(name string, most int) string {
 	return name
 }
 
-// take reports whether nobody else has a name that looks like it, and takes it then. n.mu is held.
+// take takes a name, unless another user has one that looks like it; then it returns false. n.mu is held.
 func (n *localNames) take(places []uint64, user string) bool {
 	u := uint32(maphash.String(n.seed, user))
 	for _, p := range places {

@@ -13,7 +13,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// Names that may be, as they are shown; what looks like one that is taken gets a number.
+// Valid names, and the form in which they are shown; a name that looks like one in use gets a number.
 func TestNames(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	longest := strings.Repeat("é", maxName)
@@ -56,7 +56,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// guestAlone is a guest that leaves general at once, so that others hear nothing more of it.
+// guestAlone is a guest that leaves general at once, so that other tests' clients hear nothing more of it.
 func (s *server) guestAlone(name string) (*client, object) {
 	s.t.Helper()
 	c := s.dial("/ws/chat")
@@ -64,7 +64,7 @@ func (s *server) guestAlone(name string) (*client, object) {
 	return c, c.next("init")
 }
 
-// Names that nobody may have: the client may try another.
+// Invalid names: the client may try another.
 func TestNameInvalid(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	for _, name := range []string{
@@ -73,8 +73,8 @@ func TestNameInvalid(t *testing.T) {
 		" ", "\u3000",
 		strings.Repeat("é", maxName+1),
 		"a\nb", "a\tb", "a\x00b", "a\x7fb", "a\u0085b",
-		"a\u200bb", "a\u200d", "\u2060a", "a\u00adb", "\ufeffa", "a\u034fb", "a\ufe0f", // seen by nobody
-		"a\u202eb", "\u2066a", // turn the writing round
+		"a\u200bb", "a\u200d", "\u2060a", "a\u00adb", "\ufeffa", "a\u034fb", "a\ufe0f", // invisible
+		"a\u202eb", "\u2066a", // turn the direction of the text
 		"\u3164", "\u115f", "\uffa0", "\u2800", "a\u2800", // look like nothing, or like a space
 		"a\ufffdb", "a\ue000", "a\u2028b",
 	} {
@@ -94,7 +94,7 @@ func TestNameInvalid(t *testing.T) {
 	c.fails("wrong_type")
 }
 
-// Without a name a client gets one; the name of who has gone is free again.
+// A client without a name gets one; the name of a client that has gone is free again.
 func TestNameDefaultAndFree(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	for _, first := range []object{{}, {"username": ""}, {"username": nil}} {
@@ -109,7 +109,7 @@ func TestNameDefaultAndFree(t *testing.T) {
 	ada.Reset()
 	bob.next("system_message")
 	bob.next("user_status")
-	// it is after others were told
+	// that happens after the others were told
 	wstest.Eventually(t, "the name is free", func() bool { return s.chat.names.(*localNames).count() == 1 })
 	if _, init := s.guest(object{"username": "ADA"}, bob); init["username"] != "ADA" {
 		t.Errorf("%v", init["username"])
@@ -132,7 +132,7 @@ func TestNameWithNumberResumed(t *testing.T) {
 	}
 }
 
-// count is how many users have names.
+// count returns how many users have names.
 func (n *localNames) count() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -143,8 +143,8 @@ func (n *localNames) count() int {
 	return len(users)
 }
 
-// Whatever a name is, it is as it is shown a name once more, also with a number behind it, and giving it back frees it:
-// else a user who resumes would lose it, and it would be taken for ever.
+// A name in its shown form is valid, and has the same shown form, also with a number behind it; and giving it back
+// frees it. Else a user who resumes would lose the name, and nobody could have it again.
 func TestNamesGivenBack(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	names := 0
@@ -165,7 +165,7 @@ func TestNamesGivenBack(t *testing.T) {
 				b.WriteRune([]rune("ΣςσİıẞßǅſK①ﬀＡ゛は\u0301\u0345")[random.IntN(17)])
 			}
 		}
-		if name := shorten(b.String(), maxName); name != "" { // as long as one may be
+		if name := shorten(b.String(), maxName); name != "" { // of the greatest length
 			b.Reset()
 			b.WriteString(name)
 		}
@@ -185,7 +185,7 @@ func TestNamesGivenBack(t *testing.T) {
 			n.release(name)
 		}
 		if n.count() != 0 {
-			t.Errorf("%q: %q were given back, and %d stayed", b.String(), taken, n.count())
+			t.Errorf("%q: %q were given back, and %d are still taken", b.String(), taken, n.count())
 		}
 	}
 	if names < 100 {

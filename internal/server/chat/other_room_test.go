@@ -36,10 +36,10 @@ func TestOtherRoom(t *testing.T) {
 	}
 	bob.quiet()
 	if n := s.Rooms().Room(generalID).Position().Offset; n != 0 {
-		t.Errorf("%d messages went to another room than they named", n)
+		t.Errorf("%d messages went to a room that they did not name", n)
 	}
 
-	// With the room's own id or name it goes there.
+	// With the id or name of its own room it goes there.
 	for i, id := range []string{"general", "General Chat", "GENERAL"} {
 		ada.say(object{"type": "chat_message", "content": "x", "room_id": id})
 		if o := ada.next("message_sent"); o["offset"] != float64(i+1) {
@@ -52,7 +52,7 @@ func TestOtherRoom(t *testing.T) {
 	bob.say(object{"type": "leave", "room_id": "general"})
 	bob.next("room_left")
 
-	// A connection comes back to the room of its path alone.
+	// A connection can only join the room of its path again.
 	bob.say(object{"type": "join", "room_id": "random"})
 	if o := bob.fails("invalid_value"); o["field"] != "room_id" {
 		t.Error(o)

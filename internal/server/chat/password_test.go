@@ -12,7 +12,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// A room with a password lets in who has it, and nobody else.
+// Only clients with the password can enter a room with a password.
 func TestPassword(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	longest := strings.Repeat("p", room.MaxPassword)
@@ -43,11 +43,12 @@ func TestPassword(t *testing.T) {
 	bob.fails("already_joined")
 }
 
-// Who shows a password for a room that has none, or would make it with one, is told so: it would think to be among few.
+// A client that sends a password for a room without one gets an error: else it would believe that few can read its
+// messages.
 func TestNoPassword(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
-	for range 2 { // it has not changed
+	for range 2 { // the room has not changed
 		ada.say(object{"type": "join_room", "room_id": "random", "password": "x", "id": 1})
 		if o := ada.fails("no_password"); o["id"] != 1.0 || o["field"] != "password" {
 			t.Errorf("%v", o)
@@ -57,25 +58,25 @@ func TestNoPassword(t *testing.T) {
 	ada.say(object{"type": "join_room", "room_id": "Random Talk", "password": "x"})
 	ada.fails("no_password")
 	if s.Rooms().Room("random").Options().Password.IsSet() {
-		t.Error("it has one now")
+		t.Error("the room has a password now")
 	}
 	ada.goes(object{"room_id": "random", "password": ""})
 	for _, join := range []object{{"password": "x"}, {"create": object{"password": "x"}}, {"password": "x", "create": object{}}} {
 		s.dial("/ws/room/random").joinFails(join, "no_password")
 	}
-	for _, bad := range []string{"\u200b", "a\x00"} { // a room cannot have that
+	for _, bad := range []string{"\u200b", "a\x00"} { // not valid as a password
 		ada.say(object{"type": "join_room", "room_id": "tea", "password": bad})
 		if o := ada.fails("invalid_value"); o["field"] != "password" || s.Rooms().Room("tea") != nil {
 			t.Errorf("%q: %v", bad, o)
 		}
 	}
-	// Typed on two keyboards it is one password.
+	// It is the same password on two keyboards.
 	ada.goes(object{"room_id": "tea", "password": "cafe\u0301\u00a0noir"})
 	s.named("Bob").goes(object{"room_id": "tea", "password": "caf\u00e9 noir"})
 }
 
-// Of those who make a room at the same moment, one open and one with a password, nobody is in an open one who wanted
-// the other.
+// Clients make a room at the same moment, one without and one with a password: no client that wants a password is in
+// a room without one.
 func TestNoPasswordRace(t *testing.T) {
 	broker := &rival{Memory: room.NewMemory(), keep: true}
 	s := start(t, Config{}, room.Config{Broker: broker})
@@ -88,7 +89,7 @@ func TestNoPasswordRace(t *testing.T) {
 	ada.goes(object{"room_id": "wanted"})
 }
 
-// A connection has five attempts in a minute, whatever comes of them.
+// A connection has five attempts in a minute, right or wrong.
 func TestPasswordAttempts(t *testing.T) {
 	clock := newClock()
 	s := start(t, Config{Clock: clock}, room.Config{})
@@ -105,7 +106,8 @@ func TestPasswordAttempts(t *testing.T) {
 	bob.goes(object{"room_id": "tea", "password": "Darjeeling"})
 }
 
-// What is sent while a password is checked is handled after it, in order; what is too much is refused.
+// Messages that are sent while a password is checked are handled after it, in order; if there are too many, they are
+// refused.
 func TestBusyWhilePassword(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
@@ -134,7 +136,7 @@ func TestBusyWhilePassword(t *testing.T) {
 	bob.quiet()
 }
 
-// Of several who make the same room at once one does; the others need its password.
+// Of several clients that make the same room at once one succeeds; the others need its password.
 func TestMadeAtOnce(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	passwords := []string{"one", "one", "one", "two"}
@@ -164,19 +166,19 @@ func TestMadeAtOnce(t *testing.T) {
 		}
 	}
 	if !slices.Equal(in, passwords[:3]) && !slices.Equal(in, passwords[3:]) {
-		t.Errorf("in are those who said %q", in)
+		t.Errorf("the members have said %q", in)
 	}
 	if n := s.Rooms().Room("tea").Count(); n != len(in) {
 		t.Errorf("%d members, want %d", n, len(in))
 	}
 }
 
-// rival is a broker with which somebody else is quicker, once, to make a room, and deletes it again at once.
+// rival is a broker with which, once, another client is quicker to make a room, and deletes it at once.
 type rival struct {
 	*room.Memory
 	hub   *room.Hub
 	armed atomic.Bool
-	keep  bool // it does not delete it
+	keep  bool // the other client does not delete it
 }
 
 type rivalTopic struct {
@@ -185,7 +187,7 @@ type rivalTopic struct {
 }
 
 func (r *rival) Open(id string, o *room.Options, to room.Subscriber, opened func(room.Topic, room.Opening, error)) {
-	if o == nil || !r.armed.CompareAndSwap(true, false) { // o: it is to be made
+	if o == nil || !r.armed.CompareAndSwap(true, false) { // o is not nil if the room is to be made
 		r.Memory.Open(id, o, to, opened)
 		return
 	}
@@ -206,8 +208,8 @@ func (t *rivalTopic) Close(how room.Ending, reason string) {
 	}
 }
 
-// A room that somebody else made meanwhile, and which is gone again: made in the end without a password; with one, it
-// takes too long to try again.
+// Another client makes the room meanwhile, and deletes it again. Without a password it is made in the end; with one
+// the client gets an error, because hashing again would take too long.
 func TestMadeAndDeletedAtOnce(t *testing.T) {
 	broker := &rival{Memory: room.NewMemory()}
 	s := start(t, Config{}, room.Config{Broker: broker})

@@ -12,10 +12,11 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// contentTypes are what a client may call its content.
+// contentTypes are the values that a client may send as content_type.
 var contentTypes = map[string]bool{"text": true, "image": true, "file": true}
 
-// post publishes a message to the client's room, and acknowledges it. field is where its content is.
+// post publishes a message to the client's room, and acknowledges it. field is the name of the member with its
+// content.
 func (s *Service) post(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message, field string) error {
 	r, err := me.named(m)
 	if err != nil {
@@ -56,7 +57,7 @@ func (s *Service) post(conn perch.Conn, c *endpoint.Client, me *member, m protoc
 	return nil
 }
 
-// read is what the client may say of a message.
+// read reads the fields of a message that the client may set.
 func (s *Service) read(m protocol.Message, field string) (p post, err error) {
 	if p.Content, err = m.String(field, MaxContent, true); err != nil {
 		return p, err
@@ -78,26 +79,26 @@ func (s *Service) read(m protocol.Message, field string) (p post, err error) {
 	return p, err
 }
 
-// maxOwed is how many messages of one connection may be under way at a time: a broker that does not answer lets one
-// client not fill what the room has for all.
+// maxOwed is how many messages of one connection may be under way at a time. Otherwise, when the broker does not
+// answer, one client could fill the queue of the room.
 const maxOwed = 64
 
-// ack is an acknowledgement that is owed.
+// ack is an acknowledgement that is not given yet.
 type ack struct {
 	s     *Service
 	c     *endpoint.Client
 	ref   perch.Ref
 	id    []byte    // of the client's message; nil: it has none
-	name  room.Once // of the message; without a key if the client has given no id
-	rare  *rare     // where it is counted as owed
+	name  room.Once // of the message; it has no key if the client has given no id
+	rare  *rare     // where the ack is counted
 	state atomic.Uint32
 
-	waiting []*ack // of the same message, sent again; sends.mu guards it
+	waiting []*ack // repetitions of the same message; sends.mu guards them
 }
 
 // States of an ack.
 const (
-	ackOwed = 1 + iota // it is counted
+	ackOwed = 1 + iota // it is counted in rare.owed
 	ackDone
 )
 
@@ -113,7 +114,7 @@ func (a *ack) owe(me *member) {
 	}
 }
 
-// done is told what became of the message. Any goroutine.
+// done gets the result of the publish. Any goroutine may call it.
 func (a *ack) done(r room.Receipt, err error) {
 	if a.state.Swap(ackDone) == ackOwed {
 		a.rare.owed.Add(-1)
@@ -133,9 +134,9 @@ func (a *ack) done(r room.Receipt, err error) {
 	a.tell(is, err)
 }
 
-// tell gives the acknowledgement, or the error.
+// tell sends the acknowledgement, or the error.
 func (a *ack) tell(is sent, err error) {
-	_ = a.ref.Do(func(conn perch.Conn) { // a client that is gone will ask again
+	_ = a.ref.Do(func(conn perch.Conn) { // a client that is gone will send the message again
 		if err != nil {
 			a.c.Fail(conn, a.id, endpoint.RoomError(err))
 			return
@@ -149,14 +150,14 @@ func (a *ack) sent(is sent) protocol.Object {
 		Uint("offset", is.offset).Time("timestamp", is.at)
 }
 
-// typing is what others were told last.
-type typing int64 // when, in nanoseconds of the monotonic clock; negative: that it has stopped; 0: nothing
+// typing is the last thing that others were told.
+type typing int64 // the time, in nanoseconds of the monotonic clock; negative: that the client has stopped; 0: nothing
 
-// typingGap is how often others are told, at most.
+// typingGap is the shortest time between two such messages.
 const typingGap = int64(time.Second)
 
-// setTyping tells the others in the room that the client is typing, or is not any more. Members that have just been
-// told, and those of a room that has more than enough to do, hear nothing.
+// setTyping tells the others in the room that the client types, or has stopped. It tells nothing if it has just told
+// the same, or if the room is very busy.
 func (s *Service) setTyping(conn perch.Conn, me *member, m protocol.Message) error {
 	r, err := me.named(m)
 	if err != nil {
@@ -181,5 +182,5 @@ func (s *Service) setTyping(conn perch.Conn, me *member, m protocol.Message) err
 	return nil
 }
 
-// typingQueue is with how many messages under way nobody hears of typing.
+// typingQueue is how many messages may be under way before typing is left out.
 const typingQueue = 100

@@ -11,7 +11,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// system expects a system_message, and returns what is in it.
+// system expects a system_message, and returns it.
 func (c *client) system(event string, count int) object {
 	c.t.Helper()
 	m := c.next("system_message")["message"].(object)
@@ -31,7 +31,8 @@ func (c *client) status(user any, status string) {
 	}
 }
 
-// Users come with their first connection and go with their last; what is told does not depend on how they went.
+// A user comes with the first connection and goes with the last; the messages do not depend on how the connections
+// end.
 func TestPresenceByUser(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	bob := s.named("Bob")
@@ -63,7 +64,8 @@ func TestPresenceByUser(t *testing.T) {
 	bob.quiet()
 }
 
-// Who goes with one of two connections leaves its room, and is not offline; with the last, it is, there alone.
+// A user that loses one of two connections leaves the room of that one, but is not offline. When it loses the last,
+// members of that room are told that it is offline.
 func TestPresenceInTwoRooms(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	bob := s.named("Bob")
@@ -100,7 +102,7 @@ func TestPresenceInChinese(t *testing.T) {
 	}
 }
 
-// user_list has users, not connections, and when they came.
+// user_list has users, not connections, and the times at which they came.
 func TestListUsers(t *testing.T) {
 	clock := newClock()
 	s := start(t, Config{Clock: clock}, room.Config{})
@@ -133,7 +135,7 @@ func TestListUsers(t *testing.T) {
 	}
 }
 
-// A private room is listed to its members alone.
+// Only its members see a private room in the list.
 func TestListPrivateRoom(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	if _, err := s.Rooms().Create("den", room.Options{Private: true, Name: "The Den"}); err != nil {
@@ -156,12 +158,12 @@ func TestListPrivateRoom(t *testing.T) {
 	}
 	ada.goes(object{"room_id": "random"})
 	if n := len(list()); n != 2 {
-		t.Errorf("%d rooms for who was a member", n)
+		t.Errorf("%d rooms for a former member", n)
 	}
 }
 
-// In a room with many members nobody is told of each: what has changed comes together, once a second, and above
-// another number without names.
+// In a room with many members they are not told of each coming and going: changes come together, once a second, and
+// in larger rooms without names.
 func TestPresenceOfMany(t *testing.T) {
 	const each, names = 3, 6
 	s := start(t, Config{}, room.Config{PresenceEach: each, PresenceNames: names})
@@ -178,7 +180,7 @@ func TestPresenceOfMany(t *testing.T) {
 		first.next("user_status")
 	}
 
-	// hears sweeps until the room's count is told, and returns the names that were.
+	// hears sweeps until a message has the given count, and returns the names told until then.
 	hears := func(count int) (joined, left []any) {
 		t.Helper()
 		s.Rooms().Sweep()
@@ -211,5 +213,5 @@ func TestPresenceOfMany(t *testing.T) {
 	if joined, left = hears(names + 1); len(joined)+len(left) > 1 { // the first of the two may have been told before
 		t.Errorf("joined %v, left %v", joined, left)
 	}
-	first.quiet() // nor anything else, neither of who came nor of who went
+	first.quiet() // no other message about comings and goings
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/perchws/perch/session/storetest"
 )
 
-// startRemote is start with a store of sessions that may wait, and has faults.
+// startRemote is start with a store of sessions that may wait, and that has faults.
 func startRemote(t *testing.T, decide func(session.Call) storetest.Fault) (*server, *storetest.Faulty) {
 	t.Helper()
 	svc := New(Config{})
@@ -24,8 +24,8 @@ func startRemote(t *testing.T, decide func(session.Call) storetest.Fault) (*serv
 	return s, faulty
 }
 
-// TestRemoteChat: the chat behaves with a store that may wait as with one that answers at once, however late, in what
-// order and how often it answers.
+// TestRemoteChat: with a store that may wait the chat behaves as with one that answers at once, however late it
+// answers, in any order, and even twice.
 func TestRemoteChat(t *testing.T) {
 	for name, fault := range map[string]storetest.Fault{"at once": storetest.AtOnce, "twice": storetest.Twice, "late": storetest.Late} {
 		t.Run(name, func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestRemoteChat(t *testing.T) {
 			t.Cleanup(faulty.Scramble(5))
 			bob := s.named("Bob")
 			ada := s.dial("/ws/chat")
-			ada.say(object{"username": "Ada"}) // and on at once, as a client may
+			ada.say(object{"username": "Ada"}) // and goes on at once, as a client may
 			ada.say(object{"type": "join_room", "room_id": "tea"})
 			ada.say(object{"type": "chat_message", "content": "alone?", "id": 1})
 			init := ada.next("init")
@@ -75,7 +75,7 @@ func TestRemoteChat(t *testing.T) {
 	}
 }
 
-// TestRemoteStoreGone: those who are there go on without the store; others are told to come back.
+// TestRemoteStoreGone: connected clients go on without the store; others are told to come back.
 func TestRemoteStoreGone(t *testing.T) {
 	s, faulty := startRemote(t, nil)
 	ada := s.named("Ada")
@@ -83,7 +83,7 @@ func TestRemoteStoreGone(t *testing.T) {
 	ada.say(object{"type": "join_room", "room_id": "tea", "id": 1})
 	ada.next("room_left")
 	ada.enters("tea")
-	if o := ada.next("error"); o["code"] != "unavailable" || o["id"] != nil { // where it is cannot be kept
+	if o := ada.next("error"); o["code"] != "unavailable" || o["id"] != nil { // her room cannot be kept
 		t.Errorf("%v", o)
 	}
 	ada.posts("still here")
@@ -108,7 +108,7 @@ func TestRemoteStoreGone(t *testing.T) {
 	s.signIn(object{"username": "Bob"})
 }
 
-// TestRemoteGoneMeanwhile: nothing is left of a client that goes while its session is on its way.
+// TestRemoteGoneMeanwhile: a client that leaves while its session is on its way leaves nothing behind.
 func TestRemoteGoneMeanwhile(t *testing.T) {
 	s, faulty := startRemote(t, storetest.Only(storetest.Late, session.OpCreate))
 	c := s.dial("/ws/chat")

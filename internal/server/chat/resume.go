@@ -12,19 +12,19 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// arrival is a client of /ws/chat between its first message and its first room: the store of sessions may take its
-// time. It is a value, which goes from step to step.
+// arrival is a client of /ws/chat between its first message and its first room. It is a value that is passed from
+// step to step, because the store of sessions may answer later.
 type arrival struct {
 	s       *Service
-	name    string   // that it asks for; "": any
-	back    returned // what it had before
-	resumed bool     // its session is the one that it had
+	name    string   // the name that it asks for; "": any
+	back    returned // its name and room before
+	resumed bool     // it has its old session again
 }
 
-// returned is what somebody had before.
+// returned is the state of a client before its connection broke.
 type returned struct {
 	kept
-	since map[string]*room.Position // what it says it has seen
+	since map[string]*room.Position // the messages that it has seen, by room
 }
 
 // read reads resume. key is that of the session; "": the client comes for the first time.
@@ -51,8 +51,8 @@ func (a *arrival) read(m protocol.Message) (key string, err error) {
 	})
 }
 
-// taken is for when the session that the client names is its own. If it is no more the client is somebody new: init
-// says so.
+// taken continues when the client has got the session that it names. If that is gone, the client becomes a new user,
+// and init says so.
 func (a arrival) taken(conn perch.Conn, c *endpoint.Client, id json.RawMessage, held session.Session, err error) error {
 	if gone, ok := errors.AsType[*protocol.Error](err); ok && gone.Code == protocol.CodeSessionNotFound {
 		a.back = returned{}
@@ -65,7 +65,7 @@ func (a arrival) taken(conn perch.Conn, c *endpoint.Client, id json.RawMessage, 
 	return a.signIn(conn, c, id)
 }
 
-// begin is for somebody new.
+// begin continues with a new user.
 func (a arrival) begin(conn perch.Conn, c *endpoint.Client, id json.RawMessage) error {
 	return endpoint.Begin(conn, c, id, endpoint.Beginning{}, a, arrival.begun)
 }
@@ -78,7 +78,7 @@ func (a arrival) begun(conn perch.Conn, c *endpoint.Client, id json.RawMessage, 
 	return a.signIn(conn, c, id)
 }
 
-// signIn makes the client one of a user, and brings it to its first room.
+// signIn signs the client in, and brings it to its first room.
 func (a arrival) signIn(conn perch.Conn, c *endpoint.Client, id json.RawMessage) error {
 	s, user := a.s, c.Identity().Subject
 	if user == "" {
@@ -99,10 +99,10 @@ func (a arrival) signIn(conn perch.Conn, c *endpoint.Client, id json.RawMessage)
 		})
 }
 
-// enterFirst joins the room where the user was, or general, and then goes on.
+// enterFirst joins the room in which the user was, or general, and then continues.
 func (a arrival) enterFirst(conn perch.Conn, c *endpoint.Client, id json.RawMessage, then func()) error {
 	back := a.back
-	if back.name != "" && a.resumed && back.room == "" { // it had left
+	if back.name != "" && a.resumed && back.room == "" { // the user had left its room
 		then()
 		return nil
 	}
@@ -122,7 +122,7 @@ func (a arrival) enterFirst(conn perch.Conn, c *endpoint.Client, id json.RawMess
 				return nil
 			}
 			key := room.Key{}
-			if o.Room.Position().Epoch == back.epoch { // it had shown the password of this very room
+			if o.Room.Position().Epoch == back.epoch { // the user has shown the password of this very room before
 				key = room.MasterKey()
 			}
 			a.enter(conn, c, o.Room, &entry{id: id, room: back.room, since: back.since[back.room]}, key, then)
@@ -130,7 +130,7 @@ func (a arrival) enterFirst(conn perch.Conn, c *endpoint.Client, id json.RawMess
 		})
 }
 
-// enter joins a room, or tells the client why not, and then goes on.
+// enter joins a room, or tells the client the error, and then continues.
 func (a arrival) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key, then func()) {
 	e.done = then
 	e.fail = func(conn perch.Conn, c *endpoint.Client, id []byte, err error) { c.Fail(conn, id, err) }
@@ -140,7 +140,8 @@ func (a arrival) enter(conn perch.Conn, c *endpoint.Client, r *room.Room, e *ent
 	}
 }
 
-// enterGeneral joins the room that everybody begins in, unless the client's token is for other rooms, and then goes on.
+// enterGeneral joins the room in which everybody begins, unless the client's token does not allow it, and then
+// continues.
 func (a arrival) enterGeneral(conn perch.Conn, c *endpoint.Client, id json.RawMessage, then func()) {
 	if c.Identity().MayJoin(generalID) {
 		a.enter(conn, c, a.s.hub.Room(generalID), &entry{id: id, room: generalID}, room.Key{}, then)

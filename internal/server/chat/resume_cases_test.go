@@ -14,7 +14,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// signIn is a client of the chat, and what it was greeted with.
+// signIn is a client of the chat, with its init.
 func (s *server) signIn(first object) (c *client, init object) {
 	s.t.Helper()
 	c = s.dial("/ws/chat")
@@ -22,7 +22,7 @@ func (s *server) signIn(first object) (c *client, init object) {
 	return c, c.next("init")
 }
 
-// enters reads what a client gets that comes into a room without having missed anything.
+// enters reads the messages that a client gets when it enters a room without having missed any.
 func (c *client) enters(room string) (joined object) {
 	c.t.Helper()
 	joined = c.next("room_joined")
@@ -41,7 +41,7 @@ func (s *server) cut(c *client) {
 	wstest.Eventually(s.t, "the session is detached", func() bool { return s.store.Stats().Attached < before })
 }
 
-// publish puts messages into a room, as from a user.
+// publish puts messages of a user into a room.
 func (s *server) publish(r *room.Room, n int, content string) {
 	s.t.Helper()
 	for range n {
@@ -52,17 +52,18 @@ func (s *server) publish(r *room.Room, n int, content string) {
 	}
 }
 
-// resume is a first message that resumes. joined is the room_joined of the room, offset up to where it was seen.
+// resume is a first message that resumes. joined is the room_joined of the room, offset the last message that was
+// seen.
 func resume(init, joined object, offset int) object {
 	return object{"resume": object{"session": init["session"], "rooms": object{
 		joined["room_id"].(string): object{"epoch": joined["epoch"], "offset": offset},
 	}}}
 }
 
-// justSession is a first message that resumes, and has seen nothing.
+// justSession is a first message that resumes, and has seen no messages.
 func justSession(init object) object { return object{"resume": object{"session": init["session"]}} }
 
-// offsets reads so many messages.
+// offsets reads n messages.
 func (c *client) offsets(n int) (all []int) {
 	c.t.Helper()
 	for range n {
@@ -161,7 +162,7 @@ func TestResumeHowMuch(t *testing.T) {
 	}
 }
 
-// What a client says it has seen must fit the room: if not it gets what came last, and is told so.
+// The position that a client sends must fit the room: else it gets the latest messages, and is told so.
 func TestResumeElsewhere(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	s.publish(s.Rooms().Room(generalID), 3, "x")
@@ -185,7 +186,7 @@ func TestResumeElsewhere(t *testing.T) {
 	ada.quiet()
 }
 
-// A session that is no more, or never was, makes a new user.
+// A session that has ended, or never existed, makes a new user.
 func TestResumeNothing(t *testing.T) {
 	clock := newClock()
 	s := start(t, Config{Clock: clock}, room.Config{})
@@ -231,7 +232,7 @@ func TestResumeNothing(t *testing.T) {
 	bad.next("init")
 }
 
-// A cut keeps the session, and so does a page that is loaded again; a normal close ends it.
+// A broken connection leaves the session, and so does a page that is reloaded; a normal close ends it.
 func TestResumeAfterClose(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	for name, test := range map[string]struct {
@@ -257,7 +258,7 @@ func TestResumeAfterClose(t *testing.T) {
 	}
 }
 
-// The session of a user with a token is for the same user with a token.
+// Only the same user with a token can resume the session of a user with a token.
 func TestResumeNeedsToken(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, was := s.signIn(object{"username": "Ada", "token": sign(t, auth.Claims{Subject: "ada"})})
@@ -285,7 +286,7 @@ func TestResumeNeedsToken(t *testing.T) {
 	}
 }
 
-// The old connection, if it is still open, gives way; nobody hears of it.
+// The old connection, if it is still open, is closed; others are told nothing.
 func TestResumeReplaces(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	bob, _ := s.signIn(object{"username": "Bob"})
@@ -312,8 +313,8 @@ func TestResumeReplaces(t *testing.T) {
 	bob.quiet()
 }
 
-// Who had shown the password of a room need not do so again; but for that room alone, not for one of the
-// same id.
+// A client that has shown the password of a room need not show it again; but only for that room, not for another one
+// of the same id.
 func TestResumePassword(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, was := s.signIn(object{"username": "Ada"})
@@ -352,6 +353,6 @@ func TestResumePassword(t *testing.T) {
 	ada.say(object{"type": "list_users"})
 	ada.fails("no_room")
 	if n := s.Rooms().Room("tea").Count(); n != 0 {
-		t.Errorf("%d members in a room whose password nobody has shown", n)
+		t.Errorf("%d members in a room whose password no client has shown", n)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// A room that is gone is no reason to be in none; one that was made anew is entered like any other.
+// A client whose room is gone enters general; a room that was made again is entered like any other.
 func TestResumeRoomGone(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, was := s.signIn(object{"username": "Ada"})
@@ -46,7 +46,7 @@ func TestResumeRoomGone(t *testing.T) {
 	}
 }
 
-// Whose room was deleted while it was there has not left a room when it joins the next.
+// A client whose room was deleted while it was there has left no room when it joins the next.
 func TestNextRoomAfterDeleted(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, _ := s.signIn(object{})
@@ -60,7 +60,7 @@ func TestNextRoomAfterDeleted(t *testing.T) {
 	ada.enters("random")
 }
 
-// A client that had left its room is in none after a resume. It has its name, whether it was in a room or not.
+// After a resume a client that had left its room is in none. It has its name in either case.
 func TestResumeWithoutRoom(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, was := s.signIn(object{"username": "Ada"})
@@ -76,7 +76,7 @@ func TestResumeWithoutRoom(t *testing.T) {
 	}
 
 	bob, was := s.signIn(object{"username": "Bob", "token": sign(t, auth.Claims{Subject: "bob", Rooms: []string{"random"}})})
-	bob.quiet() // in no room: it may not be in general
+	bob.quiet() // in no room: it may not enter general
 	s.cut(bob)
 	first := justSession(was)
 	first["token"] = sign(t, auth.Claims{Subject: "bob", Rooms: []string{"random"}})
@@ -87,7 +87,7 @@ func TestResumeWithoutRoom(t *testing.T) {
 	}
 }
 
-// A resume brings nobody where the token that comes with it does not let it.
+// A resume does not bring a client to a room that its new token does not allow.
 func TestResumeForbidden(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada, was := s.signIn(object{"username": "Ada", "token": sign(t, auth.Claims{Subject: "ada"})})
@@ -113,7 +113,7 @@ func TestResumeForbidden(t *testing.T) {
 	ada.enters("general")
 }
 
-// To say that one has seen messages of a room is not to be in it.
+// A client may say that it has seen messages of a room, but that does not make it a member.
 func TestResumeClaimsAnotherRoom(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	bob, _ := s.signIn(object{"username": "Bob"})
@@ -130,8 +130,8 @@ func TestResumeClaimsAnotherRoom(t *testing.T) {
 	bob.quiet()
 }
 
-// Somebody comes back again and again, with or without a proper end before that, while others write all the
-// time: it sees every message, once, in order. Its name stays its own.
+// A client comes back again and again, with or without a close before that, while others write all the time: it sees
+// every message once, in order, and keeps its name.
 func TestResumeWhileOthersWrite(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	general := s.Rooms().Room(generalID)
@@ -148,7 +148,7 @@ func TestResumeWhileOthersWrite(t *testing.T) {
 				return
 			default:
 			}
-			if n-seen.Load() < 250 { // what it misses is never more than can be had again
+			if n-seen.Load() < 250 { // so that it never misses more than the server can send again
 				s.publish(general, 1, "x")
 				n++
 			} else {
@@ -199,7 +199,7 @@ func TestResumeWhileOthersWrite(t *testing.T) {
 	read(300)
 }
 
-// offsetOf is the offset of a message; false if it is not one.
+// offsetOf returns the offset of a message; false if it is no message.
 func offsetOf(p []byte) (int, bool) {
 	var m struct {
 		Type   string
@@ -209,13 +209,13 @@ func offsetOf(p []byte) (int, bool) {
 	return m.Offset, err == nil && m.Type == "message"
 }
 
-// Who comes back while its old connection is going, on another loop, has its name, although that is not given
-// back yet.
+// A client that comes back while its old connection is still closing, on another loop, gets its name, although that
+// has not been given back yet.
 func TestResumeWhileGoing(t *testing.T) {
 	svc := New(Config{})
 	rooms := svc.Rooms(room.Config{})
 	offline := rooms.Offline
-	going, back := make(chan struct{}, 2), make(chan struct{}) // the second is for the end of the test
+	going, back := make(chan struct{}, 2), make(chan struct{}) // the second value is for the end of the test
 	rooms.Offline = func(u *room.User) {
 		going <- struct{}{}
 		<-back

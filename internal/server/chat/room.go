@@ -25,7 +25,7 @@ func (s *Service) room() endpoint.Endpoint {
 	}
 }
 
-// joinFirst is for the first frame, which must be join. If it fails, that was that.
+// joinFirst handles the first frame, which must be join. If it fails, the connection ends.
 func (s *Service) joinFirst(conn perch.Conn, c *endpoint.Client, m protocol.Message) error {
 	err := s.joinAs(conn, c, m)
 	if err != nil {
@@ -34,8 +34,8 @@ func (s *Service) joinFirst(conn perch.Conn, c *endpoint.Client, m protocol.Mess
 	return nil
 }
 
-// refuse tells why the client cannot be in the room, and closes it. Its name is free
-// at once: it may ask again before this connection has ended.
+// refuse tells the client why it cannot enter the room, and closes it. Its name is free at once: the client may ask
+// again before this connection has ended.
 func refuse(conn perch.Conn, c *endpoint.Client, id []byte, err error) {
 	conn.SignOut()
 	c.Fail(conn, id, err)
@@ -76,8 +76,8 @@ func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message
 		})
 }
 
-// joining reads join{password, since, create{name, private, password, max_members}}. The maker of the room
-// is not known yet.
+// joining reads join{password, since, create{name, private, password, max_members}}. The maker of the room is not
+// known yet.
 func (s *Service) joining(m protocol.Message, me *member, fail failing) (*entry, error) {
 	e := &entry{id: bytes.Clone(m.ID()), room: me.rare.path, enter: s.enterRoom, fail: fail}
 	id, err := m.String("room_id", room.MaxID, false)
@@ -102,7 +102,7 @@ func (s *Service) isPath(id, path string) bool {
 	return id == path || r != nil && endpoint.Called(r, id)
 }
 
-// join is a join after the first one.
+// join handles a join after the first one.
 func (s *Service) join(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message) error {
 	e, err := s.joining(m, me, fail)
 	if err != nil {
@@ -144,13 +144,13 @@ func (s *Service) creation(e *entry, m protocol.Message) error {
 	return nil
 }
 
-// enterRoom joins and tells the client what it should know.
+// enterRoom joins the room and sends the client room_joined.
 func (s *Service) enterRoom(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, key room.Key) error {
 	o := room.JoinOptions{Key: key, Since: e.since}
 	return e.join(conn, c, r, o, func(conn perch.Conn, c *endpoint.Client, j room.Joined) { s.enteredRoom(conn, c, r, e, j) })
 }
 
-// enteredRoom goes on with a client that has joined.
+// enteredRoom continues with a client that has joined.
 func (s *Service) enteredRoom(conn perch.Conn, c *endpoint.Client, r *room.Room, e *entry, j room.Joined) {
 	c.State.(*member).room = r
 	o := protocol.NewObject(nil, protocol.TypeRoomJoined).ID(e.id).String("room_id", r.ID()).
@@ -161,7 +161,7 @@ func (s *Service) enteredRoom(conn perch.Conn, c *endpoint.Client, r *room.Room,
 	replay(conn, &j)
 }
 
-// roomMessage is for all but the first.
+// roomMessage handles all messages but the first.
 func (s *Service) roomMessage(conn perch.Conn, c *endpoint.Client, typ string, m protocol.Message) error {
 	me := c.State.(*member)
 	switch typ {
@@ -186,7 +186,7 @@ func (s *Service) roomMessage(conn perch.Conn, c *endpoint.Client, typ string, m
 	return endpoint.Unknown(typ)
 }
 
-// manage is what needs a room.
+// manage handles messages that need a room.
 func (s *Service) manage(conn perch.Conn, me *member, r *room.Room, typ string, m protocol.Message) error {
 	switch typ {
 	case protocol.TypeRoomInfo:
@@ -212,7 +212,7 @@ func (s *Service) delete(conn perch.Conn, me *member, r *room.Room, id []byte) e
 	return nil
 }
 
-// info is room_info: all that may be known of a room by its members. The password is not in it.
+// info makes room_info: all that members may know about their room, without the password.
 func info(r *room.Room, id []byte, now time.Time) protocol.Object {
 	o, at := r.Options(), r.Position()
 	b := protocol.NewObject(nil, protocol.TypeRoomInfo).ID(id).String("room_id", r.ID()).

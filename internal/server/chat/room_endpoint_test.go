@@ -15,7 +15,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// joins is a client of /ws/room/{room_id} that has joined; room_joined is returned too. message may be nil.
+// joins is a client of /ws/room/{room_id} that has joined; it also returns room_joined. message may be nil.
 func (s *server) joins(id string, message object) (*client, object) {
 	s.t.Helper()
 	c := s.dial("/ws/room/" + id)
@@ -83,7 +83,7 @@ func TestRoomJoined(t *testing.T) {
 	}
 }
 
-// Who cannot join is told why, and closed with the same code.
+// A client that cannot join is told the error, and closed with the same code.
 func TestRoomJoinErrors(t *testing.T) {
 	s := start(t, Config{}, room.Config{MaxRooms: 6})
 	s.locked("locked", "Darjeeling")
@@ -149,14 +149,13 @@ func TestRoomJoinErrors(t *testing.T) {
 	c.isRefused("room_limit")
 }
 
-// Where clients make no rooms, create makes none.
-// Who was refused may have the same name again, by a connection that is quicker than
-// the end of the first.
+// A client that was refused may have the same name again at once, on a connection that comes before the end of the
+// first.
 func TestRoomRefusedName(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	c := s.dial("/ws/room/nowhere")
 	c.say(object{"type": "join", "username": "Ada"})
-	c.fails("room_not_found") // and leave the close unanswered
+	c.fails("room_not_found") // and the client does not answer the close
 	if _, o := s.joins("general", object{"username": "Ada"}); o["username"] != "Ada" {
 		t.Errorf("joined as %v", o["username"])
 	}
@@ -202,7 +201,7 @@ func TestRoomCreate(t *testing.T) {
 		}
 		c.quiet()
 	}
-	// A room that is there already is not changed by it.
+	// A room that exists already is not changed by create.
 	if _, o := s.joins("plain", object{"create": object{"name": "Mine", "private": true}}); o["message"] != "Welcome to plain" {
 		t.Error(o)
 	}
@@ -228,14 +227,14 @@ func TestRoomCreations(t *testing.T) {
 	c.joins(object{"create": object{}})
 }
 
-// joinFails sends join, which is to fail; the connection stays.
+// joinFails sends join, which must fail; the connection stays.
 func (c *client) joinFails(message object, code string) {
 	c.t.Helper()
 	c.say(joinWith(message))
 	c.fails(code)
 }
 
-// A room is full at its limit; another connection of a user who is in it is no member more.
+// A room is full at its limit; another connection of a member is no further member.
 func TestRoomFull(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	token := sign(t, auth.Claims{Subject: "ada"})

@@ -10,7 +10,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// A message reaches members of both endpoints, each in the shape of its own.
+// A message reaches members of both endpoints, each in the form of its endpoint.
 func TestBothDialects(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
@@ -48,7 +48,7 @@ func TestBothDialects(t *testing.T) {
 	if o := ben.next("chat_message"); o["message"] != m["content"] || o["sender"] != m["sender_id"] || o["message_id"] != m["id"] {
 		t.Error(o)
 	}
-	ann.quiet() // its own did not come back
+	ann.quiet() // her own message did not come back
 
 	ada.say(object{"type": "typing"})
 	if o := ann.next("user_typing"); o["username"] != "Ada" || o["is_typing"] != true {
@@ -68,7 +68,7 @@ func TestBothDialects(t *testing.T) {
 	}
 }
 
-// Every error of who is in the room, and of who has left it. The connection stays.
+// Every error for a client that is in the room, or has left it. The connection stays.
 func TestRoomErrors(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	c, _ := s.joins("general", nil)
@@ -128,13 +128,13 @@ func TestRoomTooManyErrors(t *testing.T) {
 	}
 }
 
-// A publisher is told when the room is behind, and may send the same again.
+// A publisher is told when the queue is full, and may send the same message again.
 func TestQueueFull(t *testing.T) {
 	s := start(t, Config{}, room.Config{MaxQueue: 1})
 	c, _ := s.joins("general", nil)
 	one := wstest.Text(`{"type":"chat_message","message":"one","id":1}`)
 	two := wstest.Text(`{"type":"chat_message","message":"two","id":2}`)
-	c.Send(one, two) // in one turn of the loop
+	c.Send(one, two) // both in one turn of the loop
 	if o := c.next("message_sent"); o["id"] != 1.0 || o["offset"] != 1.0 {
 		t.Error(o)
 	}
@@ -172,7 +172,7 @@ func TestRoomInfo(t *testing.T) {
 	has(t, c.next("room_info")["metadata"].(object), "name", "owner", "private", "password", "created_at")
 }
 
-// A room is deleted by its owner alone; members are told, and are in none.
+// Only the owner can delete a room; its members are told, and are in no room.
 func TestRoomDelete(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	token := sign(t, auth.Claims{Subject: "ada"})
@@ -198,7 +198,7 @@ func TestRoomDelete(t *testing.T) {
 	}
 	bob.joinFails(nil, "room_not_found")
 	bob.joins(object{"create": object{}})
-	ada.joins(nil) // who owned the old one
+	ada.joins(nil) // she owned the old room
 	bob.next("user_joined")
 	ada.say(object{"type": "delete"})
 	ada.fails("not_owner")
@@ -207,7 +207,7 @@ func TestRoomDelete(t *testing.T) {
 	general.fails("not_owner")
 }
 
-// A member that comes back says what it has seen.
+// A member that comes back says which messages it has seen.
 func TestRoomSince(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	general := s.Rooms().Room(generalID)

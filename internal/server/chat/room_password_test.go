@@ -10,8 +10,8 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// What comes while a password is checked is handled after it, in order; what is too much of it is refused at
-// once.
+// Messages that come while a password is checked are handled after it, in order; if there are too many they are
+// refused at once.
 func TestMessagesWhilePasswordIsChecked(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	s.locked("tea", "Darjeeling")
@@ -46,7 +46,7 @@ func TestMessagesWhilePasswordIsChecked(t *testing.T) {
 	ada.fails("no_room")
 }
 
-// Who is gone when its password has been checked is in no room.
+// A client that is gone when its password has been checked is in no room.
 func TestClosedWhilePasswordIsChecked(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	tea := s.locked("tea", "Darjeeling")
@@ -58,7 +58,7 @@ func TestClosedWhilePasswordIsChecked(t *testing.T) {
 		made.say(object{"type": "join", "create": object{"password": "Java"}})
 		made.Reset()
 	}
-	s.joins("tea", object{"password": "Darjeeling", "username": "Bob"}) // checked behind the others
+	s.joins("tea", object{"password": "Darjeeling", "username": "Bob"}) // checked after the others
 	wstest.Eventually(t, "one member is left", func() bool { return tea.Count() == 1 && s.Rooms().Stats().Users == 1 })
 	if _, o := s.joins("tea", object{"password": "Darjeeling", "username": "Ada"}); o["username"] != "Ada" {
 		t.Errorf("the name was not given back: %v", o)
@@ -68,7 +68,7 @@ func TestClosedWhilePasswordIsChecked(t *testing.T) {
 	}
 }
 
-// A room that is deleted while its password is checked is not entered, nor one that has taken its id.
+// If a room is deleted while a password for it is checked, the client enters neither it nor a new room of its id.
 func TestDeletedWhilePasswordIsChecked(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	tea := s.locked("tea", "Darjeeling")
@@ -95,13 +95,13 @@ func TestAttempts(t *testing.T) {
 	}
 	c.joinFails(wrong, "too_many_attempts")
 	c.joinFails(right, "too_many_attempts")
-	s.joins("tea", right) // others may
+	s.joins("tea", right) // others may try
 	clock.forward(time.Minute)
 	c.joins(right)
 }
 
-// Of all connections together a room hears 60 wrong passwords in a minute; then no password is good enough.
-// Who had shown it before does not notice.
+// A room allows 60 wrong passwords a minute from all connections together; after that even a right one is refused. A
+// member that has shown its password before does not notice.
 func TestAttemptsOfManyConnections(t *testing.T) {
 	clock := newClock()
 	s := start(t, Config{Clock: clock}, room.Config{})
@@ -134,7 +134,7 @@ func TestAttemptsOfManyConnections(t *testing.T) {
 	s.joins("tea", object{"password": "Darjeeling"})
 }
 
-// Rooms that are no more are not remembered for the passwords that were tried on them.
+// The wrong passwords of deleted rooms are forgotten.
 func TestFailuresOfDeletedRooms(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	tea := s.locked("tea", "Darjeeling")
@@ -156,7 +156,7 @@ func TestFailuresOfDeletedRooms(t *testing.T) {
 	}
 }
 
-// Whose token is not for a room cannot try passwords on it.
+// A client whose token does not allow a room cannot try passwords on it.
 func TestForbiddenBeforePassword(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	s.locked("tea", "Darjeeling")

@@ -17,11 +17,12 @@ const (
 	maxWaiting = 8 // repetitions of one message that is still under way
 )
 
-// sendKey is who sent what where, hashed: (user, room, the client's id of the message).
+// sendKey is a hash of (user, room, the client's id of the message).
 type sendKey = [16]byte
 
-// keyOf takes the room's epoch too: a room that was deleted and made anew has none of the messages of before. id is
-// JSON. Strings are the same id however they are escaped; numbers are compared as they are written, and are no strings.
+// keyOf includes the room's epoch: a room that was deleted and made again has none of the old messages. id is JSON.
+// Strings are the same id however they are escaped; numbers are compared as they are written, and differ from
+// strings.
 func keyOf(user, room, epoch string, id []byte) sendKey {
 	h := sha256.New()
 	for _, part := range [...]string{user, room, epoch} {
@@ -30,7 +31,7 @@ func keyOf(user, room, epoch string, id []byte) sendKey {
 	}
 	if bytes.IndexByte(id, '\\') >= 0 {
 		var s string
-		_ = json.Unmarshal(id, &s) // it was parsed before
+		_ = json.Unmarshal(id, &s) // the message was parsed before
 		id = append(append([]byte{'"'}, s...), '"')
 	}
 	h.Write(id)
@@ -44,35 +45,35 @@ type sent struct {
 	at     time.Time // the message's timestamp
 }
 
-// sends remembers what was sent on this node in the last two minutes, so that what a client sends again, because it
-// saw no acknowledgement, is not posted twice, and that another message of the same id is not taken for it. A broker
-// of several nodes does the same for all of them: it gets the name of each message (room.Message.Once).
+// sends remembers the messages of the last two minutes on this node. So a message that a client sends again, because
+// it saw no acknowledgement, is not posted twice, and another message with the same id is not mistaken for it. A
+// broker of several nodes does the same for all of them: it gets the name of each message (room.Message.Once).
 //
-// Nothing is forgotten before its time: a message that cannot be remembered is refused. So the memory is divided among
-// those who send. Any goroutine.
+// No message is forgotten before its time: one that cannot be remembered is refused. So the memory is divided among
+// the senders. Any goroutine may call the methods.
 type sends struct {
 	clock clock.Clock
 
 	mu     sync.Mutex
 	known  map[sendKey]*record
-	first  *record // in the order of their time
+	first  *record // in the order of their times
 	last   *record
 	pool   *ledger.Pool[ledger.Key]
 	payers map[ledger.Key]*ledger.Share[ledger.Key]
 }
 
-// record is what is remembered of a message.
+// record is the memory of one message.
 type record struct {
 	sent
 	key        sendKey
-	content    [16]byte // sum of it
+	content    [16]byte // hash of the message
 	begun      int64    // by the monotonic clock
 	under      *ack     // nil: it was posted; else it is under way
 	payer      *ledger.Share[ledger.Key]
 	prev, next *record
 }
 
-// recordCost is what a record takes, with its place in the map and its id: see TestSendsMemory.
+// recordCost is the size of a record, with its place in the map and its id: see TestSendsMemory.
 const recordCost = 256
 
 func newSends(c clock.Clock, memory int64) *sends {
@@ -82,8 +83,8 @@ func newSends(c clock.Clock, memory int64) *sends {
 	}
 }
 
-// sum is a hash of all that a client chooses of a message, but for the room, which is in its key. It is the same on
-// all nodes.
+// sum is a hash of all fields of a message that the client chooses, except the room, which is in its key. It is the
+// same on all nodes.
 func sum(p *post) [16]byte {
 	var buf [512]byte
 	b := buf[:0]
@@ -95,18 +96,18 @@ func sum(p *post) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// standing is how a message stands to those before it.
+// standing is the relation of a message to earlier ones.
 type standing int
 
 const (
-	isNew     standing = iota // the caller publishes it, and then calls settle
-	isPosted                  // and known
-	isWaiting                 // its ack is given when the same message, which is under way, is settled
-	isOther                   // its id is that of another message
+	isNew     standing = iota // the caller must publish it, and then call settle
+	isPosted                  // it was posted before
+	isWaiting                 // the same message is under way; the ack is given when that is settled
+	isOther                   // another message has its id
 	isCrowded                 // too many wait already, or it cannot be remembered
 )
 
-// begin reports what is known of the message that a is for, which payer has sent.
+// begin returns what is known of the message of a, which payer has sent.
 func (s *sends) begin(a *ack, payer ledger.Key) (was sent, is standing) {
 	now := s.clock.Now()
 	s.mu.Lock()
@@ -144,7 +145,7 @@ func (s *sends) begin(a *ack, payer ledger.Key) (was sent, is standing) {
 	return sent{}, isNew
 }
 
-// forget lets go of a record. s.mu is held.
+// forget removes a record. s.mu is held.
 func (s *sends) forget(r *record) {
 	delete(s.known, r.key)
 	if r.prev == nil {
@@ -162,7 +163,7 @@ func (s *sends) forget(r *record) {
 	}
 }
 
-// settle notes what became of a new message: one that failed may be tried again. It returns the acks that wait for it.
+// settle notes the result of a new message: one that failed may be tried again. It returns the acks that wait for it.
 func (s *sends) settle(a *ack, as sent, err error) (waiting []*ack) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +176,7 @@ func (s *sends) settle(a *ack, as sent, err error) (waiting []*ack) {
 	return waiting
 }
 
-// stats are figures of the memory.
+// stats returns figures of the memory.
 func (s *sends) stats() ledger.Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()

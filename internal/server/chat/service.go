@@ -22,22 +22,22 @@ import (
 	"github.com/perchws/perch/session"
 )
 
-// Config says how the chat is set up. A zero field means its default.
+// Config configures the chat. A zero field means its default.
 type Config struct {
 	Locale     Locale         // of system messages; English
 	Fixed      bool           // clients may not create rooms
 	MaxMembers int            // of a room that a client makes; 1000
-	Rooms      []string       // that exist from the start, beside general and random
-	EmptyTTL   time.Duration  // without members, of a room that a client makes; 300 s, −1: it stays
+	Rooms      []string       // rooms that exist from the start, besides general and random
+	EmptyTTL   time.Duration  // of rooms that clients make, without members; 300 s, −1: they stay
 	NoChat     bool           // /ws/chat is not served
 	NoRoom     bool           // /ws/room/{room_id} is not served
-	Heartbeat  time.Duration  // of silence until the server pings, as clients are told; 30 s
-	MaxSends   int64          // bytes of what is remembered of messages with an id; 128 MiB, −1: no limit
+	Heartbeat  time.Duration  // silence before the server pings, as clients are told; 30 s
+	MaxSends   int64          // bytes of memory for messages with an id; 128 MiB, −1: no limit
 	Clock      clock.Clock    // nil: the real one
 	Entropy    entropy.Source // nil: the system's
 }
 
-// Limits of what clients send.
+// Limits on messages of clients.
 const (
 	MaxContent   = 16 << 10 // bytes of a message
 	maxPassword  = room.MaxPassword
@@ -45,7 +45,7 @@ const (
 	maxUsername  = 4 * maxName
 	maxCreations = 10 // rooms, in a minute, of one connection
 	maxAttempts  = 5  // wrong passwords, in a minute, of one connection
-	maxFailures  = 60 // the same of all connections together, for one room
+	maxFailures  = 60 // the same for one room, by all connections together
 	maxListed    = 100
 	presenceEach = 100 // room.Config.PresenceEach by default
 )
@@ -53,40 +53,40 @@ const (
 // DefaultMaxSends is Config.MaxSends by default.
 const DefaultMaxSends = 128 << 20
 
-// The rooms that there always are. Joining starts in the first.
+// The rooms that always exist. Clients begin in the first.
 const (
 	generalID, generalName = "general", "General Chat"
 	randomID, randomName   = "random", "Random Talk"
 )
 
-// Service is the chat of one server. Any goroutine.
+// Service is the chat of one server. Any goroutine may call its methods.
 type Service struct {
 	// Immutable after Mount.
 	cfg      Config
 	each     int // up to how many members of a room are told of each other's status
 	hub      *room.Hub
 	realm    *endpoint.Realm
-	own      []*room.Room // that there always are: general, random and those of the configuration
+	own      []*room.Room // rooms that always exist: general, random and the configured ones
 	isOwn    map[*room.Room]bool
 	names    names
 	sends    *sends
 	attempts attempts
 	users    users
-	id       string // every message id begins with it: unlike any other process's
+	id       string // the beginning of every message id: no other process has the same
 
 	// Atomic.
 	lastID   atomic.Uint64
 	listing  atomic.Pointer[listing] // nil: there are few rooms
-	looking  atomic.Bool             // for the next one
-	nextLook atomic.Int64            // when there may be a next one of very many rooms
+	looking  atomic.Bool             // a goroutine or loop makes the next listing
+	nextLook atomic.Int64            // the earliest time of the next listing of very many rooms
 
 	watch watch
 
 	mu    sync.Mutex
-	going map[*room.User]struct{} // whose last connection is closing
+	going map[*room.User]struct{} // users whose last connection is closing
 }
 
-// New makes a Service. Then come Rooms and Mount.
+// New makes a Service. Then call Rooms and Mount.
 func New(c Config) *Service {
 	c.Locale = cmp.Or(c.Locale, English)
 	c.MaxMembers = cmp.Or(c.MaxMembers, 1000)
@@ -107,7 +107,7 @@ func New(c Config) *Service {
 	}
 }
 
-// Rooms is the configuration that the server's rooms need for the chat.
+// Rooms returns the configuration that the server's rooms need for the chat.
 func (s *Service) Rooms(c room.Config) room.Config {
 	c.Encode, c.Translate, c.Announce, c.Offline = encode, translate, s.announce, s.offline
 	c.Looks, c.Clock, c.Entropy = label.Looks, s.cfg.Clock, s.cfg.Entropy
@@ -118,7 +118,7 @@ func (s *Service) Rooms(c room.Config) room.Config {
 	return c
 }
 
-// Mount makes the rooms that there always are, and puts the endpoints on a server that has not started.
+// Mount makes the rooms that always exist, and mounts the endpoints on a server that has not started.
 func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
 	s.hub, s.realm = srv.Rooms(), realm
 	s.users = localUsers{s.hub}
@@ -135,7 +135,7 @@ func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
 	return nil
 }
 
-// furnish makes the rooms that there always are.
+// furnish makes the rooms that always exist.
 func (s *Service) furnish() error {
 	fixed := []room.Options{{Name: generalName}, {Name: randomName}}
 	for i, id := range append([]string{generalID, randomID}, s.cfg.Rooms...) {
@@ -145,7 +145,7 @@ func (s *Service) furnish() error {
 		}
 		r, _, err := s.hub.Open(id, &o) // another node may have made it
 		if err == nil && s.isOwn[r] {
-			err = room.ErrExists // it is named twice
+			err = room.ErrExists // two of the configured rooms have this id
 		}
 		if err != nil {
 			return fmt.Errorf("chat: room %q: %w", id, err)
@@ -156,29 +156,29 @@ func (s *Service) furnish() error {
 	return nil
 }
 
-// now is the time of day, as clients are told.
+// now is the time of day that clients are told.
 func (s *Service) now() time.Time { return s.cfg.Clock.Wall() }
 
-// newID names a message.
+// newID makes the id of a message.
 func (s *Service) newID() string { return s.id + strconv.FormatUint(s.lastID.Add(1), 36) }
 
-// Sends are figures of what is remembered of messages with an id: see Config.MaxSends.
+// Sends returns figures about the memory for messages with an id: see Config.MaxSends.
 func (s *Service) Sends() ledger.Stats { return s.sends.stats() }
 
-// newUserID is the id of somebody without a token. No token is for such a subject: see reserved.
+// newUserID makes the id of a user without a token. No token may have such a subject: see reserved.
 func (s *Service) newUserID() string {
 	var b [12]byte
 	s.cfg.Entropy.Fill(b[:])
 	return anonymous + base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// userOf is the same for who holds a session: with the session comes the id. It tells nothing about the key.
+// userOf is newUserID for a client with a session, which keeps its id. The id reveals nothing about the key.
 func userOf(k session.Key) string {
 	sum := sha256.Sum256(k[:])
 	return anonymous + base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-// newName is for who gives no name.
+// newName makes the name of a client that gives none.
 func (s *Service) newName() string {
 	var b [4]byte
 	s.cfg.Entropy.Fill(b[:])
@@ -188,7 +188,7 @@ func (s *Service) newName() string {
 // anonymous begins the ids of users without a token.
 const anonymous = "anon-"
 
-// setGoing notes that the last connection of u is closing, or that it has.
+// setGoing notes that the last connection of u is closing, or that it is closed.
 func (s *Service) setGoing(u *room.User, going bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,16 +14,16 @@ import (
 
 // member is the State of a client.
 type member struct {
-	room   *room.Room // the one it is in, or was deleted; nil: none
+	room   *room.Room // the room that it is in, even if that was deleted; nil: none
 	typing typing
 	rare   *rare // nil: there is none of that
 }
 
-// rare is what few clients have, or do.
+// rare has the fields that few clients need.
 type rare struct {
 	path                string // the room in the path of /ws/room
 	creations, attempts protocol.Budget
-	owed                atomic.Int32 // acknowledgements
+	owed                atomic.Int32 // acknowledgements not yet given
 }
 
 func (m *member) rarely() *rare {
@@ -33,13 +33,13 @@ func (m *member) rarely() *rare {
 	return m.rare
 }
 
-// kept is what a session's State holds.
+// kept is the content of a session's State.
 type kept struct {
 	name, room string
-	epoch      string // of a room with a password, which was shown: one that was made anew is another
+	epoch      string // of a room whose password the client has shown: a room that was made again has another epoch
 }
 
-// state joins what holds no line ends: names and rooms are printable.
+// state joins the fields with line ends: names and rooms are printable, so they contain none.
 func (k *kept) state() []byte {
 	b := append(append([]byte(k.name), '\n'), k.room...)
 	if k.epoch != "" {
@@ -55,7 +55,7 @@ func parseKept(state string) (k kept) {
 	return k
 }
 
-// reserved refuses tokens for who would be taken for somebody else: the server, or a user without a token.
+// reserved refuses tokens whose subject could be mistaken for the server, or for a user without a token.
 func reserved(id auth.Identity) error {
 	if strings.HasPrefix(id.Subject, anonymous) || likeSystem(label.Looks(id.Subject)) {
 		return &protocol.Error{Code: protocol.CodeNameInvalid, Message: "No user may have the id of this token."}
@@ -63,7 +63,7 @@ func reserved(id auth.Identity) error {
 	return nil
 }
 
-// signIn makes the connection one of a user, which is called name, or something like it, and goes on with then.
+// signIn makes the connection one of a user, with that name or a similar one, and continues with then.
 func (s *Service) signIn(conn perch.Conn, c *endpoint.Client, id, name string, d room.Dialect,
 	then func(conn perch.Conn, c *endpoint.Client, u *room.User, first bool, err error) error,
 ) error {
@@ -90,7 +90,7 @@ func (s *Service) signIn(conn perch.Conn, c *endpoint.Client, id, name string, d
 	})
 }
 
-// depart is Endpoint.Close: the users who stay are told.
+// depart is Endpoint.Close: it tells the other users.
 func (s *Service) depart(conn perch.Conn, _ *endpoint.Client, _ *perch.CloseError) {
 	u := conn.User()
 	if u == nil {
@@ -109,7 +109,7 @@ func (s *Service) depart(conn perch.Conn, _ *endpoint.Client, _ *perch.CloseErro
 	})
 }
 
-// refreshed is Endpoint.Refreshed: a new token may be for fewer rooms.
+// refreshed is Endpoint.Refreshed: a new token may allow fewer rooms.
 func (s *Service) refreshed(conn perch.Conn, c *endpoint.Client) {
 	me := c.State.(*member)
 	if r, err := me.in(); err != nil || c.Identity().MayJoin(r.ID()) {

@@ -9,7 +9,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// queued is how many bytes wait for a user's only connection.
+// queued returns how many bytes wait for a user's only connection.
 func (s *server) queued(user string) int {
 	s.t.Helper()
 	n := make(chan int, 1)
@@ -20,8 +20,9 @@ func (s *server) queued(user string) int {
 	return wstest.Receive(s.t, "the length of a queue", n)
 }
 
-// One member stops reading. The others get every message all the same; from the slow one first typing is kept,
-// then presence, and never a message: it is closed so that it can resume, and told that it missed something.
+// One member stops reading. The others still get every message. For the slow one first typing is left out, then
+// presence, but never a message: instead it is closed, so that it can resume, and then it is told that it missed
+// messages.
 func TestSlowMember(t *testing.T) {
 	const maxOutput = 1 << 20 // perch.Config's default
 	s := start(t, Config{}, room.Config{})
@@ -51,7 +52,7 @@ func TestSlowMember(t *testing.T) {
 	}
 	shed := func(want uint64) {
 		t.Helper()
-		s.queued(id) // all that was for it has been carried out
+		s.queued(id) // all its deliveries have been carried out
 		if got := s.Rooms().Stats().Shed; got != want {
 			t.Errorf("with %d bytes queued %d messages were shed, want %d", s.queued(id), got, want)
 		}

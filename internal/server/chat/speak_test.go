@@ -12,7 +12,7 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// moved is a clock that tests set forward.
+// moved is a clock that only tests move.
 type moved struct{ *clock.Manual }
 
 func newClock() moved { return moved{clock.NewManual(time.Date(2026, 5, 4, 9, 30, 0, 0, time.UTC))} }
@@ -21,7 +21,7 @@ func (c moved) now() time.Time { return c.Wall() }
 
 func (c moved) forward(d time.Duration) { c.Advance(d) }
 
-// guest is a client of /ws/chat that is in general; its init is returned too. The others there hear of it.
+// guest is a client of /ws/chat that is in general; it also returns its init. The others in general are told.
 func (s *server) guest(first object, others ...*client) (*client, object) {
 	s.t.Helper()
 	c := s.dial("/ws/chat")
@@ -36,14 +36,14 @@ func (s *server) guest(first object, others ...*client) (*client, object) {
 	return c, init
 }
 
-// named is a guest without others.
+// named is a guest of whom no others are told.
 func (s *server) named(name string, others ...*client) *client {
 	s.t.Helper()
 	c, _ := s.guest(object{"username": name}, others...)
 	return c
 }
 
-// goes has a client change its room, and returns room_joined.
+// goes makes a client change its room, and returns room_joined.
 func (c *client) goes(message object) object {
 	c.t.Helper()
 	message["type"] = "join_room"
@@ -54,14 +54,14 @@ func (c *client) goes(message object) object {
 	return o
 }
 
-// posts has a client write, and returns message_sent.
+// posts makes a client write, and returns message_sent.
 func (c *client) posts(content string) object {
 	c.t.Helper()
 	c.say(object{"type": "chat_message", "content": content})
 	return c.next("message_sent")
 }
 
-// hears expects a message and returns what is in it.
+// hears expects a message and returns it.
 func (c *client) hears(content string) object {
 	c.t.Helper()
 	m := c.next("message")["message"].(object)
@@ -84,21 +84,21 @@ func (c *client) fails(code string) object {
 	return o
 }
 
-// quiet expects that nothing has come: a ping is answered next.
+// quiet expects that no message has come: the next one is the answer to a ping.
 func (c *client) quiet() {
 	c.t.Helper()
 	c.say(object{"type": "ping"})
 	c.next("pong")
 }
 
-// departs has the only client close, and waits until nothing more is told of it.
+// departs closes the only client, and waits until all about it has been told.
 func (c *client) departs(s *server) {
 	c.t.Helper()
 	c.CloseHandshake(perch.CloseNormal)
 	wstest.Eventually(c.t, "everything is over", func() bool { return s.chat.names.(*localNames).count() == 0 })
 }
 
-// raw sends a text message as it is.
+// raw sends a text message unchanged.
 func (c *client) raw(text string) {
 	c.t.Helper()
 	c.Send(wstest.Text(text))

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	spreadRate = 500 // users a second who are asked to come back: half of what a server accepts by default
+	spreadRate = 500 // users a second that are asked to come back: half of what a server accepts by default
 	spreadMost = 2 * time.Minute
 )
 
-// Spread tells every user, ahead of a close that all get at once, when to come back: each another time, so
-// that the next server is not stormed. Any goroutine.
+// Spread tells every user when to come back, before all of them are closed at once. The times differ, so that the
+// next server is not overrun. Any goroutine may call it.
 func (s *Service) Spread(reason string) {
 	var all []*room.User
 	n := s.hub.Users(int(^uint(0)>>1), func(u *room.User) { all = append(all, u) })

@@ -9,7 +9,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// Typing is told to the others, without an answer; the same again within a second is not told again.
+// The others are told that a member types, without an answer to it; the same again within a second is not told again.
 func TestTyping(t *testing.T) {
 	clock := newClock()
 	s := start(t, Config{Clock: clock}, room.Config{})
@@ -32,7 +32,7 @@ func TestTyping(t *testing.T) {
 		is      bool
 	}{
 		{0, object{"is_typing": false}, true, false},
-		{0, object{}, true, true}, // by default it is
+		{0, object{}, true, true}, // the default
 		{0, object{"is_typing": true}, false, false},
 		{time.Second - time.Millisecond, object{}, false, false},
 		{time.Millisecond, object{}, true, true},
@@ -42,7 +42,7 @@ func TestTyping(t *testing.T) {
 	} {
 		clock.forward(step.wait)
 		step.message["type"] = "typing"
-		step.message["user_id"] = "system" // is ignored
+		step.message["user_id"] = "system" // this is ignored
 		ada.say(step.message)
 		ada.quiet()
 		if step.heard {
@@ -57,13 +57,13 @@ func TestTyping(t *testing.T) {
 	}
 }
 
-// In a room that has more than enough to do nobody is told that somebody types, only that somebody has stopped.
+// In a very busy room members are not told that somebody types, only that somebody has stopped.
 func TestTypingLeftOut(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
 	bob := s.named("Bob", ada)
 	var frames []wstest.Frame
-	for range typingQueue + 1 { // under way all at once: they came in one read
+	for range typingQueue + 1 { // all under way at once: they came in one read
 		frames = append(frames, wstest.Text(`{"type":"chat_message","content":"x"}`))
 	}
 	frames = append(frames, wstest.Text(`{"type":"typing"}`), wstest.Text(`{"type":"typing","is_typing":false}`))

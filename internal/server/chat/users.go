@@ -2,14 +2,14 @@ package chat
 
 import "github.com/perchws/perch/room"
 
-// users are the people that are connected. Any goroutine.
+// users are the users that are connected. Any goroutine may call the methods.
 type users interface {
-	// online calls each for users that are connected, at most so many, in no order, and returns how many
-	// there are in all. It does not wait: a list that is a little old will do.
+	// online calls each for at most so many users that are connected, in no order, and returns how many there are in
+	// all. It does not wait: the list may be slightly out of date.
 	online(most int, each func(id, name string)) (all int)
 }
 
-// localUsers are those of this process.
+// localUsers are the users connected to this process.
 type localUsers struct{ hub *room.Hub }
 
 func (l localUsers) online(most int, each func(id, name string)) (all int) {

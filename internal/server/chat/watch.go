@@ -13,27 +13,27 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// watch is the list of rooms as those have it who asked to be told of changes. It is looked at on a goroutine of its
-// own, once for all, and only while somebody watches; what has changed is encoded once, and sent like a message of a
-// room.
+// watch is the list of rooms as it was told to clients that asked for changes. A goroutine of its own looks at the
+// rooms, once for all clients, and only while there are any; the changes are encoded once, and sent like a message of
+// a room.
 type watch struct {
 	// Immutable after Mount.
-	audience *room.Room // who watches
+	audience *room.Room // the clients that watch
 
 	mu       sync.Mutex // short; taken before a room's
 	running  bool
-	told     *listing // what the audience has
-	sequence uint64   // of what was told last
+	told     *listing // the list that the audience has
+	sequence uint64   // of the last changes
 }
 
-// How often those who watch are told, at most, and what bounds it besides.
+// How often the watchers are told at most, and further bounds on that.
 const (
 	watchEach  = time.Second
-	watchBytes = 16 << 20 // a second, of all of them together
+	watchBytes = 16 << 20 // bytes a second to all of them together
 	watchShare = 20       // looking takes at most one part in so many of a processor's time
 )
 
-// watchRooms is list_rooms{watch}: the list now, and from now on what changes; or no more of that.
+// watchRooms handles list_rooms{watch}: it sends the list now and changes from now on, or ends that.
 func (s *Service) watchRooms(conn perch.Conn, me *member, m protocol.Message) error {
 	on, err := m.Bool("watch", false)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *Service) watchRooms(conn perch.Conn, me *member, m protocol.Message) er
 	}
 	if !on {
 		if m.Raw("watch") != nil {
-			_, _ = conn.Leave(s.watch.audience) // or it was not among them
+			_, _ = conn.Leave(s.watch.audience) // the client may not have been in it
 		}
 		return s.listRooms(conn, me, m)
 	}
@@ -54,7 +54,7 @@ func (s *Service) watchRooms(conn perch.Conn, me *member, m protocol.Message) er
 	return nil
 }
 
-// join adds a connection. It gets all that is told after that sequence.
+// join adds a connection. It gets all changes after that sequence.
 func (w *watch) join(s *Service, conn perch.Conn) (l *listing, sequence uint64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -68,14 +68,14 @@ func (w *watch) join(s *Service, conn perch.Conn) (l *listing, sequence uint64, 
 	return w.told, w.sequence, nil
 }
 
-// run tells what has changed, and comes back later if there is anybody to tell.
+// run tells the changes, and runs again later if there are watchers.
 func (w *watch) run(s *Service) {
 	if pause := w.tell(s); pause > 0 {
 		s.realm.After(pause, func() { w.run(s) })
 	}
 }
 
-// tell tells what has changed. pause is how long nothing more is to be told; 0: nobody watches, and it is over.
+// tell tells the changes. pause is how long to wait before the next ones; 0: nobody watches, so there are none.
 func (w *watch) tell(s *Service) (pause time.Duration) {
 	if w.over() {
 		return 0
@@ -96,7 +96,7 @@ func (w *watch) tell(s *Service) (pause time.Duration) {
 	return max(pause, paceOf(len(p), w.audience.Connections()))
 }
 
-// paceOf is how long so many bytes take to so many, if watchBytes are sent in a second.
+// paceOf is the time that it takes to send so many bytes to so many watchers, at watchBytes a second.
 func paceOf(bytes, watchers int) time.Duration {
 	return time.Duration(float64(bytes) * float64(watchers) / watchBytes * float64(time.Second)).Truncate(time.Millisecond)
 }
@@ -111,7 +111,7 @@ func (w *watch) over() bool {
 	return true
 }
 
-// difference is a message of what b has and a has not, or has otherwise, and of what it has no more.
+// difference makes a message of the rooms of b that are new or changed since a, and of those that are gone.
 func difference(a, b *listing, sequence uint64) (o protocol.Object, changed bool) {
 	was := make(map[string][]byte, len(a.rooms))
 	for _, r := range a.rooms {

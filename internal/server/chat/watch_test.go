@@ -11,14 +11,14 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// watches asks for the list, and to be told of changes.
+// watches asks for the list, and for changes from then on.
 func (c *client) watches() object {
 	c.t.Helper()
 	c.say(object{"type": "list_rooms", "watch": true})
 	return c.next("room_list")
 }
 
-// changes is the next rooms: what is in it by id, and what is gone.
+// changes reads the next rooms: the changed rooms by id, and the ids of those that are gone.
 func (c *client) changes(sequence float64) (rooms map[string]object, gone []string) {
 	c.t.Helper()
 	o := c.next("rooms")
@@ -38,7 +38,7 @@ func (c *client) changes(sequence float64) (rooms map[string]object, gone []stri
 	return rooms, gone
 }
 
-// Those who watch are told of rooms that come and go, of who is in them and what is written there; nobody else is.
+// Watchers are told of rooms that come and go, of their members, and of messages; other clients are not.
 func TestWatchRooms(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
@@ -67,7 +67,7 @@ func TestWatchRooms(t *testing.T) {
 	bob.quiet()
 }
 
-// A private room is in nobody's changes, and in the list of its members.
+// A private room is in no changes, but in the list of its members.
 func TestWatchPrivate(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	den, err := s.Rooms().Create("den", room.Options{Private: true})
@@ -89,12 +89,12 @@ func TestWatchPrivate(t *testing.T) {
 	}
 }
 
-// Who watches no more, or has gone, is told nothing; when nobody does nothing is looked at.
+// A client that watches no more, or has gone, is told nothing; when no client watches the rooms are not looked at.
 func TestWatchNoMore(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	ada := s.named("Ada")
 	ada.watches()
-	if o := ada.watches(); o["sequence"] != 0.0 { // twice is once
+	if o := ada.watches(); o["sequence"] != 0.0 { // asking twice counts once
 		t.Errorf("%v", o)
 	}
 	if n := s.chat.watch.audience.Connections(); n != 1 {
@@ -123,7 +123,8 @@ func TestWatchNoMore(t *testing.T) {
 	}
 }
 
-// The list has the hundred most active rooms; what takes the place of another is told, and what has lost its own.
+// The list has the hundred most active rooms. Changes tell of a room that takes the place of another, and of the one
+// that has lost its place.
 func TestWatchMost(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	var rooms []*room.Room
@@ -151,7 +152,7 @@ func TestWatchMost(t *testing.T) {
 			out = r
 		}
 	}
-	time.Sleep(time.Millisecond) // the clock's step
+	time.Sleep(time.Millisecond) // a tick of the clock
 	s.publish(out, 1, "x")
 	changed, gone := ada.changes(1)
 	if len(changed) < 1 || changed[out.ID()] == nil || !slices.Equal(gone, was[maxListed-1:]) {
@@ -162,7 +163,7 @@ func TestWatchMost(t *testing.T) {
 	}
 }
 
-// The more watch, and the longer the list, the less often they are told.
+// The more clients watch, and the longer the list, the less often they are told.
 func TestWatchPace(t *testing.T) {
 	for _, tt := range []struct {
 		bytes, watchers int

@@ -13,7 +13,7 @@ import (
 	"github.com/perchws/perch/room"
 )
 
-// wild makes messages of the right fields with wrong, and sometimes right, values.
+// wild makes messages whose fields have wrong values, and sometimes right ones.
 type wild struct {
 	*rand.Rand
 	fields []string
@@ -47,7 +47,7 @@ func (w *wild) object(depth int) object {
 	return o
 }
 
-// message is one that could be right, but for fields of other values, or that are not known.
+// message makes a message that could be right, except that fields have other values, or are unknown.
 func (w *wild) message() string {
 	o := object{}
 	if w.IntN(20) > 0 {
@@ -65,13 +65,13 @@ func (w *wild) message() string {
 	}
 	p, err := json.Marshal(o)
 	if err != nil {
-		panic(err) // there is nothing in it that could not be
+		panic(err) // cannot happen: all values can be encoded
 	}
 	return string(p)
 }
 
-// Ten thousand messages of which many are wrong, at both endpoints: each connection is served until it has had
-// enough, and somebody who is there all the time misses nothing.
+// Ten thousand messages, many of them wrong, at both endpoints: each connection is served until it has made too many
+// errors, and a client that is there all the time misses nothing.
 func TestWild(t *testing.T) {
 	const messages, each = 10_000, 80
 	s := start(t, Config{}, room.Config{})

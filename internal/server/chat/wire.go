@@ -18,8 +18,7 @@ const (
 	dialectRoom
 )
 
-// post is a message as it is published. Its JSON is published without the
-// offset, which encode adds.
+// post is a message as it is published. Its JSON is published without the offset, which encode adds.
 type post struct {
 	ID          string    `json:"id"`
 	MessageType string    `json:"message_type"`
@@ -43,7 +42,7 @@ func (p *post) append(dst []byte) []byte {
 	return o.Close().End()
 }
 
-// What stands before and behind a message in its frame; see splice.
+// The bytes before and behind a message in its frame; see splice.
 const (
 	beforeMessage = `{"type":"message","message":`
 	beforeOffset  = `,"offset":`
@@ -56,24 +55,24 @@ func encode(dst []byte, _ string, offset uint64, payload []byte) []byte {
 	return append(strconv.AppendUint(dst, offset, 10), '}')
 }
 
-// splice appends the message of a frame with its offset inside, without decoding it: an item of recent_messages.
+// splice appends the message of a frame, with its offset inside, without decoding it: an item of recent_messages.
 func splice(dst, frame []byte) []byte {
 	at := bytes.LastIndex(frame, []byte(beforeOffset))
 	if !bytes.HasPrefix(frame, []byte(beforeMessage)) || at < len(beforeMessage)+2 {
-		return append(dst, frame...) // not one of ours
+		return append(dst, frame...) // it is not in our form
 	}
 	dst = append(dst, frame[len(beforeMessage):at-1]...)
 	return append(dst, frame[at:]...)
 }
 
-// translate is room.Config.Translate: a message as members of /ws/room get it.
+// translate is room.Config.Translate: the message for members of /ws/room.
 func translate(dst []byte, _ room.Dialect, _ string, message []byte) []byte {
 	var m struct {
 		Message post
 		Offset  uint64
 	}
 	if err := json.Unmarshal(message, &m); err != nil || m.Message.ID == "" {
-		return append(dst, message...) // not one of ours
+		return append(dst, message...) // it is not in our form
 	}
 	p := &m.Message
 	o := protocol.NewObject(dst, protocol.TypeChatMessage).String("room_id", p.RoomID).String("sender", p.SenderID).
@@ -85,7 +84,7 @@ func translate(dst []byte, _ room.Dialect, _ string, message []byte) []byte {
 	return o.Uint("offset", m.Offset).End()
 }
 
-// announce is room.Config.Announce: what members hear of each other.
+// announce is room.Config.Announce: the messages in which members are told about each other.
 func (s *Service) announce(e room.Event) room.Frames {
 	now := s.now()
 	id := e.Room.ID()
@@ -113,7 +112,7 @@ func (s *Service) announce(e room.Event) room.Frames {
 	}
 }
 
-// system appends a system_message. u, if not nil, is whom it is about.
+// system appends a system_message. u is the user that it is about; it may be nil.
 func (s *Service) system(dst []byte, roomID, roomName string, e event, u *room.User, count int, now time.Time) []byte {
 	name := ""
 	if u != nil {
@@ -129,7 +128,7 @@ func (s *Service) system(dst []byte, roomID, roomName string, e event, u *room.U
 	return o.Int("user_count", int64(count)).Close().End()
 }
 
-// status is a user_status.
+// status makes a user_status.
 func (s *Service) status(u *room.User, status string) room.Frames {
 	return room.Frames{dialectChat: text(protocol.NewObject(nil, protocol.TypeUserStatus).String("user_id", u.ID()).
 		String("username", u.Name()).String("status", status).Time("timestamp", s.now()).End())}
@@ -145,11 +144,11 @@ func appendUsers(o protocol.Object, name string, users []*room.User) protocol.Ob
 
 func text(p []byte) *frame.Prepared { return frame.Prepare(frame.OpText, p) }
 
-// both is a message that reads the same in both dialects.
+// both makes a message that is the same in both dialects.
 func both(p []byte) room.Frames {
 	f := text(p)
 	return room.Frames{dialectChat: f, dialectRoom: f}
 }
 
-// send sends what is complete. An error says that the connection is closing: Close will be called.
+// send sends a complete message. An error means that the connection is closing: Close will be called.
 func send(conn perch.Conn, o protocol.Object) { _ = conn.Send(perch.Text, o.End()) }
