@@ -1,6 +1,6 @@
 // The room in the page's address: a link to a room leads there, and Back to the room before.
 
-// wanted is the room that the address names, as ?room=… or #…; '' if none.
+// wanted returns the room in the address, as ?room=… or #…; '' if there is none.
 export function wanted() {
   const room = new URLSearchParams(location.search).get('room');
   if (room !== null) return room.trim();
@@ -8,14 +8,14 @@ export function wanted() {
   return hash.startsWith('token=') ? '' : decoded(hash).trim();
 }
 
-// link is the address of a room; of none without one.
+// link returns the address of a room, or of the page without a room.
 export function link(room) {
   const url = new URL(location.pathname, location.href);
   if (room) url.searchParams.set('room', room);
   return url.href;
 }
 
-// show puts a room into the address: as a step that Back undoes, or in place of what is there.
+// show puts a room into the address: as a step that Back undoes, or in place of the current one.
 export function show(room, step) {
   const to = link(room);
   if (to === location.href) return;

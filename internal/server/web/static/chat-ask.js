@@ -15,8 +15,8 @@ export class Ask {
     el('ask-cancel').addEventListener('click', () => this.close());
   }
 
-  // ask shows a question; answer is called if the user agrees. names, where they stand in the text, are isolated. password is what the
-  // field begins with; without it there is none.
+  // ask shows a question; answer is called if the user agrees. names in the text are isolated. password is the first
+  // content of the password field; without it there is no such field.
   ask({ title, text, names = [], yes, danger = false, password, answer }) {
     el('ask-title').replaceChildren(...isolated(title, names));
     el('ask-text').replaceChildren(...isolated(text, names));

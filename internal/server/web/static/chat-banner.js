@@ -1,11 +1,11 @@
-// The line above the messages that tells how the connection is doing, and the small note below.
+// The line above the messages that shows the state of the connection, and the short note below.
 
 import { el, isolated, plural } from './chat-dom.js';
 
-const BRIEF = 5000; // ms that good news stay
+const BRIEF = 5000; // ms for which good news are shown
 
 export class Banner {
-  #timer = 0; // of the countdown, or of the end of good news
+  #timer = 0; // for the countdown, or the end of good news
   #toast = 0;
   #retry = null;
 
@@ -13,7 +13,7 @@ export class Banner {
     el('banner-button').addEventListener('click', () => this.#retry?.());
   }
 
-  // connecting is silent at first: most connections are there before anybody could read it.
+  // connecting shows nothing at first: most connections open before anybody could read it.
   connecting(again) {
     this.#show('busy', again ? 'Reconnecting…' : 'Connecting…');
   }
@@ -37,7 +37,7 @@ export class Banner {
     this.#timer = setTimeout(() => this.hide(), BRIEF);
   }
 
-  // incomplete: messages are missing, because there were too many or (restarted) the server lost them.
+  // incomplete: messages are missing, because there were too many, or because the server lost them (restarted).
   incomplete(restarted) {
     const why = restarted ? 'the server has lost the history of this room' : 'the history no longer reaches back to where you left';
     this.#show('warning', `Back online, but ${why}: messages may be missing.`, 'Understood', () => this.hide());
@@ -47,7 +47,7 @@ export class Banner {
     this.#show('none', '');
   }
 
-  // toast shows a short note that goes by itself. names in it are isolated.
+  // toast shows a short note for some seconds. names in it are isolated.
   toast(text, names = []) {
     clearTimeout(this.#toast);
     el('toast').replaceChildren(...isolated(text, names));
@@ -56,7 +56,7 @@ export class Banner {
   }
 
   #show(kind, text, button = '', act = null) {
-    clearTimeout(this.#timer); // an interval is cleared by it too
+    clearTimeout(this.#timer); // this clears an interval, too
     this.#retry = act;
     el('banner').hidden = kind === 'none';
     el('banner').dataset.kind = kind;
@@ -64,6 +64,6 @@ export class Banner {
     el('banner-count').textContent = '';
     el('banner-button').hidden = !button;
     el('banner-button').textContent = button;
-    if (kind !== 'none') el('toast').classList.remove('shown'); // it would cover the banner
+    if (kind !== 'none') el('toast').classList.remove('shown'); // the note would cover the banner
   }
 }

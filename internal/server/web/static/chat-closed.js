@@ -1,11 +1,11 @@
-// What to tell the user about a connection that does not come back, and what they can do.
+// Texts for a connection that does not come back, and the user's choices.
 
 import { LOST, REPLACED, TOKEN_EXPIRED } from './chat-policy.js';
 import { words } from './chat-words.js';
 import { meaning } from './close-code.js';
 
-// farewell explains a close: text, and the label of a button that connects again, or that the user has
-// to enter (as somebody else, or with a token).
+// farewell explains a close: the text, and the label of a button that connects again, or that the user must enter
+// again (as another user, or with a token).
 export function farewell({ code, reason, error }) {
   const why = error ? words(error) : reason;
   if (code === TOKEN_EXPIRED) return { text: 'Your access token has expired.', enter: true, token: true };

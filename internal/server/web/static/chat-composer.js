@@ -1,5 +1,5 @@
-// Where messages are written: the text box, the reply it belongs to, images, and the news that
-// somebody types.
+// The part of the page in which messages are written: the text box, the message replied to, images, and the news that
+// the user types.
 
 import { Drafts } from './chat-drafts.js';
 import { alone, el } from './chat-dom.js';
@@ -7,22 +7,22 @@ import { summary } from './chat-text.js';
 import { shrink } from './chat-image.js';
 
 const MAX = 16 << 10;          // bytes of a message
-const WARN = 1 << 10;          // bytes left from which on the page says so
-const TYPING_EACH = 3000;      // ms between two notes that we type
+const WARN = 1 << 10;          // bytes left below which the page says so
+const TYPING_EACH = 3000;      // ms between two notes that the user types
 const TYPING_ENDS = 5000;      // ms without a key
 
 export class Composer {
   #text = el('text');
   #drafts = new Drafts();
-  #room = '';        // whose draft it is
+  #room = '';        // the room of the draft
   #reply = null;     // the message replied to
   #picture = '';     // data URL of the chosen file
-  #typed = 0;        // when the others were last told
+  #typed = 0;        // the time of the last note to the others
   #idle = 0;
-  #shift = false;    // held with the last key
+  #shift = false;    // Shift was held with the last key
   #act;
 
-  // act: say(body), typing(is), back() for the way to the messages
+  // act: say(body), typing(is); back() moves the focus to the messages
   constructor(act) {
     this.#act = act;
     el('composer').addEventListener('submit', (ev) => { ev.preventDefault(); this.#submit(); });
@@ -40,12 +40,12 @@ export class Composer {
     this.#text.focus();
   }
 
-  // enable says whether there is a room to write to.
+  // enable says whether there is a room in which to write.
   enable(on) {
     for (const id of ['text', 'send', 'attach']) el(id).disabled = !on;
   }
 
-  // room begins with another room: with what was begun to be written there.
+  // room begins with another room, and its draft.
   room(id, name) {
     this.#text.placeholder = name ? `Message #${alone(name)}` : 'Message';
     this.reply(null);
@@ -56,7 +56,7 @@ export class Composer {
     this.#stopped();
   }
 
-  // forget is for who leaves: nothing of theirs stays.
+  // forget removes all text when the user leaves.
   forget() {
     this.#drafts.forget();
     this.#room = '';
@@ -116,7 +116,8 @@ export class Composer {
     this.#act.typing(false);
   }
 
-  // before sends instead of beginning a line. (Keyboards on screens tell of Enter in no other way.)
+  // before sends the message if Enter would begin a new line. (With keyboards on screens this is the only event for
+  // Enter.)
   #before(ev) {
     if (ev.inputType !== 'insertLineBreak' || this.#shift || ev.isComposing) return;
     ev.preventDefault();

@@ -1,5 +1,5 @@
-// One chat connection that survives its sockets: it connects again, resumes, asks for what was
-// missed, and sends again what was not acknowledged. It knows nothing of the page.
+// One chat connection that survives its sockets: it connects again, resumes, asks for missed messages, and sends
+// again those that were not acknowledged. It knows nothing of the page.
 //
 // Events, each with a detail: every message of the server that PASSED names, by its type, and
 //   state         {name: idle | connecting | open | waiting | closed, …}
@@ -18,47 +18,47 @@ import { Owed } from './chat-owed.js';
 import { Stream } from './chat-stream.js';
 import { Watch } from './chat-watch.js';
 
-const OPEN_TIMEOUT = 15_000;  // ms until the server has said init
-const STABLE_AFTER = 10_000;  // a connection that lived so long was a success
-const REFUSALS = 3;           // attempts that never opened, to a server that is there
+const OPEN_TIMEOUT = 15_000;  // ms in which the server must have sent init
+const STABLE_AFTER = 10_000;  // a connection that lived so long counts as a success
+const REFUSALS = 3;           // attempts that never opened, although the server is there
 const REPLAY = 50;            // messages to show again after a reload
 
-const AGAIN = 1000;           // ms until a message that the server had no time for is sent again
+const AGAIN = 1000;           // ms before a message is sent again for which the server was too busy
 const REFUSED = 1008;
 
-// Codes of errors that pass. The server has not acted, or acts once on what is sent twice.
+// Errors that pass. The server has not acted, or acts only once on a message that is sent twice.
 const PASSING = new Set(['busy', 'unavailable', 'queue_full', 'internal']);
 
 const PASSED = new Set(['system_message', 'user_typing', 'user_list', 'presence', 'room_list', 'rooms', 'history', 'room_left',
   'room_closed', 'room_deleted', 'token_refreshed']);
 
 export class Connection extends EventTarget {
-  #url; #health;          // where to connect; what answers plain HTTP if the server is there
-  #wanted; #token;        // name asked for; "" none
+  #url; #health;          // where to connect; the address that answers plain HTTP if the server is there
+  #wanted; #token;        // the name asked for; "" none
   #session = ''; #user = null; // {id, username}, from init
-  #stream = null;         // of the room we are in, or want back to
+  #stream = null;         // of the current room, or the room to return to
   #seen = 0;              // how far the user had read when the connection broke
   #password = '';         // of that room
-  #locked = false;        // it had one
+  #locked = false;        // that room had a password
   #outbox = new Outbox();
   #owed = new Owed((late) => this.#overdue(late));
 
   #state = { name: 'idle' };
-  #socket = null;         // the current one: what happens to an older one is ignored
-  #timer = 0;             // of the state: until it is open, or is tried again
+  #socket = null;         // the current one: events of older ones are ignored
+  #timer = 0;             // of the state: the end of an attempt, or the next one
   #watch = null;          // of the open socket
-  #asked = false;         // this socket asked for a resume
-  #lost = false;          // and was refused it
-  #here = '';             // the room we are in on this socket
-  #fallback = null;       // room_joined of the room we were put in while we ask for ours
-  #join = null;           // the join_room that is not answered
+  #asked = false;         // this socket has asked for a resume
+  #lost = false;          // and was refused
+  #here = '';             // the current room on this socket
+  #fallback = null;       // room_joined of the room that the server chose, while we ask for ours
+  #join = null;           // the join_room without an answer
   #requests = 0;
-  #error = null;          // the last message, if it was an error: it says why a close follows
+  #error = null;          // the last message, if it was an error: it explains a close that follows
   #attempt = 0; #refusals = 0;
-  #delay = null;          // ms, as the server wishes
-  #since = 0;             // when this socket was open, as Date.now()
+  #delay = null;          // ms that the server asks for
+  #since = 0;             // when this socket opened, as Date.now()
 
-  // saved is what saved() returned before a reload, or {username, token}.
+  // saved is the result of saved() before a reload, or {username, token}.
   constructor({ url, health, saved }) {
     super();
     this.#url = url;
@@ -75,7 +75,7 @@ export class Connection extends EventTarget {
     this.#locked = locked;
   }
 
-  // saved is what a later page needs to be who we are. It has secrets in it.
+  // saved returns the data with which a later page is the same user. It contains secrets.
   saved() {
     const s = this.#stream;
     return {
@@ -87,7 +87,7 @@ export class Connection extends EventTarget {
   get state() { return this.#state; }
   get user() { return this.#user; }
 
-  // start connects, now: at first, and whenever the user does not want to wait.
+  // start connects now: at first, and whenever the user does not want to wait.
   start() {
     clearTimeout(this.#timer);
     this.#abandon(SILENT);
@@ -122,7 +122,7 @@ export class Connection extends EventTarget {
     this.#enter({ name: 'idle' });
   }
 
-  // nudge says that the network or the page has just come back: a good moment to look.
+  // nudge is called when the network or the page has just come back: a good moment to check the connection.
   nudge() {
     if (this.#state.name === 'waiting') this.start();
     else this.#watch?.ask();
@@ -135,8 +135,8 @@ export class Connection extends EventTarget {
     else if (this.#state.name === 'closed') this.start();
   }
 
-  // say posts a message to the room we are in: now, or when we are there again. It returns its
-  // entry, or null outside of rooms.
+  // say posts a message to the current room: now, or when we are in it again. It returns its entry, or null outside
+  // of rooms.
   say(body) {
     if (!this.#stream) return null;
     const entry = this.#outbox.add(this.#stream.id, body);
@@ -144,7 +144,7 @@ export class Connection extends EventTarget {
     return entry;
   }
 
-  // again posts an entry that failed.
+  // again posts a failed entry once more.
   again(entry) {
     this.#outbox.renew(entry);
     if (this.#here === entry.room) this.#post(entry);
@@ -154,7 +154,7 @@ export class Connection extends EventTarget {
     this.#outbox.remove(entry.id);
   }
 
-  // join asks to be in a room. how comes back in what answers it; with how.create false the room is not made.
+  // join asks to enter a room. how comes back with the answer; with how.create false the room is not made.
   join(room, password = '', how = {}) {
     const message = { type: 'join_room', id: this.#id('join'), room_id: room };
     if (password) message.password = password;
@@ -197,7 +197,7 @@ export class Connection extends EventTarget {
     try {
       m = JSON.parse(data);
     } catch {
-      return; // not for us: a binary message, or a newer protocol
+      return; // not for this page: a binary message, or a newer protocol
     }
     this.#error = null;
     if (m.id !== undefined) this.#owed.answered(m.id);
@@ -232,7 +232,7 @@ export class Connection extends EventTarget {
     const s = this.#stream;
     const ours = s && s.id === m.room_id;
     if (s && !ours && this.#lost && !this.#join && (!this.#locked || this.#password)) {
-      // Our session is gone, and we were put where everybody starts.
+      // Our session is gone, and the server has chosen the room in which all users begin.
       this.#fallback = m;
       this.join(s.id, this.#password);
       return;
@@ -254,13 +254,13 @@ export class Connection extends EventTarget {
     for (const entry of this.#outbox.due(m.room_id)) this.#post(entry);
   }
 
-  // begin enters a room anew.
+  // begin enters a room for the first time.
   #begin(m) {
     this.#stream = new Stream(m.room_id, m.epoch, m.offset);
     return { ...m, recent_messages: m.recent_messages ?? [], continued: false, missing: false, restarted: false, missed: 0 };
   }
 
-  // continue enters a room that we were in, on another connection.
+  // continue enters the same room on another connection.
   #continue(s, m) {
     const seen = Math.max(this.#seen, s.offset), recent = m.recent_messages ?? [];
     const same = s.epoch === m.epoch;
@@ -275,7 +275,7 @@ export class Connection extends EventTarget {
 
   #message(m) {
     const message = m.message, offset = m.offset;
-    // A message without an offset is one that the server could not store: it comes once, or never.
+    // The server could not store a message without an offset: it comes once, or never.
     if (message.room_id !== this.#stream?.id || (offset !== undefined && !this.#stream.take(offset))) return;
     this.#emit('message', { message, offset, own: message.sender_id === this.#user.id });
   }
@@ -290,7 +290,7 @@ export class Connection extends EventTarget {
 
   #refused(error) {
     const entry = this.#outbox.get(error.id);
-    if (entry && error.code === 'id_reused') { // by a page that is gone: another id makes it another message
+    if (entry && error.code === 'id_reused') { // a page that is gone has used the id: another id makes it another message
       this.#outbox.renew(entry);
       this.#post(entry);
       return;
@@ -306,7 +306,7 @@ export class Connection extends EventTarget {
     }
     this.#error = error;
     if (this.#state.name === 'connecting' && !PASSING.has(error.code) && !error.code.startsWith('token')) {
-      // Not even what we began with was right. (After other errors the server closes, and says how.)
+      // The first message was wrong. (After other errors the server closes, and gives a reason.)
       this.#abandon(DONE);
       this.#closed(REFUSED, '', true);
       return;
@@ -320,7 +320,7 @@ export class Connection extends EventTarget {
     }
   }
 
-  // left reports whether it was our room.
+  // left reports whether the user has left this room.
   #left(room) {
     if (room !== this.#here) return false;
     this.#here = '';
@@ -331,7 +331,7 @@ export class Connection extends EventTarget {
     return true;
   }
 
-  // fail gives entries back to the user.
+  // fail returns entries to the user.
   #fail(entries) {
     for (const entry of entries) {
       entry.state = 'failed';
@@ -350,19 +350,19 @@ export class Connection extends EventTarget {
     return true;
   }
 
-  // overdue is told when answers are late: the network is asked whether it is there.
+  // overdue is called when answers are late: the connection is asked at once.
   #overdue(late) {
     if (late) this.#watch?.ask();
     this.#emit('late', { late });
   }
 
-  // silent gives up a connection that says nothing.
+  // silent gives up a connection that does not answer.
   #silent() {
     this.#abandon(SILENT);
     this.#closed(LOST, '', true);
   }
 
-  // abandon closes the socket and forgets it: nothing that it still does reaches us.
+  // abandon closes the socket and ignores all its later events.
   #abandon(code) {
     const socket = this.#socket;
     this.#socket = null;
@@ -370,7 +370,7 @@ export class Connection extends EventTarget {
     socket?.close(code);
   }
 
-  // rest puts away what belongs to a socket.
+  // rest drops everything that belongs to a socket.
   #rest() {
     if (this.#here && this.#stream) this.#seen = this.#stream.offset;
     this.#watch?.stop();
@@ -390,7 +390,7 @@ export class Connection extends EventTarget {
     this.#error = null;
     if (!opened) {
       const present = await this.#present();
-      if (this.#state !== state) return; // started again, or stopped
+      if (this.#state !== state) return; // it was started again, or stopped
       if (present) this.#refusals++;
     }
     if (!comesBack(code) || code === TOKEN_EXPIRED || this.#refusals >= REFUSALS) {
@@ -404,8 +404,8 @@ export class Connection extends EventTarget {
     this.#enter({ name: 'waiting', until: Date.now() + wait, code, reason });
   }
 
-  // present reports whether the server answers plain HTTP: then an attempt that did not open was
-  // refused. A browser does not tell that from a network that is gone, which deserves more patience.
+  // present reports whether the server answers plain HTTP: then an attempt that did not open was refused. A browser
+  // does not tell that from a lost network, for which we wait longer.
   async #present() {
     try {
       await fetch(this.#health, { cache: 'no-store', signal: AbortSignal.timeout(OPEN_TIMEOUT) });

@@ -1,29 +1,29 @@
-// The few things that every part of the page needs. Nothing here, or anywhere in the page, makes
-// markup of what somebody wrote: it becomes text, or an attribute that was checked.
+// A few functions that every part of the page needs. No user's text ever becomes markup, here or elsewhere in the
+// page: it becomes text, or an attribute that was checked.
 
 export const el = (id) => document.getElementById(id);
 
-// clone copies the one element of a template.
+// clone copies the only element of a template.
 export function clone(id) {
   return el(id).content.firstElementChild.cloneNode(true);
 }
 
-// avatar shows the first letter of a name in a colour of its user's.
+// avatar shows the first letter of a name, in the user's colour.
 export function avatar(node, id, name) {
   node.textContent = [...(name.trim() || '?')][0].toUpperCase();
   tint(node, id);
 }
 
-// tint gives an element the colour of a user. (Through the object model: the policy of the page
-// forbids style attributes.)
+// tint gives an element the colour of a user. (It uses the object model, because the policy of the page forbids style
+// attributes.)
 export function tint(node, id) {
   let hash = 0;
   for (const c of id) hash = (hash * 31 + c.codePointAt(0)) % 360;
   node.style.setProperty('--hue', hash);
 }
 
-// isolated is a text as nodes in which each of the names stands alone: its direction is its own, and turns
-// nothing around it.
+// isolated returns a text as nodes. Each of the names in it is isolated: it has its own direction, and does not
+// change that of the text around it.
 export function isolated(text, names) {
   const nodes = [];
   let from = 0;
@@ -41,12 +41,12 @@ export function isolated(text, names) {
 
 const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
-// alone is a name for where there are no nodes (titles, placeholders): isolated by characters if it needs that.
+// alone is a name for places without nodes (titles, placeholders): if needed, characters isolate it.
 export function alone(name) {
   return TURNS.test(name) ? `\u2068${name}\u2069` : name;
 }
 
-// calm reports that the user wants no motion.
+// calm reports whether the user wants no motion.
 export function calm() {
   return matchMedia('(prefers-reduced-motion: reduce)').matches;
 }

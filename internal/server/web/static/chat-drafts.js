@@ -1,11 +1,11 @@
-// What was begun to be written in each room, and not sent. It outlives the page, in its tab alone.
+// The unsent text of each room. It outlives the page, only in its tab.
 
 const KEY = 'perch-chat-drafts';
 const MOST = 50;   // rooms
 const EACH = 300;  // ms between two writes
 
 export class Drafts {
-  #texts = new Map(); // by room, the latest written last
+  #texts = new Map(); // by room, the one written last at the end
   #timer = 0;
 
   constructor() {
@@ -27,7 +27,7 @@ export class Drafts {
     this.#timer ||= setTimeout(() => this.#save(), EACH);
   }
 
-  // forget is for who leaves.
+  // forget is called when the user leaves.
   forget() {
     this.#texts.clear();
     this.#save();

@@ -4,8 +4,8 @@ const MAX = 16 << 10;     // bytes of content that a message may have
 const SIDES = [1024, 800, 640, 512, 400, 320, 256, 192, 128, 64]; // of the longer side, in pixels
 const QUALITIES = [0.8, 0.65, 0.5, 0.35];
 
-// shrink returns the image in a file as a data URL of at most MAX bytes: the largest that fits. It
-// is drawn anew, so nothing else that was in the file (where it was taken, by whom) is sent.
+// shrink returns the image in a file as a data URL of at most MAX bytes: the largest that fits. The image is drawn
+// anew, so that no other data of the file (place and author of the photo) is sent.
 export async function shrink(file) {
   const bitmap = await createImageBitmap(file, { imageOrientation: 'from-image' });
   try {
@@ -34,11 +34,11 @@ function draw(bitmap, scale) {
   return canvas;
 }
 
-// encode prefers WebP; browsers that cannot write it answer with PNG, and get JPEG instead.
+// encode prefers WebP; browsers that cannot write it answer with PNG, and then JPEG is used.
 function encode(canvas, quality) {
   const webp = canvas.toDataURL('image/webp', quality);
   if (webp.startsWith('data:image/webp')) return webp;
-  const flat = document.createElement('canvas'); // JPEG has no transparency: on white, not on black
+  const flat = document.createElement('canvas'); // JPEG has no transparency: use white, not black
   flat.width = canvas.width;
   flat.height = canvas.height;
   const context = flat.getContext('2d');

@@ -1,14 +1,15 @@
-// The ways into a room: by its name, from the list, by a link, Back. What is in doubt is asked.
+// The ways into a room: its name, the list, a link, Back. The user is asked in doubt.
 
 import * as address from './chat-address.js';
 import { alone, el } from './chat-dom.js';
 import { words } from './chat-words.js';
 
 export class Join {
-  #moving = false; // another room is on its way
+  #moving = false; // another room was asked for
   #act;
 
-  // act: join(room, password, how), locked(room), name(room), ask(question), toast(text, names), room() we are in or null
+  // act: join(room, password, how), locked(room), name(room), ask(question), toast(text, names), room() the current
+  // room or null
   constructor(act) {
     this.#act = act;
     el('password-cancel').addEventListener('click', () => el('password').close());
@@ -16,11 +17,11 @@ export class Join {
 
   get moving() { return this.#moving; }
 
-  // begins says that the server will put us somewhere.
+  // begins is called when the server will choose a room.
   begins() { this.#moving = true; }
 
-  // to asks for a room. how.by says which way: typed, listed, link, back; how.create false: a room that is not
-  // there is not made.
+  // to asks for a room. how.by is the way: typed, listed, link, back; with how.create false a room is not made if it
+  // does not exist.
   to(room, password, how) {
     if (!password && this.#act.locked(room)) return this.#password({ ...how, room, password });
     this.#moving = this.#act.join(room, password, how);
@@ -36,10 +37,10 @@ export class Join {
     return asked;
   }
 
-  // rests says that we are in no room.
+  // rests is called when the user is in no room.
   rests() { this.#moving = false; }
 
-  // failed is for a join that was refused.
+  // failed is called when a join was refused.
   failed(error) {
     const request = error.request, name = this.#act.name(request.room), how = { by: request.by };
     this.#moving = false;
@@ -67,7 +68,7 @@ export class Join {
     }
   }
 
-  // meant asks whether the room that looks like the name is the one.
+  // meant asks whether the user means the room that looks like the name.
   #meant(room, name) {
     const other = this.#act.name(room);
     this.#act.ask({

@@ -1,12 +1,12 @@
-// The list of messages: ordered by offset, grouped by sender, scrolled to the end unless the reader
-// is elsewhere.
+// The list of messages: ordered by offset, grouped by sender. It stays at its end unless the reader has scrolled
+// away.
 
 import { avatar, calm, clone, el, isolated, plural, tint } from './chat-dom.js';
 import { content, summary } from './chat-text.js';
 
 const MOST = 500;              // messages kept on the page
 const NEAR = 80;               // px from the end that still count as the end
-const AHEAD = 400;             // px from an end from which on more is asked for
+const AHEAD = 400;             // px from an end from which on more messages are asked for
 const TOGETHER = 5 * 60_000;   // ms between messages of one group
 const SETTLED = 150;           // ms without another message
 
@@ -17,17 +17,17 @@ const day = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric'
 export class Log {
   #list = el('messages');
   #view = el('log');
-  #rows = new Map();     // <li> to {order, message, at}; notices have an order alone
+  #rows = new Map();     // <li> to {order, message, at}; notices only have an order
   #byId = new Map();     // message id to <li>
   #pending = new Map();  // entry to <li>
-  #base = 0; #last = 0;  // order = base + offset; the base moves when offsets start anew
-  #stuck = true;         // at the end, and to stay there
+  #base = 0; #last = 0;  // order = base + offset; the base changes when offsets begin again
+  #stuck = true;         // the view is at the end, and stays there
   #top = 0;              // scrollTop at the last look
-  #below = 0;            // messages that came while it was not
+  #below = 0;            // messages that came while the view was not at the end
   #online = false;
   #late = false;
   #looking = 0;          // timer
-  #filled = false;       // a room is shown, be it an empty one
+  #filled = false;       // a room is shown, even if it is empty
   #act;
 
   // act: reply(message), retry(entry), discard(entry); near(way), cut(way), latest(), behind() of the pages of history
@@ -52,12 +52,12 @@ export class Log {
     this.#jump();
   }
 
-  // restart begins a new count of offsets below what is shown.
+  // restart begins a new count of offsets below the messages shown.
   restart() {
     this.#base = this.#last + 1;
   }
 
-  // fill adds many messages at once, without reading them out.
+  // fill adds many messages at once; screen readers do not read them out.
   fill(messages, own) {
     this.#view.setAttribute('aria-busy', 'true');
     for (const m of messages) this.add(m, m.offset, own(m));
@@ -70,7 +70,7 @@ export class Log {
     this.#look();
   }
 
-  // page adds a page of the history, which the reader sees coming in from that side.
+  // page adds a page of the history at the side from which the reader comes.
   page(way, messages, own) {
     if (way === 'latest') {
       for (const [li, row] of this.#rows) if (row.order !== Infinity) this.#remove(li);
@@ -88,7 +88,7 @@ export class Log {
     this.#look();
   }
 
-  // first and last are the ends of what is shown, as offsets; null if nothing is.
+  // first and last are the offsets at the ends of the list; null if it is empty.
   first() {
     return this.#ends()[0];
   }
@@ -135,7 +135,7 @@ export class Log {
     this.toEnd(false);
   }
 
-  // fate says how a pending message is doing: waiting, or failed because of text.
+  // fate shows the state of a pending message: waiting, or failed with text.
   fate(entry, state, text) {
     const li = this.#pending.get(entry);
     if (!li) return;
@@ -146,7 +146,7 @@ export class Log {
     this.#follow();
   }
 
-  // online says whether pending messages are under way or wait, and whether answers are late.
+  // online shows whether pending messages are being sent or wait, and whether answers are late.
   online(on, late) {
     this.#online = on;
     this.#late = late;
@@ -155,7 +155,7 @@ export class Log {
     }
   }
 
-  // confirm gives a pending message its place, unless it came on another way already.
+  // confirm moves a pending message to its place, unless it has come in another way already.
   confirm(entry, ack) {
     const li = this.#pending.get(entry);
     if (!li) return;
@@ -182,7 +182,7 @@ export class Log {
     if (held) el('text').focus();
   }
 
-  // notice adds a line that is nobody's message. kind: system, gap, unread, problem. names in it are isolated.
+  // notice adds a line without a sender. kind: system, gap, unread, problem. names in it are isolated.
   notice(kind, text, names = []) {
     const li = clone('t-notice');
     li.dataset.kind = kind;
@@ -206,7 +206,7 @@ export class Log {
     this.#view.scrollTo({ top: this.#view.scrollHeight, behavior: smooth && !calm() ? 'smooth' : 'instant' });
   }
 
-  // focus goes to the latest message: the way in by keyboard.
+  // focus moves the focus to the latest message: keyboard users enter the list there.
   focus() {
     this.#messages().at(-1)?.focus();
   }
@@ -224,7 +224,7 @@ export class Log {
     return li;
   }
 
-  // quote shows what a message replies to, if the page has it.
+  // quote shows the message to which a message replies, if the page has it.
   #quote(li, message) {
     if (!message.reply_to) return;
     const button = li.querySelector('.quote'), original = this.#byId.get(message.reply_to);
@@ -261,7 +261,7 @@ export class Log {
     if (this.#stuck) this.#shorten('older');
   }
 
-  // shorten takes off what is too much, at one end.
+  // shorten removes rows beyond the maximum, at one end.
   #shorten(way) {
     if (this.#byId.size <= MOST) return;
     const v = this.#view, height = v.scrollHeight, top = v.scrollTop;
@@ -276,13 +276,13 @@ export class Log {
     this.#act.cut(way);
   }
 
-  // soon looks when what comes at once has come.
+  // soon calls look when messages have stopped coming for a moment.
   #soon() {
     clearTimeout(this.#looking);
     this.#looking = setTimeout(() => this.#look(), SETTLED);
   }
 
-  // look asks for more where an end comes near.
+  // look asks for more messages where the view is near an end.
   #look() {
     const v = this.#view;
     if (!this.#filled || !v.clientHeight) return;
@@ -290,7 +290,7 @@ export class Log {
     if (v.scrollHeight - v.scrollTop - v.clientHeight < AHEAD) this.#act.near('newer');
   }
 
-  // group says whether a message follows one of the same sender closely, and whether a day begins.
+  // group decides whether a message follows closely one of the same sender, and whether a new day begins.
   #group(li) {
     const row = li && this.#rows.get(li);
     if (!row?.message) return;
@@ -360,7 +360,7 @@ export class Log {
 
   #scrolled() {
     const v = this.#view;
-    // Only the reader moves up: what grows below (an image that has loaded) leaves scrollTop alone.
+    // Only the reader moves the view up: when content below grows (an image has loaded) scrollTop does not change.
     if (v.scrollHeight - v.scrollTop - v.clientHeight < NEAR && !this.#act.behind()) this.#stuck = true;
     else if (v.scrollTop < this.#top) this.#stuck = false;
     this.#top = v.scrollTop;

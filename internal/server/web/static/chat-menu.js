@@ -1,4 +1,4 @@
-// What can be done with the room that we are in.
+// The menu of the current room.
 
 import { link } from './chat-address.js';
 import { el } from './chat-dom.js';
@@ -16,7 +16,7 @@ export class Menu {
     for (const item of el('menu').querySelectorAll('button')) item.addEventListener('click', () => el('menu').hidePopover());
   }
 
-  // enter begins with a room, or with none; owner: it is ours to delete.
+  // enter begins with a room, or without one; owner: the user may delete it.
   enter(room, owner) {
     this.#room = room;
     el('menu-open').disabled = !room;
@@ -30,7 +30,7 @@ export class Menu {
       await navigator.clipboard.writeText(url);
       this.#act.toast('The link is in the clipboard.');
     } catch {
-      this.#act.toast(url); // forbidden, or not there without TLS
+      this.#act.toast(url); // copying is forbidden, or not available without TLS
     }
   }
 }

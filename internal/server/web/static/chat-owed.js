@@ -1,15 +1,15 @@
-// The answers that a server owes. One that is late is the first that a user notices of a network that is
-// gone: it is said long before the connection is given up.
+// The answers that the server owes. A late answer is the first sign of a lost network: the page shows it long before
+// it gives the connection up.
 
 const LATE = 4000; // ms
 
 export class Owed {
-  #since = new Map(); // by id of the request, in the order they were sent
+  #since = new Map(); // by id of the request, in the order in which they were sent
   #timer = 0;
   #late = false;
   #tell;
 
-  // tell is called with true when an answer is late, and with false when none is any more.
+  // tell is called with true when an answer is late, and with false when none is late any more.
   constructor(tell) {
     this.#tell = tell;
   }
@@ -23,7 +23,7 @@ export class Owed {
     if (this.#since.delete(id)) this.#look();
   }
 
-  // none says that nothing is owed any more: the connection has ended.
+  // none is called when the connection has ended: no answer is owed any more.
   none() {
     this.#since.clear();
     this.#look();

@@ -1,25 +1,27 @@
-// Pages of a room's history: which part of it the log shows, and when more of it is asked for.
+// Pages of a room's history: the part of it that the log shows, and when more of it is asked for.
 
 import { el } from './chat-dom.js';
 
 const PAGE = 50; // messages
 
 export class Pages {
-  #older = false;   // there may be messages before those that are shown
-  #newer = false;   // there are messages after them
-  #asked = null;    // {id, way} that is not answered
+  #older = false;   // there may be messages before those shown
+  #newer = false;   // there are messages after those shown
+  #asked = null;    // {id, way} of a request without an answer
   #act;
 
-  // act: ask(what) a page from the server, its id or null comes back; first() and last() offsets that are shown, or null
+  // act: ask(what) asks the server for a page and returns the id or null; first() and last() are the offsets shown,
+  // or null
   constructor(act) {
     this.#act = act;
     el('older-button').addEventListener('click', () => this.near('older'));
   }
 
-  // newer reports that what is shown does not reach to the latest message.
+  // newer reports whether the messages shown end before the latest one.
   get newer() { return this.#newer; }
 
-  // begin is with a room of which the messages from that offset on are shown, or under way; null with none.
+  // begin begins with a room. Its messages from the offset first on are shown, or on their way; null if there are
+  // none.
   begin(first) {
     this.#asked = null;
     this.#newer = false;
@@ -27,7 +29,7 @@ export class Pages {
     this.#show(first === null ? '' : this.#older ? 'more' : 'begins');
   }
 
-  // cut says that messages have been taken off an end, to keep the page small.
+  // cut is called when messages were removed from an end, to keep the page small.
   cut(way) {
     if (way === 'older') {
       this.#older = true;
@@ -37,20 +39,20 @@ export class Pages {
     }
   }
 
-  // near says that the reader comes to an end of what is shown.
+  // near is called when the reader comes to an end of the messages shown.
   near(way) {
     const from = way === 'older' ? this.#act.first() : this.#act.last();
     if (this.#asked || from === null || !(way === 'older' ? this.#older : this.#newer)) return;
     this.#ask(way, way === 'older' ? { before: from } : { after: from });
   }
 
-  // latest asks for the newest messages, to be shown instead of these.
+  // latest asks for the newest messages, to replace those shown.
   latest() {
     this.#ask('latest', {});
   }
 
-  // answer reports which way a page goes that has come: older, newer, latest; '' if it was not asked for. more is the
-  // server's word on whether there is more that way.
+  // answer returns the direction of a page that has come: older, newer, latest; '' if it was not asked for. more says
+  // whether the server has more in that direction.
   answer(id, more) {
     if (id !== this.#asked?.id) return '';
     const { way } = this.#asked;
@@ -62,7 +64,7 @@ export class Pages {
     return way;
   }
 
-  // fail says that no answer will come.
+  // fail is called when no answer will come.
   fail(id) {
     if (!this.#asked || (id !== undefined && id !== this.#asked.id)) return false;
     this.#asked = null;

@@ -1,9 +1,9 @@
-// Who is in the room, and who of them types.
+// The people in the room, and those of them who type.
 
 const FORGET_TYPING = 6000; // ms after the last note
-const ASK_AFTER = 2000;     // ms of a list that does not add up before it is asked for again
+const ASK_AFTER = 2000;     // ms for which a list may differ from the count before it is asked for again
 const MOST = 200;           // users that are listed
-const NAMED = 100;          // members up to which the server names everybody
+const NAMED = 100;          // members up to which the server names all of them
 
 export class People {
   #users = new Map(); // by id
@@ -31,7 +31,7 @@ export class People {
     }
   }
 
-  // enter begins with a room of so many members, or with none.
+  // enter begins with a room of so many members, or without one.
   enter(count) {
     for (const id of [...this.#typing.keys()]) this.types(id, '', false);
     clearTimeout(this.#timer);
@@ -46,7 +46,7 @@ export class People {
     this.#show();
   }
 
-  // change notes who came and went, as {id, username}, and how many there are now.
+  // change takes the people who came and went, as {id, username}, and the new count.
   change(came, went, count) {
     for (const { id, username } of came) {
       if (this.#users.size < MOST) this.#users.set(id, { id, username });
@@ -57,7 +57,7 @@ export class People {
     }
     this.#count = count;
     clearTimeout(this.#timer);
-    // News of comings and goings are the first that a busy server leaves out.
+    // A busy server leaves out news of comings and goings first.
     if (this.#users.size !== count && count <= NAMED) this.#timer = setTimeout(() => this.#act.ask(), ASK_AFTER * (1 + Math.random()));
     this.#show();
   }

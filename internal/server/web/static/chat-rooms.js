@@ -1,11 +1,11 @@
-// The rooms there are: the list that the server keeps us up to date on, and which of them have news.
+// The rooms: the list that the server keeps up to date, and which of them have unread messages.
 
 import { el, clone } from './chat-dom.js';
 
 export class Rooms {
-  #rooms = new Map();    // by id: as the server lists them, and the one we are in
-  #listed = new Map();   // by id: as the server has listed them last
-  #seen = new Map();     // by id: the offset up to which there is no news
+  #rooms = new Map();    // by id: those listed, and the current one
+  #listed = new Map();   // by id: as the server has last listed them
+  #seen = new Map();     // by id: the offset up to which the user has read
   #items = new Map();    // by id: <li>
   #sequence = undefined; // of the latest change
   #current = '';
@@ -26,7 +26,8 @@ export class Rooms {
     this.#show();
   }
 
-  // change takes what has changed. One that is missing (it is left out for who reads slowly) costs a new list.
+  // change takes changes of the list. If one is missing (the server leaves it out for slow readers) the page asks for
+  // a new list.
   change({ sequence, rooms, gone }) {
     if (this.#sequence === undefined) return; // the list is on its way
     if (sequence <= this.#sequence) return;
@@ -47,7 +48,7 @@ export class Rooms {
     this.#show();
   }
 
-  // locked reports that a room is known to have a password.
+  // locked reports whether a room is known to have a password.
   locked(id) {
     return this.#rooms.get(id)?.password ?? false;
   }
@@ -56,7 +57,7 @@ export class Rooms {
     return this.#rooms.get(id)?.room_name ?? id;
   }
 
-  // enter makes a room the current one, listed or not; null leaves all.
+  // enter makes a room the current one, listed or not; null leaves all rooms.
   enter(room) {
     const before = this.#current;
     this.#current = room?.room_id ?? '';
@@ -69,7 +70,7 @@ export class Rooms {
     this.#reveal();
   }
 
-  // read says that the user has everything of a room up to an offset.
+  // read notes that the user has read a room up to an offset.
   read(id, offset) {
     if (offset === undefined) return;
     this.#seen.set(id, offset);
@@ -77,7 +78,7 @@ export class Rooms {
     if (r && !(r.offset >= offset)) r.offset = offset;
   }
 
-  // forget is for a room that is no more.
+  // forget removes a room that is gone.
   forget(id) {
     this.#listed.delete(id);
     this.#seen.delete(id);
@@ -85,7 +86,7 @@ export class Rooms {
     this.#show();
   }
 
-  // count says how many are in the current room, which we know before the list does.
+  // count sets the number of members of the current room, which the page knows before the list does.
   count(n) {
     const r = this.#rooms.get(this.#current);
     if (!r || r.user_count === n) return;
@@ -93,27 +94,27 @@ export class Rooms {
     this.#show();
   }
 
-  // enable says whether rooms can be changed: not while there is no connection.
+  // enable says whether rooms can be changed: not without a connection.
   enable(on) {
     this.#on = on;
     for (const button of el('rooms').querySelectorAll('button')) button.disabled = !on;
   }
 
   #put(r) {
-    if (!this.#seen.has(r.room_id)) this.#seen.set(r.room_id, r.offset ?? 0); // what was there before us is no news
+    if (!this.#seen.has(r.room_id)) this.#seen.set(r.room_id, r.offset ?? 0); // read before we came
     if (r.room_id === this.#current && r.offset !== undefined) this.#seen.set(r.room_id, Math.max(r.offset, this.#seen.get(r.room_id)));
     this.#rooms.set(r.room_id, r);
   }
 
-  // behind puts a room that we have left back to what the server says of it. If we came and went between two of its
-  // looks there is no news of it.
+  // behind sets a room that the user has left back to the server's data. If the user came and went between two lists,
+  // nothing in it is unread.
   #behind(id) {
     const listed = this.#listed.get(id);
     if (listed) this.#rooms.set(id, { ...listed });
     else this.#drop(id);
   }
 
-  // reveal scrolls the list, and nothing around it, to the room we are in.
+  // reveal scrolls the list, and nothing around it, to the current room.
   #reveal() {
     const li = this.#items.get(this.#current), list = el('rooms');
     if (!li) return;
@@ -125,7 +126,7 @@ export class Rooms {
     if (id !== this.#current && !this.#listed.has(id)) this.#rooms.delete(id);
   }
 
-  // show brings the page up to date and leaves alone what has not changed: the user may be there.
+  // show updates the page, and leaves elements alone that have not changed: the user may be there.
   #show() {
     for (const [id, li] of this.#items) {
       if (this.#rooms.has(id)) continue;
@@ -150,7 +151,7 @@ export class Rooms {
     const current = r.room_id === this.#current, button = li.querySelector('button');
     const news = !current && (r.offset ?? 0) > (this.#seen.get(r.room_id) ?? 0);
     text(li.querySelector('.name'), r.room_name || r.room_id);
-    button.title = r.room_name || r.room_id; // the list may have no room for all of it
+    button.title = r.room_name || r.room_id; // the list may be too narrow for the whole name
     text(li.querySelector('.count'), r.user_count > 0 ? r.user_count.toLocaleString() : '');
     text(li.querySelector('.count-words'), r.user_count > 0 ? (r.user_count === 1 ? ' person there' : ' people there') : '');
     li.querySelector('.lock').toggleAttribute('hidden', !r.password);

@@ -1,4 +1,4 @@
-// The side of the page: the way into rooms, people, who we are. On a narrow screen it is a drawer.
+// The side of the page: the way into rooms, the people, the user. On a narrow screen it is a drawer.
 
 import { avatar, clone, el, plural } from './chat-dom.js';
 
@@ -26,13 +26,13 @@ export class Side {
     avatar(el('me-avatar'), user.id, user.username);
   }
 
-  // close puts the drawer away.
+  // close closes the drawer.
   close() {
     el('join').reset();
     this.#drawer(false);
   }
 
-  // people shows who is in the room: those the server named, and how many there are in all.
+  // people shows the people in the room: those that the server has named, and the count of all.
   people(users, count, me) {
     users.sort((a, b) => a.username.localeCompare(b.username));
     el('people').replaceChildren(...users.map((u) => {
@@ -48,7 +48,7 @@ export class Side {
     el('room-count').textContent = plural(count, 'person here', 'people here');
   }
 
-  // enable says whether rooms can be joined: not while there is no connection.
+  // enable says whether rooms can be joined: not without a connection.
   enable(on) {
     for (const control of el('join').querySelectorAll('input, button')) control.disabled = !on;
   }

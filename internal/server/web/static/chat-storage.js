@@ -1,5 +1,5 @@
-// What outlives a page: in the tab, who we are (a reload resumes, two tabs are two users); for all
-// tabs, the name to propose. A browser may forbid storage: then nothing outlives the page.
+// The data that outlives a page: in the tab, the user (a reload resumes, two tabs are two users); for all tabs, the
+// name to propose. A browser may forbid storage: then no data outlives the page.
 
 const WHO = 'perch-chat';
 const NAME = 'perch-chat-name';
@@ -12,7 +12,7 @@ export function who() {
   }
 }
 
-// keep stores what Connection.saved returned; null forgets it.
+// keep stores the result of Connection.saved; null forgets it.
 export function keep(saved) {
   try {
     if (saved) sessionStorage.setItem(WHO, JSON.stringify(saved));
@@ -34,8 +34,8 @@ export function keepName(text) {
   } catch { /* forbidden, or full */ }
 }
 
-// takeToken returns the token of #token=… and takes it out of the address, so that it is neither
-// seen nor bookmarked nor passed on.
+// takeToken returns the token of #token=… and removes it from the address, so that it is neither seen nor bookmarked
+// nor passed on.
 export function takeToken() {
   const match = /^#token=(.+)$/.exec(location.hash);
   if (!match) return '';

@@ -1,5 +1,5 @@
-// What a message says, as nodes. Text stays text; http(s) addresses become links; images are shown
-// if they came with the message, and fetched from elsewhere only when the reader asks for it.
+// The content of a message, as nodes. Text stays text; http(s) addresses become links; images are shown if they are
+// part of the message, and fetched from other sites only when the reader asks for it.
 
 import { alone } from './chat-dom.js';
 
@@ -14,7 +14,7 @@ export function content(message, loaded) {
   return linked(message.content);
 }
 
-// summary is what a quote of the message says, on one line.
+// summary is the text of a quote of the message, on one line.
 export function summary(message) {
   if (message.message_type === 'image') return 'Image';
   const line = message.content.replace(/\s+/g, ' ').trim();
@@ -35,7 +35,8 @@ function linked(text) {
   return nodes.filter((n) => n !== '').map((n) => (typeof n === 'string' ? document.createTextNode(n) : n));
 }
 
-// trimmed cuts off what ends a sentence rather than an address, and a bracket that opened before it.
+// trimmed removes characters that end a sentence and not an address, and a bracket that was opened before the
+// address.
 function trimmed(address) {
   let end = address.length;
   for (;;) {
@@ -66,7 +67,7 @@ function picture(message, loaded) {
   if (DATA_IMAGE.test(source)) return image(source, message.sender_name, loaded);
   const url = parse(source);
   if (url?.protocol !== 'https:') return null;
-  // Fetching it tells its server who reads here, so the reader decides.
+  // Fetching the image tells its server who reads this, so the reader decides.
   const offer = document.createElement('span');
   const button = document.createElement('button');
   offer.className = 'offer';

@@ -1,5 +1,5 @@
-// Watches an open connection: one that is silent is asked, one that does not answer is given up. A
-// browser says nothing about a network that is gone.
+// Watches an open connection: if it is silent it is asked, and if it does not answer it is given up. A browser does
+// not report that a network is gone.
 
 const PONG_TIMEOUT = 10_000; // ms
 const LOOK_EACH = 10_000;
@@ -7,10 +7,10 @@ const LOOK_EACH = 10_000;
 export class Watch {
   #interval; #ping; #silent;
   #heard = Date.now();
-  #pinged = 0; // when it was asked and has said nothing since; else 0
+  #pinged = 0; // time of a ping without an answer; else 0
   #timer = 0;
 
-  // interval is how long, in ms, a connection may be silent; ping asks, silent is called at the end.
+  // interval is how long, in ms, a connection may be silent; ping asks, silent is called when no answer has come.
   constructor(interval, ping, silent) {
     this.#interval = interval;
     this.#ping = ping;
@@ -18,13 +18,13 @@ export class Watch {
     this.#look();
   }
 
-  // heard says that something has come.
+  // heard is called when a message has come.
   heard() {
     this.#heard = Date.now();
     this.#pinged = 0;
   }
 
-  // ask does not wait for the interval: there is reason to doubt.
+  // ask asks at once, if there is reason to doubt.
   ask() {
     if (this.#pinged) return;
     clearTimeout(this.#timer);

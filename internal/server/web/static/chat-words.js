@@ -1,4 +1,4 @@
-// What the codes of errors mean for who uses the page. The server's own sentences are for who writes clients.
+// The error codes in words for users of the page. The server's own sentences are for authors of clients.
 
 const WORDS = {
   // Rooms.
@@ -36,18 +36,18 @@ const WORDS = {
   token_wrong_issuer: 'The access token comes from somewhere that this server does not trust.',
   token_revoked: 'The access token was withdrawn.',
   token_wrong_subject: 'The access token is for another user.',
-  // What passes.
+  // Errors that pass.
   rate_limited: 'That was too often. Wait a minute, then try again.',
   busy: 'The server is busy. Try again in a moment.',
   unavailable: 'A part of the server does not answer. Try again in a moment.',
   internal: 'Something went wrong on the server.',
-  // What a page should not see. If it does, it and the server are of different versions.
+  // Errors that a page should not get. If it does, it and the server are of different versions.
   ...Object.fromEntries(['invalid_json', 'not_an_object', 'too_deep', 'too_many_members', 'not_text', 'wrong_type', 'unknown_type',
     'bad_request', 'unexpected', 'data_invalid', 'data_too_large', 'VALIDATION_ERROR', 'PROCESSING_ERROR'].map((code) =>
     [code, 'The server does not understand this page. Load it again.'])),
 };
 
-// words says what an error of the server means: {code, message, field}.
+// words returns the words for an error of the server: {code, message, field}.
 export function words({ code, message, field }) {
   if (code === 'too_long' && field === 'content') return 'The message is too long.';
   if (code === 'too_long' && field === 'username') return 'The name is too long: 32 characters at most.';

@@ -1,5 +1,5 @@
-// The chat page: brings together the connection, which knows nothing of the page, and the parts of
-// the page, which know nothing of the connection.
+// The chat page: it connects the connection, which knows nothing of the page, with the parts of the page, which know
+// nothing of the connection.
 
 import * as address from './chat-address.js';
 import { Ask } from './chat-ask.js';
@@ -18,13 +18,13 @@ import { Side } from './chat-side.js';
 import * as storage from './chat-storage.js';
 import { words } from './chat-words.js';
 
-let token = storage.takeToken(); // of the address
+let token = storage.takeToken(); // from the address
 let connection = null;
-let room = null;         // room_joined of the room we are in
-let me = '';             // the name we had last
+let room = null;         // room_joined of the current room
+let me = '';             // the user's last name
 let back = false;        // this page was in a room before
-let target = '';         // the room that the address names, until we have asked for it
-let replay = 0;          // the offset up to which a loaded page gets again what it had; then 0
+let target = '';         // the room in the address, until it is asked for
+let replay = 0;          // after a reload: the offset up to which messages are shown again; then 0
 let late = false;        // an answer of the server is overdue
 let unread = 0, divider = null;
 
@@ -73,7 +73,7 @@ const people = new People({
   ask: () => connection.listUsers(),
 });
 
-// begin connects as who saved says; see Connection.
+// begin connects as the user in saved; see Connection.
 function begin(saved) {
   const url = new URL('/ws/chat', location.href);
   url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -94,7 +94,7 @@ function begin(saved) {
   connection.start();
 }
 
-// remove deletes our room, if that is meant.
+// remove deletes the current room, if the user confirms it.
 function remove() {
   const name = room.room_name;
   ask.ask({
@@ -186,7 +186,7 @@ const handlers = {
     }
     log.add(message, offset, own);
     rooms.read(message.room_id, offset);
-    if (replay && offset >= replay) { // all is there again that was there before the page was loaded
+    if (replay && offset >= replay) { // all messages from before the reload are shown again
       replay = 0;
       pages.begin(log.first());
     }
@@ -220,7 +220,7 @@ const handlers = {
   rooms: (changes) => rooms.change(changes),
 
   room_left({ room_id }) {
-    if (join.moving) return; // another comes at once
+    if (join.moving) return; // the next room follows at once
     const name = rooms.name(room_id);
     outside();
     log.clear();
@@ -260,7 +260,7 @@ const handlers = {
   user_typing: ({ user_id, username, is_typing }) => people.types(user_id, username, is_typing),
 };
 
-// paint shows how the connection is doing. One that owes answers is not shown as well.
+// paint shows the state of the connection, also when answers are late.
 function paint(name) {
   const waits = name === 'open' && late;
   el('state').dataset.state = waits ? 'waiting' : name;
@@ -268,7 +268,7 @@ function paint(name) {
   log.online(name === 'open', late);
 }
 
-// called says so if the server has given the user another name than the one they asked for.
+// called tells the user if the server has changed the name that they asked for.
 function called() {
   const wanted = connection.saved().username.normalize('NFC'), is = connection.user.username;
   if (!wanted || wanted === is) return;
@@ -276,7 +276,7 @@ function called() {
   log.notice('gap', `You are called ${is} here${why}.`, [is, wanted]);
 }
 
-// outside is when we are in no room.
+// outside shows that the user is in no room.
 function outside() {
   room = null;
   join.rests();
@@ -292,14 +292,14 @@ function outside() {
   title(room, unread);
 }
 
-// here says where we are.
+// here shows the current room.
 function here(name) {
   el('room-name').textContent = name || 'No room';
   el('room-title').toggleAttribute('data-room', name !== '');
   if (!name) el('room-count').textContent = '';
 }
 
-// nowhere says that there is no room to be seen.
+// nowhere shows that there is no room.
 function nowhere(text, names = []) {
   el('nowhere').hidden = !text;
   el('nowhere').replaceChildren(...isolated(text, names));
@@ -315,7 +315,7 @@ function closed(state) {
   banner.closed(text, button, () => connection.start());
 }
 
-// welcome asks who comes in; a token is needed for it, or not.
+// welcome asks for a name and, if it is needed, a token.
 function welcome(text, needed) {
   show('welcome');
   el('farewell').hidden = !text;
@@ -333,7 +333,7 @@ function show(id) {
   for (const part of ['welcome', 'app']) el(part).hidden = part !== id;
 }
 
-// mark forgets where the user had stopped reading: they have read on.
+// mark removes the line at which the user had stopped reading: they have read on.
 function mark() {
   if (divider) log.remove(divider);
   divider = null;
@@ -348,7 +348,7 @@ el('enter').addEventListener('submit', (ev) => {
 
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) return mark();
-  unread = 0; // the mark stays until the page is hidden again
+  unread = 0; // the line stays until the page is hidden again
   title(room, unread);
   connection?.nudge();
 });

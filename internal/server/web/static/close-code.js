@@ -1,4 +1,4 @@
-// What close codes mean, in plain words. docs/protocol.md has the table.
+// The meaning of close codes, in plain words. docs/protocol.md has the table.
 
 const WORDS = {
   1000: 'a normal end',
@@ -25,7 +25,7 @@ const WORDS = {
   4408: 'no first message came in time',
 };
 
-// meaning says what a code means; '' if nobody has said.
+// meaning returns the meaning of a code; '' if it is unknown.
 export function meaning(code) {
   return WORDS[code] ?? (code >= 4000 ? 'a code of the application' : code >= 3000 ? 'a code of a library' : '');
 }

@@ -1,4 +1,4 @@
-// The endpoints of perchd, and what one may say to each. docs/protocol.md has all of it.
+// The endpoints of perchd, and examples of messages to each. docs/protocol.md has everything.
 
 const json = (object) => JSON.stringify(object);
 
@@ -31,7 +31,7 @@ const ENDPOINTS = [
 
 export const paths = ENDPOINTS.map((e) => e.path);
 
-// known is what is known of a path: what it is about, and examples of messages by a short name.
+// known returns the description of a path, and examples of messages by a short name.
 export function known(path) {
   return ENDPOINTS.find((e) => e.path === path) ?? { path, about: '', examples: {} };
 }

@@ -1,7 +1,7 @@
-// What went over the wire, as a list. What a user typed or a server sent only ever becomes text, never markup.
+// The messages sent and received, as a list. Text of users or servers always becomes text, never markup.
 
 const MOST = 500;    // lines
-const BYTES = 64;    // of a binary message that are shown
+const BYTES = 64;    // bytes of a binary message that are shown
 const LONG = 10_000; // characters of a text that are shown
 const NEAR = 40;     // px from the end that still count as the end
 
@@ -19,8 +19,8 @@ export class Traffic {
     });
   }
 
-  // line adds one: kind is sent, received or state; data is text or an ArrayBuffer; beside is what else there is to
-  // say.
+  // line adds a line: kind is sent, received or state; data is text or an ArrayBuffer; beside is further text about
+  // it.
   line(kind, data, beside = '') {
     const follow = this.#view.scrollHeight - this.#view.scrollTop - this.#view.clientHeight < NEAR;
     const [mark, spoken] = MARK[kind], li = document.createElement('li'), arrow = span('', mark);

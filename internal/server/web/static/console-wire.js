@@ -1,4 +1,5 @@
-// One WebSocket that comes back as docs/protocol.md says: after which closes, when, and not for ever.
+// One WebSocket that comes back by the rules of docs/protocol.md: after certain closes, after a time, and not for
+// ever.
 //
 // Events, each with a detail:
 //   state    {name: idle | connecting | open | closing | waiting}; after a close with its code, reason, clean, asked if
@@ -12,11 +13,11 @@ const REFUSALS = 3;          // attempts in a row that never opened
 
 export class Wire extends EventTarget {
   #url = ''; #protocols = [];
-  #socket = null;      // the current one: what an older one does is ignored
+  #socket = null;      // the current one: events of older ones are ignored
   #state = { name: 'idle' };
   #timer = 0;
   #attempt = 0; #refusals = 0; #since = 0;
-  #delay = null;       // ms, as the server wishes
+  #delay = null;       // by id: the time at which it was sent
   #pings = new Map();  // by id: when it was sent
   #prefix = `ping-${Math.random().toString(36).slice(2, 8)}-`;
   #count = 0;
@@ -24,7 +25,8 @@ export class Wire extends EventTarget {
   get state() { return this.#state; }
   get protocol() { return this.#socket?.protocol ?? ''; }
 
-  // connect leaves what there was. If url or protocols cannot be it throws what WebSocket throws, and leaves nothing.
+  // connect drops the old connection. If url or protocols are invalid it throws WebSocket's error, and there is no
+  // connection.
   connect(url, protocols) {
     const socket = new WebSocket(url, protocols);
     this.#forget(1000);
@@ -40,7 +42,7 @@ export class Wire extends EventTarget {
     return true;
   }
 
-  // ping sends a message that every endpoint answers (an echo too), and returns it: a page cannot send the frame.
+  // ping sends a message that every endpoint answers (an echo too), and returns it: a page cannot send ping frames.
   ping() {
     const id = this.#prefix + ++this.#count, message = JSON.stringify({ type: 'ping', timestamp: Date.now(), id });
     if (!this.send(message)) return '';
@@ -48,13 +50,13 @@ export class Wire extends EventTarget {
     return message;
   }
 
-  // close ends the connection for good. It throws what WebSocket throws if code or reason cannot be.
+  // close ends the connection for good. If code or reason is invalid it throws WebSocket's error.
   close(code, reason) {
     this.#socket?.close(code, reason);
     this.#enter({ name: 'closing' });
   }
 
-  // stop gives up coming back.
+  // stop ends the attempts to come back.
   stop() {
     clearTimeout(this.#timer);
     this.#enter({ ...this.#state, name: 'idle', fresh: false });
@@ -120,7 +122,7 @@ export class Wire extends EventTarget {
   }
 }
 
-// delay is what the server asks for ahead of a close, in ms: {"type":"reconnect","delay_ms":…}.
+// delay is the time that the server asks for before a close, in ms: {"type":"reconnect","delay_ms":…}.
 function delay(data) {
   if (!data.startsWith('{')) return null;
   try {

@@ -1,4 +1,4 @@
-// The console at /: one WebSocket to an endpoint of this server, and what happens on it.
+// The console at /: one WebSocket to an endpoint of this server, and its messages.
 
 import { comesBack } from './chat-policy.js';
 import { meaning } from './close-code.js';
@@ -13,10 +13,10 @@ const el = (id) => document.getElementById(id);
 const traffic = new Traffic(), wire = new Wire();
 const encoder = new TextEncoder();
 let countdown = 0;
-let echo = false; // the endpoint is one
-let sentAt = []; // at an echo: when each message without an answer yet was sent, oldest first
+let echo = false; // the endpoint is an echo
+let sentAt = []; // at an echo: the times of messages without an answer, oldest first
 
-// endpoint is the address that the form names; null, and a word why, if it cannot be one.
+// endpoint is the address in the form; null, and the reason, if it is not valid.
 function endpoint() {
   const typed = el('path').value.trim(), url = URL.canParse(typed, location.href) ? new URL(typed, location.href) : null;
   if (!url || url.host !== location.host || !/^(http|ws)s?:$/.test(url.protocol)) {
@@ -27,7 +27,7 @@ function endpoint() {
   return [url, ''];
 }
 
-// protocols are what is offered: a token goes as one, because a page can set no header.
+// protocols are the subprotocols to offer: a token is one of them, because a page cannot set headers.
 function protocols() {
   const list = el('protocol').value.split(/[\s,]+/).filter(Boolean), token = el('token').value.trim();
   if (!token) return list;
@@ -145,7 +145,7 @@ el('connection').addEventListener('submit', (ev) => { ev.preventDefault(); conne
 el('send').addEventListener('submit', (ev) => { ev.preventDefault(); send(); });
 let shift = false; // held with the last key
 el('text').addEventListener('keydown', (ev) => { shift = ev.shiftKey; });
-el('text').addEventListener('beforeinput', (ev) => { // keyboards on screens tell of Enter in no other way
+el('text').addEventListener('beforeinput', (ev) => { // with keyboards on screens this is the only event for Enter
   if (ev.inputType !== 'insertLineBreak' || shift || ev.isComposing) return;
   ev.preventDefault();
   send();
