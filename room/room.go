@@ -128,6 +128,9 @@ func (r *Room) Position() Position {
 	return r.at
 }
 
+// Opened reports whether the broker has opened the room. With a broker that answers at once every room is open.
+func (r *Room) Opened() bool { return !r.opening.Load() }
+
 // Closed reports whether the room is deleted.
 func (r *Room) Closed() bool {
 	r.mu.Lock()

@@ -60,9 +60,9 @@ func (s *Service) register(conn perch.Conn, c *endpoint.Client, m protocol.Messa
 // greeting makes init.
 func (s *Service) greeting(c *endpoint.Client, id json.RawMessage, u *room.User, resumed bool) protocol.Object {
 	o := protocol.NewObject(nil, protocol.TypeInit).ID(id).String("user_id", u.ID()).String("username", u.Name()).
-		String("session", c.Session().Text()).Bool("resumed", resumed).Raw("available_rooms", s.list().json).
+		String("session", c.Session().Text()).Bool("resumed", resumed).Raw("available_rooms", listFor(s, c).json).
 		OpenList("online_users")
-	online := s.users.online(maxListed, func(id, name string) {
+	online := onlineFor(s, c, u, func(id, name string) {
 		o = o.OpenItem().String("id", id).String("username", name).Close()
 	})
 	return o.CloseList().Int("online_count", int64(online)).
@@ -144,7 +144,7 @@ func (s *Service) message(conn perch.Conn, c *endpoint.Client, typ string, m pro
 	case protocol.TypeListUsers:
 		return s.listUsers(conn, me, m)
 	case protocol.TypeListRooms:
-		return s.watchRooms(conn, me, m)
+		return s.watchRooms(conn, c, me, m)
 	case protocol.TypePing:
 		return pong(conn, m, s.now())
 	}

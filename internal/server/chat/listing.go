@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perchws/perch"
+	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
 )
@@ -90,16 +91,7 @@ func (s *Service) look(now int64, most int) *listing {
 		}
 		first.offer(ranked{room: r, busy: min(r.Count(), 1), since: since})
 	}
-	l := &listing{at: now, json: []byte{'['}}
-	for i, r := range first.ranks {
-		if i > 0 {
-			l.json = append(l.json, ',')
-		}
-		from := len(l.json)
-		l.json = appendRoom(l.json, r.room)
-		l.rooms = append(l.rooms, listed{r.room.ID(), bytes.Clone(l.json[from:])})
-	}
-	l.json = append(l.json, ']')
+	l := first.listing(now)
 	if all > maxListed {
 		s.listing.Store(l)
 	} else {
@@ -148,9 +140,24 @@ func (b *busiest) offer(r ranked) {
 	b.ranks = slices.Insert(b.ranks, at, r)
 }
 
+// listing makes the list of the rooms that were kept.
+func (b *busiest) listing(now int64) *listing {
+	l := &listing{at: now, json: []byte{'['}}
+	for i, r := range b.ranks {
+		if i > 0 {
+			l.json = append(l.json, ',')
+		}
+		from := len(l.json)
+		l.json = appendRoom(l.json, r.room)
+		l.rooms = append(l.rooms, listed{r.room.ID(), bytes.Clone(l.json[from:])})
+	}
+	l.json = append(l.json, ']')
+	return l
+}
+
 // listRooms sends the list, and the client's own room if it is private.
-func (s *Service) listRooms(conn perch.Conn, me *member, m protocol.Message) error {
-	send(conn, protocol.NewObject(nil, protocol.TypeRoomList).ID(m.ID()).Raw("rooms", me.withOwn(s.list().json)).Time("timestamp", s.now()))
+func (s *Service) listRooms(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message) error {
+	send(conn, protocol.NewObject(nil, protocol.TypeRoomList).ID(m.ID()).Raw("rooms", me.withOwn(listFor(s, c).json)).Time("timestamp", s.now()))
 	return nil
 }
 

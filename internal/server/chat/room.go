@@ -81,7 +81,7 @@ func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message
 func (s *Service) joining(m protocol.Message, me *member, fail failing) (*entry, error) {
 	e := &entry{id: bytes.Clone(m.ID()), room: me.rare.path, enter: s.enterRoom, fail: fail}
 	id, err := m.String("room_id", room.MaxID, false)
-	if err == nil && id != "" && !s.isPath(id, e.room) {
+	if err == nil && id != "" && !isCalled(s.hub, e.room, id) {
 		err = &protocol.Error{Code: protocol.CodeInvalidValue, Field: "room_id", Message: "The room is the one of the path."}
 	}
 	if err != nil {
@@ -96,10 +96,10 @@ func (s *Service) joining(m protocol.Message, me *member, fail failing) (*entry,
 	return e, s.creation(e, m)
 }
 
-// isPath reports whether an id is that of the room in a path.
-func (s *Service) isPath(id, path string) bool {
-	r := endpoint.FindRoom(s.hub, path)
-	return id == path || r != nil && endpoint.Called(r, id)
+// isCalled reports whether a name is that of the room in a path.
+func isCalled(hub *room.Hub, path, name string) bool {
+	r := endpoint.FindRoom(hub, path)
+	return name == path || r != nil && endpoint.Called(r, name)
 }
 
 // join handles a join after the first one.
@@ -170,7 +170,7 @@ func (s *Service) roomMessage(conn perch.Conn, c *endpoint.Client, typ string, m
 	case protocol.TypePing:
 		return pong(conn, m, s.now())
 	case protocol.TypeList:
-		return s.listRooms(conn, me, m)
+		return s.listRooms(conn, c, me, m)
 	case protocol.TypeJoin:
 		if _, err := me.in(); err == nil {
 			return &protocol.Error{Code: protocol.CodeAlreadyJoined}

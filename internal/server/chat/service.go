@@ -80,7 +80,7 @@ type Service struct {
 	looking  atomic.Bool             // a goroutine or loop makes the next listing
 	nextLook atomic.Int64            // the earliest time of the next listing of very many rooms
 
-	watch watch
+	watches watches
 
 	mu    sync.Mutex
 	going map[*room.User]struct{} // users whose last connection is closing
@@ -122,7 +122,7 @@ func (s *Service) Rooms(c room.Config) room.Config {
 func (s *Service) Mount(srv *perch.Server, realm *endpoint.Realm) error {
 	s.hub, s.realm = srv.Rooms(), realm
 	s.users = localUsers{s.hub}
-	s.watch.audience = s.hub.Audience()
+	s.watches.s, s.watches.all = s, make(map[string]*watch)
 	if err := s.furnish(); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type rare struct {
 	path                string // the room in the path of /ws/room
 	creations, attempts protocol.Budget
 	owed                atomic.Int32 // acknowledgements not yet given
+	watching            *watch       // nil: nothing
 }
 
 func (m *member) rarely() *rare {
@@ -112,6 +113,7 @@ func (s *Service) depart(conn perch.Conn, _ *endpoint.Client, _ *perch.CloseErro
 // refreshed is Endpoint.Refreshed: a new token may allow fewer rooms.
 func (s *Service) refreshed(conn perch.Conn, c *endpoint.Client) {
 	me := c.State.(*member)
+	s.watches.again(conn, c, me)
 	if r, err := me.in(); err != nil || c.Identity().MayJoin(r.ID()) {
 		return
 	}

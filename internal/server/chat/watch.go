@@ -3,7 +3,6 @@ package chat
 import (
 	"bytes"
 	"errors"
-	"math"
 	"sync"
 	"time"
 
@@ -17,8 +16,11 @@ import (
 // rooms, once for all clients, and only while there are any; the changes are encoded once, and sent like a message of
 // a room.
 type watch struct {
-	// Immutable after Mount.
+	// Immutable.
 	audience *room.Room // the clients that watch
+	limited  bool       // their tokens are for some rooms
+	rooms    []string   // of these tokens
+	key      string     // in watches
 
 	mu       sync.Mutex // short; taken before a room's
 	running  bool
@@ -34,24 +36,18 @@ const (
 )
 
 // watchRooms handles list_rooms{watch}: it sends the list now and changes from now on, or ends that.
-func (s *Service) watchRooms(conn perch.Conn, me *member, m protocol.Message) error {
+func (s *Service) watchRooms(conn perch.Conn, c *endpoint.Client, me *member, m protocol.Message) error {
 	on, err := m.Bool("watch", false)
 	if err != nil {
 		return err
 	}
 	if !on {
 		if m.Raw("watch") != nil {
-			_, _ = conn.Leave(s.watch.audience) // the client may not have been in it
+			me.unwatch(conn)
 		}
-		return s.listRooms(conn, me, m)
+		return s.listRooms(conn, c, me, m)
 	}
-	l, sequence, err := s.watch.join(s, conn)
-	if err != nil {
-		return endpoint.RoomError(err)
-	}
-	send(conn, protocol.NewObject(nil, protocol.TypeRoomList).ID(m.ID()).Raw("rooms", me.withOwn(l.json)).
-		Uint("sequence", sequence).Time("timestamp", s.now()))
-	return nil
+	return s.watches.start(conn, c, me, m.ID())
 }
 
 // join adds a connection. It gets all changes after that sequence.
@@ -62,7 +58,7 @@ func (w *watch) join(s *Service, conn perch.Conn) (l *listing, sequence uint64, 
 		return nil, 0, err
 	}
 	if !w.running {
-		w.running, w.told = true, s.list()
+		w.running, w.told = true, w.list(s)
 		s.realm.After(watchEach, func() { w.run(s) })
 	}
 	return w.told, w.sequence, nil
@@ -77,11 +73,11 @@ func (w *watch) run(s *Service) {
 
 // tell tells the changes. pause is how long to wait before the next ones; 0: nobody watches, so there are none.
 func (w *watch) tell(s *Service) (pause time.Duration) {
-	if w.over() {
+	if w.over(s) {
 		return 0
 	}
 	start := s.cfg.Clock.Now()
-	l := s.look(start, math.MaxInt)
+	l := w.look(s, start)
 	pause = max(watchEach, watchShare*time.Duration(s.cfg.Clock.Now()-start))
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -101,13 +97,14 @@ func paceOf(bytes, watchers int) time.Duration {
 	return time.Duration(float64(bytes) * float64(watchers) / watchBytes * float64(time.Second)).Truncate(time.Millisecond)
 }
 
-func (w *watch) over() bool {
+func (w *watch) over(s *Service) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.audience.Connections() > 0 {
 		return false
 	}
 	w.running, w.told = false, nil
+	s.watches.forget(w)
 	return true
 }
 

@@ -97,18 +97,19 @@ func TestWatchNoMore(t *testing.T) {
 	if o := ada.watches(); o["sequence"] != 0.0 { // asking twice counts once
 		t.Errorf("%v", o)
 	}
-	if n := s.chat.watch.audience.Connections(); n != 1 {
+	all := func() *watch {
+		s.chat.watches.mu.Lock()
+		defer s.chat.watches.mu.Unlock()
+		return s.chat.watches.all[""]
+	}
+	if n := all().audience.Connections(); n != 1 {
 		t.Fatalf("%d watch", n)
 	}
 	for range 2 {
 		ada.say(object{"type": "list_rooms", "watch": false})
 		has(t, ada.next("room_list"), "type", "rooms", "timestamp")
 	}
-	running := func() bool {
-		s.chat.watch.mu.Lock()
-		defer s.chat.watch.mu.Unlock()
-		return s.chat.watch.running
-	}
+	running := func() bool { return all() != nil }
 	wstest.Eventually(t, "nobody looks at the rooms", func() bool { return !running() })
 	if _, err := s.Rooms().Create("tea", room.Options{}); err != nil {
 		t.Fatal(err)

@@ -82,6 +82,10 @@ func (c *Client) Fail(conn perch.Conn, id json.RawMessage, err error) {
 		err = &protocol.Error{Code: protocol.Code(a.Code), Message: a.Reason}
 	}
 	e := protocol.AsError(err)
+	if e.RoomID != "" && !c.Identity().MayJoin(e.RoomID) { // the client is not to know of that room
+		other := *e
+		other.RoomID, e = "", &other
+	}
 	cfg := &c.realm().cfg
 	cfg.Meter.Error(c.at.Name, string(e.Code))
 	var buf [512]byte
