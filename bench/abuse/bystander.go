@@ -30,10 +30,10 @@ type bystander struct {
 	lost map[string]int
 }
 
-func newBystander(addr, room string, proxied bool) *bystander {
-	b := &bystander{addr: addr, room: room, from: source{ip: "127.0.0.9"}, lost: map[string]int{}}
-	if proxied {
-		b.from = source{"127.0.0.1", "203.0.113.9"}
+func newBystander(addr string, s *Scenario) *bystander {
+	b := &bystander{addr: addr, room: s.Room, from: source{ip: "127.0.0.9", secure: s.TLS}, lost: map[string]int{}}
+	if s.Proxied {
+		b.from = source{ip: "127.0.0.1", forwarded: "203.0.113.9", secure: s.TLS}
 	}
 	if b.room == "" {
 		b.room = "quiet corner"

@@ -32,7 +32,7 @@ func carts() Scenario {
 						_, _, err = s.await("session_updated")
 					}
 					a.failed(err)
-					s.SetLinger(0) // it breaks: the session waits
+					s.tcp.SetLinger(0) // it breaks: the session waits
 					stop()
 				}
 				return nil

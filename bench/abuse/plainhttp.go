@@ -22,7 +22,7 @@ func plainHTTP() Scenario {
 					return err
 				}
 				defer closeWith(ctx, s)()
-				s.SetReadBuffer(4 << 10) // what waits is the server's
+				s.tcp.SetReadBuffer(4 << 10) // what waits is the server's
 				asked := bytes.Repeat([]byte(from.request("/chat", a.Addr)+"\r\n"), requests)
 				for len(asked) > 0 {
 					n := min(len(asked), 16<<10)

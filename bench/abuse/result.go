@@ -49,11 +49,12 @@ type Result struct {
 	After    Memory  `json:"after"`
 	RSSLimit int64   `json:"rss_limit"` // during the attack
 	RSSLeft  int64   `json:"rss_left"`  // a minute after it
-	Back     float64 `json:"back"`      // seconds until it was so; 0: never
+	Kernel   int64   `json:"kernel_limit,omitempty"`
+	Back     float64 `json:"back"` // seconds until it was so; 0: never
 
 	Lost   []string `json:"lost"`   // what others have lost
 	Faults []string `json:"faults"` // memory and losses
-	Slow   []string `json:"slow"`   // times, which depend on the machine
+	Slow   []string `json:"slow"`   // times, and the kernel's memory, which others on the machine change too
 }
 
 // judge applies the rule.
@@ -70,6 +71,9 @@ func (r *Result) judge() {
 	}
 	if p, q := r.During.p99(), r.Quiet.p99(); p > slowest || p > slower*q {
 		r.Slow = append(r.Slow, fmt.Sprintf("p99 %.1f ms, quiet %.1f ms", p, q))
+	}
+	if r.Kernel > 0 && r.Peak.Kernel > r.Kernel {
+		r.Slow = append(r.Slow, fmt.Sprintf("kernel %d MiB, %d MiB are documented", r.Peak.Kernel/mib, r.Kernel/mib))
 	}
 	if h := r.During.Health.Max; h > unwell {
 		r.Slow = append(r.Slow, fmt.Sprintf("/health %.0f ms", h))

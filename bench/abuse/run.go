@@ -43,7 +43,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	defer launcher.Close()
 	report := &Report{Started: time.Now().UTC(), Short: o.Short}
 	for i := range chosen {
-		s := &Stage{options: &o, scenario: &chosen[i], launcher: launcher}
+		s := &Stage{ctx: ctx, options: &o, scenario: &chosen[i], launcher: launcher}
 		o.say("%s: %s", s.scenario.Name, s.scenario.What)
 		result, err := s.play(ctx)
 		if err != nil {
@@ -63,6 +63,7 @@ func (o *Options) say(format string, args ...any) {
 
 // Stage is a server with a bystander, on which a scenario is played.
 type Stage struct {
+	ctx       context.Context // of the run
 	options   *Options
 	scenario  *Scenario
 	launcher  *child.Launcher
@@ -70,6 +71,7 @@ type Stage struct {
 	key       string // the file of the development key
 	bystander *bystander
 	peaks     peaks
+	log       *stallable // the server's, where the scenario plays with it
 }
 
 // play plays the scenario.
@@ -80,11 +82,19 @@ func (s *Stage) play(ctx context.Context) (*Result, error) {
 	}
 	defer os.RemoveAll(dir)
 	s.key = filepath.Join(dir, "dev.key")
-	if s.server, err = s.launcher.Serve(child.Server{Command: s.command()}); err != nil {
+	server := child.Server{Command: s.command()}
+	if s.scenario.StallLog {
+		if s.log, err = newLog(); err != nil {
+			return nil, err
+		}
+		defer s.log.end()
+		server.Output = s.log.w
+	}
+	if s.server, err = s.launcher.Serve(server); err != nil {
 		return nil, err
 	}
 	defer s.server.Stop()
-	s.bystander = newBystander(s.server.Addr, s.scenario.Room, s.scenario.Proxied)
+	s.bystander = newBystander(s.server.Addr, s.scenario)
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	ready, over := make(chan struct{}), make(chan struct{})
@@ -110,6 +120,9 @@ func (s *Stage) phase() int { return int(s.bystander.phase.Load()) }
 // command starts the server.
 func (s *Stage) command() []string {
 	c := []string{s.options.Program, "--listen", "127.0.0.1:{port}", "--auth-dev-key", s.key}
+	if s.scenario.TLS {
+		c = append(c, "--tls-self-signed")
+	}
 	if s.scenario.Proxied {
 		c = append(c, "--trusted-proxies", "127.0.0.1/32")
 	}
@@ -133,6 +146,13 @@ func (s *Stage) measure(ctx context.Context) (*Result, error) {
 	pause(ctx, length)
 	r.Empty = readMemory(s.server.PID())
 	r.RSSLimit, r.RSSLeft = bound(r.Empty.RSS, s.scenario.Holds), bound(r.Empty.RSS, s.scenario.Keeps)
+	if s.scenario.Kernel > 0 {
+		r.Kernel = bound(r.Empty.Kernel, s.scenario.Kernel)
+	}
+	if s.log != nil {
+		s.log.stall()
+		defer time.AfterFunc(s.scenario.Time/2, s.log.end).Stop()
+	}
 	before, _ := bench.ProcessUsage(s.server.PID())
 	begun := time.Now()
 	s.bystander.phase.Store(attack)

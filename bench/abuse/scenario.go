@@ -17,13 +17,18 @@ type Scenario struct {
 	Flags []string
 	// Proxied says that all come through a trusted proxy: each has an address of its own that is not loopback's.
 	Proxied bool
-	Time    time.Duration // of the attack
-	Short   time.Duration // the same in the short form
-	Room    string        // where the bystander talks; "": a room of its own
+	TLS     bool // the server and the bystander speak TLS
+	// StallLog has nobody read the server's log from the beginning of the attack on; halfway its reader goes away.
+	StallLog bool
+	Time     time.Duration // of the attack
+	Short    time.Duration // the same in the short form
+	Room     string        // where the bystander talks; "": a room of its own
 
 	// Holds is the most that the attack may make the server hold, in bytes, as docs/limits.md has it; Keeps is what
 	// may be left of it a minute after its end.
 	Holds, Keeps int64
+	// Kernel is the same of the kernel's buffers during the attack; 0: not judged.
+	Kernel int64
 
 	// Attack attacks until ctx ends, in a process of its own.
 	Attack func(ctx context.Context, a *Attacker) error
@@ -38,7 +43,10 @@ type Scenario struct {
 
 // all are the scenarios in the order in which they run.
 func all() []Scenario {
-	return []Scenario{posts(), plainHTTP(), carts(), histories(), ids(), unfinished()}
+	return []Scenario{
+		stalledLog(), posts(), plainHTTP(), carts(), histories(), ids(),
+		everything(), unread(), unfinished(), passwords(), silentHellos(), manyRooms(), userLists(), flood(), smallFrames(), resets(),
+	}
 }
 
 // Names are the names of all scenarios.

@@ -3,6 +3,7 @@ package abuse
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,12 +22,13 @@ import (
 type source struct {
 	ip        string // of this machine
 	forwarded string // what a proxy says instead; "" for none
+	secure    bool   // it speaks TLS
 }
 
 // clientAt is the i-th address of clients, from 0: an address of loopback, or one that the proxy tells.
 func clientAt(i int, proxied bool) source {
 	if proxied {
-		return source{"127.0.0.1", fmt.Sprintf("198.51.%d.%d", 100+i/250, 1+i%250)}
+		return source{ip: "127.0.0.1", forwarded: fmt.Sprintf("198.51.%d.%d", 100+i/250, 1+i%250)}
 	}
 	return source{ip: fmt.Sprintf("127.0.%d.%d", i/200, 10+i%200)}
 }
@@ -36,8 +38,9 @@ const ioTime = 15 * time.Second
 
 // socket is one connection. One goroutine reads; any may write.
 type socket struct {
-	*net.TCPConn
-	r *bufio.Reader
+	net.Conn
+	tcp *net.TCPConn // below it
+	r   *bufio.Reader
 }
 
 // dial opens a TCP connection.
@@ -47,8 +50,12 @@ func dial(from source, addr string) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	tcp := c.(*net.TCPConn)
-	return &socket{tcp, bufio.NewReader(tcp)}, nil
+	s := &socket{Conn: c, tcp: c.(*net.TCPConn)}
+	if from.secure {
+		s.Conn = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	}
+	s.r = bufio.NewReader(s.Conn)
+	return s, nil
 }
 
 // request is the head of a GET, without its blank line.
@@ -247,7 +254,7 @@ func get(from source, addr, path string) (status int, err error) {
 
 // ended waits until the server has ended the connection, or ctx ends, and reads nothing that it has sent.
 func (s *socket) ended(ctx context.Context) error {
-	raw, err := s.SyscallConn()
+	raw, err := s.tcp.SyscallConn()
 	for err == nil && ctx.Err() == nil {
 		var info *unix.TCPInfo
 		var failed error

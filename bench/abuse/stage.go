@@ -1,11 +1,15 @@
 package abuse
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+	"slices"
+)
 
 // victim is the address of the i-th victim.
 func (s *Stage) victim(i int) source {
 	if s.scenario.Proxied {
-		return source{"127.0.0.1", fmt.Sprintf("203.0.113.%d", 100+i%100)}
+		return source{ip: "127.0.0.1", forwarded: fmt.Sprintf("203.0.113.%d", 100+i%100)}
 	}
 	return source{ip: fmt.Sprintf("127.0.100.%d", 1+i%200)}
 }
@@ -59,4 +63,34 @@ func history(c *socket, most int) (int, error) {
 		before = e.Messages[0].Offset
 	}
 	return found, nil
+}
+
+// meanwhile does one over and over during the attack; an error is a loss. What it needs is closed at the end.
+func (s *Stage) meanwhile(one func() error, needs ...io.Closer) (check func() []string) {
+	stop, lost := make(chan struct{}), make(chan map[string]int, 1)
+	go func() {
+		failures := map[string]int{}
+		for {
+			if err := one(); err != nil && s.phase() == attack {
+				failures[err.Error()]++
+			}
+			select {
+			case <-stop:
+				lost <- failures
+				return
+			default:
+			}
+		}
+	}()
+	return func() (all []string) {
+		close(stop)
+		for what, n := range <-lost {
+			all = append(all, fmt.Sprintf("%s (%d)", what, n))
+		}
+		for _, c := range needs {
+			c.Close()
+		}
+		slices.Sort(all)
+		return all
+	}
 }

@@ -46,37 +46,26 @@ func unfinished() Scenario {
 				return nil, err
 			}
 			message := frame.AppendMaskedFrame(nil, frame.OpBinary, make([]byte, size/2), 7)
-			stop := make(chan struct{})
-			lost := make(chan []string)
-			go func() { lost <- halves(c, message, stop) }()
-			return func() []string {
-				close(stop)
-				defer c.Close()
-				return <-lost
-			}, nil
+			return s.meanwhile(func() error {
+				if err := halves(c, message); err != nil {
+					return fmt.Errorf("a victim that sends a message in two halves: %w", err)
+				}
+				return nil
+			}, c), nil
 		},
 	}
 }
 
-// halves sends a message in two halves, a second apart, over and over until stop is closed, and awaits its echo.
-func halves(c *socket, message []byte, stop chan struct{}) []string {
-	for {
-		err := c.write(message[:len(message)/2])
-		time.Sleep(time.Second)
-		if err == nil {
-			err = c.write(message[len(message)/2:])
-		}
-		if err == nil {
-			c.SetReadDeadline(time.Now().Add(ioTime))
-			_, err = c.next()
-		}
-		if err != nil {
-			return []string{fmt.Sprintf("a victim that sends a message in two halves: %v", err)}
-		}
-		select {
-		case <-stop:
-			return nil
-		default:
-		}
+// halves sends a message in two halves, a second apart, and awaits its echo.
+func halves(c *socket, message []byte) error {
+	err := c.write(message[:len(message)/2])
+	time.Sleep(time.Second)
+	if err == nil {
+		err = c.write(message[len(message)/2:])
 	}
+	if err == nil {
+		c.SetReadDeadline(time.Now().Add(ioTime))
+		_, err = c.next()
+	}
+	return err
 }
