@@ -19,7 +19,7 @@ build: ## build bin/perchd, bin/perchbench and bin/perchvet, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
 
 .PHONY: test
-test: ## run all tests; what needs a program that is missing is listed at the end, with how to get it
+test: ## run all tests; lists at the end those that were skipped for want of a program, and how to get it
 	$(GO) run ./internal/testrun $(GO) test ./...
 
 .PHONY: race
@@ -27,7 +27,7 @@ race: ## run all tests with the race detector, in random order (needs gcc)
 	CGO_ENABLED=1 $(GO) run ./internal/testrun $(GO) test -race -shuffle=on ./...
 
 .PHONY: check
-check: ## gofmt, go vet, staticcheck, perchvet, and who may import whom
+check: ## gofmt, go vet, staticcheck, perchvet, and the tests of the layout
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt-ed:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
@@ -53,8 +53,8 @@ soak: T = 10m
 soak: ## run the model test of rooms for T (10m), each time with another seed
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 0 -run '^TestRoomsModel$$' ./internal/enginetest/rooms -rooms.for $(T)
 
-# Peers in Go come from the module proxy; those in other languages, and the yardstick in C, are skipped with
-# a note where what they need is missing.
+# Peers in Go come from the module proxy. Those in other languages, and the yardstick in C, are skipped with a note if
+# a program for them is missing.
 .PHONY: bench
 bench: T = $(if $(BASE),8m,17m)
 bench: build ## measure all servers in turn for T (17m), write bench/report/index.html; BASE=commit compares with that (8m)
@@ -62,12 +62,12 @@ bench: build ## measure all servers in turn for T (17m), write bench/report/inde
 	bin/perchbench suite --time $(T) $(if $(BASE),--base $(BASE))
 
 .PHONY: bench-smoke
-bench-smoke: build ## a minute that shows that every measurement works
+bench-smoke: build ## check in a minute that every measurement works
 	@$(MAKE) --no-print-directory baseline || echo "no gcc: without the yardsticks"
 	bin/perchbench suite --smoke --out bin/smoke
 
 .PHONY: abuse
-abuse: build ## attack perchd in every way we know, and see what a bystander notices of it (15m); ONLY=A4,B3 chooses
+abuse: build ## attack perchd in every way we know, and measure the effect on a bystander (15m); ONLY=A4,B3 chooses
 	bin/perchbench abuse --only "$(ONLY)"
 
 .PHONY: microbench
@@ -79,7 +79,7 @@ baseline: ## build the yardsticks of bench/baseline (needs gcc)
 	$(MAKE) -C bench/baseline
 
 .PHONY: pgo
-pgo: build baseline ## take the profile anew that go build optimises perchbench and perchd with
+pgo: build baseline ## take a new profile, with which go build optimises perchbench and perchd
 	bench/pgo.sh
 
 .PHONY: cover
@@ -89,6 +89,6 @@ cover: ## run all tests, write cover.html, print the total
 	@$(GO) tool cover -func cover.out | tail -n 1
 
 .PHONY: clean
-clean: ## remove what was built
+clean: ## remove all that was built
 	rm -rf bin cover.out cover.html
 	$(MAKE) -C bench/baseline clean
