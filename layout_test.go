@@ -87,6 +87,7 @@ var mayImport = map[string][]string{
 	"internal/server/endpoint": {".", "room", "session", "internal/server/auth", "internal/server/protocol", "internal/clock", "internal/entropy", "internal/spawn", "internal/label", "internal/ledger", "internal/limit"},
 	"internal/server/metrics":  {".", "room", "session", "internal/server/protocol", "internal/clock", "internal/ledger"},
 	"internal/server/logging":  {".", "room", "session", "internal/clock", "internal/spawn"},
+	"internal/server/reclaim":  {"internal/clock"},
 	"internal/server/protocol": {},
 	"internal/server/web":      {".", "room", "session", "docs"},
 	"internal/server/echo":     {".", "room", "session"},

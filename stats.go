@@ -168,6 +168,11 @@ func (l *loop) account() {
 	}
 }
 
+// Held is how many bytes of memory connections make the server hold: output that waits, in outboxes and on its way to
+// loops, and input that cannot be used yet. Unlike Stats it asks no loop: it is as the loops have reported last. Any
+// goroutine.
+func (srv *Server) Held() int64 { return srv.output.bytes() + srv.input.Load() }
+
 // Stats asks every loop for its counters: all that has happened before the call is in
 // them. On a loop, which must not wait, they are at most a sweep old; so are those of
 // a loop that does not answer within a second, because a callback blocks it:

@@ -176,7 +176,8 @@ func (d *daemon) serve(stop, others <-chan os.Signal) error {
 	d.log.Info("perchd serves", "version", version(), "pid", os.Getpid(), "address", d.engine.Addr().String(), "page", page, "try", try,
 		"endpoints", strings.Join(d.cfg.Endpoints, " "), "open_to_all", d.openToAll())
 
-	defer sweep(d.memory)()
+	d.limitMemory()
+	defer d.sweep()()
 	defer d.listenTo(others)()
 	ended := make(chan error, 1)
 	go func() { ended <- d.engine.Wait() }()

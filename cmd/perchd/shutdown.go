@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/perchws/perch"
-	"github.com/perchws/perch/session"
 )
 
 // shutdown ends perchd in steps: /ready says no, clients are still served for the delay, then new clients are refused
@@ -60,26 +59,4 @@ func limitText(d time.Duration) string {
 		return "none"
 	}
 	return d.String()
-}
-
-// sweep drops sessions whose time is over, once a second, until stop is called.
-func sweep(sessions *session.Memory) (stop func()) {
-	quit, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		every := time.NewTicker(time.Second)
-		defer every.Stop()
-		for {
-			select {
-			case <-every.C:
-				sessions.Sweep()
-			case <-quit:
-				return
-			}
-		}
-	}()
-	return func() {
-		close(quit)
-		<-ended
-	}
 }

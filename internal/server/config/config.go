@@ -43,6 +43,7 @@ type Config struct {
 	MaxErrors        int           // of one client in a minute
 	ShutdownDelay    time.Duration // from the signal to the first close
 	ShutdownDeadline time.Duration // from the first close to the end
+	MemoryLimit      int64         // bytes, for the collector; 0: the control group's limit decides, −1: none
 
 	File string // that it was read from; "": none
 

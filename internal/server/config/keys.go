@@ -83,6 +83,8 @@ var groups = []group{
 			func(c *Config) value { return one(&c.Engine.MaxFragments, limit(count(0, most))) }},
 		{"max-input-total", "size", "unfinished input of all clients; auto: 128MiB, or four messages of max-message-size", "auto",
 			func(c *Config) value { return one(&c.Engine.MaxInputTotal, orAuto(limit(size[int64]()))) }},
+		{"memory-limit", "size", "for the collector (GOMEMLIMIT); auto: 9/10 of the control group's limit", "auto",
+			func(c *Config) value { return one(&c.MemoryLimit, orAuto(limit(size[int64]()))) }},
 		{"max-output", "size", "waiting for one client; over it the client is closed with 3000", "1MiB",
 			func(c *Config) value { return one(&c.Engine.MaxOutput, limit(size[int]())) }},
 		{"max-output-total", "size", "waiting for all clients, and on its way to event loops", "256MiB",

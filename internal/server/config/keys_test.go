@@ -43,6 +43,7 @@ var samples = map[string]struct {
 	"max-fragments":              {[]string{"9"}, "9", func(c *Config) { c.Engine.MaxFragments = 9 }},
 	"max-output":                 {[]string{"4096"}, "4096", func(c *Config) { c.Engine.MaxOutput = 4096 }},
 	"max-input-total":            {[]string{"4GiB"}, "", func(c *Config) { c.Engine.MaxInputTotal = 4 << 30 }},
+	"memory-limit":               {[]string{"5GiB"}, "", func(c *Config) { c.MemoryLimit = 5 << 30 }},
 	"max-output-total":           {[]string{"3GiB"}, "", func(c *Config) { c.Engine.MaxOutputTotal = 3 << 30 }},
 	"send-buffer":                {[]string{"64KiB"}, "", func(c *Config) { c.Engine.SendBuffer = 64 << 10 }},
 	"receive-buffer":             {[]string{"0"}, "0", func(c *Config) { c.Engine.ReceiveBuffer = -1 }},
