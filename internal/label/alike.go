@@ -27,8 +27,28 @@ var prototypes = sync.OnceValue(func() map[rune]string {
 		}
 		all[codePoint(fields[0])] = like.String()
 	}
+	for _, small := range smallCapitals {
+		letter := string(small.letter)
+		if like, ok := all[small.letter]; ok {
+			letter = like
+		}
+		all[small.capital] = letter
+		for r, like := range all {
+			if strings.ContainsRune(like, small.capital) {
+				all[r] = strings.ReplaceAll(like, string(small.capital), letter)
+			}
+		}
+	}
 	return all
 })
+
+// smallCapitals look like their letter. The table of Unicode keeps them apart, and has them for what the small letters
+// of other scripts look like, as the Cyrillic в, к, м, н and т do: "Ѕуѕтем" is "System" to people.
+var smallCapitals = []struct{ capital, letter rune }{
+	{'ᴀ', 'a'}, {'ʙ', 'b'}, {'ᴄ', 'c'}, {'ᴅ', 'd'}, {'ᴇ', 'e'}, {'ꜰ', 'f'}, {'ɢ', 'g'}, {'ʜ', 'h'}, {'ɪ', 'i'}, {'ᴊ', 'j'},
+	{'ᴋ', 'k'}, {'ĸ', 'k'}, {'ʟ', 'l'}, {'ᴍ', 'm'}, {'ʍ', 'm'}, {'ɴ', 'n'}, {'ᴏ', 'o'}, {'ᴘ', 'p'}, {'ꞯ', 'q'}, {'ʀ', 'r'},
+	{'ꜱ', 's'}, {'ᴛ', 't'}, {'ᴜ', 'u'}, {'ᴠ', 'v'}, {'ᴡ', 'w'}, {'ʏ', 'y'}, {'ᴢ', 'z'},
+}
 
 func codePoint(hex string) rune {
 	n, err := strconv.ParseUint(hex, 16, 21)

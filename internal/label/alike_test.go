@@ -2,6 +2,7 @@ package label
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -18,6 +19,8 @@ func TestAlike(t *testing.T) {
 		{"می\u200cخواهم", "میخواهم"}, {"ശ്രീ\u200d", "ശ്രീ"}, {"❤️", "❤"}, {"❤︎", "❤️"}, {"葛\U000e0100城", "葛城"}, {"مـحمد", "محمد"},
 		{"a\u200bda", "ada"}, {"a\u00adda", "ada"}, // wherever they may come from
 		{"system", "ѕуѕtem"}, {"System", "ЅУЅТЕМ"}, {"System", "Ѕуѕtеm"}, {"SYSTEM", "ՏYՏTEM"}, {"System", "Sуstem"},
+		{"System", "Ѕуѕтем"}, {"System", "ѕуѕтем"}, {"SYSTEM", "Ѕуѕтeм"}, {"System", "Sysтem"}, {"System", "Sуstеᴍ"}, {"System", "ꜱʏꜱᴛᴇᴍ"},
+		{"Kate", "Кате"}, {"bob", "ʙoʙ"}, {"Anna", "ᴀɴɴᴀ"}, {"hat", "нат"},
 		{"General", "Gеneral"}, {"general", "gеnеrаl"}, {"GENERAL", "GENERАL"}, {"general", "ɡeneral"},
 		{"Ada", "Аda"}, {"ада", "aдa"}, {"Nik", "Νik"}, {"pop", "рор"}, {"Ꭹ", "ꭹ"}, {"İstanbul", "istanbul"}, {"ISTANBUL", "ıstanbul"}, {"ᏸ", "Ᏸ"},
 		{"AdaI", "Adal"}, {"Paypal", "PaypaI"}, {"Ada1", "Adal"}, {"Bob0", "BobO"}, {"Bob0", "bobo"}, {"modern", "modem"},
@@ -58,5 +61,46 @@ func TestPrototypes(t *testing.T) {
 func BenchmarkLooks(b *testing.B) {
 	for b.Loop() {
 		Looks("General Chat")
+	}
+}
+
+// TestSmallCapitals: none is left in the table, so that what looks like one looks like its letter.
+func TestSmallCapitals(t *testing.T) {
+	for _, small := range smallCapitals {
+		if !alike(string(small.capital), string(small.letter)) {
+			t.Errorf("%c is not like %c", small.capital, small.letter)
+		}
+		for r, like := range prototypes() {
+			if strings.ContainsRune(like, small.capital) {
+				t.Errorf("%c looks like %s, with a small capital", r, like)
+			}
+		}
+	}
+}
+
+// TestAlikeOneLetter: a label with one letter of another script, which the table says looks the same, is alike.
+func TestAlikeOneLetter(t *testing.T) {
+	others := make(map[string][]rune)
+	for r, like := range prototypes() {
+		others[like] = append(others[like], r)
+	}
+	n := 0
+	for _, label := range []string{"System", "system", "SYSTEM", "General", "Ada"} {
+		letters := []rune(label)
+		for i, letter := range letters {
+			for _, like := range []string{string(letter), prototypes()[letter]} {
+				for _, r := range others[like] {
+					fake := slices.Clone(letters)
+					fake[i] = r
+					shown, ok := Clean(string(fake))
+					if n++; ok && !alike(shown, label) {
+						t.Errorf("%s with %U, %q, is not like it", label, r, shown)
+					}
+				}
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d tried", n)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"hash/maphash"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/perchws/perch/internal/entropy"
@@ -63,13 +65,29 @@ func clean(name string) (shown string, looks []string, err error) {
 	return "", nil, &protocol.Error{Code: protocol.CodeNameInvalid, Field: "username"}
 }
 
-// likeSystem reports whether these looks are among those of the server's own id or name.
+// likeSystem reports whether these looks are among those of the server's own id or name, with or without spaces,
+// brackets and the like.
 func likeSystem(looks []string) bool {
 	theirs := systemLooks()
-	return slices.ContainsFunc(looks, func(look string) bool { return slices.Contains(theirs, look) })
+	return slices.ContainsFunc(looks, func(look string) bool { return slices.Contains(theirs, lettersOf(look)) })
 }
 
-var systemLooks = sync.OnceValue(func() []string { return append(label.Looks(systemName), label.Looks(systemID)...) })
+var systemLooks = sync.OnceValue(func() (all []string) {
+	for _, look := range append(label.Looks(systemName), label.Looks(systemID)...) {
+		all = append(all, lettersOf(look))
+	}
+	return all
+})
+
+// lettersOf drops what is no letter, mark or digit.
+func lettersOf(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.L, unicode.M, unicode.N) {
+			return r
+		}
+		return -1
+	}, s)
+}
 
 func (n *localNames) reserve(name, user string, answer func(string, error)) {
 	answer(n.find(name, user))

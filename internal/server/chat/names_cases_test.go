@@ -68,7 +68,7 @@ func (s *server) guestAlone(name string) (*client, object) {
 func TestNameInvalid(t *testing.T) {
 	s := start(t, Config{}, room.Config{})
 	for _, name := range []string{
-		"system", "System", " SYSTEM ", "ｓｙｓｔｅｍ", "ſystem", "system\u2800",
+		"system", "System", " SYSTEM ", "ｓｙｓｔｅｍ", "ſystem", "system\u2800", "Ѕуѕтем", "ѕуѕтем", "Sysтem", "[System]", "*System*", "S y s t e m", "System.", "~Ѕуѕтем~",
 		"ѕуѕtem", "Sуstem", "ЅУЅТЕМ", "SYSTЕM", "sуѕtеm", // Cyrillic letters
 		" ", "\u3000",
 		strings.Repeat("é", maxName+1),
