@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Takes the figures of bench/RESULTS.md: perchbench against rawecho, a bare C epoll server, one loop pinned to one core,
 # messages per server-CPU-second, in alternating windows or rounds.  Needs: make build baseline; root for --netns.
-#   bench/figures.sh echo|echo16|echo16k|echo9000|storm|fan|fanpubs|chatfan|idle|ping|light|deflateidle|deflatefan [private]
+#   bench/figures.sh echo|echo16|echo16k|echo9000|storm|fan|fanpubs|chatfan|idle|ping|light|deflateidle|deflatefan|abuse [private]
 # light and deflateidle need the peers too: make -C bench/peers
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -53,5 +53,6 @@ deflatefan) # 5,000 members get one message compressed, or as it is: server CPU,
         --server "plain=$PWD/bin/perchbench serve --loops 1 --listen 127.0.0.1:{port}" \
         --server "compressed=$PWD/bin/perchbench serve --loops 1 --listen 127.0.0.1:{port}" -- \
         fanout --exact --conns 5000 --pubs 1 --size "${SIZE:-1400}" --words --warmup 0.5s --time 2s ;;
-*) echo "what? echo echo16 echo16k echo9000 storm fan fanpubs chatfan idle ping light deflateidle deflatefan" >&2; exit 2 ;;
+abuse) bin/perchbench abuse --markdown ;; # every attack in its long form: what a bystander notices, and what the server holds
+*) echo "what? echo echo16 echo16k echo9000 storm fan fanpubs chatfan idle ping light deflateidle deflatefan abuse" >&2; exit 2 ;;
 esac

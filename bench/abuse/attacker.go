@@ -119,9 +119,9 @@ func closeWith(ctx context.Context, s *socket) (stop func()) {
 	return func() { ended(); s.Close() }
 }
 
-// token makes a token for a user.
-func token(program, key, user string) (string, error) {
-	out, err := exec.Command(program, "token", "--dev-key", key, "--sub", user).Output()
+// token makes a token for a user, with the key that these flags name.
+func token(program string, key []string, user string) (string, error) {
+	out, err := exec.Command(program, append([]string{"token", "--sub", user}, key...)...).Output()
 	if err != nil {
 		return "", fmt.Errorf("%s token: %w", program, err)
 	}

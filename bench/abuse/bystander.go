@@ -22,6 +22,7 @@ type bystander struct {
 	addr  string
 	from  source
 	room  string
+	token string // "": nobody
 	phase atomic.Int32
 
 	talk, echo, health latencies
@@ -176,7 +177,7 @@ func (b *bystander) echoes(ctx context.Context, ready func()) error {
 func (b *bystander) converse(ctx context.Context, ready func()) error {
 	var both [2]*socket
 	for i := range both {
-		s, _, err := chat(b.from, b.addr, b.room, "")
+		s, _, err := chat(b.from, b.addr, b.room, b.token)
 		if err != nil {
 			return fmt.Errorf("its room: %w", err)
 		}

@@ -16,7 +16,7 @@ func carts() Scenario {
 		Time: 40 * time.Second, Short: 9 * time.Second,
 		Holds: 256 * mib, Keeps: 256 * mib, // session-memory
 		Attack: func(ctx context.Context, a *Attacker) error {
-			greedy, err := token(a.Program, a.Key, "greedy")
+			greedy, err := token(a.Program, []string{"--dev-key", a.Key}, "greedy")
 			if err != nil {
 				return err
 			}

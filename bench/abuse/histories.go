@@ -55,9 +55,14 @@ func histories() Scenario {
 					return nil, err
 				}
 			}
+			c.Close()
 			return func() []string {
-				defer c.Close()
-				n, err := history(c, said)
+				n := 0
+				c, err := s.member(0, "", "general")
+				if err == nil {
+					n, err = history(c, said)
+					c.Close()
+				}
 				if err != nil || n < said {
 					return []string{fmt.Sprintf("general has %d of its %d messages %v", n, said, err)}
 				}

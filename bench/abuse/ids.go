@@ -39,26 +39,34 @@ func ids() Scenario {
 		},
 		Victim: func(s *Stage) (func() []string, error) {
 			const said, id = "pay 100", "payment-1"
-			c, err := s.member(0, "victim", "general")
-			if err != nil {
-				return nil, err
-			}
-			first, err := post(c, said, id)
+			first, err := s.says(said, id)
 			if err != nil {
 				return nil, err
 			}
 			return func() (lost []string) {
-				defer c.Close()
-				if again, err := post(c, said, id); err != nil || again.MessageID != first.MessageID {
-					lost = append(lost, fmt.Sprintf("the same id is posted twice: %v", err))
+				switch again, err := s.says(said, id); {
+				case err != nil:
+					lost = append(lost, fmt.Sprintf("a message cannot be sent again: %v", err))
+				case again.MessageID != first.MessageID:
+					lost = append(lost, "the same id is posted twice")
 				}
-				if _, err := post(c, said, "payment-2"); err != nil {
+				if _, err := s.says(said, "payment-2"); err != nil {
 					lost = append(lost, fmt.Sprintf("a victim's post is refused: %v", err))
 				}
 				return lost
 			}, nil
 		},
 	}
+}
+
+// says posts as the victim, on a connection of its own.
+func (s *Stage) says(content, id string) (event, error) {
+	c, err := s.member(0, "victim", "general")
+	if err != nil {
+		return event{}, err
+	}
+	defer c.Close()
+	return post(c, content, id)
 }
 
 // answers counts what the server says to an attacker: acknowledgements, and errors by their code.

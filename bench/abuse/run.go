@@ -68,7 +68,8 @@ type Stage struct {
 	scenario  *Scenario
 	launcher  *child.Launcher
 	server    *child.Process
-	key       string // the file of the development key
+	key       string   // the file of the development key
+	tokens    []string // flags of perchd token: the key that signs
 	bystander *bystander
 	peaks     peaks
 	log       *stallable // the server's, where the scenario plays with it
@@ -81,30 +82,27 @@ func (s *Stage) play(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	s.key = filepath.Join(dir, "dev.key")
-	server := child.Server{Command: s.command()}
-	if s.scenario.StallLog {
-		if s.log, err = newLog(); err != nil {
-			return nil, err
-		}
-		defer s.log.end()
-		server.Output = s.log.w
-	}
-	if s.server, err = s.launcher.Serve(server); err != nil {
+	if err := s.serve(dir); err != nil {
 		return nil, err
 	}
 	defer s.server.Stop()
-	s.bystander = newBystander(s.server.Addr, s.scenario)
+	if s.log != nil {
+		defer s.log.end()
+	}
 	serving, stop := context.WithCancel(ctx)
-	defer stop()
 	ready, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(over)
 		s.bystander.run(serving, func() { close(ready) })
 	}()
 	go s.peaks.watch(serving, s.server.PID(), s.phase)
-	<-ready
-	r, err := s.measure(ctx)
+	var r *Result
+	select {
+	case <-ready:
+		r, err = s.measure(ctx)
+	case <-time.After(ioTime):
+		err = fmt.Errorf("the bystander is not served: %q", s.bystander.losses())
+	}
 	stop()
 	<-over
 	if err != nil {
@@ -113,6 +111,36 @@ func (s *Stage) play(ctx context.Context) (*Result, error) {
 	s.fill(r)
 	r.judge()
 	return r, ctx.Err()
+}
+
+// serve starts the server, its files in dir, and makes the bystander.
+func (s *Stage) serve(dir string) (err error) {
+	s.key = filepath.Join(dir, "dev.key")
+	s.tokens = []string{"--dev-key", s.key}
+	server := child.Server{Command: s.command()}
+	if s.scenario.Keyed {
+		var flags []string
+		if flags, s.tokens, err = keys(dir); err != nil {
+			return err
+		}
+		server.Command = append(server.Command, flags...)
+	}
+	if s.scenario.StallLog {
+		if s.log, err = newLog(); err != nil {
+			return err
+		}
+		server.Output = s.log.w
+	}
+	if s.server, err = s.launcher.Serve(server); err != nil {
+		return err
+	}
+	s.bystander = newBystander(s.server.Addr, s.scenario)
+	if s.scenario.Keyed {
+		if s.bystander.token, err = s.token("bystander"); err != nil {
+			s.server.Stop()
+		}
+	}
+	return err
 }
 
 func (s *Stage) phase() int { return int(s.bystander.phase.Load()) }

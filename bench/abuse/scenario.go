@@ -18,6 +18,7 @@ type Scenario struct {
 	// Proxied says that all come through a trusted proxy: each has an address of its own that is not loopback's.
 	Proxied bool
 	TLS     bool // the server and the bystander speak TLS
+	Keyed   bool // the server wants tokens, of an RSA key of 8192 bits or a secret; the bystander has one of the latter
 	// StallLog has nobody read the server's log from the beginning of the attack on; halfway its reader goes away.
 	StallLog bool
 	Time     time.Duration // of the attack
@@ -45,7 +46,7 @@ type Scenario struct {
 func all() []Scenario {
 	return []Scenario{
 		stalledLog(), posts(), plainHTTP(), carts(), histories(), ids(),
-		everything(), unread(), unfinished(), passwords(), silentHellos(), manyRooms(), userLists(), flood(), smallFrames(), resets(),
+		everything(), unread(), unfinished(), passwords(), silentHellos(), manyRooms(), userLists(), flood(), signatures(), smallFrames(), resets(),
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 func smallFrames() Scenario {
 	const conns, batch = 32, 200
 	return Scenario{
-		Name: "B10", What: "32 connections send pings, empty texts and frames of one byte as fast as they are taken",
+		Name: "B10b", What: "32 connections send pings, empty texts and frames of one byte as fast as they are taken",
 		Time: 20 * time.Second, Short: 4 * time.Second,
 		Holds: 32 * mib, Keeps: 8 * mib,
 		Attack: func(ctx context.Context, a *Attacker) error {

@@ -19,7 +19,7 @@ func (s *Stage) token(user string) (string, error) {
 	if user == "" {
 		return "", nil
 	}
-	return token(s.options.Program, s.key, user)
+	return token(s.options.Program, s.tokens, user)
 }
 
 // member opens a connection of the i-th victim to a room.
