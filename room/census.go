@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// Census is what the Topic of a broker of several nodes is besides, if it knows the members of a room over all of them.
-// Memory's Topic is none: all members are here.
+// Census is a further interface of the Topic, for brokers of several nodes that know the members of a room over all of
+// them. Memory's Topic does not have it: all members are on this node.
 //
-// A node enters each visitor once: a user with the first of its connections in the room, every connection without a
-// user. The broker tells all nodes by [Subscriber.Members] who has come and gone over all of them, this node's own
-// visitors too: nobody is announced in another way. What a node has entered goes with its Topic, or, if the node is
+// A node enters each visitor once: a user with the first of its connections in the room, and every connection without
+// a user. By [Subscriber.Members] the broker tells all nodes of visitors that come and go on any node, also of this
+// node's own: they are announced in no other way. The visitors of a node leave with its Topic, or, if the node is
 // gone, when the broker finds out.
 //
 // Any goroutine may call the methods, with the room's lock held. They do not block, and call nothing of the room
@@ -18,8 +18,8 @@ import (
 type Census interface {
 	// Enter asks for a visitor's place. most bounds the members over all nodes; 0: there is no bound. answer is called
 	// once, after Enter has returned, on any goroutine, with no lock held. Errors: ErrFull, ErrNotFound,
-	// ErrUnavailable; then the visitor has no place. A user that is in the room on another node counts once, and gets
-	// a place whatever most is; one that has a place of this node keeps it.
+	// ErrUnavailable; then the visitor has no place. A user that is in the room on another node counts once, and gets a
+	// place even beyond most; one that has a place of this node keeps it.
 	Enter(v Visitor, most int, answer func(error))
 	// Leave gives a visitor's place back, also one whose Enter has not been answered. Without a place it does nothing.
 	Leave(v Visitor)
@@ -30,7 +30,7 @@ type Visitor struct {
 	ID, Name string
 }
 
-// visitorOf is who u is to others.
+// visitorOf returns u as other nodes know it.
 func visitorOf(u *User) Visitor {
 	if u == nil {
 		return Visitor{}
@@ -38,31 +38,32 @@ func visitorOf(u *User) Visitor {
 	return Visitor{u.id, u.name}
 }
 
-// claim is a place that was asked for. All connections of a user wait for the same one. It is over when the broker has
-// not answered in time, or no connection waits for it any more, or all that have waited have joined or not.
+// claim is a request for a place. All connections of a user wait for the same one. It is over when the broker has not
+// answered in time, when no connection waits for it any more, or when all connections that have waited have joined or
+// failed.
 type claim struct {
 	user    *User // nil: of one connection without a user
-	due     int64 // 0: the broker may take its time
+	due     int64 // 0: there is no limit
 	waits   []*wait
 	left    int  // connections that were told that the place is there, and have not joined yet
 	granted bool // the place is there
 	taken   bool // a connection has joined
 	over    bool
-	late    bool // of a connection without a user: it was over before the broker has answered
+	late    bool // of a connection without a user: it was over before the answer came
 }
 
 // errClaim says that a place must be claimed first.
 var errClaim = fmt.Errorf("%w: its members are counted elsewhere, and the broker must be asked", ErrOpening)
 
-// counted is what a room knows of its members over all nodes. Under Room.mu, but for by, which is set when it opens.
+// counted has the members of a room over all nodes. Under Room.mu, except by, which is set when the room opens.
 type counted struct {
 	by     Census // nil: all members are here
 	total  int    // as the broker has told it
 	claims []*claim
 }
 
-// needsClaim reports that a visitor needs the broker's word before it joins. c is the claim that it has; nil: none.
-// r.mu is held.
+// needsClaim reports whether a visitor must claim a place before it joins. c is the claim that it has; nil: none. r.mu
+// is held.
 func (n *counted) needsClaim(r *Room, u *User, c *claim) bool {
 	if n.by == nil || r.settings.Load().MaxMembers <= 0 || c != nil && c.granted && !c.over {
 		return false
@@ -71,7 +72,7 @@ func (n *counted) needsClaim(r *Room, u *User, c *claim) bool {
 	return u == nil || !here
 }
 
-// claim has w wait for a place of u's; nil: it need not wait, and w.claim, if there is one, has the place. Errors:
+// claim lets w wait for a place of u's. nil: it need not wait, and w.claim, if it is set, has the place. Errors:
 // errWaiting, ErrQueueFull.
 func (n *counted) claim(r *Room, w *wait, u *User) error {
 	r.mu.Lock()
@@ -96,7 +97,7 @@ func (n *counted) claim(r *Room, w *wait, u *User) error {
 	return errWaiting
 }
 
-// claimOf is the claim of a user; nil: there is none. r.mu is held.
+// claimOf returns the claim of a user; nil: there is none. r.mu is held.
 func (n *counted) claimOf(u *User) *claim {
 	if u == nil {
 		return nil
@@ -109,7 +110,8 @@ func (n *counted) claimOf(u *User) *claim {
 	return nil
 }
 
-// claimed takes the broker's answer. A second one is ignored. A place that nobody waits for any more is given back.
+// claimed takes the broker's answer. A second answer is ignored. A place for which nothing waits any more is given
+// back.
 func (n *counted) claimed(r *Room, c *claim, err error) {
 	r.mu.Lock()
 	if c.over || c.granted {
@@ -135,7 +137,7 @@ func (n *counted) claimed(r *Room, c *claim, err error) {
 	}
 }
 
-// settleClaim is for a connection that was told of its place, and has joined, or not.
+// settleClaim is called when a connection that was told of its place has joined, or has failed.
 func (n *counted) settleClaim(r *Room, c *claim, joined bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,7 +150,7 @@ func (n *counted) settleClaim(r *Room, c *claim, joined bool) {
 	}
 }
 
-// cancelClaim is for a wait whose connection is gone.
+// cancelClaim ends a wait whose connection is gone.
 func (n *counted) cancelClaim(r *Room, w *wait) {
 	r.mu.Lock()
 	c := w.claim
@@ -183,14 +185,15 @@ func (n *counted) endClaim(c *claim) {
 	n.claims = slices.DeleteFunc(n.claims, func(other *claim) bool { return other == c })
 }
 
-// vacate gives back a place that nobody has taken, unless the user is here, or has claimed it again. r.mu is held.
+// vacate gives back a place that no connection has taken, unless the user is here, or has claimed it again. r.mu is
+// held.
 func (n *counted) vacate(r *Room, u *User) {
 	if _, here := r.users[u]; u == nil || !here && n.claimOf(u) == nil {
 		n.leaveCensus(r, u)
 	}
 }
 
-// overdueClaims ends the claims whose time is over, and returns what waits for them. r.mu is held.
+// overdueClaims ends the claims whose time is over, and returns their waits. r.mu is held.
 func (n *counted) overdueClaims(r *Room, over func(due int64) bool) (late []*wait) {
 	for _, c := range slices.Clone(n.claims) {
 		if c.granted || !over(c.due) {
@@ -215,7 +218,7 @@ func (n *counted) leaveCensus(r *Room, u *User) {
 	}
 }
 
-// came notes a visitor that is the first of its kind here. asked: the broker knows of it. r.mu is held.
+// came notes the first connection of a visitor on this node. asked: the broker knows of it. r.mu is held.
 func (n *counted) came(r *Room, u *User, asked bool) {
 	switch {
 	case n.by == nil && u != nil:
@@ -255,7 +258,7 @@ func (r *Room) Members(total int, came, went []Visitor) {
 	}
 }
 
-// known is the user of a visitor: the one that is connected here, if it is.
+// known returns the user of a visitor: the one that is connected to this node, if there is one.
 func (h *Hub) known(v Visitor) *User {
 	if u := h.User(v.ID); u != nil {
 		return u
@@ -263,7 +266,7 @@ func (h *Hub) known(v Visitor) *User {
 	return &User{id: v.ID, name: v.Name}
 }
 
-// reenter tells a broker that has lost its data of all who are here. r.mu is held.
+// reenter tells a broker that has lost its data of all visitors on this node. r.mu is held.
 func (n *counted) reenter(r *Room) {
 	if n.total = 0; n.by == nil {
 		return

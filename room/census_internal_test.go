@@ -13,7 +13,7 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// cluster is what two nodes share: a broker that counts members over both, and knows where users are. It answers when
+// cluster is a broker that two nodes share. It counts members over both, and knows where users are. It answers when
 // the test lets it.
 type cluster struct {
 	*Memory
@@ -22,7 +22,7 @@ type cluster struct {
 	lost  bool // answers to Enter are lost
 }
 
-// tally is who is in a room, by node.
+// tally has the members of a room, by node.
 type tally struct {
 	topics  []*countingTopic
 	members map[*countingTopic]map[Visitor]int
@@ -120,7 +120,7 @@ func (t *countingTopic) Leave(v Visitor) {
 	})
 }
 
-// tell tells all nodes; who has no name is not announced, but counted.
+// tell tells all nodes. A visitor without a name is counted, but not announced.
 func (t *tally) tell(came, went []Visitor) {
 	named := func(all []Visitor) []Visitor {
 		return slices.DeleteFunc(all, func(v Visitor) bool { return v.ID == "" })
@@ -131,7 +131,7 @@ func (t *tally) tell(came, went []Visitor) {
 	}
 }
 
-// crash is the end of a node: its members vanish.
+// crash ends a node: its members vanish.
 func (c *cluster) crash(node int) {
 	for _, t := range c.rooms {
 		topic := t.topics[node]
@@ -162,7 +162,7 @@ func (c *cluster) settle() {
 	}
 }
 
-// twoNodes are two hubs on one cluster, which announce who comes and goes.
+// twoNodes are two hubs on one cluster, which announce comings and goings.
 func twoNodes(t testing.TB, cfg Config) (*cluster, [2]*world) {
 	nodes := newCluster(2)
 	var worlds [2]*world
@@ -182,13 +182,13 @@ func twoNodes(t testing.TB, cfg Config) (*cluster, [2]*world) {
 	return nodes[0].cluster, worlds
 }
 
-// joinLater joins, and puts what came of it into told.
+// joinLater joins, and appends the result to told.
 func (c *conn) joinLater(r *Room, told *[]error) {
 	c.l.shards.JoinLater(c.Slot, c.Gen, r, JoinOptions{}, func(_ Joined, err error) { *told = append(*told, err) })
 }
 
-// TestCensus: members are counted over both nodes, their bound holds, and each node's members hear of those of the
-// other, a user of both once.
+// TestCensus: members are counted over both nodes, and their bound holds. The members on each node are told of those
+// on the other; a user on both comes once.
 func TestCensus(t *testing.T) {
 	b, w := twoNodes(t, Config{})
 	r0 := w[0].create("r", Options{MaxMembers: 3})
@@ -258,7 +258,7 @@ func TestCensus(t *testing.T) {
 	w[0].audit()
 }
 
-// TestCensusPlainJoin: Join does not wait. Without a bound it need not, and with one it says so.
+// TestCensusPlainJoin: Join does not wait. Without a bound it need not; with a bound it returns an error.
 func TestCensusPlainJoin(t *testing.T) {
 	b, w := twoNodes(t, Config{})
 	open, bounded := w[0].create("open", Options{}), w[0].create("bounded", Options{MaxMembers: 1})
@@ -331,7 +331,7 @@ func TestCensusLate(t *testing.T) {
 	}
 }
 
-// TestCensusBound: what waits for places is bounded.
+// TestCensusBound: the waits for places are bounded.
 func TestCensusBound(t *testing.T) {
 	b, w := twoNodes(t, Config{MaxWaiting: 4})
 	r := w[0].create("r", Options{MaxMembers: 100})
@@ -349,8 +349,8 @@ func TestCensusBound(t *testing.T) {
 	}
 }
 
-// TestCensusModel: whatever happens, in the end the broker has a place for everybody who is there, and for nobody else,
-// and never more than there may be.
+// TestCensusModel: in the end the broker has a place for every member and for nobody else, and never more places than
+// allowed.
 func TestCensusModel(t *testing.T) {
 	for seed := range uint64(60) {
 		rnd := rand.New(rand.NewPCG(seed, 3))

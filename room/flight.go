@@ -99,7 +99,8 @@ func orTimeout(why error) error {
 	return why
 }
 
-// overdue takes out the orders, and what waits for places, whose time is over, and says whether that of the opening is.
+// overdue removes the orders and the waits for places whose time is over, and reports whether the time of the opening
+// is over.
 func (r *Room) overdue(now int64, all bool) (late []*order, claims []*wait, failed bool) {
 	over := func(due int64) bool { return all || due != 0 && now >= due }
 	r.mu.Lock()

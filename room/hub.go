@@ -79,7 +79,7 @@ type Hub struct {
 	seed      maphash.Seed
 	loops     []Loop    // after Attach
 	budget    Budget    // after Attach; nil: there is no bound
-	verbatim  bool      // what is published is what is sent
+	verbatim  bool      // messages are sent as they are published
 	directory Directory // nil: all users are here
 	hashing   chan struct{}
 

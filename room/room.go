@@ -172,7 +172,7 @@ func (r *Room) Users(most int, f func(u *User, since time.Time)) (all int) {
 // JoinOptions say how to join.
 type JoinOptions struct {
 	Key    Key       // of a room with a password; see Room.Unlock
-	Since  *Position // what the connection has seen: ask for what came after
+	Since  *Position // the last message that the connection has seen: it gets the later ones
 	Recent int       // how many of the latest messages to get, if not those
 
 	claim *claim // of a place in a room whose members are counted elsewhere

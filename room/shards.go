@@ -22,7 +22,7 @@ type Shards struct {
 	joining map[joining]uint64
 	ticket  uint64
 	recycle []*Delivery        // of joins, for the next ones
-	waits   map[uint32][]*wait // by slot: what connections have asked of rooms that are being opened
+	waits   map[uint32][]*wait // by slot: calls that wait for rooms being opened
 }
 
 // seat is what a loop knows of a connection. If gen is zero, the connection has neither signed in nor joined.

@@ -26,7 +26,7 @@ func TestConfigRefusesWhatPerchdRefuses(t *testing.T) {
 	empty, nonsense := file("empty", "", 0o600), file("nonsense", "nonsense", 0o600)
 	secret := file("secret", strings.Repeat("s", auth.MinSecret), 0o600)
 	written := file("written", strings.Repeat("w", auth.MinSecret), 0o600)
-	if err := os.Chmod(written, 0o646); err != nil { // whatever the umask
+	if err := os.Chmod(written, 0o646); err != nil { // so that the umask does not matter
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {

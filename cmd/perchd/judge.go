@@ -20,7 +20,7 @@ import (
 	"github.com/perchws/perch/internal/sock"
 )
 
-// judge holds the settings against the rules about what nobody can mean, and logs what it doubts.
+// judge checks the settings by the rules of package config, and logs its warnings.
 func (d *daemon) judge() error {
 	doubts, err := d.cfg.Judge(d.facts())
 	for _, doubt := range doubts {
@@ -29,9 +29,9 @@ func (d *daemon) judge() error {
 	return err
 }
 
-// resolve looks up the addresses to listen on, takes the socket that was inherited, and finds out what other machines
-// reach. In open mode what it has looked at is what will be listened on. When it is only checked there is no socket:
-// systemd passes it to perchd alone.
+// resolve looks up the addresses to listen on, takes the socket that was inherited, and finds out whether other
+// machines reach them. In open mode perchd listens on the addresses that were looked up here. If it only checks there
+// is no socket: systemd passes it to perchd alone.
 func (d *daemon) resolve(checked bool) error {
 	c := d.cfg
 	switch {
@@ -67,7 +67,7 @@ func resolve(c *config.Config, key string, addr *string) (reached bool, err erro
 	return !auth.LoopbackListen(a.String()), nil
 }
 
-// facts are what rules ask besides the settings. A file that cannot be read is a fault that others tell.
+// facts are used by rules besides the settings. A file that cannot be read is a fault that others report.
 func (d *daemon) facts() config.Facts {
 	c, f := d.cfg, d.reached
 	f.Descriptors, f.CPUs, f.Memory = sock.DescriptorLimit(), procs.Available(), memory()
@@ -107,7 +107,7 @@ func (d *daemon) facts() config.Facts {
 	return f
 }
 
-// wouldWarn is the log of a perchd that is only checked: it prints what perchd would warn of.
+// wouldWarn is the log of a perchd that only checks: it prints the warnings.
 type wouldWarn struct{ to io.Writer }
 
 func (wouldWarn) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
@@ -120,7 +120,7 @@ func (w wouldWarn) Handle(_ context.Context, r slog.Record) error {
 func (w wouldWarn) WithAttrs([]slog.Attr) slog.Handler { return w }
 func (w wouldWarn) WithGroup(string) slog.Handler      { return w }
 
-// memory is how much of it the process may use, as far as machine, cgroup and GOMEMLIMIT say.
+// memory is how many bytes the process may use, by machine, cgroup and GOMEMLIMIT.
 func memory() int64 {
 	most := debug.SetMemoryLimit(-1)
 	for _, name := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {

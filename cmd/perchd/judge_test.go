@@ -19,7 +19,7 @@ import (
 	"github.com/perchws/perch/internal/wstest"
 )
 
-// TestConfigWarnsAsPerchd: perchd config says in the same words what perchd warns of, and both go on.
+// TestConfigWarnsAsPerchd: perchd config prints the warnings of perchd in the same words, and both go on.
 func TestConfigWarnsAsPerchd(t *testing.T) {
 	dir := t.TempDir()
 	shared := func(name, content string) string {
@@ -27,7 +27,7 @@ func TestConfigWarnsAsPerchd(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(path, 0o644); err != nil { // whatever the umask
+		if err := os.Chmod(path, 0o644); err != nil { // so that the umask does not matter
 			t.Fatal(err)
 		}
 		return path

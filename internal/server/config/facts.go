@@ -2,7 +2,7 @@ package config
 
 import "io/fs"
 
-// Facts are what rules ask besides the keys: of files, and of the machine. The zero Facts break no rule.
+// Facts are used by rules besides the keys: facts about files, and about the machine. The zero Facts break no rule.
 type Facts struct {
 	ListenReached, AdminReached bool // other machines reach what listens there
 	Files                       []File
@@ -13,7 +13,7 @@ type Facts struct {
 	Memory                      int64    // bytes that the process may use; 0: not known
 }
 
-// File is one that a key names.
+// File is a file that a key names.
 type File struct {
 	Key, Path string
 	Mode      fs.FileMode

@@ -6,31 +6,31 @@ import (
 	"strings"
 )
 
-// A verdict says what becomes of settings that break a rule.
+// A verdict is the result for settings that break a rule.
 type verdict string
 
 const (
 	refused verdict = "refused" // they cannot work, or are dangerous: perchd does not start
-	warned  verdict = "warned"  // they work, and are hardly what was meant
+	warned  verdict = "warned"  // they work, but were hardly meant
 )
 
-// rule is about settings that nobody can mean: the value of one key, or of several that depend on each other.
+// rule finds settings that make no sense: the value of one key, or of several that depend on each other.
 type rule struct {
-	keys    string // the first is the one to change; the others are shown beside it
+	keys    string // the first is the one to change; the others are shown too
 	verdict verdict
 	broken  test
-	says    string // what is wrong, and what to write instead
+	says    string // the fault, and the mend
 }
 
-// test finds out whether a rule is broken: once for each string that it returns, which says by what, or is empty.
+// test reports whether a rule is broken. It returns a string for each break: the value that breaks it, or "".
 type test func(c *Config, f *Facts) (by []string)
 
-// when is a test that asks the keys alone.
+// when makes a test of the keys alone.
 func when(bad func(c *Config) bool) test {
 	return seen(func(c *Config, _ *Facts) bool { return bad(c) })
 }
 
-// seen is a test that is broken once or not at all.
+// seen makes a test that breaks at most once.
 func seen(bad func(c *Config, f *Facts) bool) test {
 	return func(c *Config, f *Facts) []string {
 		if bad(c, f) {
@@ -40,8 +40,8 @@ func seen(bad func(c *Config, f *Facts) bool) test {
 	}
 }
 
-// Judge holds the settings against all rules (docs/configuration.md). The error joins what perchd must refuse,
-// one line each; warnings are what it should tell and go on.
+// Judge checks the settings by all rules (docs/configuration.md). The error joins the reasons to refuse them, one line
+// each; with warnings perchd starts.
 func (c *Config) Judge(f Facts) (warnings []string, err error) {
 	var errs []error
 	for _, r := range rules {
@@ -57,7 +57,7 @@ func (c *Config) Judge(f Facts) (warnings []string, err error) {
 	return warnings, errors.Join(errs...)
 }
 
-// complaint names the key with its source, and shows the values that the rule is about.
+// complaint names the key with its source, and shows the values concerned.
 func (c *Config) complaint(r *rule, by string) error {
 	names := strings.Fields(r.keys)
 	values := make([]string, len(names))
@@ -78,7 +78,7 @@ func (c *Config) complaint(r *rule, by string) error {
 	return c.Errorf(names[0], "%s%s [%s]", by, r.says, strings.Join(values, ", "))
 }
 
-// told reports whether somebody has set a key.
+// told reports whether a key was set.
 func (c *Config) told(key string) bool { return c.sources[key] != byDefault }
 
 // Rule is a row of the list of rules, for documents.
@@ -88,7 +88,7 @@ type Rule struct {
 	Says    string
 }
 
-// Rules are all rules, in the order in which they are judged.
+// Rules returns all rules, in the order in which they are checked.
 func Rules() (all []Rule) {
 	for _, r := range rules {
 		all = append(all, Rule{strings.Fields(r.keys), string(r.verdict), r.says})

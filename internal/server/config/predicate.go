@@ -14,7 +14,7 @@ import (
 	"github.com/perchws/perch/handshake"
 )
 
-// What several rules say.
+// Texts of several rules.
 const (
 	fillsMemory = "without a limit clients can fill the memory of the machine: leave it out, or write a size"
 	keepsPlace  = "with 0 a client that does nothing keeps its place for ever: leave it out, or write a time"
@@ -33,38 +33,38 @@ const (
 	mostNameless        = 4 // keys of an algorithm without a kid: auth.MaxTries
 )
 
-// tooSmall reports that there is a limit, and that it is less than so much.
+// tooSmall reports whether there is a limit, and it is less than least.
 func tooSmall[T int | int64](limit, least T) bool { return limit > 0 && limit < least }
 
-// hasty reports a time that is shorter than a network takes at its worst.
+// hasty reports whether a time is shorter than a slow network needs.
 func hasty(d time.Duration) bool { return d > 0 && d < time.Second }
 
-// endless is for a total that has no limit.
+// endless tests whether a total has no limit.
 func endless(total func(c *Config) int64) test {
 	return when(func(c *Config) bool { return total(c) < 0 })
 }
 
-// forever is for a time without end.
+// forever tests whether a time has no end.
 func forever(d func(c *Config) time.Duration) test {
 	return when(func(c *Config) bool { return d(c) < 0 })
 }
 
-// twoParts is for a total that holds less than two of its parts.
+// twoParts tests whether a total holds less than two of its parts.
 func twoParts(total, part func(c *Config) int64) test {
 	return when(func(c *Config) bool { return total(c) > 0 && part(c) > 0 && total(c)/2 < part(c) })
 }
 
-// withoutDeflate is for a key that only compression asks.
+// withoutDeflate tests whether a key is set that only compression uses.
 func withoutDeflate(key string) test {
 	return when(func(c *Config) bool { return c.Engine.Compression.Disabled && c.told(key) })
 }
 
-// totals are all that is bounded for the process.
+// totals is the sum of all bounds for the process.
 func (c *Config) totals() int64 {
 	sum := int64(0)
 	input := cmp.Or(c.Engine.MaxInputTotal, max(128<<20, 4*int64(c.Engine.MaxMessageSize))) // auto
 	for _, total := range []int64{c.Engine.MaxOutputTotal, input, c.Session.MaxBytes, c.Chat.MaxSends, c.Engine.Rooms.MaxHistoryTotal} {
-		if total < 0 { // another rule is about that
+		if total < 0 { // this is another rule
 			return 0
 		}
 		sum += total
@@ -75,7 +75,8 @@ func (c *Config) totals() int64 {
 	return sum
 }
 
-// fewDescriptors reports that there are never as many connections as are allowed, however loops share them.
+// fewDescriptors reports whether the descriptors can never be enough for the connections allowed, however loops share
+// them.
 func fewDescriptors(c *Config, f *Facts) bool {
 	tables := 1
 	if !c.oneSocket() {
@@ -90,18 +91,18 @@ func fewDescriptors(c *Config, f *Facts) bool {
 // mostTables is how many descriptor tables the engine makes by itself.
 const mostTables = 64
 
-// onUnix reports that perchd makes a unix socket.
+// onUnix reports whether perchd makes a unix socket.
 func (c *Config) onUnix() bool { return strings.HasPrefix(c.Engine.Addr, "unix:") }
 
-// oneSocket reports that all loops share one socket, which may be of any kind.
+// oneSocket reports whether all loops share one socket.
 func (c *Config) oneSocket() bool { return c.onUnix() || c.Engine.Addr == Systemd }
 
-// sameAddress reports that both listeners cannot be there. Port 0 is another one each time.
+// sameAddress reports whether both listeners have the same address. Port 0 is a different port each time.
 func sameAddress(c *Config) bool {
 	return c.AdminListen == c.Engine.Addr && !strings.HasSuffix(c.AdminListen, ":0")
 }
 
-// tokensInTheClear reports that clients of other machines talk to perchd itself, and without TLS.
+// tokensInTheClear reports whether clients of other machines talk to perchd directly, and without TLS.
 func tokensInTheClear(c *Config, f *Facts) bool {
 	return !c.Open() && f.ListenReached && !c.TLS.Enabled() && len(c.Engine.TrustedProxies)+len(c.Engine.ProxyProtocol) == 0
 }
@@ -114,7 +115,7 @@ func hasUnix(list prefixList) bool { return slices.Contains(list, perch.UnixPeer
 
 func hasOnlyAddresses(list prefixList) bool { return len(list) > 0 && !hasUnix(list) }
 
-// tooWide is for prefixes that nobody has all addresses of.
+// tooWide tests for prefixes that are too large for the proxies of one operator.
 func tooWide(list func(c *Config) prefixList) test {
 	return func(c *Config, _ *Facts) (by []string) {
 		for _, p := range list(c) {
@@ -128,7 +129,7 @@ func tooWide(list func(c *Config) prefixList) test {
 
 var global = netip.MustParsePrefix("2000::/3") // IPv6 of the internet
 
-// wide reports a prefix that is larger than any private network, or what a provider of the internet has.
+// wide reports whether a prefix is larger than any private network, or than the prefix of an internet provider.
 func wide(p netip.Prefix) bool {
 	switch {
 	case p.Addr().Is4():
@@ -141,7 +142,7 @@ func wide(p netip.Prefix) bool {
 	return p.Bits() < 7
 }
 
-// keyFiles are the files of auth-key.
+// keyFiles returns the files of auth-key.
 func (c *Config) keyFiles(*Facts) (all []Verifier) {
 	for _, k := range c.Auth.Keys {
 		all = append(all, Verifier{Key: "auth-key", Path: k.Path})
@@ -149,10 +150,11 @@ func (c *Config) keyFiles(*Facts) (all []Verifier) {
 	return all
 }
 
-// twice is for what only one key may have. In a key set of an issuer keys for several algorithms may share a kid.
+// twice tests whether two keys share something that only one may have. In a key set of an issuer keys for several
+// algorithms may share a kid.
 func twice(all func(c *Config, f *Facts) []Verifier, has func(v Verifier) string, what string) test {
 	return func(c *Config, f *Facts) (by []string) {
-		seen := make(map[string]string) // who has it: a key of the configuration
+		seen := make(map[string]string) // to the key of the configuration that has it
 		for _, v := range all(c, f) {
 			it := has(v)
 			before, again := seen[it]
@@ -165,7 +167,7 @@ func twice(all func(c *Config, f *Facts) []Verifier, has func(v Verifier) string
 	}
 }
 
-// crowded is for more keys without a kid than one token is tried with.
+// crowded tests whether there are more keys without a kid than one token is tried with.
 func crowded(_ *Config, f *Facts) (by []string) {
 	nameless := make(map[string]int)
 	for _, v := range f.Verifiers {
@@ -178,17 +180,17 @@ func crowded(_ *Config, f *Facts) (by []string) {
 	return by
 }
 
-// writable is for files that every user may write.
+// writable tests whether every user may write a file.
 func writable(key string) test {
 	return openFile(key, 0o002, func(File) bool { return true })
 }
 
-// exposed is for secrets that the group may read or write, or every user may read.
+// exposed tests whether the group may read or write a secret, or every user may read it.
 func exposed(key string) test {
 	return openFile(key, 0o064, func(f File) bool { return f.Secret })
 }
 
-// openFile is for files of a key with one of these bits in their mode.
+// openFile tests whether a file of a key has one of these bits in its mode.
 func openFile(key string, bits fs.FileMode, matters func(File) bool) test {
 	return func(_ *Config, f *Facts) (by []string) {
 		for _, file := range f.Files {
@@ -200,7 +202,7 @@ func openFile(key string, bits fs.FileMode, matters func(File) bool) test {
 	}
 }
 
-// secretURL reports that there may be a secret in a URL.
+// secretURL reports whether a URL may have a secret in it.
 func secretURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && (u.User != nil || u.RawQuery != "")

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// rules are all of them, by the part of perchd that they are about. docs/configuration.md has the same list.
+// rules are all rules, by the part of perchd that they concern. docs/configuration.md has the same list.
 var rules = slices.Concat(servingRules, limitRules, timeRules, roomRules, tokenRules, fileRules, tlsRules)
 
-// servingRules are about addresses, and about those who are believed.
+// servingRules are about addresses, and about trusted peers.
 var servingRules = []rule{
 	{"listen auth-key", refused, seen(func(c *Config, f *Facts) bool { return c.Open() && f.ListenReached }),
 		"it is reached by other machines, and without a key everybody may use perchd: set auth-key, auth-jwks-file or auth-jwks-url, or listen on 127.0.0.1"},
@@ -68,7 +68,7 @@ var servingRules = []rule{
 	}), "no endpoint has rooms: add chat, room or client-id to endpoints, or leave it out"},
 }
 
-// limitRules are about how much there may be of something.
+// limitRules are about limits.
 var limitRules = []rule{
 	{"max-connections-per-ip max-connections", warned, when(func(c *Config) bool {
 		return c.Engine.MaxConnections > 0 && c.Engine.MaxConnectionsPerIP >= c.Engine.MaxConnections
@@ -201,7 +201,7 @@ var tokenRules = []rule{
 		"it has a secret, and other users can read a command line: give it as PERCH_AUTH_JWKS_URL, or in the file of --config"},
 }
 
-// fileRules are about who may read and write what keys name.
+// fileRules are about the permissions of files.
 var fileRules = []rule{
 	{"config", refused, writable("config"), replaceable},
 	{"auth-key", refused, writable("auth-key"), replaceable},

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// machine is one on which nothing is wrong.
+// machine is a machine without faults.
 var machine = Facts{Descriptors: 1000, CPUs: 2, Memory: 4 << 30}
 
 func reached(f *Facts) { f.ListenReached = true }
@@ -37,8 +37,8 @@ func verifiers(own, set string) func(*Facts) {
 	}
 }
 
-// offences break rules, each of which is told by its verdict and its first key, in the order of the table. What mends
-// them is added to the same arguments, or is another machine.
+// offences break rules. Each has the verdict and the first key of its rules, in the order of the table. It is mended
+// by further arguments, or by another machine.
 var offences = []struct {
 	args   string
 	facts  func(*Facts)
@@ -161,7 +161,7 @@ var offences = []struct {
 	{"--tls-cert a --tls-key b", func(f *Facts) { f.Invalid = []string{"a until 2020"} }, "warned tls-cert", "", nil},
 }
 
-// judged is what is told of a configuration, as offences have it, and the text.
+// judged returns the verdicts and keys for a configuration, in the form of offences, and the text.
 func judged(t *testing.T, args string, change func(*Facts)) (broken, text string) {
 	t.Helper()
 	c, err := Load(strings.Fields(args), nil)
@@ -185,7 +185,7 @@ func judged(t *testing.T, args string, change func(*Facts)) (broken, text string
 	return strings.Join(all, " "), strings.Join(append(warnings, text), "\n")
 }
 
-// TestRules: every rule has an offence that breaks it and no other, which is told by its key, and is mended as the rule
+// TestRules: every rule has an offence that breaks this rule alone, is reported by its key, and is mended as the rule
 // says.
 func TestRules(t *testing.T) {
 	covered := make(map[int]bool)
@@ -222,7 +222,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestRulesOfDefaults: what nobody has set breaks no rule, and so do the usual ways to run perchd.
+// TestRulesOfDefaults: the defaults break no rule, nor do the usual ways to run perchd.
 func TestRulesOfDefaults(t *testing.T) {
 	for _, args := range []string{
 		"", "--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0", "--auth-key a=k --auth-key b=l", "--auth-key k --auth-audience a --auth-issuer i --auth-cookie c",
@@ -237,7 +237,7 @@ func TestRulesOfDefaults(t *testing.T) {
 	}
 }
 
-// TestRuleKeys: rules are about keys that there are.
+// TestRuleKeys: the keys of rules exist.
 func TestRuleKeys(t *testing.T) {
 	names := append(keyNames(), configKey)
 	for _, r := range rules {

@@ -39,6 +39,6 @@ export class Drafts {
     try {
       if (this.#texts.size) sessionStorage.setItem(KEY, JSON.stringify([...this.#texts]));
       else sessionStorage.removeItem(KEY);
-    } catch { /* forbidden, or full: what is not sent is kept in the page alone */ }
+    } catch { /* forbidden, or full: unsent text is kept only in the page */ }
   }
 }
