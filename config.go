@@ -66,7 +66,7 @@ type Config struct {
 	// SendBuffer is how many bytes the kernel may hold for one TCP peer that are not sent yet (TCP_NOTSENT_LOWAT),
 	// before they wait here and count as MaxOutput; 128 KiB. ReceiveBuffer is how many it may hold of what one has
 	// sent (SO_RCVBUF, which bounds the window too; the kernel takes twice as much memory); 128 KiB. −1: as the
-	// kernel likes, up to 4 MiB and 32 MiB as a rule.
+	// kernel likes, up to 4 MiB and 32 MiB as a rule. Plain HTTP has at most 32 KiB and 64 KiB.
 	SendBuffer, ReceiveBuffer int
 
 	MaxHead    int // bytes of the head of a request, or of the response to Dial; 8 KiB, 60 KiB at most

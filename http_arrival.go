@@ -31,6 +31,7 @@ func (l *loop) takeoverArrived(t *takeover) {
 		l.refuseTakeover(fd, t, err)
 		return
 	}
+	l.kernel.SetBuffers(fd, l.srv.cfg.SendBuffer, l.srv.cfg.ReceiveBuffer) // it has had others
 	l.doing.on(i)
 	l.slab.counted.Set(i, t.counted)
 	l.slab.proxied.Set(i, t.peer)

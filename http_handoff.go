@@ -25,6 +25,14 @@ type handoff struct {
 	unsent []byte         // records that the socket has not taken; they go before all others
 }
 
+// httpUnsent and httpUnread bound SendBuffer and ReceiveBuffer for plain HTTP. Pages and bodies are small, but a client
+// may send any number of requests and read no answer. (With half of httpUnread TCP over the loopback device stalls: its
+// segments have up to 64 KiB.)
+const (
+	httpUnsent = 32 << 10
+	httpUnread = 64 << 10
+)
+
 // handOff hands a connection over to net/http, or keeps it until the pair has room. b is what the loop has read of it:
 // its first request, from the first line on.
 func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
@@ -96,6 +104,7 @@ func (l *loop) passSocket(i uint32, s *slot, from limit.Address, b []byte) unix.
 			out.unsent = slices.Clone(c.out.Sealed())
 		}
 	}
+	l.kernel.SetBuffers(int(s.fd), min(l.srv.cfg.SendBuffer, httpUnsent), min(l.srv.cfg.ReceiveBuffer, httpUnread))
 	if e := l.http.way.send(l.http.pair, int(s.fd), out); e != 0 {
 		return e
 	}
