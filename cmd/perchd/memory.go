@@ -42,19 +42,39 @@ func collect() {
 	debug.FreeOSMemory()
 }
 
-// sweep drops sessions whose time is over, and gives back memory after a peak, once a second, until stop is called.
+// pace has the collector run more often while much is held, or as before. was is its GOGC now; 0: it is not to be
+// changed. To set it stops the world for a moment, so small changes are left out.
+func pace(was, want int) int {
+	if was == 0 || want < 100 && max(was-want, want-was) < 10 {
+		return was
+	}
+	if want != was {
+		debug.SetGCPercent(want)
+	}
+	return want
+}
+
+// lookEach is how often perchd looks at its memory: clients may make it hold hundreds of megabytes in a second.
+const lookEach = 250 * time.Millisecond
+
+// sweep drops sessions whose time is over, and keeps memory near what is held, until stop is called.
 func (d *daemon) sweep() (stop func()) {
 	reclaimer := reclaim.NewReclaimer(d.clock, d.held, collect)
+	paced := 100
+	if _, set := os.LookupEnv("GOGC"); set {
+		paced = 0 // it is not ours to choose
+	}
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		every := time.NewTicker(time.Second)
+		every := time.NewTicker(lookEach)
 		defer every.Stop()
 		for {
 			select {
 			case <-every.C:
 				d.memory.Sweep()
 				reclaimer.Look()
+				paced = pace(paced, reclaim.Percent(d.held()))
 			case <-quit:
 				return
 			}

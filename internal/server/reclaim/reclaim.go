@@ -8,6 +8,15 @@ import (
 	"github.com/perchws/perch/internal/clock"
 )
 
+// headroom is how many bytes of garbage there may be beside what is held, about. The runtime allows as much garbage as
+// there is live memory: that is twice what the bounds of perchd say where they are reached.
+const headroom = 64 << 20
+
+// Percent is the collector's GOGC for so many bytes that are held: 100 up to headroom, then less, 20 at least.
+func Percent(held int64) int {
+	return int(min(100, max(20, headroom*100/max(held, 1))))
+}
+
 // Reclaimer has the collector run, and unused memory go back to the system, when the process holds far less than it
 // has held. The runtime by itself waits until as much is allocated anew, or for two minutes, and then gives memory
 // back bit by bit. It belongs to one goroutine.
@@ -31,7 +40,7 @@ func NewReclaimer(c clock.Clock, held func() int64, collect func()) *Reclaimer {
 	return &Reclaimer{held: held, collect: collect, clock: c}
 }
 
-// Look collects if that is due. It is called about once a second.
+// Look collects if that is due. It is called a few times a second.
 func (r *Reclaimer) Look() {
 	now, held := r.clock.Now(), r.held()
 	r.peak = max(r.peak, held)

@@ -45,6 +45,15 @@ func TestReclaimer(t *testing.T) {
 	look(0, 4)
 }
 
+// TestPercent: the garbage beside what is held stays about the same, however much that is.
+func TestPercent(t *testing.T) {
+	for held, want := range map[int64]int{0: 100, 64 << 20: 100, 128 << 20: 50, 256 << 20: 25, 1 << 40: 20} {
+		if got := Percent(held); got != want {
+			t.Errorf("%d MiB: %d, want %d", held>>20, got, want)
+		}
+	}
+}
+
 // TestLimit: the least limit of the control groups that the process is in counts.
 func TestLimit(t *testing.T) {
 	for _, tt := range []struct {
