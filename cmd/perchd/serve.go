@@ -129,7 +129,7 @@ func (d *daemon) http(pages http.Handler) http.Handler {
 func (d *daemon) newRealm() *endpoint.Realm {
 	c := endpoint.Config{
 		Auth: d.verifier, Required: !d.cfg.Open(), Cookie: d.cfg.Auth.Cookie,
-		Remote: d.sessions, Find: d.engine.Find, Clock: d.clock,
+		Remote: d.sessions, Find: d.engine.Find, Clock: d.clock, Entropy: d.entropy,
 		CreateRooms: d.cfg.Chat.Create, MaxMembers: d.cfg.Chat.MaxMembers,
 		FirstFrame: d.cfg.FirstFrame, MaxErrors: d.cfg.MaxErrors,
 		Meter: d.metrics, Log: d.log,

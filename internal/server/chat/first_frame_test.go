@@ -8,6 +8,7 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
 )
@@ -163,7 +164,7 @@ func TestFirstFrameToken(t *testing.T) {
 		}
 	}
 	// No user can be mistaken for the server, or for one without a token.
-	for _, subject := range []string{"system", "SYSTEM", s.chat.newUserID()} {
+	for _, subject := range []string{"system", "SYSTEM", endpoint.Anonymous + "x"} {
 		c := s.dial("/ws/chat")
 		c.say(object{"token": sign(t, auth.Claims{Subject: subject})})
 		c.fails("name_invalid")

@@ -60,7 +60,7 @@ func TestNames(t *testing.T) {
 func (s *server) guestAlone(name string) (*client, object) {
 	s.t.Helper()
 	c := s.dial("/ws/chat")
-	c.say(object{"username": name, "token": sign(s.t, auth.Claims{Subject: "nobody-" + s.chat.newUserID(), Rooms: []string{"elsewhere"}})})
+	c.say(object{"username": name, "token": sign(s.t, auth.Claims{Subject: "nobody-" + s.chat.newID(), Rooms: []string{"elsewhere"}})})
 	return c, c.next("init")
 }
 

@@ -82,7 +82,7 @@ func (a arrival) begun(conn perch.Conn, c *endpoint.Client, id json.RawMessage, 
 func (a arrival) signIn(conn perch.Conn, c *endpoint.Client, id json.RawMessage) error {
 	s, user := a.s, c.Identity().Subject
 	if user == "" {
-		user = userOf(c.Session())
+		user = endpoint.AnonymousID(c.Session())
 	}
 	id = bytes.Clone(id)
 	return s.signIn(conn, c, user, a.back.name, dialectChat,

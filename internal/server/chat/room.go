@@ -8,6 +8,7 @@ import (
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
+	"github.com/perchws/perch/session"
 )
 
 // room is the endpoint /ws/room/{room_id}.
@@ -58,9 +59,9 @@ func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message
 	if err := reserved(c.Identity()); err != nil {
 		return err
 	}
-	id := c.Identity().Subject
-	if id == "" {
-		id = s.newUserID()
+	id, err := s.userOf(c, m)
+	if err != nil {
+		return err
 	}
 	e, err := s.joining(m, c.State.(*member), refuse)
 	if err != nil {
@@ -74,6 +75,26 @@ func (s *Service) joinAs(conn perch.Conn, c *endpoint.Client, m protocol.Message
 			}
 			return e.told(conn, c, err)
 		})
+}
+
+// userOf returns the id of the user that joins: that of its token, or of the key that it shows, or a new one.
+func (s *Service) userOf(c *endpoint.Client, m protocol.Message) (id string, err error) {
+	text, err := m.String("user_key", protocol.MaxScalar, false)
+	if err != nil {
+		return "", err
+	}
+	subject, key := c.Identity().Subject, endpoint.NewKey(s.cfg.Entropy)
+	if text != "" {
+		key, err = session.ParseKey(text)
+		if err != nil || subject != "" {
+			return "", &protocol.Error{Code: protocol.CodeInvalidValue, Field: "user_key", Message: "A user_key is 32 characters, for a client without a token."}
+		}
+	}
+	if subject != "" {
+		return subject, nil
+	}
+	c.State.(*member).rare.key = key
+	return endpoint.AnonymousID(key), nil
 }
 
 // joining reads join{password, since, create{name, private, password, max_members}}. The maker of the room is not
@@ -157,6 +178,9 @@ func (s *Service) enteredRoom(conn perch.Conn, c *endpoint.Client, r *room.Room,
 		String("message", s.cfg.Locale.text(eventWelcome, "", r.Options().Name)).Int("member_count", int64(j.Count)).
 		String("user_id", conn.User().ID()).String("username", conn.User().Name()).
 		Time("timestamp", s.now()).String("epoch", j.Epoch).Uint("offset", j.Offset).Bool("recovered", j.Recovered)
+	if key := c.State.(*member).rare.key; e.created && key != (session.Key{}) {
+		o = o.String("user_key", key.Text()) // with it the owner can come back
+	}
 	send(conn, e.tell(o))
 	replay(conn, &j)
 }

@@ -2,8 +2,6 @@ package chat
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -19,7 +17,6 @@ import (
 	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/room"
-	"github.com/perchws/perch/session"
 )
 
 // Config configures the chat. A zero field means its default.
@@ -165,28 +162,12 @@ func (s *Service) newID() string { return s.id + strconv.FormatUint(s.lastID.Add
 // Sends returns figures about the memory for messages with an id: see Config.MaxSends.
 func (s *Service) Sends() ledger.Stats { return s.sends.stats() }
 
-// newUserID makes the id of a user without a token. No token may have such a subject: see reserved.
-func (s *Service) newUserID() string {
-	var b [12]byte
-	s.cfg.Entropy.Fill(b[:])
-	return anonymous + base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-// userOf is newUserID for a client with a session, which keeps its id. The id reveals nothing about the key.
-func userOf(k session.Key) string {
-	sum := sha256.Sum256(k[:])
-	return anonymous + base64.RawURLEncoding.EncodeToString(sum[:12])
-}
-
 // newName makes the name of a client that gives none.
 func (s *Service) newName() string {
 	var b [4]byte
 	s.cfg.Entropy.Fill(b[:])
 	return "User_" + hex.EncodeToString(b[:])
 }
-
-// anonymous begins the ids of users without a token.
-const anonymous = "anon-"
 
 // setGoing notes that the last connection of u is closing, or that it is closed.
 func (s *Service) setGoing(u *room.User, going bool) {

@@ -10,6 +10,7 @@ import (
 	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
+	"github.com/perchws/perch/session"
 )
 
 // member is the State of a client.
@@ -25,6 +26,7 @@ type rare struct {
 	creations, attempts protocol.Budget
 	owed                atomic.Int32 // acknowledgements not yet given
 	watching            *watch       // nil: nothing
+	key                 session.Key  // of a user of /ws/room without a token
 }
 
 func (m *member) rarely() *rare {
@@ -58,7 +60,7 @@ func parseKept(state string) (k kept) {
 
 // reserved refuses tokens whose subject could be mistaken for the server, or for a user without a token.
 func reserved(id auth.Identity) error {
-	if strings.HasPrefix(id.Subject, anonymous) || likeSystem(label.Looks(id.Subject)) {
+	if strings.HasPrefix(id.Subject, endpoint.Anonymous) || likeSystem(label.Looks(id.Subject)) {
 		return &protocol.Error{Code: protocol.CodeNameInvalid, Message: "No user may have the id of this token."}
 	}
 	return nil

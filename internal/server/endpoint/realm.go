@@ -6,6 +6,7 @@ import (
 
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/clock"
+	"github.com/perchws/perch/internal/entropy"
 	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/internal/server/auth"
 	"github.com/perchws/perch/session"
@@ -45,9 +46,10 @@ type Config struct {
 	// bytes of messages that all clients together have sent while they wait for answers; 64 MiB, −1: no limit
 	MaxWaiting int64
 
-	Meter Meter        // nil: nothing is measured
-	Log   *slog.Logger // nil: nothing is logged
-	Clock clock.Clock  // nil: the real one
+	Meter   Meter          // nil: nothing is measured
+	Log     *slog.Logger   // nil: nothing is logged
+	Clock   clock.Clock    // nil: the real one
+	Entropy entropy.Source // nil: the system's
 }
 
 // Meter gets every message and every error, on event loops: it must not block. typ and kind are unchecked: typ may be
@@ -101,6 +103,9 @@ func New(c Config) *Realm {
 	}
 	if c.Clock == nil {
 		c.Clock = clock.Real()
+	}
+	if c.Entropy == nil {
+		c.Entropy = entropy.System{}
 	}
 	r := &Realm{cfg: c, backlogs: ledger.NewAccount(c.MaxWaiting)}
 	r.expiries = wallAlarms(c.Clock, r.expired)

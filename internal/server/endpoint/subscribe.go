@@ -8,6 +8,7 @@ import (
 	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/server/protocol"
 	"github.com/perchws/perch/room"
+	"github.com/perchws/perch/session"
 )
 
 // maxCreations is how many rooms a connection may make in a minute.
@@ -34,7 +35,7 @@ func (c *Client) subscribe(conn perch.Conn, hub *room.Hub, m protocol.Message) e
 		if errors.Is(err, room.ErrNotFound) {
 			return c.makeChannel(conn, hub, channel, id)
 		}
-		return c.subscribed(conn, o.Room, id, err)
+		return c.subscribed(conn, o.Room, id, session.Key{}, err)
 	})
 }
 
@@ -47,8 +48,13 @@ func (c *Client) makeChannel(conn perch.Conn, hub *room.Hub, channel string, id 
 	if !c.State.(*numbered).creations.Take(cfg.Clock.Now(), maxCreations) {
 		return &protocol.Error{Code: protocol.CodeRateLimited}
 	}
+	owner, key := c.Identity().Subject, session.Key{}
+	if owner == "" {
+		key = NewKey(cfg.Entropy)
+		owner = AnonymousID(key)
+	}
 	create := &room.Options{
-		Owner: c.Identity().Subject, MaxMembers: max(cfg.MaxMembers, 0), TTL: max(cfg.EmptyTTL, 0),
+		Owner: owner, MaxMembers: max(cfg.MaxMembers, 0), TTL: max(cfg.EmptyTTL, 0),
 		Payer: room.Payer(c.Payer(conn)),
 	}
 	return OpenRoom(conn, c, id, channel, create, func(conn perch.Conn, c *Client, o Opened, err error) error {
@@ -57,12 +63,16 @@ func (c *Client) makeChannel(conn perch.Conn, hub *room.Hub, channel string, id 
 				o.Room, err = quicker, nil
 			}
 		}
-		return c.subscribed(conn, o.Room, id, err)
+		if !o.Made {
+			key = session.Key{} // the room has another owner
+		}
+		return c.subscribed(conn, o.Room, id, key, err)
 	})
 }
 
 // subscribed finishes a subscribe: the room was found or made, or there is an error.
-func (c *Client) subscribed(conn perch.Conn, r *room.Room, id json.RawMessage, err error) error {
+// key, if not zero, is that of the room's owner, who has no token.
+func (c *Client) subscribed(conn perch.Conn, r *room.Room, id json.RawMessage, key session.Key, err error) error {
 	if err != nil {
 		return RoomError(err)
 	}
@@ -72,6 +82,9 @@ func (c *Client) subscribed(conn perch.Conn, r *room.Room, id json.RawMessage, e
 			return RoomError(err)
 		}
 		o := protocol.NewObject(nil, protocol.TypeSubscribed).String("channel", r.ID())
+		if key != (session.Key{}) {
+			o = o.String("user_key", key.Text()) // with it the owner can come back
+		}
 		send(conn, o.Time("timestamp", c.realm().Now()).ID(id))
 		return nil
 	})
