@@ -192,17 +192,31 @@ func (b *bystander) converse(ctx context.Context, ready func()) error {
 			b.received(&under, number, &b.talk, "a message")
 		}
 	})
+	var unanswered sent
 	answered := b.reading(speaker, "its writer", func(p []byte) {
 		var e event
-		if json.Unmarshal(p, &e) == nil && e.Type == "error" {
+		if json.Unmarshal(p, &e) != nil {
+			return
+		}
+		switch e.Type {
+		case "error":
 			b.lose(1, "refused: %s", e.Code)
+			fallthrough
+		case "message_sent":
+			var number int
+			fmt.Sscanf(string(e.ID), `"b%d"`, &number)
+			_, missing, _ := unanswered.take(number)
+			b.lose(missing, "no answer to a message")
 		}
 	})
 	ended := make(chan error, 2)
 	go func() { ended <- <-heard }()
 	go func() { ended <- <-answered }()
+	begun := time.Now().UnixNano()
+	defer func() { b.lose(unanswered.left(), "no answer to a message") }()
 	return b.until(ctx, speaker, &under, ended, "a message", func(n int) string {
-		return fmt.Sprintf(`{"type":"chat_message","content":"bystander %d","id":"b%d-%d"}`, n, time.Now().UnixNano(), n)
+		unanswered.add(mark{number: n})
+		return fmt.Sprintf(`{"type":"chat_message","content":"bystander %d","id":"b%d of %d"}`, n, n, begun)
 	})
 }
 

@@ -60,6 +60,7 @@ type Result struct {
 // judge applies the rule.
 func (r *Result) judge() {
 	slices.Sort(r.Lost)
+	r.Lost = slices.Compact(r.Lost) // several victims may lose the same
 	for _, l := range r.Lost {
 		r.Faults = append(r.Faults, "lost: "+l)
 	}
