@@ -45,11 +45,13 @@ type webConn struct {
 	readBy   time.Time // net/http's, or a handler's; zero: none
 	headBy   time.Time // for a head that has begun; zero: none has
 
-	idle atomic.Bool // listed in web.idle, or taken off it to be closed
+	idle    atomic.Bool // listed in web.idle, or taken off it to be closed
+	stalled atomic.Bool // listed in web.stalled, or taken off it to be closed
 
 	// Under web.mu.
 	place *list.Element // in web.idle, or webShare.active
 	in    *list.List    // that list
+	stall *list.Element // in web.stalled
 	gone  bool
 }
 
@@ -76,19 +78,44 @@ func (c *webConn) Write(p []byte) (n int, err error) {
 
 // send writes to the socket, with our deadline if it is ours to set.
 func (c *webConn) send(p []byte) (n int, err error) {
+	last := c.web.srv.clock.Wall()
 	for {
-		c.mu.Lock()
-		ours := c.patience > 0 && !c.writeSet
-		if ours {
-			c.socket.SetWriteDeadline(c.web.srv.clock.Wall().Add(c.patience))
-		}
-		c.mu.Unlock()
+		ours, final := c.awaitOutput(last)
 		k, err := c.socket.Write(p[n:])
 		n += k
-		if err == nil || k == 0 || !ours || !errors.Is(err, os.ErrDeadlineExceeded) {
+		switch {
+		case err == nil || !ours || !errors.Is(err, os.ErrDeadlineExceeded) || k == 0 && final:
+			c.moves()
 			return n, err
+		case k > 0:
+			last = c.web.srv.clock.Wall()
+			c.moves()
+		default:
+			c.stalls()
 		}
 	}
+}
+
+// awaitOutput sets our deadline for a write, if it is ours to set: see until.
+func (c *webConn) awaitOutput(last time.Time) (ours, final bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.patience <= 0 || c.writeSet {
+		return false, false
+	}
+	by, final := c.until(last)
+	c.socket.SetWriteDeadline(by)
+	return true, final
+}
+
+// until is how long to wait for a peer that has last sent or taken something at a time: until it has stalled, and then
+// until our patience is at its end (final).
+func (c *webConn) until(last time.Time) (by time.Time, final bool) {
+	end, now := last.Add(c.patience), c.web.srv.clock.Wall()
+	if by = now.Add(c.patience / stallParts); by.Before(end) {
+		return by, false
+	}
+	return end, true
 }
 
 // records is the socket of a webConn as its TLS sees it.

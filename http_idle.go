@@ -78,6 +78,7 @@ func (c *webConn) unlistLocked(over bool) {
 	}
 	c.gone = true
 	c.unplace()
+	c.unstall()
 	c.web.leaveLocked(c.from)
 	if over {
 		c.web.srv.uncount(c.key)

@@ -13,7 +13,11 @@ import (
 // Connections of plain HTTP have Config.MaxHTTP places, which their clients' addresses share. When all are taken, the
 // connection that has been idle longest makes room for a new one. If none is idle, an address with twice as many
 // connections as that of the new one would have loses the one that has been at work longest: so clients that send
-// requests and do not read the answers, or send a body bit by bit, hold up each other and nobody else.
+// requests and do not read the answers, or send a body bit by bit, hold up each other and nobody else. If no address
+// has so many, a connection has to go that has stalled: it takes nothing of an answer, or sends nothing of a body.
+
+// stallParts is which part of Config.WriteTimeout makes a connection stalled: after 1 s of 30 s.
+const stallParts = 30
 
 // webShare is what one address has of the places.
 type webShare struct {
@@ -72,23 +76,58 @@ func (w *web) makeRoomLocked() bool {
 	return true
 }
 
-// pushOut closes the connection that has been at work longest of an address with far more connections than from.
+// pushOut closes the connection that has been at work longest of an address with far more connections than from, or
+// else the one that has stalled longest.
 func (w *web) pushOut(from limit.Address) bool {
-	most := w.places.Largest()
-	if most == nil {
-		return false
-	}
+	var first *list.Element
 	own := int64(0)
 	if s := w.shares[from]; s != nil {
 		own = s.places.Held()
 	}
-	first := most.Owner.active.Front()
-	if most.Held() < 2*(own+1) || first == nil {
+	if most := w.places.Largest(); most != nil && most.Held() >= 2*(own+1) {
+		first = most.Owner.active.Front()
+	}
+	if first == nil {
+		first = w.stalled.Front()
+	}
+	if first == nil {
 		return false
 	}
 	w.cutOff(first.Value.(*webConn))
 	w.pushed.Add(1)
 	return true
+}
+
+// stalls lists the connection among those that have stalled.
+func (c *webConn) stalls() {
+	if c.stalled.Load() {
+		return
+	}
+	c.web.mu.Lock()
+	defer c.web.mu.Unlock()
+	if !c.gone {
+		c.stall = c.web.stalled.PushBack(c)
+		c.stalled.Store(true)
+	}
+}
+
+// moves takes it off the list.
+func (c *webConn) moves() {
+	if !c.stalled.Load() {
+		return
+	}
+	c.web.mu.Lock()
+	defer c.web.mu.Unlock()
+	c.unstall()
+}
+
+// unstall is moves under web.mu.
+func (c *webConn) unstall() {
+	if c.stall != nil {
+		c.web.stalled.Remove(c.stall)
+		c.stall = nil
+		c.stalled.Store(false)
+	}
 }
 
 // cutOff closes a connection whose place another one needs. w.mu is held.

@@ -87,31 +87,43 @@ func (c *webConn) faulted() error {
 // receive reads from the connection. With TLS a deadline of ours may end within a record: then it is set again for as
 // long as bytes of the record come.
 func (c *webConn) receive(p []byte) (n int, err error) {
+	last := c.web.srv.clock.Wall()
 	for {
 		before := c.progress.Load()
-		ours := c.awaitInput(len(p))
+		ours, final := c.awaitInput(len(p), last)
 		n, err = c.Conn.Read(p)
-		if n > 0 || !ours || c.progress.Load() == before || !errors.Is(err, os.ErrDeadlineExceeded) {
+		moved := c.progress.Load() != before
+		switch {
+		case n > 0 || !ours || !errors.Is(err, os.ErrDeadlineExceeded) || !moved && final:
+			c.moves()
 			return n, err
+		case moved:
+			last = c.web.srv.clock.Wall()
+			c.moves()
+		default:
+			c.stalls()
 		}
 	}
 }
 
-// awaitInput sets our deadline for a read of n bytes, if it is ours to set.
-func (c *webConn) awaitInput(n int) (ours bool) {
+// awaitInput sets our deadline for a read of n bytes, if it is ours to set: see until.
+func (c *webConn) awaitInput(n int, last time.Time) (ours, final bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.patience <= 0 || !c.readBy.IsZero() {
-		return false
+		return false, false
 	}
 	var by time.Time
 	// While a handler works, net/http reads one byte to learn that the client is gone: that may take as long as the
 	// handler does.
-	if n > 1 {
-		by = c.web.srv.clock.Wall().Add(c.patience)
+	switch {
+	case n > 1 && !c.headBy.IsZero():
+		by, final = c.notBeyondHead(last.Add(c.patience)), true
+	case n > 1:
+		by, final = c.until(last)
 	}
-	c.socket.SetReadDeadline(c.notBeyondHead(by))
-	return true
+	c.socket.SetReadDeadline(by)
+	return true, final
 }
 
 // SetReadDeadline sets a deadline that is used instead of ours.

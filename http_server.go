@@ -33,10 +33,11 @@ type web struct {
 	inside atomic.Int64  // connections, those under way in the passages too
 	pushed atomic.Uint64 // connections that were closed in the middle of a request, to make room
 
-	mu     sync.Mutex
-	idle   list.List // of *webConn: no request is under way; the longest first
-	shares map[limit.Address]*webShare
-	places *ledger.Pool[*webShare]
+	mu      sync.Mutex
+	idle    list.List // of *webConn: no request is under way; the longest first
+	stalled list.List // of *webConn: the peer neither takes nor sends what is its turn; the longest first
+	shares  map[limit.Address]*webShare
+	places  *ledger.Pool[*webShare]
 }
 
 func newWeb(srv *Server) *web {
