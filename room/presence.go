@@ -12,8 +12,10 @@ type EventKind uint8
 const (
 	UserJoined EventKind = iota // User came
 	UserLeft                    // User went
-	Changed                     // Came and Went: in a room with many members told once a second, or less often
-	Closed                      // the room was deleted, for Reason
+	// Came and Went: in a room with many members told once a second, or less often; neither, but Count: a connection
+	// without a user came to a private room, or went
+	Changed
+	Closed // the room was deleted, for Reason
 )
 
 // Event is news about a room for its members: Config.Announce makes a message of it.
@@ -50,13 +52,7 @@ func (r *Room) changed(u *User, came bool) {
 		r.tell(Event{Room: r, Kind: kind, User: u, Count: n})
 		return
 	}
-	if r.changes == nil {
-		r.changes = &changes{users: make(map[string]change)}
-		r.hub.changedMu.Lock()
-		r.hub.changed = append(r.hub.changed, r)
-		r.hub.changedMu.Unlock()
-	}
-	ch := r.changes
+	ch := summaryOf(r)
 	if n > c.PresenceNames || len(ch.users) >= 2*c.PresenceEach {
 		ch.all, ch.users = true, nil
 	}
@@ -68,6 +64,29 @@ func (r *Room) changed(u *User, came bool) {
 		return
 	}
 	ch.users[u.id] = change{u, came}
+}
+
+// summaryOf returns the changes of a room to tell later, and begins them if there are none. r.mu is held.
+func summaryOf(r *Room) *changes {
+	if r.changes == nil {
+		r.changes = &changes{users: make(map[string]change)}
+		r.hub.changedMu.Lock()
+		r.hub.changed = append(r.hub.changed, r)
+		r.hub.changedMu.Unlock()
+	}
+	return r.changes
+}
+
+// tellListener tells the members of a private room that a connection without a user came or went, and that they are n
+// now: nobody listens there unseen. r.mu is held.
+func tellListener(r *Room, n int) {
+	switch {
+	case r.audience || !r.settings.Load().Private:
+	case n <= r.hub.cfg.PresenceEach && r.changes == nil:
+		r.tell(Event{Room: r, Kind: Changed, Count: n})
+	default:
+		summaryOf(r).heard = true
+	}
 }
 
 // presencePace bounds how many members of one room are told of others in a second: in a larger room summaries come

@@ -107,3 +107,40 @@ func TestPresencePace(t *testing.T) {
 		t.Errorf("%d summaries in 30 s, want one every 3 s", told)
 	}
 }
+
+// TestListeners: in a private room connections without a user are members that are told of, without a name. In a public
+// one they are counted alone.
+func TestListeners(t *testing.T) {
+	for private, want := range map[bool][]string{true: {"2 +0 -0 =2", "2 +0 -0 =1"}, false: nil} {
+		w := newWorld(t, 1, summaries(Config{PresenceEach: 2}))
+		r := w.create("a", Options{Private: private})
+		ada := w.connect(0)
+		ada.signIn("ada", 0)
+		ada.join(r)
+		silent := w.connect(0)
+		if n := silent.join(r).Count; n != 2 {
+			t.Errorf("%d members", n)
+		}
+		w.run()
+		silent.expect() // not of itself
+		silent.leave(r)
+		w.run()
+		ada.expect(want...)
+
+		// Above PresenceEach they are in the summary.
+		for range 3 {
+			w.connect(0).join(r)
+		}
+		w.run()
+		want = want[:len(want)/2]
+		ada.expect(want...)
+		w.now = w.now.Add(time.Second)
+		w.Sweep()
+		w.run()
+		want = nil
+		if private {
+			want = []string{"2 +0 -0 =4"}
+		}
+		ada.expect(want...)
+	}
+}

@@ -202,6 +202,7 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 	}
 	joined, before, empty := false, p, r.here() == 0
 	if u == nil {
+		tellListener(r, r.count()+1)
 		r.nobody++
 		r.counted.came(r, nil, o.claim != nil)
 	} else {
@@ -278,6 +279,7 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	if u == nil || r.audience {
 		r.nobody--
 		r.counted.went(r, nil)
+		tellListener(r, r.count())
 	} else if p := r.users[u]; p.connections > 1 {
 		p.connections--
 		r.users[u] = p

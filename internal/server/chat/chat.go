@@ -234,7 +234,7 @@ func (s *Service) listUsers(conn perch.Conn, me *member, m protocol.Message) err
 		o = o.OpenItem().String("id", u.ID()).String("username", u.Name()).String("current_room", r.ID()).
 			Time("joined_at", since).Close()
 	})
-	send(conn, o.CloseList().Int("user_count", int64(n)))
+	send(conn, o.CloseList().Int("user_count", int64(max(n, r.Count()))))
 	return nil
 }
 
