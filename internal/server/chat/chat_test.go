@@ -40,6 +40,12 @@ func startWith(t *testing.T, svc *Service, rooms room.Config) *server {
 // startOn is startWith with a realm whose configuration prepare may change.
 func startOn(t *testing.T, svc *Service, rooms room.Config, prepare func(*endpoint.Config)) *server {
 	t.Helper()
+	return startServer(t, svc, perch.Config{Rooms: rooms}, prepare)
+}
+
+// startServer is startOn with settings of the engine.
+func startServer(t *testing.T, svc *Service, cfg perch.Config, prepare func(*endpoint.Config)) *server {
+	t.Helper()
 	wstest.NoLeaks(t)
 	key, err := auth.SecretKey("test", []byte(secret))
 	if err != nil {
@@ -50,7 +56,8 @@ func startOn(t *testing.T, svc *Service, rooms room.Config, prepare func(*endpoi
 		t.Fatal(err)
 	}
 	s := &server{t: t, chat: svc, store: session.NewMemory(session.Config{Clock: svc.cfg.Clock})}
-	s.Server = perch.New(perch.Config{Addr: "127.0.0.1:0", Loops: 2, Rooms: rooms})
+	cfg.Addr, cfg.Loops = "127.0.0.1:0", 2
+	s.Server = perch.New(cfg)
 	realm := endpoint.Config{Auth: verifier, Sessions: s.store, Find: s.Find}
 	prepare(&realm)
 	s.realm = endpoint.New(realm)

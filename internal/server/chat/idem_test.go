@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perchws/perch"
 	"github.com/perchws/perch/internal/ledger"
 	"github.com/perchws/perch/internal/server/auth"
+	"github.com/perchws/perch/internal/server/endpoint"
 	"github.com/perchws/perch/internal/wstest"
 	"github.com/perchws/perch/room"
 )
@@ -396,5 +398,30 @@ func TestSendsBegunAnew(t *testing.T) {
 	}
 	if sum(&post{Content: "ab", ReplyTo: "c"}) == sum(&post{Content: "a", ReplyTo: "bc"}) {
 		t.Error("two contents have one sum")
+	}
+}
+
+// TestEveryPostIsAnswered: a post is answered also when the server has no memory left for what is on its way to loops.
+func TestEveryPostIsAnswered(t *testing.T) {
+	svc := New(Config{})
+	s := startServer(t, svc, perch.Config{Rooms: svc.Rooms(room.Config{}), MaxOutputTotal: 4 << 10}, func(*endpoint.Config) {})
+	ada := s.named("Ada")
+	const n = 60
+	var frames []wstest.Frame
+	for i := range n {
+		frames = append(frames, wstest.Text(fmt.Sprintf(`{"type":"chat_message","content":"x","id":%d}`, i)))
+	}
+	ada.Send(frames...)
+	answered := make(map[any]bool)
+	for len(answered) < n {
+		_, p := ada.NextMessage()
+		o := parse(t, p)
+		if o["type"] != "message_sent" && o["code"] != "queue_full" {
+			t.Fatalf("%s", p)
+		}
+		if answered[o["id"]] {
+			t.Errorf("%v is answered twice", o["id"])
+		}
+		answered[o["id"]] = true
 	}
 }

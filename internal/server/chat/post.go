@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -116,9 +117,6 @@ func (a *ack) owe(me *member) {
 
 // done gets the result of the publish. Any goroutine may call it.
 func (a *ack) done(r room.Receipt, err error) {
-	if a.state.Swap(ackDone) == ackOwed {
-		a.rare.owed.Add(-1)
-	}
 	is := sent{id: a.name.ID, offset: r.Offset, at: a.name.At}
 	if first := r.First; err == nil && first != nil { // it was published before, perhaps on another node
 		is.id, is.at = first.ID, first.At
@@ -134,16 +132,27 @@ func (a *ack) done(r room.Receipt, err error) {
 	a.tell(is, err)
 }
 
-// tell sends the acknowledgement, or the error.
+// tell sends the acknowledgement, or the error, by way of the mailbox: so it comes after all messages that were
+// published before. If the mailbox accepts nothing more the ack stays owed, and is tried again.
 func (a *ack) tell(is sent, err error) {
-	_ = a.ref.Do(func(conn perch.Conn) { // a client that is gone will send the message again
+	full := a.ref.Do(func(conn perch.Conn) { // a client that is gone will send the message again
 		if err != nil {
 			a.c.Fail(conn, a.id, endpoint.RoomError(err))
 			return
 		}
 		send(conn, a.sent(is))
 	})
+	if errors.Is(full, perch.ErrOverloaded) {
+		a.s.realm.After(tellPause, func() { a.tell(is, err) })
+		return
+	}
+	if a.state.Swap(ackDone) == ackOwed {
+		a.rare.owed.Add(-1)
+	}
 }
+
+// tellPause is the time after which a mailbox that accepted nothing more is asked again.
+const tellPause = 20 * time.Millisecond
 
 func (a *ack) sent(is sent) protocol.Object {
 	return protocol.NewObject(nil, protocol.TypeMessageSent).ID(a.id).String("message_id", is.id).
