@@ -25,8 +25,8 @@ type Scenario struct {
 	Short    time.Duration // the same in the short form
 	Room     string        // where the bystander talks; "": a room of its own
 
-	// Holds is the most that the attack may make the server hold, in bytes, as docs/limits.md has it; Keeps is what
-	// may be left of it a minute after its end.
+	// Holds is the most that the attack may make the server hold, in bytes: the sum of the bounds in docs/limits.md,
+	// and an allowance where there is none. Keeps is what may be left of it a minute after its end.
 	Holds, Keeps int64
 	// Kernel is the same of the kernel's buffers during the attack; 0: not judged.
 	Kernel int64
