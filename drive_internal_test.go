@@ -51,7 +51,7 @@ func drive(t testing.TB, cfg Config, routes func(*Server)) *driven {
 	}
 	srv.loops = []*loop{l}
 	srv.launched.Store(true)
-	srv.rooms.Attach([]room.Loop{l}, &srv.output)
+	srv.rooms.Attach([]room.Loop{roomLoop{l}}, &srv.output)
 	srv.running.Store(true)
 	srv.launched.Store(true)
 	runtime.LockOSThread()

@@ -59,7 +59,7 @@ func Simulate(c Config, m *simkernel.Machine, entropySeed uint64, addr netip.Add
 		if err != nil {
 			return nil, err
 		}
-		srv.loops, loops = append(srv.loops, l), append(loops, l)
+		srv.loops, loops = append(srv.loops, l), append(loops, roomLoop{l})
 	}
 	s.ended = make([]bool, len(loops))
 	srv.rooms.Attach(loops, &srv.output)

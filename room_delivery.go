@@ -4,11 +4,6 @@ package perch
 
 import "github.com/perchws/perch/room"
 
-// Post implements room.Loop. Any goroutine.
-func (l *loop) Post(d *room.Delivery) error {
-	return l.enqueue(&post{kind: postRoom, delivery: d}, nil, false)
-}
-
 // stretch is after how many receivers the only message of a tick is flushed.
 const stretch = 128
 

@@ -33,8 +33,8 @@ func (c Conn) AwaitRoom(r *room.Room, then func(c Conn, err error)) {
 	c.l.rooms.Await(c.slot, c.gen, r, func(err error) { then(ref.conn(), err) })
 }
 
-// JoinLater is Join, for a room that may not be open yet: the connection is a member when then
-// is called without an error. Errors: those of Join and AwaitRoom.
+// JoinLater is Join, for a room that may not be open yet, or whose members the broker counts: the connection is a
+// member when then is called without an error. Errors: those of Join and AwaitRoom.
 func (c Conn) JoinLater(r *room.Room, o room.JoinOptions, then func(c Conn, j room.Joined, err error)) {
 	if c.live() == nil {
 		then(c, room.Joined{}, ErrClosed)
@@ -46,9 +46,3 @@ func (c Conn) JoinLater(r *room.Room, o room.JoinOptions, then func(c Conn, j ro
 
 // conn is the connection for its own callback, on its loop.
 func (r Ref) conn() Conn { return Conn(r) }
-
-// Do implements room.Loop. Any goroutine. Calls of rooms are not counted like
-// those of the application: rooms bound how many wait for them.
-func (l *loop) Do(m room.Member, f func()) error {
-	return l.put(post{kind: postDo, slot: m.Slot, gen: m.Gen, do: func(Conn) { f() }}, nil)
-}

@@ -327,7 +327,7 @@ func (srv *Server) launch() error {
 	}
 	loops := make([]room.Loop, n)
 	for i, l := range srv.loops {
-		loops[i] = l
+		loops[i] = roomLoop{l}
 	}
 	srv.rooms.Attach(loops, &srv.output)
 	srv.launched.Store(true)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+
+	"github.com/perchws/perch/frame"
 )
 
 // deaf is a loop that only keeps its posts.
@@ -16,6 +18,12 @@ func (l *deaf) Post(d *Delivery) error {
 
 // Do implements Loop.
 func (l *deaf) Do(Member, func()) error { return nil }
+
+// Close implements Loop.
+func (l *deaf) Close(Member, frame.CloseCode, string) error { return nil }
+
+// Name implements Loop.
+func (l *deaf) Name(Member) string { return "" }
 
 func benchHub(b testing.TB, c Config) (*Hub, *Shards, *deaf) {
 	b.Helper()

@@ -40,6 +40,7 @@ type Opening struct {
 	Created time.Time     // when the room was made; zero: now
 	Made    bool          // made by this call of Open
 	History []Publication // the latest ones that the broker has, up to Position, in order
+	Members int           // over all nodes, if the Topic is a Census
 }
 
 // Topic is one node's access to one room's order. Any goroutine. No method blocks.
@@ -63,21 +64,7 @@ type Relay interface {
 	Relay(f Frames, class Class)
 }
 
-// Directory is what a Broker of several nodes is besides: it knows on which nodes users are connected. Memory is none:
-// all of them are here. Any goroutine may call its methods, with locks held; they do not block, and call nothing of the
-// hub before they return.
-type Directory interface {
-	// Serve is called once, before the other methods: receive queues a message for the connections of a user on this
-	// node. Any goroutine may call it.
-	Serve(receive func(user string, f Frames))
-	// SignedIn and SignedOut tell that the first connection of a user on this node has come, or the last one gone.
-	SignedIn(v Visitor)
-	SignedOut(v Visitor)
-	// SendUser brings f to the nodes, but this one, on which the user is connected. It may be lost.
-	SendUser(user string, f Frames)
-}
-
-// Ending says what becomes of a room that one node follows no more.
+// Ending says what happens to a room that one node no longer follows.
 type Ending uint8
 
 const (
@@ -95,12 +82,16 @@ type Subscriber interface {
 	Changed(o Options)
 	// Relayed brings a message that another node has sent by Relay.
 	Relayed(f Frames, class Class)
-	// Members tells how many members the room has over all nodes, and who has come and gone since it was told last.
-	// It is for a Topic that is a Census. The call to Members that tells of a visitor may come before or after the
-	// answer to its Enter.
+	// Members tells how many members the room has now over all nodes, and which users have come and gone since the last
+	// call, or since the room was opened. Connections without a user change the number alone. Only a Topic that is a
+	// Census calls it.
 	Members(total int, came, went []Visitor)
-	// Removed tells that the room was deleted on another node. Nothing follows, and
-	// the topic need not be closed.
+	// Forgotten tells that no visitor of this node has a place any more, because its lease has ended, and that there is
+	// a new lease: the room enters its visitors again, whatever its bound is. others is the number of members on other
+	// nodes. An earlier Enter is not answered after this call, except with an error. Only a Topic that is a Census calls
+	// it.
+	Forgotten(others int)
+	// Removed tells that the room was deleted on another node. No call follows, and the topic need not be closed.
 	Removed(reason string)
 }
 

@@ -14,7 +14,8 @@ func TestMemoryContract(t *testing.T) {
 	})
 }
 
-// Late also keeps the contract, in whatever order it answers.
+// Late also keeps the contract, in whatever order it answers, and its nodes keep that of a room.Census and a
+// room.Directory.
 func TestLateContract(t *testing.T) {
 	for seed := range uint64(3) {
 		brokertest.Run(t, func(t *testing.T) brokertest.Harness {
@@ -28,7 +29,14 @@ func TestLateContract(t *testing.T) {
 				close(over)
 				<-ended
 			})
-			return brokertest.Harness{Nodes: []room.Broker{b, b}, Durable: true, Lose: b.Lose, Change: b.Change}
+			h := brokertest.Harness{Nodes: []room.Broker{b, b}, Durable: true, Lose: b.Lose, Change: b.Change}
+			if seed > 0 {
+				nodes := []*brokertest.LateNode{b.Node(), b.Node()}
+				h.Nodes = []room.Broker{nodes[0], nodes[1]}
+				h.Expire = func(node int) { nodes[node].Expire() }
+				h.Renew = func(node int) { nodes[node].Renew() }
+			}
+			return h
 		})
 	}
 }

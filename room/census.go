@@ -1,36 +1,50 @@
 package room
 
-import (
-	"fmt"
-	"slices"
-)
+import "time"
 
-// Census is a further interface of the Topic, for brokers of several nodes that know the members of a room over all of
-// them. Memory's Topic does not have it: all members are on this node.
+// Census is a further interface of the Topic, for brokers of several nodes: it counts the members of a room over all
+// nodes, and keeps the bound on their number. Memory's Topic does not have it: all members are on this node.
 //
 // A node enters each visitor once: a user with the first of its connections in the room, and every connection without
-// a user. By [Subscriber.Members] the broker tells all nodes of visitors that come and go on any node, also of this
-// node's own: they are announced in no other way. The visitors of a node leave with its Topic, or, if the node is
-// gone, when the broker finds out.
+// a user. The broker tells all nodes who has come and gone ([Subscriber.Members]). It tells a node about its own
+// visitors too, and nothing else announces them. So a user that is on two nodes comes once and goes once.
 //
-// Any goroutine may call the methods, with the room's lock held. They do not block, and call nothing of the room
-// before they return.
+// A visitor has its place until Leave, until the Topic is closed, or until the lease of the node ends. A node keeps
+// its lease as long as it reaches the broker; the lease of a node that has crashed ends by itself. Then its visitors
+// have gone. A node that comes back is told by [Subscriber.Forgotten].
+//
+// Any goroutine may call the methods. Enter and Leave are called with the room's lock held: they do not block, they
+// do not call the room before they return, and they take no lock that the broker holds while it calls the room. Calls
+// of one node about one room are carried out in the order in which they were made.
 type Census interface {
-	// Enter asks for a visitor's place. most bounds the members over all nodes; 0: there is no bound. answer is called
-	// once, after Enter has returned, on any goroutine, with no lock held. Errors: ErrFull, ErrNotFound,
-	// ErrUnavailable; then the visitor has no place. A user that is in the room on another node counts once, and gets a
-	// place even beyond most; one that has a place of this node keeps it.
+	// Enter asks for a place for v. most bounds the members over all nodes; 0: there is no bound. answer is called
+	// once, on any goroutine, with no lock held, and after the call to Members that tells this node that v has come.
+	// Errors: ErrFull, ErrNotFound, ErrUnavailable. After an error v has no place.
+	//
+	// A user that has a place on another node is counted once, and gets its place whatever most is. A user that has a
+	// place of this node keeps it.
 	Enter(v Visitor, most int, answer func(error))
-	// Leave gives a visitor's place back, also one whose Enter has not been answered. Without a place it does nothing.
+
+	// Leave gives back the place of v, also one that Enter has not answered yet. Without a place it does nothing.
 	Leave(v Visitor)
+
+	// List asks for users that are in the room over all nodes: at most so many, in no order, and how many there are in
+	// all. answer is called once, before List returns or later, on any goroutine. Error: ErrUnavailable.
+	List(most int, answer func(some []Present, all int, err error))
 }
 
-// Visitor is a user as other nodes know it; the zero Visitor is a connection without a user.
+// Visitor is a user, as nodes tell each other about it. The zero Visitor is a connection without a user.
 type Visitor struct {
 	ID, Name string
 }
 
-// visitorOf returns u as other nodes know it.
+// Present is a user that is in a room, and the time at which it came (to the second).
+type Present struct {
+	Visitor
+	Since time.Time
+}
+
+// visitorOf returns how u is told to other nodes.
 func visitorOf(u *User) Visitor {
 	if u == nil {
 		return Visitor{}
@@ -38,207 +52,136 @@ func visitorOf(u *User) Visitor {
 	return Visitor{u.id, u.name}
 }
 
-// claim is a request for a place. All connections of a user wait for the same one. It is over when the broker has not
-// answered in time, when no connection waits for it any more, or when all connections that have waited have joined or
-// failed.
-type claim struct {
-	user    *User // nil: of one connection without a user
-	due     int64 // 0: there is no limit
-	waits   []*wait
-	left    int  // connections that were told that the place is there, and have not joined yet
-	granted bool // the place is there
-	taken   bool // a connection has joined
-	over    bool
-	late    bool // of a connection without a user: it was over before the answer came
+// census is what a room knows about its members over all nodes. Under Room.mu.
+type census struct {
+	by    Census // nil: the broker has not answered yet
+	total int    // members, as the broker has told it
+	life  uint32 // how often the broker has forgotten the visitors of this node
+
+	// Visitors that have joined before the broker has counted them.
+	users  map[string]*entrance // by id
+	others int                  // connections without a user
+
+	homeless int // connections without a user that are members, but have no place
+
+	claims  []*claim
+	waiting int // waits of claims
 }
 
-// errClaim says that a place must be claimed first.
-var errClaim = fmt.Errorf("%w: its members are counted elsewhere, and the broker must be asked", ErrOpening)
-
-// counted has the members of a room over all nodes. Under Room.mu, except by, which is set when the room opens.
-type counted struct {
-	by     Census // nil: all members are here
-	total  int    // as the broker has told it
-	claims []*claim
+// entrance is a call of Enter that nobody waits for.
+type entrance struct {
+	user *User // nil: a connection without a user
+	life uint32
+	done bool
 }
 
-// needsClaim reports whether a visitor must claim a place before it joins. c is the claim that it has; nil: none. r.mu
-// is held.
-func (n *counted) needsClaim(r *Room, u *User, c *claim) bool {
-	if n.by == nil || r.settings.Load().MaxMembers <= 0 || c != nil && c.granted && !c.over {
-		return false
-	}
-	_, here := r.users[u]
-	return u == nil || !here
-}
+// counts reports whether the broker counts the members. n may be nil. r.mu is held.
+func (n *census) counts() bool { return n != nil && n.by != nil }
 
-// claim lets w wait for a place of u's. nil: it need not wait, and w.claim, if it is set, has the place. Errors:
-// errWaiting, ErrQueueFull.
-func (n *counted) claim(r *Room, w *wait, u *User) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed || !n.needsClaim(r, u, nil) {
-		return nil
-	}
-	w.room, w.claim = r, n.claimOf(u)
-	switch c := w.claim; {
-	case c != nil && c.granted:
-		c.left++
-		return nil
-	case len(n.claims) >= r.hub.cfg.MaxWaiting, c != nil && len(c.waits) >= r.hub.cfg.MaxWaiting:
-		return ErrQueueFull
-	case c != nil:
-		c.waits = append(c.waits, w)
-		return errWaiting
-	}
-	c := &claim{user: u, due: r.hub.due(), waits: []*wait{w}}
-	w.claim, n.claims = c, append(n.claims, c)
-	n.askCensus(r, u, r.settings.Load().MaxMembers, func(err error) { n.claimed(r, c, err) })
-	return errWaiting
-}
-
-// claimOf returns the claim of a user; nil: there is none. r.mu is held.
-func (n *counted) claimOf(u *User) *claim {
-	if u == nil {
-		return nil
-	}
-	for _, c := range n.claims {
-		if c.user == u {
-			return c
-		}
-	}
-	return nil
-}
-
-// claimed takes the broker's answer. A second answer is ignored. A place for which nothing waits any more is given
-// back.
-func (n *counted) claimed(r *Room, c *claim, err error) {
-	r.mu.Lock()
-	if c.over || c.granted {
-		if c.late && err == nil {
-			c.late = false
-			n.leaveCensus(r, nil)
-		}
-		r.mu.Unlock()
-		return
-	}
-	waits := c.waits
-	if c.waits = nil; err == nil {
-		c.granted, c.left = true, len(waits)
-	} else {
-		err = unavailable(err)
-		if n.endClaim(c); c.user != nil { // it may have come without asking, and gone
-			n.vacate(r, c.user)
-		}
-	}
-	r.mu.Unlock()
-	for _, w := range waits {
-		w.tell(err)
-	}
-}
-
-// settleClaim is called when a connection that was told of its place has joined, or has failed.
-func (n *counted) settleClaim(r *Room, c *claim, joined bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c.left--
-	if c.taken = c.taken || joined; c.left > 0 {
-		return
-	}
-	if n.endClaim(c); !c.taken {
-		n.vacate(r, c.user)
-	}
-}
-
-// cancelClaim ends a wait whose connection is gone.
-func (n *counted) cancelClaim(r *Room, w *wait) {
-	r.mu.Lock()
-	c := w.claim
-	i := slices.Index(c.waits, w)
-	if i < 0 && c.granted && !c.over { // it was told, and its loop did not find the connection
-		r.mu.Unlock()
-		n.settleClaim(r, c, false)
-		return
-	}
-	defer r.mu.Unlock()
-	if i < 0 {
-		return
-	}
-	if c.waits = slices.Delete(c.waits, i, i+1); len(c.waits) == 0 {
-		n.giveUpClaim(r, c)
-	}
-}
-
-// giveUpClaim ends a claim that the broker has not answered. A user's place is given back at once. Connections without
-// a user have no names: a place that this one does not get must not be taken from another one. r.mu is held.
-func (n *counted) giveUpClaim(r *Room, c *claim) {
-	if n.endClaim(c); c.user == nil {
-		c.late = true
-		return
-	}
-	n.vacate(r, c.user)
-}
-
-// endClaim notes that a claim is over. r.mu is held.
-func (n *counted) endClaim(c *claim) {
-	c.over = true
-	n.claims = slices.DeleteFunc(n.claims, func(other *claim) bool { return other == c })
-}
-
-// vacate gives back a place that no connection has taken, unless the user is here, or has claimed it again. r.mu is
-// held.
-func (n *counted) vacate(r *Room, u *User) {
-	if _, here := r.users[u]; u == nil || !here && n.claimOf(u) == nil {
-		n.leaveCensus(r, u)
-	}
-}
-
-// overdueClaims ends the claims whose time is over, and returns their waits. r.mu is held.
-func (n *counted) overdueClaims(r *Room, over func(due int64) bool) (late []*wait) {
-	for _, c := range slices.Clone(n.claims) {
-		if c.granted || !over(c.due) {
-			continue
-		}
-		late = append(late, c.waits...)
-		c.waits = nil
-		n.giveUpClaim(r, c)
-	}
-	return late
-}
-
-// askCensus tells the broker that a visitor comes. r.mu is held.
-func (n *counted) askCensus(r *Room, u *User, most int, answer func(error)) {
-	r.hub.cfg.call("Broker.Enter", func() { n.by.Enter(visitorOf(u), most, answer) })
-}
-
-// leaveCensus tells the broker that a visitor has gone. r.mu is held.
-func (n *counted) leaveCensus(r *Room, u *User) {
-	if !r.closed {
-		r.hub.cfg.call("Broker.Leave", func() { n.by.Leave(visitorOf(u)) })
-	}
-}
-
-// came notes the first connection of a visitor on this node. asked: the broker knows of it. r.mu is held.
-func (n *counted) came(r *Room, u *User, asked bool) {
+// with returns the census of a room that is open now, with a topic. n may be nil. r.mu is held.
+func (n *census) with(t Topic, members int) *census {
+	by, ok := t.(Census)
 	switch {
-	case n.by == nil && u != nil:
-		r.changed(u, true)
-	case n.by != nil && !asked:
-		n.askCensus(r, u, 0, func(error) {})
+	case !ok:
+		return n
+	case n == nil: // otherwise Members came before the answer to Open
+		n = &census{total: members}
+	}
+	n.by = by
+	return n
+}
+
+// count returns the number of members over all nodes, with those that are not counted yet. r.mu is held.
+func (r *Room) count() int {
+	n := r.census
+	if n == nil {
+		return r.here()
+	}
+	return max(r.here(), n.total+len(n.users)+n.others)
+}
+
+// here returns the number of members on this node. r.mu is held.
+func (r *Room) here() int { return len(r.users) + r.nobody }
+
+// came notes that a visitor has come. placed: the broker has given it a place. n may be nil. r.mu is held.
+func (n *census) came(r *Room, u *User, placed bool) {
+	switch {
+	case !n.counts():
+		if u != nil {
+			r.changed(u, true, r.count())
+		}
+	case !placed:
+		n.add(r, u)
 	}
 }
 
-// went notes that the last connection of a visitor is gone. r.mu is held.
-func (n *counted) went(r *Room, u *User) {
+// went notes that a visitor has gone. n may be nil. r.mu is held.
+func (n *census) went(r *Room, u *User) {
 	switch {
-	case n.by != nil:
+	case !n.counts():
+		if u != nil {
+			r.changed(u, false, r.count())
+		}
+		return
+	case u == nil && n.homeless > 0:
+		n.homeless--
+		return
+	case u == nil:
+		n.others = min(n.others, r.nobody)
+	default:
+		delete(n.users, u.id)
 		if c := n.claimOf(u); c != nil { // its place is for those that wait for it
 			c.taken = false
 			return
 		}
-		n.leaveCensus(r, u)
-	case u != nil:
-		r.changed(u, false)
+	}
+	n.leave(r, u)
+}
+
+// add enters a visitor that does not wait for its place. r.mu is held.
+func (n *census) add(r *Room, u *User) {
+	e := &entrance{user: u, life: n.life}
+	if u == nil {
+		n.others++
+	} else {
+		if n.users == nil {
+			n.users = make(map[string]*entrance)
+		}
+		n.users[u.id] = e
+	}
+	n.enter(r, u, 0, func(err error) { n.entered(r, e, err) })
+}
+
+// entered takes the broker's answer to an entrance. A second answer is ignored.
+func (n *census) entered(r *Room, e *entrance, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.done || e.life != n.life {
+		return
+	}
+	e.done = true
+	switch {
+	case e.user != nil:
+		if n.users[e.user.id] == e {
+			delete(n.users, e.user.id)
+		}
+	case err != nil && n.homeless < r.nobody:
+		n.homeless++
+		fallthrough
+	default:
+		n.others = max(n.others-1, 0)
+	}
+}
+
+// enter asks the broker for a place. r.mu is held.
+func (n *census) enter(r *Room, u *User, most int, answer func(error)) {
+	r.hub.cfg.call("Broker.Enter", func() { n.by.Enter(visitorOf(u), most, answer) })
+}
+
+// leave tells the broker that a visitor has gone. r.mu is held.
+func (n *census) leave(r *Room, u *User) {
+	if !r.closed {
+		r.hub.cfg.call("Broker.Leave", func() { n.by.Leave(visitorOf(u)) })
 	}
 }
 
@@ -249,16 +192,26 @@ func (r *Room) Members(total int, came, went []Visitor) {
 	if r.closed {
 		return
 	}
-	r.counted.total = total
+	if r.census == nil {
+		r.census = &census{}
+	}
+	n := r.census
+	n.total = total
 	for _, v := range came {
-		r.changed(r.hub.known(v), true)
+		delete(n.users, v.ID)
+	}
+	count := r.count() - len(came) + len(went)
+	for _, v := range came {
+		count++
+		r.changed(r.hub.known(v), true, count)
 	}
 	for _, v := range went {
-		r.changed(r.hub.known(v), false)
+		count--
+		r.changed(r.hub.known(v), false, count)
 	}
 }
 
-// known returns the user of a visitor: the one that is connected to this node, if there is one.
+// known returns the user of a visitor: the one that is connected here, if there is one.
 func (h *Hub) known(v Visitor) *User {
 	if u := h.User(v.ID); u != nil {
 		return u
@@ -266,15 +219,72 @@ func (h *Hub) known(v Visitor) *User {
 	return &User{id: v.ID, name: v.Name}
 }
 
-// reenter tells a broker that has lost its data of all visitors on this node. r.mu is held.
-func (n *counted) reenter(r *Room) {
-	if n.total = 0; n.by == nil {
+// reentries is how many visitors are entered again before others may take the room's lock.
+const reentries = 256
+
+// Forgotten implements Subscriber.
+func (r *Room) Forgotten(others int) {
+	var users []*User
+	r.mu.Lock()
+	n, counts := r.census, r.census.counts()
+	if counts && !r.closed {
+		n.life++
+		n.total, n.users, n.others, n.homeless = others, nil, 0, r.nobody
+		n.reclaim(r)
+		for u := range r.users {
+			users = append(users, u)
+		}
+	}
+	r.mu.Unlock()
+	for more := counts; more; {
+		users, more = n.reenter(r, users)
+	}
+}
+
+// reenter enters some of the users again, unless they have gone, and some of the homeless. It returns the users that
+// are left, and whether it is to be called again.
+func (n *census) reenter(r *Room, users []*User) (left []*User, more bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, false
+	}
+	some := min(len(users), reentries)
+	for _, u := range users[:some] {
+		if _, here := r.users[u]; here && n.users[u.id] == nil {
+			n.add(r, u)
+		}
+	}
+	for range min(n.homeless, reentries-some) {
+		n.homeless--
+		n.add(r, nil)
+	}
+	left = users[some:]
+	return left, len(left) > 0 || n.homeless > 0
+}
+
+// Everyone asks for the users in the room over all nodes: at most so many, in no order, and how many there are in all.
+// answer is called once: before Everyone returns if all members are on this node, else perhaps later, on any
+// goroutine. Errors: ErrNotFound, ErrQueueFull, and ErrUnavailable, which also wraps the broker's errors.
+func (r *Room) Everyone(most int, answer func(some []Present, all int, err error)) {
+	r.mu.Lock()
+	closed, n, counts := r.closed, r.census, r.census.counts()
+	r.mu.Unlock()
+	if closed {
+		answer(nil, 0, ErrNotFound)
 		return
 	}
-	for u := range r.users {
-		n.askCensus(r, u, 0, func(error) {})
+	if !counts {
+		var some []Present
+		all := r.Users(most, func(u *User, since time.Time) { some = append(some, Present{visitorOf(u), since}) })
+		answer(some, all, nil)
+		return
 	}
-	for range r.nobody {
-		n.askCensus(r, nil, 0, func(error) {})
+	type list struct {
+		some []Present
+		all  int
 	}
+	inquire(r.hub, "Broker.List", func(a func(list, error)) {
+		n.by.List(most, func(some []Present, all int, err error) { a(list{some, all}, err) })
+	}, func(l list, err error) { answer(l.some, l.all, err) })
 }

@@ -204,7 +204,7 @@ func faultyLife(t *testing.T, f *fault) {
 	if n := w.Stats().Users; n != 0 || r.Count() != 1 {
 		t.Errorf("%d users are left, the room counts %d", n, r.Count())
 	}
-	if f.hook == "Now" { // after a fault in Now the room need not have expired
+	if f.hook == "Now" { // Now failed, so the time was that of Clock
 		victim(func() { w.Delete(other, "") })
 	}
 	if !other.Closed() || w.Room("other") != nil {

@@ -120,8 +120,8 @@ func (r *Room) overdue(now int64, all bool) (late []*order, claims []*wait, fail
 		f.order.flight = nil
 		late = append(late, f.order)
 	}
-	claims = r.counted.overdueClaims(r, over)
-	if owed && !failed || r.flights != nil && r.flights.Len() > 0 || len(r.counted.claims) > 0 {
+	claims, claimed := r.census.overdue(r, over)
+	if owed && !failed || r.flights != nil && r.flights.Len() > 0 || claimed {
 		return late, claims, failed
 	}
 	r.flights = nil

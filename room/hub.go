@@ -80,7 +80,7 @@ type Hub struct {
 	loops     []Loop    // after Attach
 	budget    Budget    // after Attach; nil: there is no bound
 	verbatim  bool      // messages are sent as they are published
-	directory Directory // nil: all users are here
+	directory Directory // nil: all connections are on this node
 	hashing   chan struct{}
 
 	// Atomic.
@@ -111,6 +111,8 @@ type Hub struct {
 	owedMu   sync.Mutex
 	owed     map[*Room]struct{} // rooms whose broker owes an answer
 	owedOver error              // not nil: the hub has ended, and no answer is owed any more
+
+	inquiries inquiries
 
 	expiry    expiry
 	histories histories
@@ -181,10 +183,7 @@ func New(c Config) *Hub {
 		histories: newHistories(c.MaxHistoryTotal),
 		makers:    ledger.NewAccount(int64(c.MaxRooms)),
 	}
-	if d, ok := c.Broker.(Directory); ok {
-		h.directory = d
-		h.cfg.call("Broker.Serve", func() { d.Serve(h.receive) })
-	}
+	node{h}.serve()
 	return h
 }
 
@@ -209,9 +208,10 @@ func CheckID(id string) error {
 	return nil
 }
 
-// start lets the hub look at its rooms once a second, from the first room on. h.mu is held.
+// start lets the hub look at its rooms once a second, from the first room on, and at its questions to a Directory. h.mu
+// is held.
 func (h *Hub) start() {
-	if !h.running && !h.closed && h.loops != nil && len(h.rooms) > 0 {
+	if !h.running && !h.closed && h.loops != nil && (len(h.rooms) > 0 || h.directory != nil) {
 		h.running = true
 		h.stop = h.cfg.Clock.AfterFunc(sweepEach, h.look)
 	}
@@ -330,6 +330,7 @@ func (h *Hub) Sweep() {
 	now := h.cfg.Clock.Now()
 	h.tellChanges(now)
 	h.overdue(now, nil)
+	h.inquiries.overdue(h, now, nil)
 	h.expire(now)
 	h.trim()
 }
@@ -371,6 +372,7 @@ func (h *Hub) Close() {
 	h.looking.Lock() // no look is under way now, and a late one finds the hub closed
 	defer h.looking.Unlock()
 	h.overdue(0, ErrClosed)
+	h.inquiries.overdue(h, 0, ErrClosed)
 }
 
 // Stats are counters since the start, and a few gauges.

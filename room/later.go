@@ -45,7 +45,7 @@ func (s *Shards) await(w *wait, err error) {
 	}
 }
 
-// JoinLater is a Join that waits until the room is open.
+// JoinLater is a Join that waits until the room is open and has a place.
 func (s *Shards) JoinLater(slot, gen uint32, r *Room, o JoinOptions, then func(Joined, error)) {
 	if r == nil || r.hub != s.hub || !r.opening.Load() && len(s.waits) == 0 {
 		s.joinClaiming(slot, gen, r, o, then)
@@ -60,7 +60,7 @@ func (s *Shards) JoinLater(slot, gen uint32, r *Room, o JoinOptions, then func(J
 	})
 }
 
-// joinClaiming is Join, which waits until the broker has a place where members are counted by it.
+// joinClaiming is Join, except that it waits for a place if the broker must be asked for one.
 func (s *Shards) joinClaiming(slot, gen uint32, r *Room, o JoinOptions, then func(Joined, error)) {
 	j, err := s.Join(slot, gen, r, o)
 	if err != errClaim {
@@ -76,11 +76,11 @@ func (s *Shards) joinClaiming(slot, gen uint32, r *Room, o JoinOptions, then fun
 		o.claim = w.claim
 		j, err := s.Join(slot, gen, r, o)
 		if w.claim != nil {
-			r.counted.settleClaim(r, w.claim, err == nil)
+			r.census.settle(r, w.claim, err == nil)
 		}
 		then(j, err)
 	}
-	switch err := r.counted.claim(r, w, s.users.Get(slot)); err {
+	switch err := w.claimPlace(r, s.users.Get(slot)); err {
 	case errWaiting:
 		s.remember(w)
 		r.hub.watch(r)
@@ -89,7 +89,7 @@ func (s *Shards) joinClaiming(slot, gen uint32, r *Room, o JoinOptions, then fun
 	}
 }
 
-// remember notes a wait, which ends with its connection.
+// remember lists a wait with its connection, which ends it when it closes.
 func (s *Shards) remember(w *wait) {
 	if s.waits == nil {
 		s.waits = make(map[uint32][]*wait)

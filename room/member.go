@@ -17,6 +17,13 @@ type Loop interface {
 	// Do gives f to the loop, which runs it as a callback of the connection m, after everything that was posted
 	// before, unless m is closed by then. Otherwise it is like Post.
 	Do(m Member, f func()) error
+
+	// Close closes the connection m, after everything that was posted before. Otherwise it is like Do; it also returns
+	// an error if m is closed already.
+	Close(m Member, code frame.CloseCode, reason string) error
+
+	// Name returns the name that m has among the connections of all nodes. Any goroutine may call it.
+	Name(m Member) string
 }
 
 // Budget bounds the messages that are on their way to loops, in bytes, for all rooms

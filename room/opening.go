@@ -32,8 +32,8 @@ type wait struct {
 
 	claim *claim // of a connection that waits for a place
 
-	over chan struct{} // of a goroutine: closed in the end
-	err  error         // before that
+	over chan struct{} // of a goroutine: closed at the end of the wait
+	err  error         // set before over is closed
 
 	// Under Room.mu, while the call waits.
 	room *Room
@@ -51,13 +51,21 @@ func (r *Room) queue(w *wait) error {
 	if o.waits.Len() >= h.cfg.MaxWaiting || o.bytes+cost > int64(h.cfg.MaxWaitingBytes) {
 		return ErrQueueFull
 	}
-	if h.waitingBytes.Add(cost) > h.cfg.MaxWaitingTotal {
-		h.waitingBytes.Add(-cost)
+	if !h.reserveWaits(cost) {
 		return ErrQueueFull
 	}
 	o.bytes += cost
 	w.room, w.cost, w.at = r, cost, o.waits.PushBack(w)
 	return nil
+}
+
+// reserveWaits takes bytes of Config.MaxWaitingTotal; false: there are not enough left.
+func (h *Hub) reserveWaits(cost int64) bool {
+	if h.waitingBytes.Add(cost) > h.cfg.MaxWaitingTotal {
+		h.waitingBytes.Add(-cost)
+		return false
+	}
+	return true
 }
 
 // unqueue removes w. r.mu is held.
@@ -71,7 +79,7 @@ func (r *Room) unqueue(w *wait) {
 // cancel forgets a wait. If its answer is on its way, the loop will not find the connection.
 func (w *wait) cancel() {
 	if w.claim != nil {
-		w.room.counted.cancelClaim(w.room, w)
+		w.cancelClaim()
 		return
 	}
 	w.room.mu.Lock()
@@ -163,7 +171,7 @@ func (r *Room) adopt(t Topic, at Opening, o *settings) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.topic, r.made = t, at.Made
-	r.counted.by, _ = t.(Census)
+	r.census = r.census.with(t, at.Members)
 	r.settings.Store(o)
 	if r.at.Epoch != "" { // Reset came before the answer
 		return
@@ -173,14 +181,14 @@ func (r *Room) adopt(t Topic, at Opening, o *settings) {
 	for _, c := range r.history.payers[r.history.head:] {
 		payers = append(payers, c.payer.key)
 	}
-	r.dropHistory()
+	r.hub.histories.empty(r)
 	r.at = Position{at.Epoch, max(at.Offset, r.at.Offset)}
 	for _, p := range at.History {
-		r.keep(p.Offset, r.encode(p), p.Payer)
+		r.hub.histories.keep(r, p.Offset, r.encode(p), p.Payer)
 	}
 	for i, f := range early {
 		if offset := first + uint64(i); offset > at.Offset {
-			r.keep(offset, f, payers[i])
+			r.hub.histories.keep(r, offset, f, payers[i])
 		}
 	}
 }
@@ -232,7 +240,7 @@ func (r *Room) fail(why error) {
 	o := r.waiting
 	o.failed = why
 	r.closed = true
-	r.dropHistory()
+	r.hub.histories.empty(r)
 	var all []*wait
 	for e := o.waits.Front(); e != nil; e = o.waits.Front() {
 		w := e.Value.(*wait)
@@ -263,7 +271,7 @@ func (r *Room) abandon(how Ending) (made string) {
 	defer func() { // also if the broker does not return
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.dropHistory()
+		r.hub.histories.empty(r)
 	}()
 	if t != nil {
 		r.hub.cfg.call("Broker.Close", func() { t.Close(how, "") })
@@ -295,9 +303,8 @@ func (w *wait) tell(err error) {
 func (r *Room) Reset(at Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.dropHistory()
+	r.hub.histories.empty(r)
 	r.at = at
-	r.counted.reenter(r)
 }
 
 // Changed implements Subscriber.

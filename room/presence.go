@@ -31,8 +31,8 @@ type Event struct {
 // changes are comings and goings that members have not been told of.
 type changes struct {
 	users map[string]change // by id
-	all   bool              // too many to have names
-	heard bool              // a connection has joined in between, and knows a count of its own time
+	all   bool              // there are too many for names
+	heard bool              // a connection has joined since the last summary, and was told a count
 }
 
 // change is one of changes.
@@ -41,9 +41,10 @@ type change struct {
 	came bool
 }
 
-// changed tells members of a coming or going, or notes it for the next summary. r.mu is held.
-func (r *Room) changed(u *User, came bool) {
-	n, c := r.count(), &r.hub.cfg
+// changed tells members of a coming or going, after which there are n members, or notes it for the next summary. r.mu
+// is held.
+func (r *Room) changed(u *User, came bool, n int) {
+	c := &r.hub.cfg
 	if n <= c.PresenceEach && r.changes == nil {
 		kind := UserLeft
 		if came {
@@ -59,7 +60,7 @@ func (r *Room) changed(u *User, came bool) {
 	if ch.all {
 		return
 	}
-	if was, ok := ch.users[u.id]; ok && was.came != came {
+	if was, ok := ch.users[u.id]; ok && was.came != came { // the opposite was noted before
 		delete(ch.users, u.id)
 		return
 	}
@@ -139,7 +140,7 @@ func (r *Room) tell(e Event) {
 			}
 		}
 		var except []Member
-		if e.Kind == UserJoined && r.counted.by != nil { // it may be here already, and need not hear of itself
+		if e.Kind == UserJoined && r.census.counts() { // the user has joined already, and is not told of itself
 			except = r.hub.Connections(e.User)
 		}
 		if r.send(f, class, except) == nil {

@@ -196,7 +196,7 @@ func (r *Room) enter(p Publication, f Frames, now time.Time) {
 			f[d] = f[0]
 		}
 	}
-	r.keep(p.Offset, f[0], p.Payer)
+	r.hub.histories.keep(r, p.Offset, f[0], p.Payer)
 	r.at.Offset = p.Offset
 	r.latest.Store(now.UnixNano())
 	d := &Delivery{hub: r.hub, frames: f, room: r, kept: true}

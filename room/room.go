@@ -55,8 +55,8 @@ type Room struct {
 	closed  bool
 	on      places
 	users   map[*User]presence
-	nobody  int // connections without a user
-	counted counted
+	nobody  int     // connections without a user
+	census  *census // nil: all members are on this node
 	at      Position
 	history history
 	charges map[Payer]*charge // by payer of messages in the history
@@ -99,19 +99,15 @@ func (r *Room) Active() time.Time {
 	return r.Created()
 }
 
-// Count is the number of members: users, and connections without one, of all nodes as far as the broker has told.
+// Count returns the number of members, on all nodes as far as the broker has told it: users, and connections without
+// one.
 func (r *Room) Count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.count()
 }
 
-func (r *Room) count() int { return max(r.here(), r.counted.total) }
-
-// here is how many of the members are on this node. r.mu is held.
-func (r *Room) here() int { return len(r.users) + r.nobody }
-
-// Connections returns the number of connections in the room.
+// Connections returns the number of connections in the room, on this node.
 func (r *Room) Connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,7 +134,7 @@ func (r *Room) Closed() bool {
 	return r.closed
 }
 
-// Has reports whether a user has a connection in the room.
+// Has reports whether a user has a connection in the room, on this node.
 func (r *Room) Has(u *User) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -146,8 +142,8 @@ func (r *Room) Has(u *User) bool {
 	return ok
 }
 
-// Users calls f for at most so many of the users in the room, with the time at which they came (to the second), in no
-// order, and returns how many there are in all. f may call the room.
+// Users calls f for at most so many of the users in the room on this node, with the time at which they came (to the
+// second), in no order, and returns how many there are in all on this node. f may call the room. See Everyone.
 func (r *Room) Users(most int, f func(u *User, since time.Time)) (all int) {
 	type entry struct {
 		u     *User
@@ -171,11 +167,11 @@ func (r *Room) Users(most int, f func(u *User, since time.Time)) (all int) {
 
 // JoinOptions say how to join.
 type JoinOptions struct {
-	Key    Key       // of a room with a password; see Room.Unlock
+	Key    Key       // needed for a room with a password; see Room.Unlock
 	Since  *Position // the last message that the connection has seen: it gets the later ones
-	Recent int       // how many of the latest messages to get, if not those
+	Recent int       // how many of the latest messages to get, if not those since Since
 
-	claim *claim // of a place in a room whose members are counted elsewhere
+	claim *claim // of a place, if the broker had to be asked
 }
 
 // Joined is the answer to a join. Messages that are not in it will be delivered.
@@ -204,7 +200,7 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 	if u == nil {
 		tellListener(r, r.count()+1)
 		r.nobody++
-		r.counted.came(r, nil, o.claim != nil)
+		r.census.came(r, nil, o.claim != nil)
 	} else {
 		defer func() { // Now and Announce may end the goroutine
 			switch {
@@ -222,7 +218,7 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 		p.connections++
 		r.users[u] = p
 		if j.First {
-			r.counted.came(r, u, o.claim != nil) // before it can hear of itself
+			r.census.came(r, u, o.claim != nil) // before the new member can be told of itself
 		}
 	}
 	if ch := r.changes; ch != nil && (u == nil || !ch.users[u.id].came) {
@@ -244,7 +240,7 @@ func (r *Room) join(loop uint32, u *User, dialect Dialect, o JoinOptions, d *Del
 	return j, nil
 }
 
-// mayJoin says why a connection may not join. known: another one of its user is a member. r.mu is held.
+// mayJoin returns why a connection may not join. known: another one of its user is a member. r.mu is held.
 func (r *Room) mayJoin(u *User, known bool, o *JoinOptions) error {
 	most := r.settings.Load().MaxMembers
 	switch {
@@ -254,9 +250,9 @@ func (r *Room) mayJoin(u *User, known bool, o *JoinOptions) error {
 		return ErrOpening
 	case !o.Key.opens(r):
 		return ErrPassword
-	case r.counted.needsClaim(r, u, o.claim):
+	case r.census.needsClaim(r, u, o.claim):
 		return errClaim
-	case !known && most > 0 && r.counted.by == nil && r.count() >= most:
+	case !known && most > 0 && !r.census.counts() && r.count() >= most:
 		return ErrFull
 	}
 	return nil
@@ -269,7 +265,7 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	if r.closed {
 		return false
 	}
-	defer func() { // whatever Announce does
+	defer func() { // also if Announce does not return
 		if r.here() == 0 {
 			r.countActive(-1)
 			r.hub.isEmpty(r)
@@ -278,14 +274,14 @@ func (r *Room) leave(loop uint32, u *User, dialect Dialect) (last bool) {
 	r.on.add(loop, dialect, -1)
 	if u == nil || r.audience {
 		r.nobody--
-		r.counted.went(r, nil)
+		r.census.went(r, nil)
 		tellListener(r, r.count())
 	} else if p := r.users[u]; p.connections > 1 {
 		p.connections--
 		r.users[u] = p
 	} else {
 		delete(r.users, u)
-		r.counted.went(r, u)
+		r.census.went(r, u)
 		last = true
 	}
 	return last
@@ -337,6 +333,9 @@ func (r *Room) end() {
 	if r.here() > 0 {
 		r.countActive(-1)
 	}
-	r.on, r.users, r.nobody, r.changes, r.counted.total = nil, nil, 0, nil, 0
-	r.dropHistory()
+	r.on, r.users, r.nobody, r.changes = nil, nil, 0, nil
+	if r.census != nil {
+		r.census.total, r.census.users, r.census.others = 0, nil, 0
+	}
+	r.hub.histories.empty(r)
 }

@@ -3,8 +3,8 @@ package room
 import "github.com/perchws/perch/frame"
 
 // keep puts the message of an offset into the history; by pays for it. r.mu is held.
-func (r *Room) keep(offset uint64, f *frame.Prepared, by Payer) {
-	h, hs, c := &r.history, &r.hub.histories, &r.hub.cfg
+func (hs *histories) keep(r *Room, offset uint64, f *frame.Prepared, by Payer) {
+	h, c := &r.history, &r.hub.cfg
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if h.len() > 0 && offset != h.first+uint64(h.len()) {
@@ -25,9 +25,8 @@ func (hs *histories) forget(r *Room) {
 	}
 }
 
-// dropHistory frees the history. A member that comes back later finds none of it. r.mu is held.
-func (r *Room) dropHistory() {
-	hs := &r.hub.histories
+// empty frees the history of a room. A member that comes back later finds none of it. r.mu is held.
+func (hs *histories) empty(r *Room) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	hs.forget(r)
@@ -51,7 +50,7 @@ func (h *Hub) trim() {
 	}
 }
 
-// victim chooses what is to be shrunk next; nil: there is nothing.
+// victim chooses the charge to shrink next; nil: there is none.
 func (hs *histories) victim() *charge {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
@@ -82,8 +81,8 @@ func (c *charge) own() float64 {
 	return float64(c.bytes) * float64(c.bytes) / float64(c.room.history.bytes+chargeCost)
 }
 
-// shrink drops the oldest messages of a room until somebody pays for half as much of it, or all histories take no more
-// than low.
+// shrink drops the oldest messages of the charge's room until the charge is half as large, or all histories take at
+// most low bytes.
 func (c *charge) shrink(low int64) {
 	r := c.room
 	r.mu.Lock()

@@ -86,9 +86,7 @@ func (h *Hub) signIn(m Member, id Identity) (u *User, first bool, err error) {
 	if u == nil {
 		u, first = &User{id: id.ID, name: id.Name}, true
 		h.users[id.ID] = u
-		if h.directory != nil {
-			h.cfg.call("Broker.SignedIn", func() { h.directory.SignedIn(visitorOf(u)) })
-		}
+		node{h}.signedIn(u)
 	}
 	u.add(m)
 	return u, first, nil
@@ -102,9 +100,7 @@ func (h *Hub) signOut(m Member, u *User) (last bool) {
 		return false
 	}
 	delete(h.users, u.id)
-	if h.directory != nil {
-		h.cfg.call("Broker.SignedOut", func() { h.directory.SignedOut(visitorOf(u)) })
-	}
+	node{h}.signedOut(u)
 	return true
 }
 
@@ -134,17 +130,16 @@ func (h *Hub) Users(most int, f func(*User)) (all int) {
 	return all
 }
 
-// Connections returns the user's connections of this moment.
+// Connections returns the user's connections of this moment, on this node. See Elsewhere.
 func (h *Hub) Connections(u *User) []Member {
 	h.usersMu.Lock()
 	defer h.usersMu.Unlock()
 	return u.all()
 }
 
-// SendUser queues one message for every connection of a user, but those
-// excepted. It returns how many connections of this node it was for: 0 if the user is not
-// connected here. A broker that is a Directory brings it to other nodes, too.
-// Any goroutine. Errors: ErrQueueFull when loops do not keep up, f.Err.
+// SendUser queues one message for every connection of a user, on all nodes, except those listed. It returns the number
+// of these connections on this node: 0 if the user is not connected here. On other nodes the message may be lost. Any
+// goroutine. Errors: ErrQueueFull when loops do not keep up, f.Err.
 func (h *Hub) SendUser(id string, f Frames, except ...Member) (n int, err error) {
 	if err := f.Err(); err != nil {
 		return 0, err
@@ -155,26 +150,18 @@ func (h *Hub) SendUser(id string, f Frames, except ...Member) (n int, err error)
 	return h.sendUser(id, f, except)
 }
 
-// receive is for a message that another node has sent to a user.
-func (h *Hub) receive(id string, f Frames) {
-	if f.Err() == nil {
-		_, _ = h.sendUser(id, f, nil) // it may be lost
-	}
-}
-
 // sendUser is SendUser on this node.
 func (h *Hub) sendUser(id string, f Frames, except []Member) (n int, err error) {
-	h.usersMu.Lock()
-	var to []Member
-	if u := h.users[id]; u != nil {
-		to = u.all()
-	}
-	h.usersMu.Unlock()
-	to = slices.DeleteFunc(to, func(m Member) bool { return slices.Contains(except, m) })
+	to := excluded(node{h}.members(id), except)
 	if err := h.sendTo(to, f); err != nil {
 		return 0, err
 	}
 	return len(to), nil
+}
+
+// excluded returns connections without those that are left out. It changes all.
+func excluded(all, except []Member) []Member {
+	return slices.DeleteFunc(all, func(m Member) bool { return slices.Contains(except, m) })
 }
 
 // SendMember queues one message for one connection; for the zero Member it does

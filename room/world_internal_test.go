@@ -96,6 +96,18 @@ func (l *turnstile) Do(m Member, f func()) error {
 	return nil
 }
 
+// Close implements Loop: the connection hears of it like of a message.
+func (l *turnstile) Close(m Member, code frame.CloseCode, reason string) error {
+	return l.Do(m, func() {
+		c := l.conns[m.Slot]
+		c.got = append(c.got, fmt.Sprintf("%v %s", code, reason))
+		c.close()
+	})
+}
+
+// Name implements Loop.
+func (l *turnstile) Name(m Member) string { return fmt.Sprintf("%d.%d.%d", m.Loop, m.Slot, m.Gen) }
+
 // step carries out one delivery or call, as the engine does; false: there is none.
 func (l *turnstile) step() bool {
 	l.mu.Lock()

@@ -26,6 +26,8 @@ type Harness struct {
 	Lose func(room string)
 	// Change gives a room other options; nil: the broker cannot change them.
 	Change func(room string, o room.Options)
+	// Expire ends the lease of a node, as after a crash, and Renew gives it another one; nil: nodes have no leases.
+	Expire, Renew func(node int)
 }
 
 // Run tests a broker against the contract. open is called once for each subtest, and closes by t.Cleanup.
@@ -53,6 +55,14 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Loses", loses},
 		{"Changes", changes},
 		{"Relays", relays},
+		{"Counts", counts},
+		{"Bounds", bounds},
+		{"Lists", lists},
+		{"CloseVacates", closeVacates},
+		{"Vanishes", vanishes},
+		{"ReachesUsers", reachesUsers},
+		{"FindsConnections", findsConnections},
+		{"ForgetsUsers", forgetsUsers},
 		{"CloseTwice", closeTwice},
 		{"NothingAfterClose", nothingAfterClose},
 	} {

@@ -2,32 +2,24 @@ package brokertest
 
 import (
 	"slices"
+	"time"
 
 	"github.com/perchws/perch/room"
 )
 
-// countingTopic is the Topic of a Late that counts members: see Late.Counts.
+// countingTopic is the Topic of a LateNode.
 type countingTopic struct{ *lateTopic }
+
+// place is a place that a node has for a visitor.
+type place struct {
+	room.Visitor
+	since time.Time
+}
 
 // Enter implements room.Census.
 func (t countingTopic) Enter(v room.Visitor, most int, answer func(error)) {
 	t.b.add(t.r.id, func(r *lateRoom) {
-		f := t.b.fate(r.id, Enter)
-		switch f {
-		case Never:
-			return
-		case Fail:
-			answer(ErrLate)
-			return
-		}
-		err := t.enter(v, most)
-		if f == Silent {
-			return
-		}
-		answer(err)
-		if f == Twice {
-			answer(err)
-		}
+		t.b.asked(r.id, Enter, func() error { return t.enter(v, most) }, answer)
 	})
 }
 
@@ -36,65 +28,136 @@ func (t countingTopic) Leave(v room.Visitor) {
 	t.b.add(t.r.id, func(r *lateRoom) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		i := slices.Index(t.visitors, v)
-		if i < 0 {
-			return
+		if i := slices.IndexFunc(t.places, is(v)); i >= 0 {
+			t.places = slices.Delete(t.places, i, i+1)
+			r.tellMembers(nil, []room.Visitor{v})
 		}
-		t.visitors = slices.Delete(t.visitors, i, i+1)
-		r.tellMembers(nil, v)
 	})
 }
+
+// List implements room.Census.
+func (t countingTopic) List(most int, answer func([]room.Present, int, error)) {
+	t.b.add(t.r.id, func(r *lateRoom) {
+		var some []room.Present
+		all := 0
+		t.b.asked(r.id, List, func() error {
+			some, all = r.list(most)
+			return nil
+		}, func(err error) { answer(some, all, err) })
+	})
+}
+
+// is returns a function that finds the place of a visitor.
+func is(v room.Visitor) func(place) bool { return func(p place) bool { return p.Visitor == v } }
 
 func (t countingTopic) enter(v room.Visitor, most int) error {
 	r := t.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	here, elsewhere := slices.Contains(t.visitors, v), false
-	for _, n := range r.nodes {
-		elsewhere = elsewhere || slices.Contains(n.visitors, v)
-	}
 	switch {
 	case t.closed || !r.there:
 		return room.ErrNotFound
-	case v.ID != "" && here:
+	case t.expired:
+		return ErrLate
+	case v.ID != "" && slices.ContainsFunc(t.places, is(v)):
 		return nil
-	case v.ID != "" && elsewhere:
-		t.visitors = append(t.visitors, v)
+	case v.ID != "" && r.has(v):
+		t.places = append(t.places, place{v, time.Now()})
 		return nil
 	case most > 0 && r.members() >= most:
 		return room.ErrFull
 	}
-	t.visitors = append(t.visitors, v)
-	r.tellMembers(&v, room.Visitor{})
+	t.places = append(t.places, place{v, time.Now()})
+	r.tellMembers([]room.Visitor{v}, nil)
 	return nil
 }
 
-// members are those of all nodes. r.mu is held.
-func (r *lateRoom) members() (n int) {
-	users := make(map[room.Visitor]bool)
+// has reports whether any node has a place for a visitor. r.mu is held.
+func (r *lateRoom) has(v room.Visitor) bool {
+	return slices.ContainsFunc(r.nodes, func(t *lateTopic) bool { return slices.ContainsFunc(t.places, is(v)) })
+}
+
+// users returns the users in the room, each once. r.mu is held.
+func (r *lateRoom) users() (all []place) {
 	for _, t := range r.nodes {
-		for _, v := range t.visitors {
-			if v.ID == "" {
-				n++
-			} else {
-				users[v] = true
+		for _, p := range t.places {
+			if p.ID != "" && !slices.ContainsFunc(all, is(p.Visitor)) {
+				all = append(all, p)
 			}
 		}
 	}
-	return n + len(users)
+	return all
 }
 
-// tellMembers tells all nodes that somebody has come, or else that went has gone, unless it is still there by another
-// node. Visitors without a name change the number alone. r.mu is held.
-func (r *lateRoom) tellMembers(came *room.Visitor, went room.Visitor) {
-	var in, out []room.Visitor
-	switch {
-	case came != nil && came.ID != "":
-		in = []room.Visitor{*came}
-	case came == nil && went.ID != "" && !slices.ContainsFunc(r.nodes, func(t *lateTopic) bool { return slices.Contains(t.visitors, went) }):
-		out = []room.Visitor{went}
-	}
+// members returns the number of members on all nodes. r.mu is held.
+func (r *lateRoom) members() int {
+	n := len(r.users())
 	for _, t := range r.nodes {
-		t.to.Members(r.members(), in, out)
+		for _, p := range t.places {
+			if p.ID == "" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// list returns some of the users, and how many there are.
+func (r *lateRoom) list(most int) (some []room.Present, all int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.users() {
+		if len(some) < most {
+			some = append(some, room.Present{Visitor: p.Visitor, Since: p.since})
+		}
+		all++
+	}
+	return some, all
+}
+
+// tellMembers tells all nodes who has come and gone. It leaves out connections without a user, and users that are still
+// there on another node. r.mu is held.
+func (r *lateRoom) tellMembers(came, went []room.Visitor) {
+	came = slices.DeleteFunc(came, func(v room.Visitor) bool { return v.ID == "" })
+	went = slices.DeleteFunc(went, func(v room.Visitor) bool { return v.ID == "" || r.has(v) })
+	for _, t := range r.nodes {
+		if !t.expired {
+			t.to.Members(r.members(), came, went)
+		}
+	}
+}
+
+// vacate removes the places of a node, and tells the others. r.mu is held.
+func (r *lateRoom) vacate(t *lateTopic) {
+	var went []room.Visitor
+	for _, p := range t.places {
+		went = append(went, p.Visitor)
+	}
+	if t.places = nil; len(went) > 0 {
+		r.tellMembers(nil, went)
+	}
+}
+
+// expire ends the lease of a node.
+func (r *lateRoom) expire(n *LateNode) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.nodes {
+		if t.node == n {
+			t.expired = true
+			r.vacate(t)
+		}
+	}
+}
+
+// renew gives the node another lease.
+func (r *lateRoom) renew(n *LateNode) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.nodes {
+		if t.node == n {
+			t.expired = false
+			t.to.Forgotten(r.members())
+		}
 	}
 }

@@ -12,20 +12,19 @@ import (
 )
 
 // Late is a broker that answers when a test wants it to, in any order between rooms, and with the faults that the
-// test chooses. All nodes of a test share one. It keeps options, histories and the names of messages until a room is
-// deleted or has expired.
+// test chooses. All nodes of a test share one; with [Late.Node] each of them has its own part. It keeps options,
+// histories and the names of messages until a room is deleted or has expired.
 //
 // Each call becomes a step of its room. [Late.Step] carries out the oldest step of a room, [Late.Run] steps of all
 // rooms. Any goroutine may call the methods.
 type Late struct {
 	// Fate decides the fate of a step; nil: [Answer]. It is set before the first call, and called with locks held.
 	Fate func(room string, a Asked) Fate
-	// Counts says that it counts members over all nodes: its topics are room.Census. It is set before the first call.
-	Counts bool
 
 	mu     sync.Mutex
 	rooms  map[string]*lateRoom
 	epochs int
+	all    []*LateNode
 	news   chan struct{} // closed with the next step
 }
 
@@ -38,6 +37,8 @@ const (
 	Close
 	Relay
 	Enter
+	List
+	Connections
 )
 
 // Fate is what happens to a step.
@@ -82,19 +83,26 @@ type named struct {
 }
 
 type lateTopic struct {
-	b  *Late
-	r  *lateRoom
-	to room.Subscriber
+	b    *Late
+	r    *lateRoom
+	to   room.Subscriber
+	node *LateNode // nil: members are not counted
 
 	// Under lateRoom.mu.
-	closed   bool
-	visitors []room.Visitor // that it has entered
+	closed  bool
+	expired bool    // the lease of the node has ended
+	places  []place // that the node has
 }
 
 // add appends a step to the steps of a room.
 func (b *Late) add(id string, step func(r *lateRoom)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.addLocked(id, step)
+}
+
+// addLocked is add with b.mu held.
+func (b *Late) addLocked(id string, step func(r *lateRoom)) {
 	r := b.rooms[id]
 	if r == nil {
 		r = &lateRoom{id: id}
@@ -223,8 +231,34 @@ func (b *Late) fate(id string, a Asked) Fate {
 	return b.Fate(id, a)
 }
 
+// asked carries out a call and answers it, unless its fate is another one.
+func (b *Late) asked(id string, a Asked, carry func() error, answer func(error)) {
+	f := b.fate(id, a)
+	if f == Never {
+		return
+	}
+	err := ErrLate
+	if f != Fail {
+		err = carry()
+	}
+	if f == Silent {
+		return
+	}
+	answer(err)
+	if f == Twice {
+		answer(err)
+	}
+}
+
 // Open implements room.Broker.
 func (b *Late) Open(id string, create *room.Options, s room.Subscriber, opened func(room.Topic, room.Opening, error)) {
+	b.open(id, create, s, nil, opened)
+}
+
+// open is Open for a node; nil: for one that has no part of its own.
+func (b *Late) open(id string, create *room.Options, s room.Subscriber, n *LateNode,
+	opened func(room.Topic, room.Opening, error),
+) {
 	if create != nil {
 		o := *create
 		create = &o
@@ -238,7 +272,7 @@ func (b *Late) Open(id string, create *room.Options, s room.Subscriber, opened f
 			opened(nil, room.Opening{}, ErrLate)
 			return
 		}
-		t, at, err := r.follow(b, create, s)
+		t, at, err := r.follow(b, create, s, n)
 		if f == Silent {
 			return
 		}
@@ -247,7 +281,7 @@ func (b *Late) Open(id string, create *room.Options, s room.Subscriber, opened f
 				opened(nil, room.Opening{}, err)
 				return
 			}
-			if b.Counts {
+			if n != nil {
 				opened(countingTopic{t}, at, nil)
 				return
 			}
@@ -260,7 +294,7 @@ func (b *Late) Open(id string, create *room.Options, s room.Subscriber, opened f
 	})
 }
 
-func (r *lateRoom) follow(b *Late, create *room.Options, s room.Subscriber) (*lateTopic, room.Opening, error) {
+func (r *lateRoom) follow(b *Late, create *room.Options, s room.Subscriber, n *LateNode) (*lateTopic, room.Opening, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	made := !r.there
@@ -271,10 +305,11 @@ func (r *lateRoom) follow(b *Late, create *room.Options, s room.Subscriber) (*la
 	default:
 		r.there, r.options, r.at, r.created = true, *create, room.Position{Epoch: b.epoch()}, time.Now()
 	}
-	t := &lateTopic{b: b, r: r, to: s}
+	t := &lateTopic{b: b, r: r, to: s, node: n}
 	r.nodes = append(r.nodes, t)
 	return t, room.Opening{
 		Position: r.at, Options: r.options, Created: r.created, Made: made, History: slices.Clone(r.log),
+		Members: r.members(),
 	}, nil
 }
 
@@ -372,6 +407,9 @@ func (t *lateTopic) Close(how room.Ending, reason string) {
 		return
 	}
 	t.b.add(t.r.id, func(r *lateRoom) {
+		r.mu.Lock()
+		r.vacate(t)
+		r.mu.Unlock()
 		if f := t.b.fate(r.id, Close); f == Never || f == Fail {
 			return
 		}

@@ -20,6 +20,10 @@ type recorder struct {
 	payloads map[string]int // how often each was delivered
 	news     chan struct{}  // closed at the next event
 	options  room.Options   // the latest
+	members  int            // the latest number
+	present  map[string]int // how often each user has come, less how often it has gone
+	fresh    int            // how often the node was told of a new lease
+	others   int            // what it was told then
 }
 
 type event struct {
@@ -31,7 +35,7 @@ type event struct {
 }
 
 func newRecorder(t *testing.T) *recorder {
-	return &recorder{t: t, payloads: make(map[string]int), news: make(chan struct{})}
+	return &recorder{t: t, payloads: make(map[string]int), present: make(map[string]int), news: make(chan struct{})}
 }
 
 // Deliver implements room.Subscriber.
@@ -46,10 +50,10 @@ func (r *recorder) Reset(at room.Position) {
 
 // Changed implements room.Subscriber.
 func (r *recorder) Changed(o room.Options) {
-	r.mu.Lock()
-	r.options = o
-	r.mu.Unlock()
-	r.record(event{changed: true}, "")
+	r.note(func() {
+		r.options = o
+		r.events = append(r.events, event{changed: true})
+	})
 }
 
 // Relayed implements room.Subscriber.
@@ -58,21 +62,43 @@ func (r *recorder) Relayed(f room.Frames, _ room.Class) {
 }
 
 // Members implements room.Subscriber.
-func (r *recorder) Members(int, []room.Visitor, []room.Visitor) {}
+func (r *recorder) Members(total int, came, went []room.Visitor) {
+	r.note(func() {
+		r.members = total
+		for _, v := range came {
+			r.present[v.ID]++
+		}
+		for _, v := range went {
+			r.present[v.ID]--
+		}
+	})
+}
+
+// Forgotten implements room.Subscriber.
+func (r *recorder) Forgotten(others int) {
+	r.note(func() { r.fresh, r.others, r.members = r.fresh+1, others, others })
+}
 
 // Removed implements room.Subscriber.
 func (r *recorder) Removed(reason string) { r.record(event{removed: true, message: reason}, "") }
 
 func (r *recorder) record(e event, payload string) {
+	r.note(func() {
+		r.events = append(r.events, e)
+		if e.offset > 0 && !e.reset {
+			r.payloads[payload]++
+		}
+	})
+}
+
+// note keeps a call.
+func (r *recorder) note(f func()) {
 	if r.busy.Swap(true) {
 		r.t.Error("a subscriber was called while it was called")
 	}
 	runtime.Gosched() // so that a second caller can get here
 	r.mu.Lock()
-	r.events = append(r.events, e)
-	if e.offset > 0 && !e.reset {
-		r.payloads[payload]++
-	}
+	f()
 	close(r.news)
 	r.news = make(chan struct{})
 	r.mu.Unlock()

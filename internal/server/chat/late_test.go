@@ -23,15 +23,17 @@ type lateServer struct {
 
 func startLate(t *testing.T, patience time.Duration) *lateServer {
 	t.Helper()
-	return startLateOn(t, patience, brokertest.NewLate())
+	b := brokertest.NewLate()
+	return startLateOn(t, patience, b, b)
 }
 
-func startLateOn(t *testing.T, patience time.Duration, b *brokertest.Late) *lateServer {
+// startLateOn starts one on a part of such a broker.
+func startLateOn(t *testing.T, patience time.Duration, b *brokertest.Late, part room.Broker) *lateServer {
 	t.Helper()
 	s := &lateServer{Late: b, clock: newClock()}
 	svc := New(Config{Clock: s.clock})
 	ready := s.pump(t, 1) // for the rooms that always exist
-	rooms := svc.Rooms(room.Config{Broker: s.Late})
+	rooms := svc.Rooms(room.Config{Broker: part})
 	s.server = startOn(t, svc, rooms, func(c *endpoint.Config) { c.Patience = patience })
 	ready()
 	return s
@@ -344,8 +346,7 @@ func TestLateGoneMeanwhile(t *testing.T) {
 // time it is told so, and the place goes to another client.
 func TestCountedRoom(t *testing.T) {
 	b := brokertest.NewLate()
-	b.Counts = true
-	s := startLateOn(t, 5*time.Second, b)
+	s := startLateOn(t, 5*time.Second, b, b.Node())
 	stop := s.pump(t, 4)
 	owner, _ := s.joins("tea", object{"create": object{"max_members": 2}})
 	bob := s.dial("/ws/room/tea")

@@ -20,7 +20,10 @@ func (s *Service) Spread(reason string) {
 	n := s.hub.Users(int(^uint(0)>>1), func(u *room.User) { all = append(all, u) })
 	over := min(max(time.Duration(n)*time.Second/spreadRate, time.Second), spreadMost)
 	for _, u := range all {
-		s.hub.SendUser(u.ID(), both(protocol.NewObject(nil, protocol.TypeReconnect).
-			Int("delay_ms", int64(entropy.IntN(s.cfg.Entropy, int(over.Milliseconds())))).String("reason", reason).End()))
+		f := both(protocol.NewObject(nil, protocol.TypeReconnect).
+			Int("delay_ms", int64(entropy.IntN(s.cfg.Entropy, int(over.Milliseconds())))).String("reason", reason).End())
+		for _, m := range s.hub.Connections(u) { // those on other nodes stay
+			_ = s.hub.SendMember(m, f)
+		}
 	}
 }
