@@ -14,20 +14,20 @@ import (
 	"github.com/perchws/perch/poller"
 )
 
-// acceptPause is how long a loop does not accept after it ran out of
-// descriptors; a connection that closes ends the pause too.
+// acceptPause is the time for which a loop does not accept after it ran out of descriptors. A connection that closes
+// ends the pause too.
 const acceptPause = 500 * time.Millisecond
 
 // accept accepts the connections that wait, up to the budget, and reads from each at once: its request has usually
-// come already.
+// arrived already.
 //
-// The process may be out of descriptors (EMFILE) or the system (ENFILE), or memory is short. Then a spare descriptor is
-// lent to one connection, so that it can be told; without a spare accepting pauses (pauseAccept).
+// If the process (EMFILE) or the system (ENFILE) is out of descriptors, or memory is short, a spare descriptor is lent
+// to one connection, so that it can be told. Without a spare descriptor, accepting pauses (pauseAccept).
 func (l *loop) accept() {
 	l.own.Check()
 	for range acceptBudget {
 		if l.accepting.listener < 0 || l.accepting.pausedUntil != 0 || l.accepting.overflow.pushed >= pushBudget {
-			return // the descriptors of those pushed out are open until reap
+			return // the descriptors of connections that were pushed out are open until reap
 		}
 		fd, peer, e := l.kernel.Accept(l.accepting.listener)
 		spare := e == unix.EMFILE && l.accepting.spares.lend(l.kernel)
@@ -46,20 +46,19 @@ func (l *loop) accept() {
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			l.stats.AcceptPauses++
 			if e == unix.EMFILE {
-				l.pushOut(rankAnswering) // its descriptor can be had by a connection that waits
+				l.pushOut(rankAnswering) // a connection that waits can then have its descriptor
 			}
 			l.srv.often(frequentAccept, slog.LevelWarn, "accepting paused", slog.Int("loop", l.id), slog.String("error", e.Error()))
 			l.pauseAccept()
 			return
 		default:
-			// ECONNABORTED, EPERM of a firewall and the like: this connection is lost, and the
-			// next one may be fine.
+			// ECONNABORTED, EPERM of a firewall and the like: this connection is lost; the next one may be accepted.
 			l.stats.AcceptErrors++
 		}
 	}
 }
 
-// pauseAccept stops waiting for connections: a level-triggered listener would
+// pauseAccept stops waiting for connections. With a level-triggered listener that stayed registered the loop would
 // spin.
 func (l *loop) pauseAccept() {
 	l.own.Check()
@@ -76,8 +75,8 @@ func (l *loop) endAcceptPause() {
 	}
 }
 
-// accepted makes a connection of a new socket. over: it is over the limit whatever the count says, because its
-// descriptor is a spare one.
+// accepted makes a connection of a new socket. over: the connection has a spare descriptor, so it is treated as over
+// the limit, whatever the count is.
 func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 	l.own.Check()
 	l.stats.Accepted++
@@ -114,7 +113,7 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 	switch {
 	case over:
 		l.overLimit(i, s, peer, http.StatusServiceUnavailable, "too many connections")
-	case state != stateProxy: // else a header comes first, which names the client
+	case state != stateProxy: // otherwise a header that names the client comes first
 		l.countPeer(i, s, peer)
 	}
 	if s.state == state { // not refused, or not yet
@@ -122,7 +121,7 @@ func (l *loop) accepted(fd int, peer netip.Addr, over bool) {
 	}
 }
 
-// adopt gives a socket a slot and registers it. e says how it has come.
+// adopt gives a socket a slot and registers it. e is the event by which the connection begins.
 func (l *loop) adopt(fd int, e closing.Event, in slotFlags) (uint32, *slot, error) {
 	l.own.Check()
 	i, s, ok := l.slab.alloc()

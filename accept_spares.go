@@ -4,17 +4,17 @@ package perch
 
 import "github.com/perchws/perch/internal/sock"
 
-// spares are descriptors that a loop keeps open for nothing. When the process is out of descriptors (EMFILE), one is
-// closed, so that a connection can be accepted all the same, and be told that there are too many (limits_overflow.go).
+// spares are descriptors that a loop keeps open without a use. When the process is out of descriptors (EMFILE), the
+// loop closes one, so that it can still accept a connection and tell it that there are too many (limits_overflow.go).
 type spares struct {
-	most int   // how many there ought to be
+	most int   // how many there should be
 	open []int // descriptors of /dev/null
 }
 
-// sparesKept is how many a loop has.
+// sparesKept is the number of spares of each loop.
 const sparesKept = 4
 
-// lend closes a spare, so that one connection can be accepted. false: there is none.
+// lend closes a spare, so that one connection can be accepted. false: there is no spare.
 func (p *spares) lend(k sock.Kernel) bool {
 	n := len(p.open)
 	if n == 0 {
@@ -25,7 +25,7 @@ func (p *spares) lend(k sock.Kernel) bool {
 	return true
 }
 
-// replenish opens the spares that are missing, as far as there are descriptors.
+// replenish opens the spares that are missing, as far as descriptors are free.
 func (p *spares) replenish(k sock.Kernel) {
 	for len(p.open) < p.most {
 		fd, e := k.Spare()

@@ -11,18 +11,19 @@ import (
 	"github.com/perchws/perch/internal/limit"
 )
 
-// admission decides whether a new connection may come in. It takes a place among MaxConnections (occupy), and its
-// address must be within its limits (admit). The end of the connection gives both back (uncount). A connection that
-// may not come in is told so: see limits_overflow.go. Any goroutine.
+// admission decides whether a new connection may come in. The connection needs a place among MaxConnections (occupy),
+// and its address must be within its limits (admit). The end of the connection gives both back (uncount). A connection
+// that may not come in is told so: see limits_overflow.go. Any goroutine.
 type admission struct {
-	connections    atomic.Int64 // places taken, by plain HTTP too
+	connections    atomic.Int64 // places taken, also by plain HTTP
 	maxConnections int          // immutable after Start
 	perAddress     int64        // immutable: MaxConnectionsPerIP
 	addresses      limit.Counter[limit.Address]
 	arrivals       *limit.Arrivals // NewConnectionsPerSecond, NewConnectionsPerIP
 }
 
-// occupy takes a place among MaxConnections. An idle connection of plain HTTP makes room for it. false: there is none.
+// occupy takes a place among MaxConnections. If all are taken, an idle connection of plain HTTP is closed for it.
+// false: there is no place.
 func (srv *Server) occupy() bool {
 	if srv.connections.Add(1) > int64(srv.maxConnections) && !srv.makeRoom() {
 		srv.vacate()
@@ -34,9 +35,9 @@ func (srv *Server) occupy() bool {
 // vacate gives a place back.
 func (a *admission) vacate() { a.connections.Add(-1) }
 
-// admit counts a connection for its address, unless that has too many, or there are too many new ones. The address
-// comes first, so that one alone does not use up what all have together. fresh: it has not been admitted before,
-// for the address of a proxy. The zero Address has no limits of its own.
+// admit counts a connection for its address, unless the address has too many, or there are too many new ones. The
+// limits of the address are checked first, so that one address alone does not use up the limit that all share. fresh:
+// it has not been admitted before, for the address of a proxy. The zero Address has no limits of its own.
 func (a *admission) admit(from limit.Address, fresh bool, now int64) (status int, reason string) {
 	switch {
 	case !a.arrivals.AllowFrom(from, now):
@@ -50,7 +51,7 @@ func (a *admission) admit(from limit.Address, fresh bool, now int64) (status int
 	return 0, ""
 }
 
-// uncountAddress takes back what admit has counted.
+// uncountAddress undoes admit.
 func (a *admission) uncountAddress(from limit.Address) {
 	if from != (limit.Address{}) {
 		a.addresses.Remove(from, 1)
@@ -63,7 +64,7 @@ func (a *admission) uncount(from limit.Address) {
 	a.vacate()
 }
 
-// countPeer counts a connection for the address of its other end, or takes it in as one over a limit.
+// countPeer counts a connection for the address of its other end, or treats it as over a limit.
 func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) {
 	l.own.Check()
 	if s.flags&flagRefused != 0 {
@@ -80,7 +81,7 @@ func (l *loop) countPeer(i uint32, s *slot, peer netip.Addr) {
 	l.slab.counted.Set(i, key)
 }
 
-// refuseBusy answers a request that there is no room for. r may be nil.
+// refuseBusy refuses a request because there is no room for it. r may be nil.
 func (l *loop) refuseBusy(i uint32, s *slot, r *Request, status int, reason string) {
 	l.own.Check()
 	l.stats.Refused++

@@ -9,12 +9,12 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// auditEvery is at how many connections the audit of a tick leaves out all ticks but
-// one in as many.
+// With many connections the audit runs only in one tick of auditEvery. It runs in every tick while there are fewer
+// connections than that.
 const auditEvery = 64
 
-// audit panics where the loop breaks an invariant of docs/architecture.md at the end of
-// a tick. Race builds alone call it: it visits every connection.
+// audit panics if the loop breaks an invariant of docs/architecture.md at the end of a tick. Only race builds call it,
+// because it visits every connection.
 func (l *loop) audit() {
 	l.own.Check()
 	if l.calling.current != noSlot || l.cork.of != noSlot || len(l.cork.buf) > 0 {

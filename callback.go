@@ -11,9 +11,8 @@ import (
 	"github.com/perchws/perch/internal/closing"
 )
 
-// Functions of the user's may panic, or call runtime.Goexit (t.Fatal does). Both
-// are logged with their stack, are counted in Stats.Panics, and cost at most the
-// connection that they were called for:
+// Functions of the user may panic, or call runtime.Goexit (t.Fatal does). Both are logged with their stack, are counted
+// in Stats.Panics, and end at most the connection that they were called for:
 //
 //	on a loop       recovered, deferred where l.calling.current is set; callClose; for a tls.Config readRecords
 //	on a worker     work.call; pool.Workers replaces a goroutine that has ended
@@ -21,16 +20,14 @@ import (
 //	for rooms       package room, which tells Config.Panicked
 //	for logs        logQueue
 //
-// runtime.Goexit cannot be stopped: it unwinds the whole goroutine. The work
-// that a loop has to do for other connections goes on in deferred calls and in
-// the next tick, and the loop itself in drive.
+// runtime.Goexit cannot be stopped: it unwinds the whole goroutine. The loop's work for other connections goes on in
+// deferred calls and in the next tick, and the loop itself in drive.
 
-// errGoexit is what is logged for it.
+// errGoexit is the text that is logged for a Goexit.
 const errGoexit = "runtime.Goexit: the callback has ended its goroutine"
 
-// notePanic logs a panic, or a Goexit if p is nil. It is called in a deferred
-// function and last, for even the text of p is the user's code. Of many from one place
-// the first few are written, and how many more there were.
+// notePanic logs a panic, or a Goexit if p is nil. It is called last in a deferred function, because even the text of p
+// is the user's code. Of many panics from one place the first few are logged, then the number of the others.
 func (srv *Server) notePanic(message, id string, p any) {
 	if !srv.frequent.take(int(panicKind()), 0) {
 		return
@@ -55,8 +52,8 @@ func (srv *Server) notePanic(message, id string, p any) {
 
 const handlerPanicked = "handler panicked"
 
-// guard calls f, a function of the user's, on a goroutine that is no loop's. It
-// reports that f has returned; after runtime.Goexit it does not return itself.
+// guard calls f, a function of the user, on a goroutine that is not a loop's. ok: f has returned. After runtime.Goexit
+// guard does not return itself.
 func (srv *Server) guard(message, id string, f func()) (ok bool) {
 	defer func() {
 		if !ok {
@@ -68,14 +65,13 @@ func (srv *Server) guard(message, id string, f func()) (ok bool) {
 	return true
 }
 
-// recovered turns the panic of a callback into the end of its own connection:
-// 1011. It is deferred around callbacks; l.calling.current is the connection whose
-// callback runs. After runtime.Goexit the goroutine goes on to unwind.
+// recovered turns the panic of a callback into the end of its connection, with 1011. It is deferred around callbacks;
+// l.calling.current is the connection whose callback runs. After runtime.Goexit the goroutine continues to unwind.
 func (l *loop) recovered() {
 	l.own.Check()
 	p := recover()
 	if l.calling.current == noSlot {
-		if p != nil { // not a handler's: a bug of ours must not be hidden
+		if p != nil { // not of a handler: a fault of the engine must not be hidden
 			panic(p)
 		}
 		return
@@ -89,10 +85,10 @@ func (l *loop) recovered() {
 		l.input.asmBuf.B = l.input.asm.Take()
 		l.freshAssembler(l.input.asmBuf)
 	}
-	if s.state == stateHandshake { // a response may be begun
+	if s.state == stateHandshake { // a response may have begun
 		l.cork.of = noSlot
 	}
-	l.step(i, s, closing.Panicked, why{ // of the input no more may be parsed: the rest of it is lost
+	l.step(i, s, closing.Panicked, why{ // no more input may be parsed: the rest of it is lost
 		err:     &CloseError{Code: CloseInternalError, Reason: "internal error", Err: ErrPanic},
 		refusal: &refused{kind: RefusedFault, status: http.StatusInternalServerError, reason: "internal server error"},
 	})
@@ -114,8 +110,8 @@ func (l *loop) callDo(i uint32, s *slot, f func(Conn)) {
 	l.calling.end()
 }
 
-// callClose calls OnClose; a panic in it has nothing left to close. c is the zero
-// Conn for a dial that found no slot.
+// callClose calls OnClose. After a panic in it nothing is left to close. c is the zero Conn for a dial that found no
+// slot.
 func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
 	l.own.Check()
 	returned := false
@@ -133,11 +129,10 @@ func (l *loop) callClose(c Conn, f func(Conn, *CloseError), cause *CloseError) {
 	returned = true
 }
 
-// crypto/tls calls functions of the tls.Config on the loop too: Rand, Time, and
-// the ClientSessionCache of a connection that we have dialled. A panic leaves the
-// records in no state to go on with.
+// crypto/tls calls functions of the tls.Config on the loop too: Rand, Time, and the ClientSessionCache of a connection
+// that we have dialled. After a panic in one of them the records cannot be used any more.
 
-// readRecords is Read of a connection's TLS.
+// readRecords calls Read of a connection's TLS.
 func (l *loop) readRecords(i uint32, s *slot, t *tlsConn, p []byte) (n int, err error) {
 	l.own.Check()
 	returned := false
@@ -151,7 +146,7 @@ func (l *loop) readRecords(i uint32, s *slot, t *tlsConn, p []byte) (n int, err 
 	return n, err
 }
 
-// writeRecords is Write of a connection's TLS.
+// writeRecords calls Write of a connection's TLS.
 func (l *loop) writeRecords(i uint32, s *slot, t *tlsConn, p []byte) (err error) {
 	l.own.Check()
 	returned := false
@@ -165,7 +160,7 @@ func (l *loop) writeRecords(i uint32, s *slot, t *tlsConn, p []byte) (err error)
 	return err
 }
 
-// closeRecords is CloseWrite of a connection's TLS.
+// closeRecords calls CloseWrite of a connection's TLS.
 func (l *loop) closeRecords(i uint32, s *slot, t *tlsConn) (err error) {
 	l.own.Check()
 	returned := false

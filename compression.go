@@ -12,41 +12,37 @@ import (
 	"github.com/perchws/perch/handshake"
 )
 
-// Compression is permessage-deflate (RFC 7692): the terms that a server agrees
-// to, and a client offers. The zero value is on, for messages from 1 KiB, and
-// keeps nothing for a connection between two messages; a loop that compresses
+// Compression is permessage-deflate (RFC 7692): the terms to which a server agrees, and which a client offers. The zero
+// value is on, for messages from 1 KiB, and keeps nothing for a connection between two messages. A loop that compresses
 // takes 0.8 MB, and 1.1 MB for each smaller window that clients ask for.
 //
-// With takeover a connection keeps the last bytes of what was compressed in that
-// direction: as many as were said, up to the size of the window, 32 KiB with 15
-// bits; and for what we compress an index of the same size. Short messages, up to
-// 1 KiB, gain most by it: a chat's JSON of 100 bytes becomes 10, in less than a
-// microsecond. Before a longer one the window is read anew, which costs time (with 12
-// bits half as much again, with 15 five times as much). A message to many is
-// compressed for each such connection by itself if it is short. A peer is never made
-// to keep a context, only allowed to.
+// With takeover a connection keeps the last bytes that were compressed in that direction: all of them, up to the size
+// of the window, which is 32 KiB with 15 bits. For our direction it keeps an index of the same size as well. Short
+// messages, up to 1 KiB, gain most: a chat's JSON of 100 bytes becomes 10, in less than a microsecond. Before a longer
+// message the compressor reads the window again, which costs time: half as much again with 12 bits, five times as much
+// with 15. A short message to many is compressed for each such connection by itself. A peer is never made to keep a
+// context, only allowed to.
 type Compression struct {
 	Disabled bool // never agreed to, never offered
 
-	// Threshold is the size in bytes from which a message is compressed, if that makes
-	// it shorter: 1024, or 32 where our context lives on. −1: every message.
+	// Threshold is the size in bytes from which a message is compressed, if that makes it shorter: 1024, or 32 where we
+	// keep our context. −1: every message.
 	Threshold int
 
-	ServerTakeover, ClientTakeover bool // the sender's context lives on from message to message, if both sides want it
+	ServerTakeover, ClientTakeover bool // the sender keeps its context from message to message, if both sides want it
 
-	// LZ77 windows of what the server and the client compress, at most: 9 to 15
-	// bits; 15. Where a server keeps contexts, 0 means that it uses 12 of 15 bits.
+	// The largest LZ77 windows of the server's and the client's compressor: 9 to 15 bits; 15. Where a server keeps
+	// contexts, 0 means that it uses 12 of 15 bits.
 	ServerWindow, ClientWindow int
 
-	takeoverThreshold int // Threshold where our context lives on; set by withDefaults
+	takeoverThreshold int // Threshold where we keep our context; set by withDefaults
 }
 
-// defaultTakeoverWindow is what we compress with where a context is kept and nothing
-// else was asked for. Larger ones gain little, and cost a lot: see package deflate.
+// defaultTakeoverWindow is the window that we use where a context is kept and no other window was asked for. Larger
+// ones gain little and cost a lot: see package deflate.
 const defaultTakeoverWindow = 12
 
-// withDefaults says what zero means, but for windows: there it goes on meaning
-// that nobody has asked.
+// withDefaults gives zero fields their meaning, except for windows: 0 still means there that no window was asked for.
 func (c Compression) withDefaults() (Compression, error) {
 	var errs []error
 	switch {
@@ -71,7 +67,7 @@ func (c Compression) withDefaults() (Compression, error) {
 	return c, errors.Join(errs...)
 }
 
-// least is the lowest threshold of any connection that we serve.
+// least is the lowest threshold of all connections that we serve.
 func (c Compression) least() int {
 	if c.ServerTakeover {
 		return min(c.Threshold, c.takeoverThreshold)
@@ -79,7 +75,7 @@ func (c Compression) least() int {
 	return c.Threshold
 }
 
-// wanted is c as the handshake takes it.
+// wanted converts c for the handshake.
 func (c Compression) wanted() handshake.Deflate {
 	return handshake.Deflate{
 		ServerTakeover: c.ServerTakeover, ClientTakeover: c.ClientTakeover,
@@ -87,9 +83,8 @@ func (c Compression) wanted() handshake.Deflate {
 	}
 }
 
-// compressedLimits are l for connections that may send compressed messages. A
-// compressed message may be longer than the plain one, by as much as zlib lets
-// it be.
+// compressedLimits are l for connections that may send compressed messages. A compressed message may be longer than the
+// plain one, by as much as zlib can make it.
 func compressedLimits(l frame.Limits) frame.Limits {
 	l.RSV = frame.RSV1
 	l.MaxRSV = math.MaxInt64
@@ -99,21 +94,21 @@ func compressedLimits(l frame.Limits) frame.Limits {
 	return l
 }
 
-// agreed is what permessage-deflate is on one connection, in the one byte that a
-// slot has for it: our window in bits, less 8, and the flags below. 0: not agreed.
+// agreed is the agreement on permessage-deflate of one connection, in the one byte that a slot has for it: our window
+// in bits, less 8, and the flags below. 0: not agreed.
 type agreed uint8
 
 const (
 	agreedWindow  agreed = 7
 	agreedDeflate agreed = 8  // always set
-	agreedOurs    agreed = 16 // our window lives on: windows.out
-	agreedTheirs  agreed = 32 // the peer's does: windows.in
+	agreedOurs    agreed = 16 // we keep our context: windows.out
+	agreedTheirs  agreed = 32 // the peer keeps its context: windows.in
 )
 
-// window is ours, in bits.
+// window is our window, in bits.
 func (a agreed) window() int { return int(a&agreedWindow) + 8 }
 
-// windows are what a connection keeps with context takeover.
+// windows are the contexts that a connection keeps with context takeover.
 type windows struct {
 	out, in *deflate.Window
 }

@@ -11,19 +11,18 @@ import (
 	"github.com/perchws/perch/pool"
 )
 
-// codec is what a loop compresses and inflates with, for all its connections. It
-// is made when the first message needs it: it takes 0.8 MB, and 1.1 MB for each
-// smaller window that is in use.
+// codec compresses and inflates for all connections of a loop. It is made for the first message that needs it: it takes
+// 0.8 MB, and 1.1 MB for each smaller window in use.
 type codec struct {
 	compressor   deflate.Compressor
 	decompressor deflate.Decompressor
 	deflated     []byte // the message that was compressed last
 	inflated     []byte // the message that was inflated last
-	used         int64  // the loop's time then
+	used         int64  // the loop's time at its last use
 	stats        *Stats
 }
 
-// codecIdle is after what time without a message a loop lets go of its codec.
+// codecIdle is the time without a message after which a loop drops its codec.
 const codecIdle = time.Minute
 
 // keepMessage is the longest message whose memory is kept for the next.
@@ -45,7 +44,7 @@ func (l *loop) code() *codec {
 	return l.compression.codec
 }
 
-// trimCodec lets go of a codec that nobody uses.
+// trimCodec drops a codec that was not used for codecIdle.
 func (l *loop) trimCodec() {
 	l.own.Check()
 	if l.compression.codec != nil && l.now-l.compression.codec.used > int64(codecIdle) {
@@ -53,9 +52,8 @@ func (l *loop) trimCodec() {
 	}
 }
 
-// deflate compresses a message for the connection. false: it goes as it is. What
-// it returns is valid until the next call; once it is made it must be sent, as the
-// peer's window is to move with ours.
+// deflate compresses a message for the connection. false: it is sent uncompressed. The result is valid until the next
+// call, and must be sent, because the peer's window has to move with ours.
 func (l *loop) deflate(i uint32, s *slot, p []byte) ([]byte, bool) {
 	l.own.Check()
 	if len(p) < l.thresholdOf(s) {
@@ -79,7 +77,7 @@ func (l *loop) deflate(i uint32, s *slot, p []byte) ([]byte, bool) {
 	return c.deflated, true
 }
 
-// thresholdOf is from how many bytes on messages are compressed for the connection.
+// thresholdOf is the size in bytes from which messages are compressed for the connection.
 func (l *loop) thresholdOf(s *slot) int {
 	l.own.Check()
 	if s.agreed&agreedOurs != 0 {
@@ -88,14 +86,13 @@ func (l *loop) thresholdOf(s *slot) int {
 	return l.srv.cfg.Compression.Threshold
 }
 
-// ownCopy reports whether a message to many is to be compressed for this connection
-// alone: with a context that lives on a short one shrinks by itself, and not else.
+// ownCopy reports whether a message to many is compressed for this connection alone. With a context a short message
+// shrinks by itself; without one it does not.
 func (s *slot) ownCopy(p *Prepared) bool {
 	return s.agreed&agreedOurs != 0 && len(p.Payload()) <= deflate.ShortMessage
 }
 
-// deflated is what a message to many is for this connection: the bytes that all
-// others with its window get as well.
+// deflated is the form of a message to many for this connection: the same bytes as for all others with its window.
 func (l *loop) deflated(s *slot, p *Prepared) []byte {
 	l.own.Check()
 	if len(p.Payload()) < l.thresholdOf(s) {
@@ -104,9 +101,8 @@ func (l *loop) deflated(s *slot, p *Prepared) []byte {
 	return p.Deflated(s.agreed.window(), l.code())
 }
 
-// sentPrepared counts a message to many, of which b was sent. A connection that
-// keeps a context gets the bytes that all others get, which refer to nothing
-// before them; but its context is to know them.
+// sentPrepared counts a message to many, of which b was sent. A connection with a context gets the same bytes as all
+// others, which refer to nothing before them; but they become part of its context.
 func (l *loop) sentPrepared(i uint32, s *slot, p *Prepared, b []byte) {
 	l.own.Check()
 	l.stats.MessagesSent++
@@ -119,8 +115,8 @@ func (l *loop) sentPrepared(i uint32, s *slot, p *Prepared, b []byte) {
 	}
 }
 
-// inflate is the message that p is the compressed form of: text is checked. It is
-// valid until the next call. Errors are those of the peer.
+// inflate returns the message whose compressed form is p. Text is checked. The message is valid until the next call.
+// Errors are those of the peer.
 func (l *loop) inflate(i uint32, s *slot, r *Route, op Opcode, p []byte) ([]byte, error) {
 	l.own.Check()
 	c := l.code()

@@ -16,8 +16,7 @@ import (
 	"github.com/perchws/perch/internal/procs"
 )
 
-// withDefaults returns c with every field meant as it stands: no zero defaults,
-// and math.MaxInt or a duration of 0 for "no limit".
+// withDefaults returns c without zero fields that stand for a default; math.MaxInt, or a duration of 0, is "no limit".
 func (c Config) withDefaults() (Config, error) {
 	var f faults
 	if c.Addr == "" {
@@ -44,7 +43,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// threads judges how much runs at once.
+// threads checks how much may run at once.
 func (c *Config) threads(f *faults) {
 	if c.Loops < 0 || c.Loops > maxLoops {
 		f.addf("Loops: %d is not within 1..%d", c.Loops, maxLoops)
@@ -64,7 +63,7 @@ func (c *Config) threads(f *faults) {
 	}
 }
 
-// limits judges what bounds a connection, an address and the process.
+// limits checks the bounds of a connection, an address and the process.
 func (c *Config) limits(f *faults) {
 	if c.MaxConnections < -1 {
 		f.addf("MaxConnections: %d is neither a limit nor -1 (all the descriptors)", c.MaxConnections)
@@ -97,7 +96,7 @@ func (c *Config) limits(f *faults) {
 	f.add(err)
 }
 
-// lists judges paths, origins and addresses, and keeps copies.
+// lists checks paths, origins and addresses, and copies them.
 func (c *Config) lists(f *faults) {
 	f.add(checkReserved(c))
 	f.add(checkOrigins(c.Origins))
@@ -109,7 +108,7 @@ func (c *Config) lists(f *faults) {
 	f.add(err)
 }
 
-// times judges timeouts and the heartbeat.
+// times checks timeouts and the heartbeat.
 func (c *Config) times(f *faults) {
 	f.period("HandshakeTimeout", &c.HandshakeTimeout, 5*time.Second)
 	f.period("MessageTimeout", &c.MessageTimeout, 30*time.Second)
@@ -128,7 +127,7 @@ func (c *Config) times(f *faults) {
 func pingTimes(interval, timeout *time.Duration) {
 	switch {
 	case *interval == -1 && *timeout == 0:
-		*timeout = -1 // who does not ask must not miss an answer
+		*timeout = -1 // without pings no answer can be missed
 	case *interval > 0 && *timeout == 0:
 		*timeout = 2 * min(*interval, math.MaxInt64/2)
 	case *timeout > 0 && *interval == 0:
@@ -136,8 +135,7 @@ func pingTimes(interval, timeout *time.Duration) {
 	}
 }
 
-// prefixes is a copy of list as addresses are compared with it: IPv4 in IPv6 is IPv4,
-// as every address is that we look at.
+// prefixes is a copy of list in the form of the addresses that we compare with it: IPv4 in IPv6 becomes IPv4.
 func prefixes(key string, list []netip.Prefix) ([]netip.Prefix, error) {
 	list = slices.Clone(list)
 	for i, p := range list {
@@ -162,7 +160,7 @@ func checkOrigins(list []string) error {
 	return errors.Join(errs...)
 }
 
-// faults gathers what is wrong with a configuration, so that one error names all of it.
+// faults gathers the faults of a configuration, so that one error names all of them.
 type faults struct{ errs []error }
 
 func (f *faults) add(err error) {
@@ -185,7 +183,7 @@ func (f *faults) count(key string, p *int, def int) {
 	}
 }
 
-// bytes resolves a limit of what all connections together may take.
+// bytes resolves a limit of the memory of all connections together.
 func (f *faults) bytes(key string, p *int64, def int64) {
 	switch {
 	case *p == 0:
@@ -197,8 +195,8 @@ func (f *faults) bytes(key string, p *int64, def int64) {
 	}
 }
 
-// buffer resolves a size of what the kernel keeps: 0 means the default, -1 what the kernel likes, which is 0 from then
-// on.
+// buffer resolves the size of a buffer of the kernel: 0 means the default; -1 means that the kernel decides, and
+// becomes 0.
 func (f *faults) buffer(key string, p *int) {
 	switch {
 	case *p == 0:
@@ -210,10 +208,10 @@ func (f *faults) buffer(key string, p *int) {
 	}
 }
 
-// leastBuffer is for less than that TCP does not work well.
+// leastBuffer is the smallest buffer with which TCP works well.
 const leastBuffer = 4 << 10
 
-// period resolves a time: 0 means the default, -1 means never, which is 0 from then on.
+// period resolves a time: 0 means the default; -1 means never, and becomes 0.
 func (f *faults) period(key string, p *time.Duration, def time.Duration) {
 	switch {
 	case *p == 0:

@@ -9,21 +9,18 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// Conn is one WebSocket connection, inside a callback of its loop. It is a small
-// comparable value; to reach the connection later or from elsewhere keep its
-// [Conn.Ref]. The zero Conn is a connection that is closed. No method blocks.
-// Methods called on another goroutine panic, but for Ref, ID and Member, in every
-// build: the state that they touch is the loop's alone. The command cmd/perchvet
-// finds a Conn that leaves its callback before it is run.
+// Conn is one WebSocket connection, inside a callback of its loop. It is a small comparable value; to reach the
+// connection later or from elsewhere keep its [Conn.Ref]. The zero Conn is a connection that is closed. No method
+// blocks. On another goroutine every method except Ref, ID and Member panics, in every build, because only the loop may
+// touch the state. The command cmd/perchvet finds a Conn that leaves its callback without running the program.
 type Conn struct {
 	l    *loop
 	slot uint32
 	gen  uint32
 }
 
-// misused is the panic of a method that another goroutine than the loop's calls. It
-// is a bug of the program, as a concurrent write to a map is; the loop's own state is
-// untouched. Any goroutine.
+// misused panics because another goroutine than the loop's has called a method. That is a bug of the program, like a
+// concurrent write to a map; the loop's own state is untouched. Any goroutine.
 func (c Conn) misused() {
 	panic("perch: Conn used outside its callback; keep Ref")
 }
@@ -37,7 +34,7 @@ func (c Conn) live() *slot {
 		c.misused()
 	}
 	s := c.l.cork.slot
-	if c.slot != c.l.cork.of { // it nearly always is
+	if c.slot != c.l.cork.of { // the cork nearly always belongs to this connection
 		s = c.l.slab.find(c.slot)
 	}
 	if s != nil && s.gen.Load() == c.gen && s.state == stateOpen {
@@ -60,15 +57,13 @@ func (c Conn) present() *slot {
 	return nil
 }
 
-// Send queues one message, text or binary. p is copied. Everything queued in a tick
-// leaves in one write. That text is UTF-8 is the caller's word here, and in Ref.Send:
-// what comes as bytes has been checked as a rule. All else, SendText, Prepare and
-// what is published, is checked. Errors: ErrClosed, ErrOpcode, ErrSlowConsumer,
-// ErrOverloaded.
+// Send queues one message, text or binary. p is copied. All messages queued in a tick leave in one write. Send and
+// Ref.Send trust the caller that text is UTF-8, because most text that arrives as bytes has been checked already;
+// SendText, Prepare and publishing check it. Errors: ErrClosed, ErrOpcode, ErrSlowConsumer, ErrOverloaded.
 func (c Conn) Send(op Opcode, p []byte) error {
-	// An answer within its own event, nothing queued before it: the short way, in
-	// one step. (At 16 messages an event it is a third of our own time.)
-	if l := c.l; l != nil && l.thread.home.Here() && c.slot == l.cork.of { // else live says what is wrong
+	// The short way, for an answer within the connection's own event, with nothing queued before it. (At 16 messages an
+	// event it takes a third of our own time.)
+	if l := c.l; l != nil && l.thread.home.Here() && c.slot == l.cork.of { // otherwise live finds the reason
 		if s := l.cork.slot; s.gen.Load() == c.gen && s.state == stateOpen && s.cold == 0 && s.flags&flagClient == 0 &&
 			(s.flags&flagDeflate == 0 || len(p) < l.compression.threshold) && op.IsData() && len(p) <= cap(l.cork.buf)-len(l.cork.buf)-frame.MaxHeaderSize {
 			l.cork.buf = frame.AppendFrame(l.cork.buf, op, p)
@@ -86,7 +81,7 @@ func (c Conn) Send(op Opcode, p []byte) error {
 	return c.l.send(c.slot, s, op, p)
 }
 
-// SendText is Send of a string, which must be UTF-8: ErrUTF8.
+// SendText sends a string, as Send does. The string must be UTF-8: ErrUTF8.
 func (c Conn) SendText(p string) error {
 	if !utf8.ValidString(p) {
 		return ErrUTF8
@@ -94,8 +89,7 @@ func (c Conn) SendText(p string) error {
 	return c.Send(Text, stringBytes(p))
 }
 
-// SendPrepared queues a message without copying it. Errors are those of Send, and
-// p.Err.
+// SendPrepared queues a message without copying it. Errors are those of Send, and p.Err.
 func (c Conn) SendPrepared(p *Prepared) error {
 	s := c.live()
 	if s == nil {
@@ -107,11 +101,9 @@ func (c Conn) SendPrepared(p *Prepared) error {
 	return c.l.sendPrepared(c.slot, s, p)
 }
 
-// Close begins the closing handshake (RFC 6455 §7.1.2) behind what is queued:
-// the peer has CloseTimeout to answer, from when it has taken that or takes no
-// more of it. Messages that still arrive
-// are not delivered. reason is cut to 123 bytes. Errors: ErrClosed,
-// ErrCloseCode.
+// Close begins the closing handshake (RFC 6455 §7.1.2) behind the queued output. The peer has CloseTimeout to answer;
+// the time begins when the peer has taken that output, or takes no more of it. Messages that still arrive are not
+// delivered. reason is cut to 123 bytes. Errors: ErrClosed, ErrCloseCode.
 func (c Conn) Close(code CloseCode, reason string) error {
 	s := c.live()
 	if s == nil {
@@ -124,7 +116,7 @@ func (c Conn) Close(code CloseCode, reason string) error {
 	return nil
 }
 
-// Value is what SetValue, or OnUpgrade's Response, has set; nil otherwise.
+// Value is the value that SetValue, or OnUpgrade's Response, has set; nil otherwise.
 func (c Conn) Value() any {
 	if c.present() == nil {
 		return nil
@@ -139,9 +131,9 @@ func (c Conn) SetValue(v any) {
 	}
 }
 
-// RemoteAddr is the address of the socket's other end: a proxy's, if there is
-// one that does not speak the PROXY protocol (see Request.RemoteAddr). It asks
-// the kernel; the zero value if the peer is gone, or the socket is a unix one.
+// RemoteAddr is the address of the socket's other end. That is a proxy's address behind a proxy that does not speak the
+// PROXY protocol (see Request.RemoteAddr). It asks the kernel. It is the zero value if the peer is gone, or the socket
+// is a unix one.
 func (c Conn) RemoteAddr() netip.AddrPort {
 	s := c.present()
 	if s == nil || s.fd < 0 {
@@ -160,8 +152,7 @@ func (l *loop) peerAddr(i uint32, s *slot) netip.AddrPort {
 	return l.kernel.PeerAddr(int(s.fd))
 }
 
-// Queued is the number of bytes queued for the peer and not yet taken by the
-// kernel.
+// Queued is the number of bytes queued for the peer that the kernel has not taken yet.
 func (c Conn) Queued() int {
 	s := c.present()
 	if s == nil {

@@ -23,9 +23,8 @@ import (
 	"github.com/perchws/perch/internal/spawn"
 )
 
-// DialOptions are what DialWith adds to a Dial. All of it is copied before DialWith
-// returns, but for the certificate pools and the session cache of TLS, which
-// connections share and which know how to be.
+// DialOptions are the options of DialWith. All of it is copied before DialWith returns, except the certificate pools
+// and the session cache of TLS, which connections share and which are safe for that.
 type DialOptions struct {
 	Header       http.Header  // of the request
 	Subprotocols []string     // offered, in order of preference
@@ -47,25 +46,24 @@ type dialing struct {
 	local       netip.Addr       // to connect from
 	addrs       []netip.AddrPort // not tried yet
 	request     []byte           // to send
-	key         string           // in it
-	protocols   []string         // offered in it
-	offer       string           // the same of extensions
+	key         string           // the key in the request
+	protocols   []string         // the subprotocols that the request offers
+	offer       string           // the extensions that the request offers
 	compression Compression
 	parser      handshake.Parser
-	interim     int          // responses of 1xx so far
+	interim     int          // 1xx responses so far
 	refused     *refusedDial // nil: the server has not refused
-	err         error        // of resolving, or of the address tried last
+	err         error        // of the lookup, or of the address tried last
 	cancel      func() bool
 	release     context.CancelCauseFunc // ends ctx
 }
 
-// Dial opens a client connection on one of the server's loops. It returns at once: the outcome is told by
-// h.OnOpen, or by h.OnClose with an error that wraps ErrDial, and is a [DialError] if the server has
-// refused. ctx bounds the attempt, as HandshakeTimeout does; once open the connection does not depend on
-// it. h.Settings.Subprotocols are offered unless DialOptions name others; of Settings.Origins there may be
-// one, an exact one, which is sent as Origin; OnUpgrade is not used. Any goroutine; the server must be
-// started. Errors: those of the URL, which must be ws:// or wss://; ErrServerClosed; ErrOverloaded when
-// MaxConnections is reached.
+// Dial opens a client connection on one of the server's loops. It returns at once. The outcome comes to h.OnOpen, or to
+// h.OnClose with an error that wraps ErrDial, and is a [DialError] if the server has refused. ctx bounds the attempt,
+// as HandshakeTimeout does; an open connection does not depend on it. h.Settings.Subprotocols are offered unless
+// DialOptions has others. Settings.Origins may have one exact origin, which is sent as Origin. OnUpgrade is not used.
+// Any goroutine; the server must be started. Errors: those of the URL, which must be ws:// or wss://; ErrServerClosed;
+// ErrOverloaded when MaxConnections is reached.
 func (srv *Server) Dial(ctx context.Context, url string, h Handler) error {
 	return srv.DialWith(ctx, url, DialOptions{}, h)
 }
@@ -96,7 +94,7 @@ func (srv *Server) DialWith(ctx context.Context, rawURL string, o DialOptions, h
 		srv.vacate()
 		return fmt.Errorf("perch: %w", err)
 	}
-	d.ctx, d.release = context.WithCancelCause(ctx) // the loop calls no method of the caller's
+	d.ctx, d.release = context.WithCancelCause(ctx) // so that the loop calls no method of the caller's context
 	l := srv.loops[srv.nextDial.Add(1)%uint32(len(srv.loops))]
 	if err := l.put(post{kind: postDial, dial: d}, nil); err != nil {
 		d.release(nil)
@@ -140,7 +138,7 @@ func (srv *Server) newDialing(rawURL string, o *DialOptions) (*dialing, error) {
 	return d, nil
 }
 
-// parseURL is the URL (RFC 6455 §3) and its port.
+// parseURL parses the URL (RFC 6455 §3), and finds its port.
 func parseURL(rawURL string) (u *url.URL, port uint16, err error) {
 	if u, err = url.Parse(rawURL); err != nil {
 		return nil, 0, because(ErrDial, err)
@@ -165,8 +163,7 @@ func parseURL(rawURL string) (u *url.URL, port uint16, err error) {
 	return u, port, nil
 }
 
-// withOrigin is header with the origin that a client's settings name, unless it has
-// one. It is a copy then.
+// withOrigin returns header with the origin of a client's settings, in a copy, unless header has an origin already.
 func withOrigin(header http.Header, origins []string) (http.Header, error) {
 	if len(origins) == 0 {
 		return header, nil
@@ -184,8 +181,7 @@ func withOrigin(header http.Header, origins []string) (http.Header, error) {
 	return header, nil
 }
 
-// withoutZone is host as it is said to the server, whom our zones do not concern
-// (RFC 6874 §4).
+// withoutZone is host as it is sent to the server. Our zones do not concern the server (RFC 6874 §4).
 func withoutZone(host string) string {
 	if i := strings.IndexByte(host, '%'); i >= 0 && host[0] == '[' {
 		if end := strings.IndexByte(host, ']'); end > i {
@@ -205,7 +201,7 @@ func (l *loop) dial(d *dialing) {
 		}
 		l.srv.vacate()
 		d.release(nil)
-		defer l.srv.releaseRoute(d.route.index) // whatever OnClose does
+		defer l.srv.releaseRoute(d.route.index) // even if OnClose panics
 		if d.route.onClose != nil {
 			why := ErrOverloaded
 			if l.life.stopping {
@@ -249,8 +245,8 @@ func (d *dialing) lookup() {
 	}
 }
 
-// connect begins the TCP connection, to the first address that may be tried:
-// "localhost" is ::1 as well, where perhaps nobody listens.
+// connect begins the TCP connection, to the first address that may be tried: "localhost" is also ::1, where nobody may
+// listen.
 func (l *loop) connect(i uint32, s *slot, d *dialing) {
 	l.own.Check()
 	if s.state != stateConnecting {
@@ -277,8 +273,7 @@ func (l *loop) connect(i uint32, s *slot, d *dialing) {
 	}
 }
 
-// connected begins TLS or sends the request, or learns that there is no
-// connection.
+// connected begins TLS or sends the request, or finds that the connection has failed.
 func (l *loop) connected(i uint32, s *slot) {
 	l.own.Check()
 	d := l.slab.coldOf(s).dial

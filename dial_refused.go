@@ -14,13 +14,12 @@ import (
 	"github.com/perchws/perch/handshake"
 )
 
-// DialError is a server's answer to Dial that is no 101: found with errors.As in what
-// OnClose gets. Redirections are not followed; Location is in Header, as Retry-After
-// and WWW-Authenticate are.
+// DialError is a server's answer to Dial other than 101. errors.As finds it in the error of OnClose. Redirections are
+// not followed; Header has Location, Retry-After and WWW-Authenticate.
 type DialError struct {
 	Status int         // of HTTP, 401 for instance
 	Header http.Header // of the response, the caller's own
-	Body   []byte      // its beginning, 4 KiB at most, as far as it has come
+	Body   []byte      // its beginning, at most 4 KiB, as far as it has arrived
 }
 
 // Error implements error.
@@ -36,13 +35,12 @@ const (
 	interimHeads = 16      // responses of 1xx before the final one
 )
 
-// refusedDial is a dial that was answered, and not by 101: the part that has
-// come of the response is gathered until its end, or until there is enough of
-// it.
+// refusedDial is a dial that was answered with another status than 101. The response is gathered until its end, or
+// until there is enough of it.
 type refusedDial struct {
 	status int
 	raw    []byte
-	most   int // bytes of raw that are enough
+	most   int // this many bytes of raw are enough
 	chunks bool
 }
 
@@ -56,7 +54,7 @@ func newRefusedDial(h handshake.Head) *refusedDial {
 		r.most = len(h.Raw())
 	case coding != nil: // RFC 9112 §6.3: Content-Length does not count
 		r.chunks = true
-		r.most += refusedBody // for what the chunks say of themselves
+		r.most += refusedBody // for the framing of the chunks
 	case err == nil:
 		r.most = len(h.Raw()) + min(int(length), refusedBody)
 	}
@@ -69,21 +67,21 @@ func (r *refusedDial) take(b []byte) bool {
 	return len(r.raw) == r.most || r.chunks && bytes.HasSuffix(r.raw, []byte("0\r\n\r\n"))
 }
 
-// err is what OnClose is told.
+// err is the error for OnClose.
 func (r *refusedDial) err() error {
 	e := &DialError{Status: r.status}
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(r.raw)), nil)
-	if err != nil { // net/http is stricter in this or that
+	if err != nil { // net/http is stricter in some points
 		return e
 	}
 	e.Header = resp.Header
-	e.Body, _ = io.ReadAll(io.LimitReader(resp.Body, refusedBody)) // cut short perhaps: that is no other error
+	e.Body, _ = io.ReadAll(io.LimitReader(resp.Body, refusedBody)) // the body may be cut short: that is not another error
 	e.Body = slices.Clip(e.Body)
 	return e
 }
 
-// refusedBy gathers the response of a server that does not want us. The dial has
-// failed with its end, or when there is enough of it; see also setCause.
+// refusedBy gathers the response of a server that refuses the upgrade. The dial fails when the response ends, or when
+// enough of it has arrived; see also setCause.
 func (l *loop) refusedBy(i uint32, s *slot, d *dialing, b []byte) {
 	l.own.Check()
 	if d.refused.take(b) {

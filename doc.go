@@ -12,23 +12,20 @@
 //
 // # Which goroutine may call
 //
-// The type tells. A [Conn] is given to callbacks and may be used inside a
-// callback of its loop only; callbacks of a [Handler] run on the loop and must
-// not block: no file or socket I/O, no lock that others hold for long. A [Ref]
-// is the same connection for everyone else: any goroutine, any time. Callbacks
-// of a [BlockingHandler] run on the worker pool, may block, and get a Ref.
-// Methods of [Server] and [Route] may be called from any goroutine.
+// The type shows it. A [Conn] is given to callbacks and may be used only inside a callback of its loop; callbacks of a
+// [Handler] run on the loop and must not block: no file or socket I/O, no lock that others hold for long. A [Ref] is
+// the same connection for all other goroutines, at any time. Callbacks of a [BlockingHandler] run on the worker pool,
+// may block, and get a Ref. Methods of [Server] and [Route] may be called from any goroutine.
 //
 // # How long slices live
 //
-// A message is valid until OnMessage returns: the loop overwrites it on its next
-// read. What Send is given is copied or sent before it returns.
+// A message is valid until OnMessage returns: the loop overwrites it on its next read. Send copies or sends its
+// argument before it returns.
 //
 // # net/http
 //
-// Plain HTTP on the engine's port is [Config.HTTP]'s, on goroutines of net/http.
-// The other way round [Route] and [Server] are http.Handlers, for a server that is
-// there already: the connection of an upgrade moves to a loop. See
+// [Config.HTTP] serves plain HTTP on the engine's port, on goroutines of net/http. In the other direction, [Route] and
+// [Server] are http.Handlers for an existing net/http server: the connection of an upgrade moves to a loop. See
 // [Route.Upgrade].
 //
 // # Closing
@@ -39,8 +36,7 @@
 //
 // # Not guaranteed
 //
-// A nil error of a Ref's method means that the loop will see the request, not
-// that the peer will: the connection may close first. The same is true of every
-// send: only an answer of the peer says that it was received. Connections are
-// spread over loops by the kernel, not evenly.
+// A nil error of a Ref's method means that the loop will see the request, not that the peer will: the connection may
+// close first. The same is true of every send: only an answer of the peer shows that it has received the message. The
+// kernel spreads connections over the loops, not evenly.
 package perch

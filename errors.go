@@ -10,21 +10,19 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// What callers branch on.
+// The errors that callers distinguish.
 var (
-	// ErrClosed: the connection is closed, or closing and takes no more.
+	// ErrClosed: the connection is closed, or is closing and takes no more messages.
 	ErrClosed = errors.New("perch: connection closed")
 	// ErrServerClosed: the server is stopped or was never started.
 	ErrServerClosed = errors.New("perch: server closed")
-	// ErrOnLoop: a call that waits for the loops was made on one, in a
-	// callback.
+	// ErrOnLoop: a call that waits for the loops was made on a loop, in a callback.
 	ErrOnLoop = errors.New("perch: called in a callback, which is waited for")
-	// ErrSlowConsumer: the peer reads more slowly than it is sent to. From a send
-	// it means that the message was not queued; as the cause of a close, that
-	// this is why.
+	// ErrSlowConsumer: the peer reads more slowly than it is sent to. As the error of a send it means that the message
+	// was not queued; as the cause of a close, that the connection was closed for it.
 	ErrSlowConsumer = errors.New("perch: slow consumer")
-	// ErrOverloaded: the bound on all queued output of the process, or on what is on
-	// its way to loops, is reached. A connection with nothing queued stays open.
+	// ErrOverloaded: the bound on the queued output of the process, or on the output that is on its way to loops, is
+	// reached. A connection with nothing queued stays open.
 	ErrOverloaded = errors.New("perch: output memory exhausted")
 	// ErrOpcode: only text and binary messages can be sent.
 	ErrOpcode = frame.ErrNotData
@@ -34,7 +32,7 @@ var (
 	ErrUTF8 = frame.ErrNotText
 )
 
-// errInterim is a server that answers and answers and comes to no end.
+// errInterim: a server has sent too many interim responses, and no final one.
 var errInterim = errors.New("perch: too many interim responses (1xx)")
 
 // Causes of a close, found with errors.Is in a CloseError.
@@ -84,10 +82,10 @@ func (e *CloseError) Error() string {
 // Unwrap returns the cause.
 func (e *CloseError) Unwrap() error { return e.Err }
 
-// caused is an error with its cause, which reads as one sentence.
+// caused is an error with its cause. Both together read as one sentence.
 type caused struct{ what, cause error }
 
-// because is what, for the reason of cause; nil: it is not known.
+// because returns the error what with cause as its reason; nil: the cause is not known.
 func because(what, cause error) error {
 	if cause == nil {
 		return what
@@ -98,8 +96,7 @@ func because(what, cause error) error {
 func (e caused) Error() string   { return e.what.Error() + ": " + unprefixed(e.cause) }
 func (e caused) Unwrap() []error { return []error{e.what, e.cause} }
 
-// unprefixed is the text of an error without the name of the package, for where it has
-// been said.
+// unprefixed is the text of an error without the name of the package, for a text that has named it already.
 func unprefixed(err error) string {
 	return strings.ReplaceAll(strings.TrimPrefix(err.Error(), "perch: "), "\nperch: ", "\n")
 }
@@ -123,7 +120,6 @@ const (
 	CloseTryAgainLater   = frame.CloseTryAgainLater
 )
 
-// Prepare encodes a message once, for any number of receivers. p is copied. For
-// a message that may not be sent, the Err of the Prepared is ErrOpcode or
-// ErrUTF8, and so is the error of every call that shall send it.
+// Prepare encodes a message once, for any number of receivers. p is copied. For a message that may not be sent, the Err
+// of the Prepared is ErrOpcode or ErrUTF8, and every call that should send it returns the same error.
 func Prepare(op Opcode, p []byte) *Prepared { return frame.Prepare(op, p) }

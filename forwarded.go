@@ -10,11 +10,12 @@ import (
 	"github.com/perchws/perch/internal/limit"
 )
 
-// Who is the client? A proxy that speaks HTTP tells it in X-Forwarded-For, which counts if the proxy is one of
-// Config.TrustedProxies. (One that speaks the PROXY protocol tells it before the first byte: see proxy_header.go.)
+// These functions find the address of the client. A proxy that speaks HTTP tells it in X-Forwarded-For, which counts if
+// the proxy is one of Config.TrustedProxies. (A proxy that speaks the PROXY protocol tells it before the first byte of
+// the request: see proxy_header.go.)
 
-// RemoteAddr is the client's address: as X-Forwarded-For tells it, walked from
-// the right over Config.TrustedProxies, else PeerAddr.
+// RemoteAddr is the client's address: X-Forwarded-For is walked from the right over Config.TrustedProxies. Without that
+// it is PeerAddr.
 func (r *Request) RemoteAddr() netip.Addr {
 	peer := r.PeerAddr().Addr()
 	if r.unix {
@@ -36,10 +37,9 @@ func (r *Request) PeerAddr() netip.AddrPort {
 	return r.addr
 }
 
-// ClientAddr is the address of a plain HTTP request's client, as
-// [Request.RemoteAddr] is of an upgrade: X-Forwarded-For is walked over
-// Config.TrustedProxies. The RemoteAddr of req is what net/http's users expect, the
-// connection's other end. The zero value: nobody knows, behind a unix socket.
+// ClientAddr is the address of a plain HTTP request's client, as [Request.RemoteAddr] is of an upgrade: X-Forwarded-For
+// is walked over Config.TrustedProxies. (The RemoteAddr of req is the connection's other end, as users of net/http
+// expect.) The zero value: the address is not known, behind a unix socket.
 func (srv *Server) ClientAddr(req *http.Request) netip.Addr {
 	peer := peerOf(req).Addr()
 	if !peer.IsValid() {
@@ -52,8 +52,7 @@ func (srv *Server) ClientAddr(req *http.Request) netip.Addr {
 	return a
 }
 
-// peerOf is the other end of the request's connection, as far as net/http, or
-// a middleware that knows better, has told it.
+// peerOf is the other end of the request's connection, as far as net/http tells it, or a middleware that knows better.
 func peerOf(req *http.Request) netip.AddrPort {
 	if ap, err := netip.ParseAddrPort(req.RemoteAddr); err == nil {
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

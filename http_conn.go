@@ -23,27 +23,27 @@ type webConn struct {
 	net.Conn          // the socket, or the TLS on it
 	socket   net.Conn // below the TLS
 	web      *web
-	key      limit.Address  // whom it is counted for
-	from     limit.Address  // whose place of MaxHTTP it has
+	key      limit.Address  // the address that it is counted for
+	from     limit.Address  // the address whose place of MaxHTTP it has
 	peer     netip.AddrPort // as a PROXY header told it
-	noted    bool           // Route.Upgrade has told of the refusal. Of the handler's goroutine
+	noted    bool           // Route.Upgrade has logged the refusal. Only for the handler's goroutine
 
-	// Of the goroutine that reads: http_reading.go. There is one at a time.
+	// Only for the goroutine that reads, of which there is one at a time: http_reading.go.
 	ahead    []byte // read from the socket, but not by net/http
 	requests handshake.Requests
-	hijacked bool  // what is read is no request
-	ended    error // no more of it is read
+	hijacked bool  // what is read now is not a request
+	ended    error // why nothing more is read
 
 	progress atomic.Uint64 // with TLS: bytes of records that were read
 
-	// mu guards the deadlines. Where neither net/http nor a handler has set one, ours is in force: in each stretch of
-	// patience the peer must send or take one byte. So a transfer may take as long as it needs, and one that stalls
-	// ends.
+	// mu guards the deadlines. Where neither net/http nor a handler has set one, our own applies: within patience the
+	// peer must send or take at least one byte, again and again. So a transfer may take as long as it needs, and one
+	// that stalls ends.
 	mu       sync.Mutex
-	patience time.Duration // 0: for ever
+	patience time.Duration // 0: no deadline of ours
 	writeSet bool
-	readBy   time.Time // net/http's, or a handler's; zero: none
-	headBy   time.Time // for a head that has begun; zero: none has
+	readBy   time.Time // net/http's deadline, or a handler's; zero: none
+	headBy   time.Time // the deadline of a head that has begun; zero: none has
 
 	idle    atomic.Bool // listed in web.idle, or taken off it to be closed
 	stalled atomic.Bool // listed in web.stalled, or taken off it to be closed
@@ -58,8 +58,8 @@ type webConn struct {
 // webConnKey finds the webConn in the context of a request that came over it.
 type webConnKey struct{}
 
-// ownConn is the connection that a request came over, if this engine has passed it to net/http; nil: it is that of a
-// foreign server, or of another engine.
+// ownConn is the connection that a request came over, if this engine has passed it to net/http; nil: the connection
+// belongs to a foreign server, or to another engine.
 func ownConn(srv *Server, req *http.Request) *webConn {
 	c, _ := req.Context().Value(webConnKey{}).(*webConn)
 	if c == nil || c.web.srv != srv {
@@ -68,7 +68,7 @@ func ownConn(srv *Server, req *http.Request) *webConn {
 	return c
 }
 
-// Write gives up when the peer has taken nothing for as long as our patience lasts.
+// Write fails when the peer has taken nothing for the time of our patience.
 func (c *webConn) Write(p []byte) (n int, err error) {
 	if c.Conn != c.socket {
 		return c.Conn.Write(p) // seals p and calls records.Write
@@ -76,7 +76,7 @@ func (c *webConn) Write(p []byte) (n int, err error) {
 	return c.send(p)
 }
 
-// send writes to the socket, with our deadline if it is ours to set.
+// send writes to the socket, with our deadline unless net/http or a handler has set one.
 func (c *webConn) send(p []byte) (n int, err error) {
 	last := c.web.srv.clock.Wall()
 	for {
@@ -131,10 +131,11 @@ func (r records) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write is webConn.send, which goes on behind a deadline: a record that is cut would end the TLS.
+// Write is webConn.send, which continues after a deadline as long as the peer takes bytes: a cut record would end the
+// TLS.
 func (r records) Write(p []byte) (int, error) { return r.of.send(p) }
 
-// state is what net/http would put into Request.TLS; nil without TLS.
+// state is the connection's TLS state, for Request.TLS; nil without TLS.
 func (c *webConn) state() *tls.ConnectionState {
 	secure, ok := c.Conn.(*tls.Conn)
 	if !ok {
@@ -165,7 +166,7 @@ func (c *webConn) SetWriteDeadline(t time.Time) error {
 	return c.socket.SetWriteDeadline(t)
 }
 
-// SetDeadline is both.
+// SetDeadline sets both deadlines.
 func (c *webConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
@@ -178,7 +179,7 @@ func (c *webConn) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
-// Close implements net.Conn; the connection does not count any more.
+// Close implements net.Conn. The connection is not counted any more.
 func (c *webConn) Close() error {
 	c.unlist(true)
 	return c.Conn.Close()

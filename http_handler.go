@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// ServeHTTP makes all of the server's routes an http.Handler, for a net/http server of somebody else's: see
-// [Route.Upgrade]. A request for none of them goes to Config.HTTP.
+// ServeHTTP makes all of the server's routes an http.Handler, for a foreign net/http server: see [Route.Upgrade]. A
+// request that is for none of them goes to Config.HTTP.
 //
-// The engine's own net/http has it too: a loop has seen only the first request of a connection.
+// The engine's own net/http uses it too, because a loop has seen only the first request of a connection.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	own := ownConn(srv, req)
 	if own != nil && req.TLS == nil {
-		req.TLS = own.state() // net/http knows of a *tls.Conn alone
+		req.TLS = own.state() // net/http sets it only for a *tls.Conn
 	}
 	route, matched := srv.routing.matchRequest(req)
 	switch {
@@ -36,9 +36,9 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// serveMisdirected has Config.HTTP answer a request for an upgrade, to a path that is no route's. If it is answered as
-// plain HTTP, the log tells of it as of any refusal: otherwise nothing would tell of a client with a misspelt path. (A
-// foreign server tells of its answers itself.)
+// serveMisdirected lets Config.HTTP answer a request for an upgrade whose path has no route. If the answer is plain
+// HTTP, it is logged as a refusal: otherwise a client with a misspelt path would not be noticed. (A foreign server logs
+// its answers itself.)
 func (srv *Server) serveMisdirected(w http.ResponseWriter, req *http.Request, own *webConn) {
 	own.noted = false
 	a := &answer{ResponseWriter: w}
@@ -57,7 +57,7 @@ func asksForUpgrade(req *http.Request) bool {
 	return strings.Contains(strings.ToLower(req.Header.Get("Upgrade")), "websocket")
 }
 
-// answer takes note of how a request for an upgrade was answered.
+// answer notes how a request for an upgrade was answered.
 type answer struct {
 	http.ResponseWriter
 	status   int

@@ -15,13 +15,13 @@ import (
 	"github.com/perchws/perch/poller"
 )
 
-// handoff is what net/http is told about a connection that a loop hands over to it.
+// handoff is the information for net/http about a connection that a loop hands over to it.
 type handoff struct {
 	input  []byte         // read by the loop, from the request's first line on
-	key    limit.Address  // whom the connection is counted for, there from now on
-	from   limit.Address  // whose place of MaxHTTP it has
-	peer   netip.AddrPort // as a PROXY header told it; not valid: ask the socket
-	tls    *tlsConn       // nil: it has none
+	key    limit.Address  // the address that the connection is counted for, by net/http from now on
+	from   limit.Address  // the address whose place of MaxHTTP it has
+	peer   netip.AddrPort // from a PROXY header; not valid: ask the socket
+	tls    *tlsConn       // nil: no TLS
 	unsent []byte         // records that the socket has not taken; they go before all others
 }
 
@@ -33,8 +33,8 @@ const (
 	httpUnread = 64 << 10
 )
 
-// handOff hands a connection over to net/http, or keeps it until the pair has room. b is what the loop has read of it:
-// its first request, from the first line on.
+// handOff hands a connection over to net/http, or keeps it until the pair has room. b is the input that the loop has
+// read: the connection's first request, from the first line on.
 func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
 	l.own.Check()
 	w := l.srv.web
@@ -69,7 +69,7 @@ func (l *loop) handOff(i uint32, s *slot, r *Request, b []byte) {
 	}
 }
 
-// handOffKept goes on with those that the pair had no room for.
+// handOffKept hands over the connections for which the pair had no room.
 func (l *loop) handOffKept() {
 	l.own.Check()
 	done := 0
@@ -90,8 +90,8 @@ func (l *loop) handOffKept() {
 	}
 }
 
-// passSocket sends a connection's socket to net/http, if the pair has room. The slot is free afterwards; the socket
-// lives on in the other descriptor.
+// passSocket sends a connection's socket to net/http, if the pair has room. The slot is free afterwards; the other
+// descriptor keeps the socket open.
 func (l *loop) passSocket(i uint32, s *slot, from limit.Address, b []byte) unix.Errno {
 	l.own.Check()
 	if c := l.slab.coldOf(s); owner.Enabled && c != nil && c.out.Len() != len(c.out.Sealed()) {
@@ -108,10 +108,10 @@ func (l *loop) passSocket(i uint32, s *slot, from limit.Address, b []byte) unix.
 	if e := l.http.way.send(l.http.pair, int(s.fd), out); e != 0 {
 		return e
 	}
-	if out.tls != nil { // it is net/http's from now on
+	if out.tls != nil { // it belongs to net/http from now on
 		l.slab.tls.Set(i, nil)
 	}
-	// Out of our epoll: the registration belongs to the file, not to the descriptor that is about to be closed.
+	// Remove it from our epoll: the registration belongs to the file, not to the descriptor that is closed soon.
 	l.poller.Del(int(s.fd))
 	l.stats.HandedOff++
 	s.flags |= flagPassed

@@ -12,9 +12,9 @@ import (
 	"syscall"
 )
 
-// What a takeover needs of net/http and its connections: see http_takeover.go.
+// The parts of a takeover that depend on net/http and its connections: see http_takeover.go.
 
-// hijacked is an error after the hijack: it is answered on the connection, which is still ours.
+// hijacked is an error after the hijack: we answer it on the connection, which we still have.
 type hijacked struct {
 	conn net.Conn
 	err  error
@@ -37,8 +37,8 @@ func canHijack(w http.ResponseWriter) bool {
 	}
 }
 
-// socketOf is the socket under a hijacked connection. Only the connections of package net, and ours on them, are known
-// to buffer nothing that is not seen here.
+// socketOf is the socket under a hijacked connection. Only for connections of package net, and ours on them, is it
+// certain that they buffer nothing that we cannot see here.
 func socketOf(conn net.Conn) (net.Conn, syscall.RawConn, error) {
 	switch c := conn.(type) {
 	case *net.TCPConn:
@@ -47,7 +47,7 @@ func socketOf(conn net.Conn) (net.Conn, syscall.RawConn, error) {
 	case *net.UnixConn:
 		raw, err := c.SyscallConn()
 		return c, raw, err
-	case *webConn: // what it has read ahead is for unread
+	case *webConn: // unread returns the bytes that it has read ahead
 		return socketOf(c.socket)
 	case *tls.Conn:
 		if t, ok := c.NetConn().(*tlsConn); ok && t.Socket() != nil {
@@ -58,7 +58,7 @@ func socketOf(conn net.Conn) (net.Conn, syscall.RawConn, error) {
 	return nil, nil, fmt.Errorf("%w: %T is neither *net.TCPConn nor *net.UnixConn", ErrHijack, conn)
 }
 
-// tlsUnder is the TLS of a hijacked connection that socketOf knows; nil: it has none.
+// tlsUnder is the TLS of a hijacked connection that socketOf accepts; nil: it has no TLS.
 func tlsUnder(conn net.Conn) *tlsConn {
 	if c, ok := conn.(*webConn); ok {
 		conn = c.Conn
@@ -69,7 +69,7 @@ func tlsUnder(conn net.Conn) *tlsConn {
 	return nil
 }
 
-// unread is what net/http has read behind the request.
+// unread returns the bytes that net/http has read behind the request.
 func (t *takeover) unread(r *bufio.Reader, conn net.Conn) ([]byte, error) {
 	b, _ := r.Peek(r.Buffered())
 	b = slices.Clone(b)
@@ -78,7 +78,7 @@ func (t *takeover) unread(r *bufio.Reader, conn net.Conn) ([]byte, error) {
 	}
 	most := 2 * readBudget
 	if t.tls != nil {
-		most = readBudget // what crypto/tls has read comes on top of it
+		most = readBudget // and in addition the bytes that crypto/tls has read
 	}
 	if len(b) > most {
 		return nil, fmt.Errorf("%w: %d bytes are buffered", ErrHijack, len(b))

@@ -17,7 +17,7 @@ func (w *web) noteState(nc net.Conn, state http.ConnState) {
 	}
 	switch state {
 	case http.StateIdle:
-		c.SetWriteDeadline(time.Time{}) // a handler's was for its own answer
+		c.SetWriteDeadline(time.Time{}) // a handler's deadline was only for its own answer
 		w.mu.Lock()
 		if !c.gone {
 			c.placeIn(&w.idle)
@@ -30,12 +30,12 @@ func (w *web) noteState(nc net.Conn, state http.ConnState) {
 		w.busy(c)
 		c.hijacked = true
 		c.mu.Lock()
-		c.patience = 0 // its deadlines are its new owner's
+		c.patience = 0 // the new owner sets its own deadlines
 		c.mu.Unlock()
 	}
 }
 
-// busy lists a connection among those at work, if it was idle: something has arrived on it. false: it is being closed.
+// busy lists an idle connection as active, because input has arrived on it. false: it is being closed.
 func (w *web) busy(c *webConn) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,8 +63,8 @@ func (c *webConn) unplace() {
 	}
 }
 
-// unlist takes the connection out of the counts and the list of web, once. over: it is no connection any more;
-// otherwise a loop has it, and it counts on.
+// unlist takes the connection out of the counts and the list of web, once. over: the connection has ended; otherwise a
+// loop has it, and it stays counted.
 func (c *webConn) unlist(over bool) {
 	c.web.mu.Lock()
 	defer c.web.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"github.com/perchws/perch/handshake"
 )
 
-// judge decides about a request that net/http has parsed, by the rules that a loop has for its own: they judge a head
-// that says what the request says. header goes with a refusal by OnUpgrade.
+// judge decides about a request that net/http has parsed, by the same rules that a loop applies: they judge a head that
+// is written from the request. header goes with a refusal by OnUpgrade.
 func (r *Route) judge(w http.ResponseWriter, req, matched *http.Request) (t *takeover, header http.Header, err error) {
 	srv := r.srv
 	if req.ProtoMajor != 1 {
@@ -43,7 +43,7 @@ func (r *Route) judge(w http.ResponseWriter, req, matched *http.Request) (t *tak
 		}
 		return nil, resp.Header, &UpgradeError{srv.refusal(&resp), resp.Reason, why}
 	}
-	// What cannot be sent is said now; the loop does it again, and knows better.
+	// An answer that cannot be sent is refused here already; the loop checks it again, with all facts.
 	err = request.choose(resp.Subprotocol)
 	if err == nil {
 		_, err = handshake.AppendSwitching(nil, key, request.chosen, "", resp.Header)
@@ -59,14 +59,14 @@ func (r *Route) judge(w http.ResponseWriter, req, matched *http.Request) (t *tak
 
 // checkParsed judges the request itself. Errors: a *handshake.Error says what is wrong with it.
 func (r *Route) checkParsed(req *http.Request) (head handshake.Head, key []byte, err error) {
-	parser := &handshake.Parser{Limits: handshake.Most} // net/http has had its own
+	parser := &handshake.Parser{Limits: handshake.Most} // net/http has applied limits of its own
 	raw := headOf(req)
 	n, err := parser.Request(raw)
 	switch {
 	case err != nil:
 		return head, nil, err
 	case n != len(raw):
-		return head, nil, handshake.ErrNotUpgrade // of a Request that somebody has put together wrongly
+		return head, nil, handshake.ErrNotUpgrade // for a Request that some code has put together wrongly
 	}
 	head = parser.Head(raw)
 	key, err = r.check(head)
@@ -88,7 +88,7 @@ func (r *Route) callOnUpgrade(request *Request) (resp Response) {
 	return resp
 }
 
-// headOf writes the head of a request out again, for the parser whose rules are in force everywhere.
+// headOf writes the head of a request out again, for the parser whose rules hold everywhere.
 func headOf(req *http.Request) []byte {
 	target := req.RequestURI
 	if target == "" {
@@ -96,7 +96,7 @@ func headOf(req *http.Request) []byte {
 	}
 	b := fmt.Appendf(nil, "%s %s HTTP/1.%d\r\n", oneLine(req.Method), oneLine(target), req.ProtoMinor)
 	b = fmt.Appendf(b, "Host: %s\r\n", oneLine(req.Host))
-	for _, coding := range req.TransferEncoding { // net/http takes it out of the Header
+	for _, coding := range req.TransferEncoding { // net/http removes it from Header
 		b = fmt.Appendf(b, "Transfer-Encoding: %s\r\n", oneLine(coding))
 	}
 	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
@@ -107,7 +107,7 @@ func headOf(req *http.Request) []byte {
 	return append(b, "\r\n"...)
 }
 
-// oneLine is s; if s has a line end it is something that the parser refuses. net/http lets no line end through, but a
+// oneLine is s, or, if s has a line end, a text that the parser refuses. net/http lets no line end through, but a
 // middleware may have copied one into a field.
 func oneLine(s string) string {
 	if strings.ContainsAny(s, "\r\n") {
@@ -116,7 +116,7 @@ func oneLine(s string) string {
 	return s
 }
 
-// merged adds the header fields that handlers in front have set, but for those of the handshake itself and of a body.
+// merged adds the header fields that outer handlers have set, except those of the handshake itself and of a body.
 func merged(outer, inner http.Header) http.Header {
 	all := inner.Clone()
 	if all == nil {

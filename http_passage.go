@@ -13,11 +13,11 @@ import (
 	"github.com/perchws/perch/internal/sock"
 )
 
-// passage is how sockets go between a loop and net/http: through a pair of unix sockets, which works out of a private
-// descriptor table and into one. The facts about a socket wait in memory, in the same order.
+// passage carries sockets between a loop and net/http: through a pair of unix sockets, which works out of a private
+// descriptor table and into one. The facts about each socket wait in memory, in the same order.
 //
-// To pass a descriptor makes a copy of it at the other end, and the sender's is still there. So a socket has two
-// descriptors for a while, and the connection ends when both are closed. Each has one place that closes it:
+// Passing a descriptor makes a copy of it at the other end, and the sender keeps its own. So a socket has two
+// descriptors for a while, and the connection ends when both are closed. Each descriptor is closed in one place:
 //
 //	on the way out
 //	the loop's          reap, as for every slot; never with a RST, which would end the connection for net/http
@@ -29,14 +29,14 @@ import (
 //	                    foreign server
 //	the loop's          reap, when it has a slot; takeoverArrived, if it gets none; the kernel, if no number was free
 //
-// What is in the pair when both its ends are closed is closed by the kernel.
+// When both ends of the pair are closed, the kernel closes the descriptors that are still in it.
 type passage struct {
 	outer *net.UnixConn // net/http's end; the loop's is loop.http.pair
 
 	mu  sync.Mutex
-	out []handoff // those whose sockets are on their way out
+	out []handoff // facts of the sockets that are on their way out
 
-	entry sync.Mutex // a socket on its way in and its post keep together
+	entry sync.Mutex // a socket on its way in and its post must stay in the same order
 }
 
 // note is the byte that a descriptor travels with.
@@ -58,22 +58,22 @@ func openPassage() (w *passage, inner int, err error) {
 	return &passage{outer: c.(*net.UnixConn)}, inner, nil
 }
 
-// send passes a socket out. Of the loop.
+// send passes a socket out. Only for the loop.
 func (w *passage) send(pair, fd int, h handoff) unix.Errno {
 	w.mu.Lock()
 	w.out = append(w.out, h) // first: the socket may be received before Pass returns
 	w.mu.Unlock()
 	e := sock.Pass(pair, fd, note)
 	if e != 0 {
-		w.mu.Lock() // it is still the last, and nobody has received it: no socket came
+		w.mu.Lock() // it is still the last, and nobody has received it, because no socket came
 		w.out = w.out[:len(w.out)-1]
 		w.mu.Unlock()
 	}
 	return e
 }
 
-// receive waits for the next socket on its way out. fd is the caller's; −1: no descriptor was free for it. An error
-// says that the loop's end is closed.
+// receive waits for the next socket on its way out. The caller must close fd; −1: no descriptor was free for it. An
+// error means that the loop's end is closed.
 func (w *passage) receive() (fd int, h handoff, err error) {
 	var b [1]byte
 	oob := make([]byte, unix.CmsgSpace(4))
@@ -98,8 +98,8 @@ func (w *passage) receive() (fd int, h handoff, err error) {
 	return fd, h, nil
 }
 
-// enter passes a socket in, and after it the post that tells the loop of it. The caller still owns its descriptor. It
-// waits while the pair is full. Any goroutine but a loop's. Errors: of the system; ErrClosed when the loop has ended.
+// enter passes a socket in, and then posts to the loop that it comes. The caller still owns its descriptor. enter waits
+// while the pair is full. Any goroutine but a loop's. Errors: of the system; ErrClosed when the loop has ended.
 func (l *loop) enter(socket interface{ Control(func(fd uintptr)) error }, p post) error {
 	outer, err := l.http.way.outer.SyscallConn()
 	if err != nil {

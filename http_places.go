@@ -19,11 +19,11 @@ import (
 // stallParts is which part of Config.WriteTimeout makes a connection stalled: after 1 s of 30 s.
 const stallParts = 30
 
-// webShare is what one address has of the places.
+// webShare is the share of one address in the places.
 type webShare struct {
 	from   limit.Address
 	places ledger.Share[*webShare]
-	active list.List // of *webConn: a request is under way; the longest first
+	active list.List // of *webConn: a request is under way; the one that has been active longest is first
 }
 
 // enter takes a place for a connection of an address; false: there is none. Any goroutine, loops too.
@@ -133,7 +133,7 @@ func (c *webConn) unstall() {
 // cutOff closes a connection whose place another one needs. w.mu is held.
 func (w *web) cutOff(c *webConn) {
 	c.unlistLocked(true)
-	w.srv.spawn.Go(spawn.HTTP, func() { c.Conn.Close() }) // not here: the number may mean another socket in a loop's table
+	w.srv.spawn.Go(spawn.HTTP, func() { c.Conn.Close() }) // not here: in a loop's descriptor table the number may mean another socket
 }
 
 // makeRoom ends an idle plain HTTP connection, if there is one, so that another connection can have its place.

@@ -15,15 +15,15 @@ import (
 	"github.com/perchws/perch/handshake"
 )
 
-// What net/http reads of a connection passes through handshake.Requests, which judges each request as a loop has judged
-// the first one. net/http alone is laxer: it would read two requests where a proxy in front has read one, or the other
-// way round. A head at fault is answered here, as a loop answers it, and the connection ends; net/http never gets the
-// whole of such a head. If a body is at fault, its handler gets an error.
+// All bytes that net/http reads of a connection pass through handshake.Requests, which judges each request as a loop
+// has judged the first one. net/http alone is laxer: it would see two requests where a proxy in front has seen one, or
+// one where the proxy has seen two. If a head is at fault, it is answered here, as a loop answers it, and the
+// connection ends; net/http never gets the whole of such a head. If a body is at fault, its handler gets an error.
 
-// Read gives good bytes of one request, first those that the loop has read.
+// Read returns good bytes of one request, first those that the loop has read.
 //
-// While a handler works, net/http reads one byte, to learn that the client is gone. Behind an upgrade that byte is no
-// part of a request: so it passes in any case, and the next Read tells of its fault.
+// While a handler works, net/http reads one byte, to notice that the client is gone. Behind an upgrade that byte is not
+// part of a request. So it passes in any case, and the next Read reports its fault.
 func (c *webConn) Read(p []byte) (n int, err error) {
 	waits := len(p) == 1
 	for n == 0 && len(p) > 0 {
@@ -58,8 +58,8 @@ func (c *webConn) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// judge says which bytes of b are for net/http: b[skip:good], and the rest of b is kept. If there is none, because the
-// first byte is at fault, faulted tells.
+// judge selects the bytes of b that net/http gets: b[skip:good]. The rest of b is kept. If there are none because the
+// first byte is at fault, faulted returns the error.
 func (c *webConn) judge(b []byte, waits bool) (skip, good int) {
 	if c.hijacked {
 		return 0, len(b)
@@ -84,8 +84,8 @@ func (c *webConn) faulted() error {
 	return c.ended
 }
 
-// receive reads from the connection. With TLS a deadline of ours may end within a record: then it is set again for as
-// long as bytes of the record come.
+// receive reads from the connection. With TLS, a deadline of ours may pass within a record. Then it is set again, as
+// long as bytes of the record arrive.
 func (c *webConn) receive(p []byte) (n int, err error) {
 	last := c.web.srv.clock.Wall()
 	for {
@@ -134,7 +134,7 @@ func (c *webConn) SetReadDeadline(t time.Time) error {
 	return c.socket.SetReadDeadline(c.notBeyondHead(t))
 }
 
-// notBeyondHead is t, or the time by which a head has to be whole that has begun. c.mu is held.
+// notBeyondHead is the earlier of t and the deadline of a head that has begun. c.mu is held.
 func (c *webConn) notBeyondHead(t time.Time) time.Time {
 	if !c.headBy.IsZero() && (t.IsZero() || t.After(c.headBy)) {
 		return c.headBy
@@ -142,7 +142,7 @@ func (c *webConn) notBeyondHead(t time.Time) time.Time {
 	return t
 }
 
-// expectHead begins the time for a head that has begun. net/http would begin it with the fourth byte.
+// expectHead begins the time for a head. net/http would begin it only with the fourth byte.
 func (c *webConn) expectHead() {
 	most := c.web.srv.cfg.HandshakeTimeout
 	c.mu.Lock()
@@ -153,7 +153,7 @@ func (c *webConn) expectHead() {
 	}
 }
 
-// endHead: no head has begun, or it is whole.
+// endHead ends the time for a head: the head is whole, or none has begun.
 func (c *webConn) endHead() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -193,6 +193,6 @@ func (c *webConn) refuse(fault error) error {
 	c.SetDeadline(c.web.srv.clock.Wall().Add(lingerTimeout))
 	c.Write(no.append(nil))
 	c.CloseWrite()
-	io.CopyN(io.Discard, c.socket, lingerBytes) // a close with unread input would take the answer from the client
+	io.CopyN(io.Discard, c.socket, lingerBytes) // a close with unread input would send RST, and the client could lose the answer
 	return c.ended
 }

@@ -22,15 +22,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// web answers plain HTTP requests with net/http, on the sockets that the loops pass to it. It keeps them alive between
-// requests; an upgrade that comes on one of them goes back to a loop (see http_takeover.go). They count as connections
-// for as long as they live.
+// web answers plain HTTP requests with net/http, on the sockets that the loops pass to it. It keeps the connections
+// alive between requests; an upgrade on one of them goes back to a loop (see http_takeover.go). They count as
+// connections as long as they live.
 type web struct {
 	srv    *Server
 	server http.Server
 
 	// Atomic: any goroutine.
-	inside atomic.Int64  // connections, those under way in the passages too
+	inside atomic.Int64  // connections, also those on their way in the passages
 	pushed atomic.Uint64 // connections that were closed in the middle of a request, to make room
 
 	mu      sync.Mutex
@@ -47,7 +47,7 @@ func newWeb(srv *Server) *web {
 		Handler:           srv,
 		ReadHeaderTimeout: orForever(cfg.HandshakeTimeout),
 		IdleTimeout:       orForever(cfg.IdleTimeout),
-		MaxHeaderBytes:    cfg.MaxHead, // and net/http's 4 KiB of grace
+		MaxHeaderBytes:    cfg.MaxHead, // net/http adds 4 KiB
 		ConnState:         w.noteState,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, webConnKey{}, c)
@@ -57,20 +57,20 @@ func newWeb(srv *Server) *web {
 	return w
 }
 
-// orForever is a resolved duration for net/http, where 0 is another one's value.
+// orForever is a resolved duration for net/http, where 0 would mean that another field counts.
 func orForever(d time.Duration) time.Duration {
 	if d == 0 {
-		return math.MaxInt64 / 4 // it is added to the time
+		return math.MaxInt64 / 4 // so that adding it to the time does not overflow
 	}
 	return d
 }
 
-// serve has net/http serve the sockets of one loop until the loop's end of the pair is closed.
+// serve lets net/http serve the sockets of one loop until the loop's end of the pair is closed.
 func (w *web) serve(way *passage) {
 	w.srv.spawn.Go(spawn.Passage, func() { w.server.Serve(webListener{w, way}) })
 }
 
-// webListener is what net/http accepts the sockets of one loop from.
+// webListener gives net/http the sockets of one loop.
 type webListener struct {
 	web *web
 	way *passage
@@ -92,7 +92,7 @@ func (ln webListener) Accept() (net.Conn, error) {
 // Close implements net.Listener. It does nothing: the loop closes its end of the pair when no more requests can come.
 func (webListener) Close() error { return nil }
 
-// Addr implements net.Listener: it is the engine's.
+// Addr implements net.Listener: it is the engine's address.
 func (ln webListener) Addr() net.Addr { return ln.web.srv.Addr() }
 
 // open makes the connection of a socket that a loop has passed; nil: it is lost. fd is ours, and is closed here: the
@@ -124,11 +124,11 @@ func (w *web) open(fd int, from handoff) net.Conn {
 	return c
 }
 
-// quiesce ends connections as they become idle, and at once those that are.
+// quiesce closes idle connections now, and the others as they become idle.
 func (w *web) quiesce() { w.server.SetKeepAlivesEnabled(false) }
 
-// finish waits for the requests under way until ctx ends, then breaks them off.
-// The loops' ends of the pairs are closed: no more requests come.
+// finish waits for the requests under way until ctx ends, then breaks them off. The loops' ends of the pairs are
+// closed, so no more requests come.
 func (w *web) finish(ctx context.Context) {
 	<-w.srv.spawn.Gone(spawn.Passage)
 	w.server.Shutdown(ctx)

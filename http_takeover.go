@@ -14,13 +14,13 @@ import (
 // takeover is an upgrade that net/http has parsed, on its way to a loop.
 type takeover struct {
 	upgrading
-	counted limit.Address  // whom the connection is counted for
-	peer    netip.AddrPort // as a PROXY header told it
-	tls     *tlsConn       // nil: it has none
+	counted limit.Address  // the address that the connection is counted for
+	peer    netip.AddrPort // from a PROXY header
+	tls     *tlsConn       // nil: no TLS
 }
 
-// takeOver moves the connection of a request to a loop. own is the connection if it is the engine's own; nil: it is
-// that of a foreign server.
+// takeOver moves the connection of a request to a loop. own is the connection if the engine's own net/http has it; nil:
+// it belongs to a foreign server.
 func (r *Route) takeOver(w http.ResponseWriter, t *takeover, own *webConn) error {
 	srv := r.srv
 	if err := srv.countTakeover(t, own); err != nil {
@@ -65,7 +65,7 @@ func (srv *Server) countTakeover(t *takeover, own *webConn) error {
 	if key == (limit.Address{}) {
 		key = limit.AddressOf(t.request.RemoteAddr())
 	}
-	if own != nil && key == t.counted { // it is no new connection, and counted
+	if own != nil && key == t.counted { // it is counted already
 		return nil
 	}
 	if status, reason := srv.admit(key, own == nil, srv.clock.Now()); status != 0 {
@@ -76,7 +76,7 @@ func (srv *Server) countTakeover(t *takeover, own *webConn) error {
 	return nil
 }
 
-// uncountTakeover takes countTakeover back.
+// uncountTakeover undoes countTakeover.
 func (srv *Server) uncountTakeover(t *takeover, own *webConn) {
 	if own == nil {
 		srv.uncount(t.counted)

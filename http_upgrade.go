@@ -10,10 +10,10 @@ import (
 	"github.com/perchws/perch/handshake"
 )
 
-// Why an upgrade inside of net/http was refused: errors.Is finds them in an UpgradeError. A fault of the request is a
-// *handshake.Error.
+// The reasons for which an upgrade inside of net/http is refused; errors.Is finds them in an UpgradeError. For a fault
+// of the request it finds a *handshake.Error.
 var (
-	// ErrHTTPVersion: WebSocket over HTTP/2 is not spoken here.
+	// ErrHTTPVersion: WebSocket over HTTP/2 is not supported.
 	ErrHTTPVersion = errors.New("perch: WebSocket needs HTTP/1.1")
 	// ErrHijack: the ResponseWriter, or the connection under it, cannot be taken out of net/http. Perhaps a middleware
 	// or a listener has wrapped it.
@@ -26,7 +26,7 @@ var (
 	ErrRejected = errors.New("perch: rejected by OnUpgrade")
 )
 
-// UpgradeError says why Route.Upgrade has refused a request, and with what.
+// UpgradeError says why Route.Upgrade has refused a request, and with which answer.
 type UpgradeError struct {
 	Status int    // of the response
 	Reason string // its body
@@ -41,24 +41,20 @@ func (e *UpgradeError) Error() string {
 // Unwrap returns the cause.
 func (e *UpgradeError) Unwrap() error { return e.Err }
 
-// ServeHTTP is Upgrade for a router of any kind: the route is an http.Handler.
+// ServeHTTP is Upgrade as an http.Handler, for any router.
 func (r *Route) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.upgrade(w, req, req) }
 
-// Upgrade takes the connection of a request over from a net/http server: any
-// one, with any router; the server of the route must be started, but needs no
-// listener. Requests and answers are as on a listener of the engine's own, and
-// all limits hold. Header fields that are set on w go into the response; the
-// path values of req are those of the Request, whose HTTP method returns req.
-// OnUpgrade is called on this goroutine.
+// Upgrade takes the connection of a request over from a net/http server: any server, with any router. The server of the
+// route must be started, but needs no listener. Requests and answers are as on a listener of the engine's own, and all
+// limits hold. Header fields that are set on w go into the response; the path values of req are those of the Request,
+// whose HTTP method returns req. OnUpgrade is called on this goroutine.
 //
-// On success the connection belongs to one of the loops, with all that net/http
-// has buffered of it, and neither w nor the connection may be used any more.
-// Otherwise the request has been answered, and the error, an *UpgradeError, says
-// why.
+// On success the connection belongs to one of the loops, with all bytes that net/http has buffered, and neither w nor
+// the connection may be used any more. Otherwise the request has been answered, and the error, an *UpgradeError, has
+// the reason.
 //
-// Nothing may have been written to w before. The connection must be TCP or a
-// unix socket as package net made it; over TLS it must have come from the engine
-// or from a TLSListener.
+// Nothing may have been written to w before. The connection must be a TCP or unix socket of package net; over TLS it
+// must have come from the engine or from a TLSListener.
 func (r *Route) Upgrade(w http.ResponseWriter, req *http.Request) error {
 	return r.upgrade(w, req, req)
 }
@@ -87,7 +83,7 @@ func (r *Route) refuseUpgrade(w http.ResponseWriter, req *http.Request, header h
 	}
 	var fault *handshake.Error
 	switch {
-	case errors.As(err, &fault) && fault != handshake.ErrNotUpgrade: // plain HTTP is no fault
+	case errors.As(err, &fault) && fault != handshake.ErrNotUpgrade: // plain HTTP is no fault of the request
 		r.srv.outside.bad.Add(1)
 	case errors.Is(err, ErrTooMany):
 		r.srv.outside.refused.Add(1)
@@ -114,7 +110,7 @@ func (r *Route) refuseUpgrade(w http.ResponseWriter, req *http.Request, header h
 	return no
 }
 
-// upgradeRefusal is the kind of refusal that an error of Upgrade is.
+// upgradeRefusal is the kind of refusal of an error of Upgrade.
 func upgradeRefusal(err *UpgradeError) Refusal {
 	var fault *handshake.Error
 	switch {
@@ -138,8 +134,7 @@ func upgradeRefusal(err *UpgradeError) Refusal {
 	return RefusedFault
 }
 
-// reasonOf is what the log says of err: the client is not told what is wrong with our
-// own end.
+// reasonOf is the reason of err for the log. The client is not told about faults on our side.
 func reasonOf(err *UpgradeError) string {
 	if err.Status == http.StatusInternalServerError && !errors.Is(err, ErrRejected) {
 		return err.Err.Error()

@@ -8,9 +8,8 @@ import (
 	"fmt"
 )
 
-// ID names a connection in logs and to administrators. It is never used twice,
-// also not by another process: it holds the process's random epoch and the
-// connection's loop, slot and generation. Comparable; the zero ID is nobody's.
+// ID names a connection in logs and for administrators. It is never used twice, not by another process either: it has
+// the process's random epoch and the connection's loop, slot and generation. Comparable; no connection has the zero ID.
 type ID struct {
 	epoch uint64
 	loop  uint16
@@ -28,8 +27,8 @@ func (id ID) String() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// Find is the connection of an ID, which may be closed by now; the zero Ref if it
-// was never one of this server's. Any goroutine, once the server has started.
+// Find is the connection of an ID, which may be closed by now; the zero Ref if this server never had it. Any goroutine,
+// once the server has started.
 func (srv *Server) Find(id ID) Ref {
 	if id.epoch != srv.epoch || int(id.loop) >= len(srv.loops) {
 		return Ref{}
@@ -40,7 +39,7 @@ func (srv *Server) Find(id ID) Ref {
 // ParseID is the inverse of String.
 func ParseID(s string) (ID, error) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(s) != 24 || len(b) != 18 { // 24: the decoder skips line ends
+	if err != nil || len(s) != 24 || len(b) != 18 { // 24: the decoder ignores line ends
 		return ID{}, fmt.Errorf("perch: %q is not a connection id", s)
 	}
 	return ID{

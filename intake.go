@@ -10,34 +10,34 @@ import (
 	"github.com/perchws/perch/internal/limit"
 )
 
-// What a peer has sent and cannot be used yet is kept: the head of a request, a message that is not whole, messages
-// that wait for a worker, and all of it while reading is held. Config.MaxInputTotal bounds that for the process. Each
-// loop counts what its connections keep, and reports it in steps.
+// Input that cannot be used yet is kept: the head of a request, a message that is not whole, messages that wait for a
+// worker, and everything that was read while the connection is not processed. Config.MaxInputTotal bounds it for the
+// process. Each loop counts the input that its connections keep, and reports it in steps.
 //
 // Over the bound, each loop ends connections of those addresses that keep the most there (relieveInput). A loop that
-// keeps less than half of its even share ends none: the others have to. So an address that fills the memory loses its
-// own connections, and others go on.
+// keeps less than half of its even share ends none: the other loops have to. So an address that fills the memory loses
+// its own connections, and others are not affected.
 
-// What workers have, or what waits in the pool's queues, cannot be given up. It is bounded there, and while half of
-// MaxInputTotal is kept a connection may have less waiting for its worker.
+// Messages that a worker has, or that wait in the pool's queues, cannot be given up. They are bounded there. While half
+// of MaxInputTotal is in use, fewer bytes of a connection may wait for its worker.
 
-// inputStep is by how many bytes what a loop keeps changes before it is reported.
+// inputStep is the change, in bytes, after which a loop reports how much it keeps.
 const inputStep = 64 << 10
 
-// intake counts the bytes that the connections of one loop keep of what has been sent to them.
+// intake counts the input that the connections of one loop keep.
 type intake struct {
 	// Immutable.
-	total *atomic.Int64 // of all loops, as they have reported it
+	total *atomic.Int64 // kept by all loops, as they have reported it
 	most  int64         // Config.MaxInputTotal
-	even  int64         // what each loop may keep if all keep as much
+	even  int64         // the share of each loop if all keep the same
 
 	// Owned by the loop.
 	kept     int
-	reported int  // of kept, what is in total
+	reported int  // the part of kept that is in total
 	over     bool // the bound was reached: see relieveInput
 }
 
-// add counts n bytes more, or fewer.
+// add adds n bytes; n may be negative.
 func (in *intake) add(n int) {
 	in.kept += n
 	if d := in.kept - in.reported; d >= inputStep || d <= -inputStep {
@@ -53,10 +53,10 @@ func (in *intake) report() {
 	}
 }
 
-// short reports that there is not much room left.
+// short reports that more than half of MaxInputTotal is in use.
 func (in *intake) short() bool { return in.total.Load() > in.most/2 }
 
-// weigh counts what a connection keeps, after it has changed. A worker's messages were weighed before it got them.
+// weigh counts the input that a connection keeps, after a change. A worker's messages were weighed before it got them.
 func (l *loop) weigh(c *cold) {
 	l.own.Check()
 	n := c.asm.Held()
@@ -70,7 +70,7 @@ func (l *loop) weigh(c *cold) {
 	c.kept = n
 }
 
-// spare is how much of what a connection keeps can be given up with it.
+// spare is how many bytes that a connection keeps are freed when it ends.
 func (c *cold) spare() int {
 	if w := c.work; w != nil && w.listed && !w.waits {
 		return c.kept - w.held
@@ -84,8 +84,8 @@ type keeper struct {
 	slots []uint32
 }
 
-// relieveInput ends connections when all loops together keep more than MaxInputTotal: of the address that keeps most on
-// this loop the one that keeps most, and so on, until a quarter of what is kept here is free.
+// relieveInput ends connections when all loops together keep more than MaxInputTotal: first the connection that keeps
+// most of the address that keeps most on this loop, and so on, until a quarter of this loop's input is free.
 func (l *loop) relieveInput() {
 	l.own.Check()
 	in := &l.intake
@@ -132,7 +132,8 @@ func (l *loop) relieveInput() {
 	}
 }
 
-// endKeeper ends a connection for what it keeps. greedy: its address keeps more than all others together.
+// endKeeper ends a connection because of the input that it keeps. greedy: its address keeps more than all others
+// together.
 func (l *loop) endKeeper(i uint32, s *slot, greedy bool) {
 	l.own.Check()
 	l.stats.InputRelieved++
@@ -145,7 +146,7 @@ func (l *loop) endKeeper(i uint32, s *slot, greedy bool) {
 	default:
 		l.failWith(i, s, CloseTryAgainLater, "too much unfinished input", ErrInputFull)
 	}
-	if c := l.slab.coldOf(s); c != nil && s.state != stateClosed { // it is of no use any more
+	if c := l.slab.coldOf(s); c != nil && s.state != stateClosed { // the input is not used any more
 		l.dropInput(c)
 		l.dropMessage(c)
 		if w := c.work; w != nil {

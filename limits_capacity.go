@@ -12,21 +12,20 @@ import (
 	"github.com/perchws/perch/internal/spawn"
 )
 
-// ownLoops is how many loops there may be by themselves, because MaxConnections needs
-// as many descriptor tables. Each has a thread, a P and some 200 kB.
+// ownLoops is the largest number of loops that we choose ourselves because MaxConnections needs as many descriptor
+// tables. Each loop has a thread, a P and some 200 kB.
 const ownLoops = 64
 
 // mostConnections bounds MaxConnections where the descriptor limit is no limit: in
 // containers it is often 1<<30. A loop's table of slots has a pointer for a thousand.
 const mostConnections = 1 << 24
 
-// sharedReserve is how many descriptors of the process are not for
-// connections: the loops' own, over for connections over a limit, and room for files,
-// HTTP requests and the like.
+// sharedReserve is how many descriptors of the process are not for connections: those of the loops, over for
+// connections over a limit, and some for files, HTTP requests and the like.
 func sharedReserve(loops, over, limit int) int { return min(64+4*loops+over, limit/4) }
 
-// plan settles how many loops there are, whether each has a descriptor table of
-// its own, and how many connections that allows.
+// plan decides how many loops there are, whether each has a descriptor table of its own, and how many connections that
+// allows.
 func (srv *Server) plan() {
 	c := &srv.cfg
 	limit := sock.DescriptorLimit()
@@ -59,7 +58,7 @@ func (srv *Server) plan() {
 	}
 	most = min(most, mostConnections)
 	switch {
-	case c.MaxConnections <= 0: // as many as there can be
+	case c.MaxConnections <= 0: // as many as possible
 		srv.maxConnections = most
 		if private {
 			srv.maxConnections = most * 10 / 11
@@ -78,9 +77,8 @@ func (srv *Server) plan() {
 	srv.log.LogAttrs(srv.ctx, slog.LevelInfo, "plan", slog.Int("loops", loops), slog.Int("max_connections", srv.maxConnections), slog.Bool("private_fds", private))
 }
 
-// planOverflow settles how many connections over a limit each loop holds, and returns
-// how many descriptors that takes in all. Many of them are only of use where they are
-// read, and none come where nobody listens.
+// planOverflow decides how many connections over a limit each loop holds, and returns how many descriptors they need in
+// all. Many are only of use where they are read, and none come where the server does not listen.
 func (srv *Server) planOverflow(loops, limit int) (descriptors int) {
 	if len(srv.cfg.Reserved) == 0 {
 		limit = 0
@@ -92,7 +90,7 @@ func (srv *Server) planOverflow(loops, limit int) (descriptors int) {
 	return (srv.overflow + sparesKept) * loops
 }
 
-// tryPrivateTable finds out whether the system lets us, on a thread that ends.
+// tryPrivateTable finds out whether the system allows a private table, on a thread that ends.
 func tryPrivateTable() error {
 	result := make(chan error)
 	onThread(new(spawn.Spawner), func() { result <- unix.Unshare(unix.CLONE_FILES) })

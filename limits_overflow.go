@@ -12,16 +12,15 @@ import (
 	"github.com/perchws/perch/internal/limit"
 )
 
-// overflow is the connections of one loop that are over a limit. They take no place
-// of those within it, and there are few: a newcomer pushes out the one that is
-// needed least. Each is answered 503 or 429, unless its request is for a path of
-// Config.Reserved: that is why they are read at all.
-// A process that is out of descriptors answers them too: see accept_spares.go.
+// overflow is the connections of one loop that are over a limit. They take no place of connections within the limit.
+// There are few of them: a new one pushes out the one that is needed least. Each is answered 503 or 429, unless its
+// request is for a path of Config.Reserved; that is the reason why it is read. A process that is out of descriptors
+// answers connections in this way too: see accept_spares.go.
 type overflow struct {
 	most   int                         // connections held
 	held   []over                      // the oldest first
 	shares limit.Shares[limit.Address] // of held
-	pushed int                         // out, in this tick
+	pushed int                         // how many were pushed out in this tick
 }
 
 // over is one connection over a limit.
@@ -32,45 +31,42 @@ type over struct {
 }
 
 const (
-	// overflowPart of the descriptors that there may be is for connections over a limit
-	// that all loops hold together: at least overflowFew, at most overflowMany. The
-	// more they are, the longer each has to send its request in a flood. A loop holds
-	// overflowLeast at least, and with a table of its own overflowFew at most.
+	// One in overflowPart of all descriptors is for connections over a limit that all loops hold together: at least
+	// overflowFew, at most overflowMany. The more there are, the longer each has to send its request in a flood. A loop
+	// holds at least overflowLeast, and with a table of its own at most overflowFew.
 	overflowPart  = 20
 	overflowFew   = 32
 	overflowMany  = 1024
 	overflowLeast = 8
-	// overflowGrace is how long a connection may be silent at first.
+	// overflowGrace is how long a new connection may be silent.
 	overflowGrace = 20 * time.Millisecond
 	// overflowShake is how long its TLS handshake keeps it from being pushed out.
 	overflowShake = time.Second
-	// pushBudget is how many are pushed out in a tick: their descriptors are open until
-	// its end.
+	// pushBudget is how many are pushed out in a tick: their descriptors are open until its end.
 	pushBudget = 32
-	// overRateLeast is how many of them may have a TLS handshake in a second, of one
-	// address, only to be told; a tenth of NewConnectionsPerSecond if that is more.
-	// There are at least twice as many of all addresses, or half of it.
+	// overRateLeast is how many of them may have a TLS handshake in a second, for one address, only to be refused; a
+	// tenth of NewConnectionsPerSecond if that is more. All addresses together may have at least twice as many, or half
+	// of NewConnectionsPerSecond.
 	overRateLeast = 50
 )
 
-// overflowOf is how many connections over a limit each of so many loops holds, in a
-// table of so many descriptors.
+// overflowOf is how many connections over a limit each of the loops holds, with this many descriptors in a table.
 func overflowOf(loops, limit int) int {
 	return max(min(max(limit/overflowPart, overflowFew), overflowMany)/loops, overflowLeast)
 }
 
-// How much a connection over a limit is needed, the least first.
+// The ranks of connections over a limit, by need, the least needed first.
 const (
 	rankAnswered  = iota
 	rankSilent    // it has sent nothing for overflowGrace
 	rankBegun     // it is younger than overflowGrace, its request is not whole, or its TLS handshake takes long
-	rankShaking   // its TLS handshake is under way, of which there are few: see mayTell
-	rankAnswering // it is being told, or its request is for a reserved path
+	rankShaking   // its TLS handshake is under way; there are few of these: see mayTell
+	rankAnswering // it is being refused, or its request is for a reserved path
 	rankAll
 )
 
-// overLimit takes in a connection that is over a limit. It is answered at once where
-// no path is reserved and it can be.
+// overLimit takes in a connection that is over a limit. It is refused at once if that is possible and no path is
+// reserved.
 func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason string) {
 	l.own.Check()
 	if s.flags&flagRefused == 0 {
@@ -88,21 +84,21 @@ func (l *loop) overLimit(i uint32, s *slot, peer netip.Addr, status int, reason 
 	}
 }
 
-// refusal is what a connection over a limit is told.
+// refusal is the answer to a connection over a limit.
 type refusal struct {
 	status int
 	reason string
 	peer   netip.Addr
-	waits  bool // until it may have a TLS handshake for that
+	waits  bool // until it may have a TLS handshake for the answer
 }
 
-// answer appends what the connection is told.
+// answer appends the response.
 func (r *refusal) answer(dst []byte) []byte {
 	return handshake.AppendError(dst, r.status, r.reason, retryAfter)
 }
 
-// mayTell reports whether a connection over a limit may have a TLS handshake now: they
-// cost what the limit is to save.
+// mayTell reports whether a connection over a limit may have a TLS handshake now. Handshakes are limited because they
+// cost the CPU time that the limit should save.
 func (l *loop) mayTell(i uint32, s *slot) bool {
 	l.own.Check()
 	at := l.accepting.overflow.find(i)
@@ -121,8 +117,8 @@ func (l *loop) refuseOver(i uint32, s *slot, r *Request) {
 	l.refuseBusy(i, s, r, why.status, why.reason)
 }
 
-// pushOut ends the connection over a limit that is needed least, of a rank below the
-// one given: of several, the oldest of the address with the most.
+// pushOut ends the connection over a limit that is needed least, if its rank is below the given one. Among equals it is
+// the oldest connection of the address with the most.
 func (l *loop) pushOut(below int) {
 	l.own.Check()
 	worst, worstRank, worstCount := -1, below, int64(0)
@@ -141,7 +137,7 @@ func (l *loop) pushOut(below int) {
 	l.step(i, l.slab.at(i), closing.PushedOut, why{err: cut(ErrOverloaded), cause: closing.RefusedLimit})
 }
 
-// rankOver orders connections over a limit by how much they are needed.
+// rankOver is the rank of a connection over a limit.
 func (l *loop) rankOver(o over, s *slot) int {
 	l.own.Check()
 	switch c := l.slab.coldOf(s); {
@@ -157,7 +153,7 @@ func (l *loop) rankOver(o over, s *slot) int {
 	return rankSilent
 }
 
-// endRefusal tells of a connection over a limit that has ended before it was answered.
+// endRefusal logs a connection over a limit that has ended before it was answered.
 func (l *loop) endRefusal(c *cold) {
 	l.own.Check()
 	if why := c.refusal; why != nil {
@@ -176,18 +172,18 @@ func (l *loop) leaveOverflow(i uint32) {
 	}
 }
 
-// add takes note of one more.
+// add lists one more.
 func (o *overflow) add(c over) {
 	o.held = append(o.held, c)
 	o.shares.Add(c.share, 1, limit.None)
 }
 
-// find is where a slot is in held; −1: it was pushed out.
+// find is the place of a slot in held; −1: it was pushed out.
 func (o *overflow) find(slot uint32) int {
 	return slices.IndexFunc(o.held, func(c over) bool { return c.slot == slot })
 }
 
-// remove forgets the one at this place of held.
+// remove removes the connection at this place of held.
 func (o *overflow) remove(at int) {
 	o.shares.Remove(o.held[at].share, 1)
 	o.held = slices.Delete(o.held, at, at+1)

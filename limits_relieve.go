@@ -4,17 +4,15 @@ package perch
 
 import "slices"
 
-// When all queues together near the bound of the process, some have to go, so that
-// there is room for the others. Which ones:
+// When all queues together near the bound of the process, some connections are ended, so that there is room for the
+// others:
 //
-//   - A connection that is sent more than MaxOutput is in the middle of a long
-//     message, which was accepted as it is. It is let finish as long as it takes
-//     outbox.SteadyPace; a slower one is reset, the largest first. So are closing ones with
-//     as much, for which the last frame is still sent.
-//   - Of all others the largest queue goes first: 3000, as a slow consumer.
+//   - A connection with more than MaxOutput queued is in the middle of a long message, which was accepted whole. It may
+//     finish as long as it takes outbox.SteadyPace; slower ones are reset, the largest first. So are closing ones
+//     with as much queued, for which the last frame is still sent.
+//   - Of all others the largest queue is ended first: 3000, as a slow consumer.
 
-// relieve ends connections when all queues together hold three quarters of what they
-// may.
+// relieve ends connections when all queues together hold three quarters of the bound.
 func (l *loop) relieve() {
 	l.own.Check()
 	most := l.srv.cfg.MaxOutputTotal
@@ -44,12 +42,12 @@ func (l *loop) relieve() {
 		largest = all[0].bytes
 	}
 	l.outgoing.largest.Store(int64(largest))
-	for _, o := range l.srv.loops { // of the others, as of their last sweep
+	for _, o := range l.srv.loops { // the state of the others at their last sweep
 		largest = max(largest, int(o.outgoing.largest.Load()))
 	}
 	excess := l.srv.output.queued.Load() - most/2
 	for _, q := range all {
-		if excess <= 0 || q.bytes < largest/2 { // the rest is smaller than what others hold
+		if excess <= 0 || q.bytes < largest/2 { // the rest is smaller than the queues of other loops
 			return
 		}
 		excess -= int64(q.bytes)

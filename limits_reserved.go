@@ -21,10 +21,9 @@ import (
 	"github.com/perchws/perch/internal/spawn"
 )
 
-// reservedPath is a path of Config.Reserved: Config.HTTP answers its requests
-// whatever the load is. They share nothing with the others but the loop: no place
-// among the connections, none in net/http, and no descriptor but their own. The
-// handler runs on a goroutine and writes into memory; the loop sends it.
+// reservedPath is a path of Config.Reserved: Config.HTTP answers its requests at any load. Such requests share nothing
+// with others but the loop: they have no place among the connections, none in net/http, and no descriptor but their
+// own. The handler runs on a goroutine and writes into memory; the loop sends the answer.
 type reservedPath struct {
 	srv *Server // immutable
 
@@ -56,7 +55,7 @@ func reservedPaths(srv *Server) map[string]*reservedPath {
 	return paths
 }
 
-// checkReserved is about Config.Reserved.
+// checkReserved checks Config.Reserved.
 func checkReserved(c *Config) error {
 	for _, path := range c.Reserved {
 		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#{} ") {
@@ -81,8 +80,7 @@ func (srv *Server) reservedFor(head handshake.Head) *reservedPath {
 	return nil
 }
 
-// serveReserved has a request for a reserved path answered. The connection ends with
-// the answer.
+// serveReserved starts the answer to a request for a reserved path. The connection ends with the answer.
 func (l *loop) serveReserved(i uint32, s *slot, path *reservedPath, r *Request) {
 	l.own.Check()
 	p := &probe{ref: l.conn(i, s).Ref(), head: bytes.Clone(r.head.Raw()), peer: "@"}
@@ -93,14 +91,14 @@ func (l *loop) serveReserved(i uint32, s *slot, path *reservedPath, r *Request) 
 		state := r.secure.ConnectionState()
 		p.tls = &state
 	}
-	l.slab.thaw(s).refusal = nil // it is not to be refused
+	l.slab.thaw(s).refusal = nil // it is not refused any more
 	l.step(i, s, closing.Deferred, why{})
 	if !path.enqueue(p) {
 		l.refuseBusy(i, s, r, http.StatusServiceUnavailable, "too many requests under way")
 	}
 }
 
-// enqueue has a request answered, now or later. false: too many wait already.
+// enqueue lets a request be answered, now or later. false: too many wait already.
 func (path *reservedPath) enqueue(p *probe) bool {
 	path.mu.Lock()
 	defer path.mu.Unlock()
@@ -116,7 +114,7 @@ func (path *reservedPath) enqueue(p *probe) bool {
 	return true
 }
 
-// work is a goroutine that answers requests for as long as some wait.
+// work runs on a goroutine, and answers requests as long as some wait.
 func (path *reservedPath) work(p *probe) {
 	for p != nil {
 		b := path.answer(p)
@@ -128,7 +126,7 @@ func (path *reservedPath) work(p *probe) {
 	}
 }
 
-// next is the request that has waited longest and still does; nil: none does.
+// next is the request that has waited longest; nil: none waits.
 func (path *reservedPath) next() *probe {
 	path.mu.Lock()
 	defer path.mu.Unlock()
@@ -158,7 +156,7 @@ func (path *reservedPath) answer(p *probe) (response []byte) {
 	req.RemoteAddr, req.TLS = p.peer, p.tls
 	answer := gathered{header: make(http.Header)}
 	done := make(chan []byte, 1)
-	path.srv.spawn.Go(spawn.Reserved, func() { // its own, for a handler that ends it (runtime.Goexit)
+	path.srv.spawn.Go(spawn.Reserved, func() { // a goroutine of its own, because a handler may end it (runtime.Goexit)
 		var b []byte
 		defer func() {
 			if v := recover(); v != nil {
@@ -180,13 +178,13 @@ func (path *reservedPath) answer(p *probe) (response []byte) {
 // answerReserved sends the response to a request for a reserved path.
 func (l *loop) answerReserved(i uint32, s *slot, b []byte) {
 	l.own.Check()
-	if s.state != stateDeciding { // it has ended meanwhile
+	if s.state != stateDeciding { // the connection has ended meanwhile
 		return
 	}
 	l.step(i, s, closing.Answered, why{})
 	out := &l.slab.thaw(s).out
 	out.Started(l.coarse)
-	l.queued(i, s, out, out.ShareRaw(b)) // it is no frame, and not to be cut
+	l.queued(i, s, out, out.ShareRaw(b)) // the response is not a frame, and must not be cut
 }
 
 // gathered is a ResponseWriter that keeps a whole answer.
@@ -219,7 +217,7 @@ func (g *gathered) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// response is what has been written, as it goes onto the connection now.
+// response is the written answer as bytes for the connection.
 func (g *gathered) response(req *http.Request, now time.Time) ([]byte, error) {
 	g.WriteHeader(http.StatusOK)
 	h := g.sent

@@ -15,13 +15,13 @@ import (
 	"github.com/perchws/perch/poller"
 )
 
-// unixPeer stands for the other end of a unix socket, which has no address,
-// where addresses are compared: nobody else has this one.
+// unixPeer stands for the other end of a unix socket, which has no address, where addresses are compared. No other peer
+// has this address.
 var unixPeer = netip.IPv6Unspecified()
 
-// UnixPeers stands for connections over unix sockets in Config.TrustedProxies and
-// Config.ProxyProtocol. They come from this machine, from a proxy as a rule, but
-// nothing they say is believed unless it is there.
+// UnixPeers stands for connections over unix sockets in Config.TrustedProxies and Config.ProxyProtocol. Such a
+// connection comes from this machine, mostly from a proxy, but its headers are believed only if UnixPeers is in the
+// list.
 func UnixPeers() netip.Prefix { return netip.PrefixFrom(unixPeer, unixPeer.BitLen()) }
 
 const unixScheme = "unix:"
@@ -34,13 +34,13 @@ type sharedListener struct {
 	addr      net.Addr
 	unix      bool
 	multipath bool      // see sock.Multipath
-	file      sock.File // that we have made
+	file      sock.File // made by us
 
-	users atomic.Int32 // loops that have not done with it
+	users atomic.Int32 // loops that still use it
 	once  sync.Once
 }
 
-// shareListener opens what the configuration says; nil: no such thing.
+// shareListener opens the listener that the configuration names; nil: the loops share none.
 func shareListener(c *Config) (s *sharedListener, err error) {
 	switch path, isUnix := strings.CutPrefix(c.Addr, unixScheme); {
 	case c.Listener != nil:
@@ -92,8 +92,8 @@ func (s *sharedListener) close() {
 	})
 }
 
-// listen opens the loop's own listener, for which the kernel chooses among those
-// of all loops, or joins the one that they share.
+// listen opens the loop's own listener (the kernel chooses among those of all loops), or uses the one that all loops
+// share.
 func (l *loop) listen() (err error) {
 	l.own.Check()
 	switch srv := l.srv; {
@@ -116,8 +116,7 @@ func (l *loop) listen() (err error) {
 	return nil
 }
 
-// closeListener ends listening. Nobody waits in the queue any more, if that can be
-// helped: see shutdown.
+// closeListener ends listening. If possible, no connection is left in the queue: see shutdown.
 func (l *loop) closeListener() {
 	l.own.Check()
 	switch {
