@@ -9,8 +9,7 @@ import (
 	"github.com/perchws/perch/frame"
 )
 
-// With many connections the audit runs only in one tick of auditEvery. It runs in every tick while there are fewer
-// connections than that.
+// With more connections than auditEvery the audit runs only in one tick of that many.
 const auditEvery = 64
 
 // audit panics if the loop breaks an invariant of docs/architecture.md at the end of a tick. Only race builds call it,

@@ -74,7 +74,7 @@ type Config struct {
 	// MessageTimeout is for a message from its first byte, and starts again after every 16 KiB of it: a long message
 	// may take longer, but not for ever. 30 s.
 	MessageTimeout time.Duration
-	CloseTimeout   time.Duration // without any byte taken by a closing peer, and for its answer once it has taken all; 5 s
+	CloseTimeout   time.Duration // without any byte taken by a closing peer, and for its answer then; 5 s
 	WriteTimeout   time.Duration // without any byte taken by the peer; of an HTTP body, or sent; 30 s
 	IdleTimeout    time.Duration // of a plain HTTP connection between requests; 75 s
 
@@ -127,7 +127,7 @@ type Config struct {
 type Rate struct {
 	Messages int // per second; 100
 	Burst    int // messages at once; 200
-	Bytes    int // per second, and at once; 1 MiB, or MaxMessageSize if that is more. It must not be less than MaxMessageSize
+	Bytes    int // per second, and at once; 1 MiB, or MaxMessageSize if that is more. At least MaxMessageSize
 }
 
 // leastHead and leastHeaders are enough for a handshake without anything more.

@@ -75,7 +75,7 @@ func (r *refusedDial) err() error {
 		return e
 	}
 	e.Header = resp.Header
-	e.Body, _ = io.ReadAll(io.LimitReader(resp.Body, refusedBody)) // the body may be cut short: that is not another error
+	e.Body, _ = io.ReadAll(io.LimitReader(resp.Body, refusedBody)) // a body that is cut short is no other error
 	e.Body = slices.Clip(e.Body)
 	return e
 }

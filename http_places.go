@@ -133,7 +133,7 @@ func (c *webConn) unstall() {
 // cutOff closes a connection whose place another one needs. w.mu is held.
 func (w *web) cutOff(c *webConn) {
 	c.unlistLocked(true)
-	w.srv.spawn.Go(spawn.HTTP, func() { c.Conn.Close() }) // not here: in a loop's descriptor table the number may mean another socket
+	w.srv.spawn.Go(spawn.HTTP, func() { c.Conn.Close() }) // in a loop's table the number may be another socket
 }
 
 // makeRoom ends an idle plain HTTP connection, if there is one, so that another connection can have its place.

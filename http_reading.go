@@ -170,8 +170,8 @@ func (c *webConn) headIsLate(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) && !c.headBy.IsZero() && !c.web.srv.clock.Wall().Before(c.headBy)
 }
 
-// refuse ends the connection's requests. If nobody has seen the request that is at fault, it is answered: all requests
-// before it have been, since net/http asks for more. The error is one at which net/http itself says nothing.
+// refuse ends the connection's requests. A request at fault that no handler has seen is answered; all requests before
+// it have been answered, because net/http asks for more. net/http writes nothing after the returned error.
 func (c *webConn) refuse(fault error) error {
 	c.ended = &net.OpError{Op: "read", Net: "tcp", Err: fault}
 	no := &refused{kind: RefusedRequest, reason: "malformed request"}
@@ -193,6 +193,6 @@ func (c *webConn) refuse(fault error) error {
 	c.SetDeadline(c.web.srv.clock.Wall().Add(lingerTimeout))
 	c.Write(no.append(nil))
 	c.CloseWrite()
-	io.CopyN(io.Discard, c.socket, lingerBytes) // a close with unread input would send RST, and the client could lose the answer
+	io.CopyN(io.Discard, c.socket, lingerBytes) // a close with unread input sends RST: the answer could be lost
 	return c.ended
 }

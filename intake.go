@@ -11,8 +11,8 @@ import (
 )
 
 // Input that cannot be used yet is kept: the head of a request, a message that is not whole, messages that wait for a
-// worker, and everything that was read while the connection is not processed. Config.MaxInputTotal bounds it for the
-// process. Each loop counts the input that its connections keep, and reports it in steps.
+// worker, and all input while reading is held. Config.MaxInputTotal bounds it for the process. Each loop counts the
+// input that its connections keep, and reports it in steps.
 //
 // Over the bound, each loop ends connections of those addresses that keep the most there (relieveInput). A loop that
 // keeps less than half of its even share ends none: the other loops have to. So an address that fills the memory loses

@@ -16,8 +16,8 @@ import (
 // tables. Each loop has a thread, a P and some 200 kB.
 const ownLoops = 64
 
-// mostConnections bounds MaxConnections where the descriptor limit is no limit: in
-// containers it is often 1<<30. A loop's table of slots has a pointer for a thousand.
+// mostConnections bounds MaxConnections where the descriptor limit does not: in containers that is often 1<<30. A
+// loop's table of slots has one pointer for a thousand connections.
 const mostConnections = 1 << 24
 
 // sharedReserve is how many descriptors of the process are not for connections: those of the loops, over for
