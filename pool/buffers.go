@@ -16,8 +16,7 @@ type Buffers struct {
 // Get returns an empty buffer.
 func (p *Buffers) Get() *Buffer { return p.pool.Get() }
 
-// Put takes a buffer back.
-// GetFor returns an empty buffer that is not much larger than n bytes: for what may stay in it for long.
+// GetFor returns an empty buffer that is not much larger than n bytes: for bytes that may stay in it for long.
 func (p *Buffers) GetFor(n int) *Buffer {
 	b := p.pool.Get()
 	if cap(b.B) > 4*max(n, spareSize) {
@@ -30,6 +29,7 @@ func (p *Buffers) GetFor(n int) *Buffer {
 // spareSize is how large a buffer GetFor does not mind, in bytes.
 const spareSize = 1 << 10
 
+// Put takes a buffer back.
 func (p *Buffers) Put(b *Buffer) {
 	if raceEnabled {
 		Poison(b.B[:cap(b.B)])
