@@ -42,6 +42,7 @@ func JoinRoom(conn perch.Conn, c *Client, id json.RawMessage, r *room.Room, o ro
 	if !errors.Is(err, room.ErrOpening) {
 		return then(conn, c, j, err)
 	}
+	realm, ref := c.realm(), conn.Ref()
 	return Await(conn, c, Wait[room.Joined]{
 		ID:   id,
 		Here: true, // no message of the room may come before those that then sends
@@ -51,10 +52,18 @@ func JoinRoom(conn perch.Conn, c *Client, id json.RawMessage, r *room.Room, o ro
 		Then: then,
 		Undo: func(_ room.Joined, err error) {
 			if err == nil {
-				_, _ = conn.Leave(r) // it has joined
+				realm.leaveLater(ref, r)
 			}
 		},
 	})
+}
+
+// leaveLater takes a connection out of a room that it has joined too late, as soon as its loop accepts that.
+func (r *Realm) leaveLater(ref perch.Ref, in *room.Room) {
+	err := ref.Do(func(conn perch.Conn) { _, _ = conn.Leave(in) })
+	if errors.Is(err, perch.ErrOverloaded) {
+		r.After(overloadPause, func() { r.leaveLater(ref, in) })
+	}
 }
 
 // FindRoom returns the room of an id, or else the public one with that name. A room that only looks alike is another
