@@ -5,6 +5,7 @@ package interop
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -72,15 +73,19 @@ func startNginx(t *testing.T, behind fronts) fronts {
 	return front
 }
 
-// freeAddress returns an address of loopback at which nobody listens.
+// freeAddress returns an address of loopback at which nobody listens. The kernel gives ports from 32768 on to
+// connections that go out: one below will still be free when somebody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		ln, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(22_000)))
+		if err == nil {
+			defer ln.Close()
+			return ln.Addr().String()
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // startTelling starts an engine that tells every client its address, over WebSocket and over HTTP,
